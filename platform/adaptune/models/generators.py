@@ -1,0 +1,128 @@
+"""Image-to-image generators: (N, C, H, W) in [-1, 1] → the same."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with instance norm around an identity path (Zhu et al. 2017, appendix 7.2)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(width, affine=True),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(width, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ResnetGenerator(nn.Module):
+    """CycleGAN's generator: c7s1-k, d2k, d4k, `blocks` residual blocks, u2k, uk, c7s1-C, tanh.
+
+    Args:
+        channels: C of the images, in and out.
+        width: k, the channels at full resolution (64 in the paper).
+        blocks: residual blocks at quarter resolution (6 at 128 px, 9 at 256 px in the paper).
+        transposed: upsample by transposed convolutions, as the paper does; else by nearest-neighbour
+            resizing and a convolution, which leaves no checkerboard (Odena et al. 2016).
+        init_gain: standard deviation of the normal initialisation.
+    """
+
+    def __init__(
+        self, channels: int, *, width: int = 64, blocks: int = 9, transposed: bool = False, init_gain: float = 0.02
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect", bias=False),
+            *_norm_relu(width),
+        ]
+        for k in (width, 2 * width):
+            layers += [nn.Conv2d(k, 2 * k, 3, stride=2, padding=1, bias=False), *_norm_relu(2 * k)]
+        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        for k in (4 * width, 2 * width):
+            layers += [*_upsample(k, k // 2, transposed=transposed), *_norm_relu(k // 2)]
+        layers += [nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
+        self.net = nn.Sequential(*layers)
+        init_normal(self, init_gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+class UnshuffleGenerator(nn.Module):
+    """A fast generator for small images: space-to-depth, residual blocks, depth-to-space.
+
+    All convolutions run on (H / factor)² positions with full vectors of channels. It learns a change
+    to the image: its output is tanh(2x + net(x)), close to x at the start.
+
+    Args:
+        channels: C of the images, in and out.
+        width: channels inside.
+        blocks: residual blocks.
+        factor: edge in px of the blocks that are folded into channels; must divide H and W.
+        init_gain: standard deviation of the normal initialisation.
+    """
+
+    def __init__(
+        self, channels: int, *, width: int = 32, blocks: int = 2, factor: int = 4, init_gain: float = 0.02
+    ) -> None:
+        super().__init__()
+        folded = channels * factor**2
+        last = nn.Conv2d(width, folded, 3, padding=1)
+        self.net = nn.Sequential(
+            nn.PixelUnshuffle(factor),
+            nn.Conv2d(folded, width, 3, padding=1, padding_mode="reflect", bias=False),
+            *_norm_relu(width),
+            *(ResidualBlock(width) for _ in range(blocks)),
+            last,
+            nn.PixelShuffle(factor),
+        )
+        init_normal(self, init_gain)
+        icnr_(last.weight, factor**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(2 * x + self.net(x))
+
+
+def init_normal(module: nn.Module, gain: float) -> None:
+    """CycleGAN's initialisation: convolutions ~ N(0, gain), norms' scale ~ N(1, gain), biases 0."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, gain)
+        elif isinstance(part, nn.InstanceNorm2d) and part.weight is not None:
+            nn.init.normal_(part.weight, 1.0, gain)
+        else:
+            continue
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+
+
+@torch.no_grad()
+def icnr_(weight: Tensor, group: int) -> None:
+    """Give the `group` output channels that a pixel shuffle lays side by side equal weights.
+
+    The shuffled output then starts as nearest-neighbour upsampling, without a checkerboard
+    (Aitken et al. 2017). `weight` is (out, in, k, k) with `out` a multiple of `group`.
+    """
+    weight.copy_(weight[::group].repeat_interleave(group, dim=0))
+
+
+def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:
+    # Running statistics stay off: in eval mode they would change the images.
+    return nn.InstanceNorm2d(width, affine=True), nn.ReLU(inplace=True)
+
+
+def _upsample(width: int, out: int, *, transposed: bool) -> list[nn.Module]:
+    if transposed:
+        return [nn.ConvTranspose2d(width, out, 3, stride=2, padding=1, output_padding=1, bias=False)]
+    return [
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(width, out, 3, padding=1, padding_mode="reflect", bias=False),
+    ]

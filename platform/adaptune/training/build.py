@@ -1,0 +1,44 @@
+"""From the spec to networks. The only place that unpacks `model:` for them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from adaptune.models.classifiers import DTN, LeNet, ResNet18
+from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
+from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
+from adaptune.spec.schema import ClassifierSpec, DomainSpec, ModelSpec
+
+
+def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
+    spec = model.generator
+    if spec.name == "resnet":
+        return ResnetGenerator(
+            channels,
+            width=spec.width,
+            blocks=spec.blocks,
+            transposed=spec.upsample == "transposed_conv",
+            init_gain=init_gain,
+        )
+    return UnshuffleGenerator(
+        channels, width=spec.width, blocks=spec.blocks, factor=spec.factor, init_gain=init_gain
+    )
+
+
+def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
+    spec = model.discriminator
+    return PatchDiscriminator(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
+
+
+def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
+    return FeatureDiscriminator(classes, width=model.feature_discriminator.width)
+
+
+def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> nn.Module:
+    match spec.name:
+        case "lenet":
+            return LeNet(images.channels, images.size, classes, dropout=spec.dropout)
+        case "dtn":
+            return DTN(images.channels, images.size, classes, dropout=spec.dropout)
+        case "resnet18":
+            return ResNet18(images.channels, classes)

@@ -1,0 +1,69 @@
+"""Step 2 of CyCADA: f_T learns from translated source images, and adapts to target images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adaptune.losses.classification import task_loss
+from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss, feature_loss
+from adaptune.losses.information import information_loss
+from adaptune.training.augment import apply, draw
+from adaptune.training.batch import Batch
+from adaptune.training.distributed import all_mean, bare, rank
+from adaptune.training.phases import Terms, descend, frozen, weighted_sum
+from adaptune.training.state import TrainingState
+
+
+def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> Terms:
+    """One update of f_T on G_source_to_target(x_s) with the source labels: all of it in CycleGAN."""
+    logits = state.networks.f_target(_augmented(state, translated.detach(), "source"))
+    terms = {"task": task_loss(logits, batch.source_labels)}
+    descend(state.optimizers.f_target, weighted_sum(terms, state.spec.loss_weights))
+    return terms
+
+
+def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> Terms:
+    """One update of D_feat and one of f_T: task + feature + information.
+
+    D_feat reads f_T's logits of translated source and of target images. f_T follows its feature
+    term only where D_feat's accuracy on the batch is above the gate; the gate multiplies the term,
+    so that all workers do the same work whatever it says.
+    """
+    nets, weights = state.networks, state.spec.loss_weights
+    parts = [_augmented(state, translated.detach(), "source")]
+    if weights.feature or weights.information:
+        parts.append(_augmented(state, batch.target, "target"))
+    source_logits, *rest = nets.f_target(torch.cat(parts)).split(len(translated))
+    terms = {"task": task_loss(source_logits, batch.source_labels)}
+    logged: Terms = {}
+    if weights.information:
+        terms["information"] = information_loss(rest[0])
+    if weights.feature:
+        gate, logged = _feature_discriminator_step(state, source_logits.detach(), rest[0].detach())
+        with frozen(nets.d_feature):
+            terms["feature"] = gate * feature_loss(bare(nets.d_feature)(rest[0]))
+            logged["feature_gate"] = gate
+            descend(state.optimizers.f_target, weighted_sum(terms, weights))
+    else:
+        descend(state.optimizers.f_target, weighted_sum(terms, weights))
+    return terms | logged
+
+
+def _feature_discriminator_step(state: TrainingState, source: Tensor, target: Tensor) -> tuple[Tensor, Terms]:
+    """Update D_feat; returns the gate (0 or 1) for f_T, the same on all workers."""
+    source_domain, target_domain = state.networks.d_feature(torch.cat([source, target])).split(
+        [len(source), len(target)]
+    )
+    loss = feature_discriminator_loss(source_domain, target_domain)
+    descend(state.optimizers.d_feature, loss)
+    accuracy = all_mean(domain_accuracy(source_domain, target_domain))
+    return (accuracy > state.spec.training.feature_gate).float(), {"feature_discriminator": loss.detach()}
+
+
+def _augmented(state: TrainingState, images: Tensor, purpose: str) -> Tensor:
+    maps = draw(state.spec.training.augment, state.spec.training.batch_size, state.generator(f"augment-{purpose}"))
+    if maps is None:
+        return images
+    share = slice(rank() * len(images), (rank() + 1) * len(images))
+    return apply(images, maps[share])

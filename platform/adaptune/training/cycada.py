@@ -1,0 +1,58 @@
+"""One update of CyCADA (Hoffman et al. 2018): pixel-level and feature-level adaptation together."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from adaptune.losses.classification import semantic_loss
+from adaptune.training.batch import Batch
+from adaptune.training.classifier_phase import adaptation_phase
+from adaptune.training.distributed import all_mean
+from adaptune.training.phases import (
+    Terms,
+    Translations,
+    cyclegan_terms,
+    descend,
+    discriminator_phase,
+    frozen,
+    translate,
+    weighted_sum,
+)
+from adaptune.training.state import TrainingState
+
+
+def cycada_step(state: TrainingState, batch: Batch) -> Terms:
+    """Generators with the semantic loss, then image discriminators, then D_feat and f_T.
+
+    Returns:
+        Each term unweighted and detached, a scalar over this worker's share of the batch.
+    """
+    nets, weights = state.networks, state.spec.loss_weights
+
+    with frozen(nets.d_source, nets.d_target):
+        images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
+        terms = cyclegan_terms(state, batch, images)
+        if weights.semantic:
+            terms["semantic"] = state.semantic_open * _semantic_term(state, batch, images)
+        descend(state.optimizers.generators, weighted_sum(terms, weights))
+
+    terms |= discriminator_phase(state, batch, images)
+    terms |= adaptation_phase(state, batch, images.target)
+    _update_semantic_gate(state, terms["task"])
+    return {name: value.detach() for name, value in terms.items()}
+
+
+def _semantic_term(state: TrainingState, batch: Batch, images: Translations) -> Tensor:
+    """Eq. 4, both directions: the fixed f_S should see in a translation what it saw before."""
+    f_source = state.networks.f_source
+    return semantic_loss(f_source(images.target), batch.semantic_source) + semantic_loss(
+        f_source(images.source), batch.semantic_target
+    )
+
+
+def _update_semantic_gate(state: TrainingState, task: Tensor) -> None:
+    """Once f_T's unweighted task loss was low enough the gate stays open, on all workers alike."""
+    threshold = state.spec.training.semantic_gate
+    if threshold is not None:
+        opened = (all_mean(task.detach()) <= threshold).float()
+        state.semantic_open = state.semantic_open.maximum(opened)

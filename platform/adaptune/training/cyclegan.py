@@ -1,0 +1,34 @@
+"""One update of CycleGAN (Zhu et al. 2017), with a classifier that learns from its translations."""
+
+from __future__ import annotations
+
+from adaptune.training.batch import Batch
+from adaptune.training.classifier_phase import task_phase
+from adaptune.training.phases import (
+    Terms,
+    cyclegan_terms,
+    descend,
+    discriminator_phase,
+    frozen,
+    translate,
+    weighted_sum,
+)
+from adaptune.training.state import TrainingState
+
+
+def cyclegan_step(state: TrainingState, batch: Batch) -> Terms:
+    """CyCADA's "pixel only": generators, then image discriminators, then f_T.
+
+    Returns:
+        Each term unweighted and detached, a scalar over this worker's share of the batch.
+    """
+    nets, weights = state.networks, state.spec.loss_weights
+
+    with frozen(nets.d_source, nets.d_target):
+        images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
+        terms = cyclegan_terms(state, batch, images)
+        descend(state.optimizers.generators, weighted_sum(terms, weights))
+
+    terms |= discriminator_phase(state, batch, images)
+    terms |= task_phase(state, batch, images.target)
+    return {name: value.detach() for name, value in terms.items()}

@@ -1,0 +1,141 @@
+"""A trial's training: epoch after epoch, one record each. Knows nothing of who is listening."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from adaptune.data.batches import DeviceImages
+from adaptune.data.sampling import UnpairedSampler
+from adaptune.data.seeding import derive_seed
+from adaptune.data.splits import TrialData
+from adaptune.errors import NonFiniteLossError
+from adaptune.spec.schema import LossWeights, TrialSpec
+from adaptune.training.batch import TrainingImages
+from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.cycada import cycada_step
+from adaptune.training.cyclegan import cyclegan_step
+from adaptune.training.distributed import all_mean, average_buffers, bare, rank
+from adaptune.training.evaluation import evaluate
+from adaptune.training.phases import Terms
+from adaptune.training.state import TrainingState, Weights, build_state
+
+Record = dict[str, Any]
+STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
+
+
+def fit(
+    spec: TrialSpec,
+    data: TrialData,
+    source_weights: Weights,
+    *,
+    device: torch.device,
+    checkpoints: CheckpointFolder | None = None,
+) -> Iterator[Record]:
+    """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
+
+    Where `checkpoints` holds one, training goes on from the newest that can be read; its own record
+    is yielded first, since nobody may have seen it before the interruption.
+
+    Yields:
+        `epoch` (from 1), `target_val_accuracy`, `target_val_loss`, `source_val_accuracy`, the mean of
+        each unweighted term as `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
+
+    Raises:
+        NonFiniteLossError: a term became NaN or infinite.
+        CheckpointError: the folder holds checkpoints, but none that can be read.
+    """
+    state = build_state(spec, len(data.class_names), source_weights, device)
+    if checkpoints is not None and (record := checkpoints.restore(state)) is not None:
+        yield record
+    training = TrainingImages(data, state.networks.f_source, device)
+    val = DeviceImages(data.target_val_images, data.target_val_labels, device)
+    source_val = DeviceImages(data.source_val_images, data.source_val_labels, device)
+    sampler = UnpairedSampler(*training.size, spec.training.batch_size, derive_seed(spec.seed, "order"))
+    for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
+        start = time.perf_counter()
+        record = {"epoch": epoch} | _train_epoch(state, training, sampler)
+        trained = time.perf_counter()
+        average_buffers([bare(state.networks.f_target)])
+        f_target = state.best_of("f_target")
+        accuracy, loss = evaluate(f_target, val, len(data.target_val_labels))
+        source_accuracy, _ = evaluate(f_target, source_val, len(data.source_val_labels))
+        record |= {
+            "target_val_accuracy": accuracy,
+            "target_val_loss": loss,
+            "source_val_accuracy": source_accuracy,
+            "train_s": trained - start,
+            "eval_s": time.perf_counter() - trained,
+        }
+        state.note_score(epoch, accuracy, loss)
+        if checkpoints is not None:
+            checkpoints.save(state, record)
+        yield record
+
+
+def _train_epoch(state: TrainingState, images: TrainingImages, sampler: UnpairedSampler) -> Record:
+    spec = state.spec
+    step = STEPS[spec.method]
+    state.networks.f_target.train()
+    watch = _TermWatch(spec.loss_weights, state.device)
+    for _ in range(spec.training.steps_per_epoch):
+        # Dropout draws from torch's own generator: seeded by the step, a resume needs no memory of it.
+        torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
+        state.set_learning_rates()
+        batch = images.batch(sampler, state.step, true_semantic=spec.training.semantic_labels == "true")
+        with torch.autocast(state.device.type, torch.bfloat16, enabled=spec.training.precision == "bf16"):
+            terms = step(state, batch)
+        state.update_averages()
+        state.step += 1
+        watch.add(state.step, terms)
+    return watch.means()
+
+
+class _TermWatch:
+    """Means of all terms over an epoch, and the first step at which one was not finite.
+
+    All of it stays on the device until the epoch's end: asking at each step would make a GPU wait.
+    """
+
+    def __init__(self, weights: LossWeights, device: torch.device) -> None:
+        self.weights = weights
+        self.device = device
+        self.sums: Terms = {}
+        self.bad: Terms = {}
+        self.count = 0
+        self.first_step = 0
+
+    def add(self, step: int, terms: Terms) -> None:
+        self.count += 1
+        self.first_step = self.first_step or step
+        never = torch.tensor(torch.inf, device=self.device)
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value.float()
+            at = torch.where(value.isfinite(), never, float(step))
+            self.bad[name] = self.bad.get(name, never).minimum(at)
+
+    def means(self) -> Record:
+        """The means over all workers. Every worker raises NonFiniteLossError together, or none."""
+        names = sorted(self.sums)
+        means = all_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist()
+        if not all(map(_finite, means)):
+            self._raise(names, means)
+        return {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
+
+    def _raise(self, names: list[str], means: list[float]) -> None:
+        step, name = min((float(self.bad[name]), name) for name in names)
+        if step == float("inf"):  # only another worker's share was bad
+            name = next(name for name, mean in zip(names, means, strict=True) if not _finite(mean))
+            step = self.first_step
+        weights = ", ".join(f"{key} {value:g}" for key, value in self.weights.model_dump().items())
+        raise NonFiniteLossError(
+            f"term `{name}` is not finite at step {step:.0f} (weights: {weights}); lower the learning rates"
+            " or narrow the weights' ranges"
+        )
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0

@@ -1,0 +1,87 @@
+"""Classifiers trained without a GAN: f_S (step 1), and the yardsticks that a search is held against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from adaptune.data.batches import DeviceImages
+from adaptune.data.sampling import UnpairedSampler
+from adaptune.data.seeding import derive_seed
+from adaptune.losses.classification import task_loss
+from adaptune.losses.information import information_loss
+from adaptune.spec.schema import SourceStageSpec, TrialSpec
+from adaptune.training.augment import apply, draw
+from adaptune.training.build import build_classifier
+from adaptune.training.schedule import lr_factor, set_lr
+
+State = dict[str, Tensor]
+
+
+def train_supervised(
+    spec: TrialSpec, images: DeviceImages, count: int, classes: int, purpose: str = "source"
+) -> State:
+    """A classifier trained on the first `count` labelled images; f_S where they are the source's.
+
+    Returns:
+        Its weights, on the CPU.
+    """
+    stage: SourceStageSpec = spec.training.source
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(spec.seed, purpose))
+        net = build_classifier(spec.model.classifier, spec.data.source, classes).to(images.device).train()
+        optimizer = Adam(net.parameters(), lr=stage.lr)
+        sampler = UnpairedSampler(count, count, stage.batch_size, derive_seed(spec.seed, purpose, "order"))
+        for step in range(stage.steps):
+            set_lr(optimizer, stage.lr * lr_factor(step / stage.steps, spec.training.lr_decay_from))
+            indices, _ = sampler.indices(step)
+            random = torch.Generator().manual_seed(derive_seed(spec.seed, purpose, "augment", step))
+            maps = draw(spec.training.augment, len(indices), random)
+            loss = task_loss(net(apply(images.take(indices), maps)), images.labels_of(indices))
+            _descend(optimizer, loss)
+    return to_cpu(net)
+
+
+def train_information_only(
+    spec: TrialSpec, source: DeviceImages, target: DeviceImages, sizes: tuple[int, int], f_source: State, classes: int
+) -> State:
+    """The cheapest rival of a GAN: f_S adapted by task (on source images) + information (on target images).
+
+    It gets what a trial's f_T gets: as many updates, its learning rate, its moving average, its augmentation.
+    """
+    training = spec.training
+    net = build_classifier(spec.model.classifier, spec.data.source, classes)
+    net.load_state_dict(f_source)
+    net.to(source.device).train()
+    optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2))
+    average = AveragedModel(
+        net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True
+    )
+    sampler = UnpairedSampler(*sizes, training.batch_size, derive_seed(spec.seed, "information-only"))
+    total = training.epochs * training.steps_per_epoch
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(spec.seed, "information-only", "dropout"))
+        for step in range(total):
+            set_lr(optimizer, training.classifier_lr * lr_factor(step / total, training.lr_decay_from))
+            drawn = sampler.indices(step)
+            random = torch.Generator().manual_seed(derive_seed(spec.seed, "information-only", step))
+            images = torch.cat([source.take(drawn[0]), target.take(drawn[1])])
+            logits = net(apply(images, draw(training.augment, len(images), random)))
+            source_logits, target_logits = logits.split([len(drawn[0]), len(drawn[1])])
+            _descend(
+                optimizer, task_loss(source_logits, source.labels_of(drawn[0])) + information_loss(target_logits)
+            )
+            average.update_parameters(net)
+    return to_cpu(average.module if training.classifier_ema_decay else net)
+
+
+def to_cpu(net: nn.Module) -> State:
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+
+
+def _descend(optimizer: Adam, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
