@@ -6,19 +6,24 @@ import copy
 import json
 from collections.abc import Iterator, Mapping
 from itertools import combinations, product
+from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
-from adaptune.spec.faults import Faults, add_errors, dotted, plain, shown, unknown
+from adaptune.spec.faults import Faults, add_errors, dotted, plain, shown
 from adaptune.spec.positions import Key
 from adaptune.spec.schema import SEARCHABLE, TrialSpec, put
 
 Space = dict[str, Distribution]
+M = TypeVar("M", bound=BaseModel)
 
-_KINDS: dict[object, type[BaseModel]] = {
-    "uniform": Uniform, "loguniform": LogUniform, "int": Int, "choice": Choice
+_KINDS: dict[str, type[Uniform | LogUniform | Int | Choice]] = {
+    "uniform": Uniform,
+    "loguniform": LogUniform,
+    "int": Int,
+    "choice": Choice,
 }
 _MAX_PROBED_INTEGERS = 100
 
@@ -59,11 +64,14 @@ def check_fields(tree: dict[str, object], space: Space, faults: Faults) -> None:
             if _identity(error) in known:
                 continue
             known.add(_identity(error))
+            path, value = next(iter(values.items()))
+            key: Key = tuple(path.split("."))
             if error["loc"]:
-                add_errors(faults, [error], TrialSpec)
+                if key not in faults.keys or value in space[path].extremes():
+                    add_errors(faults, [error], TrialSpec)
             else:
-                setting = ", ".join(f"{path} = {shown(value)}" for path, value in values.items())
-                faults.add(tuple(next(iter(values)).split(".")), f"{setting}: {plain(error)}")
+                setting = ", ".join(f"{name} = {shown(one)}" for name, one in values.items())
+                faults.add(key, f"{setting}: {plain(error)}")
 
 
 def errors_of(model: type[BaseModel], tree: Mapping[str, object]) -> list[ErrorDetails]:
@@ -74,9 +82,62 @@ def errors_of(model: type[BaseModel], tree: Mapping[str, object]) -> list[ErrorD
     return []
 
 
-def validate[M: BaseModel](model: type[M], tree: Mapping[str, object]) -> M:
+def validate(model: type[M], tree: Mapping[str, object]) -> M:
     """Validate without coercion: `yes` is no number, and 1.0 no whole one.
 
     By way of JSON, because pydantic's strict mode refuses mappings and lists from Python.
     """
     return model.model_validate_json(json.dumps(tree, default=str), strict=True)
+
+
+def _read(raw: dict[str, object], key: Key, faults: Faults) -> Distribution | None:
+    if key[0] not in SEARCHABLE:
+        *others, last = SEARCHABLE
+        faults.add_value(key, raw, f"only {', '.join(others)} and {last} may hold a distribution")
+        return None
+    model = _KINDS.get(str(raw["search"]))
+    if model is None:
+        faults.add_value((*key, "search"), raw["search"], f"must be one of: {', '.join(_KINDS)}")
+        faults.keys.add(key)
+        return None
+    try:
+        return validate(model, raw)
+    except ValidationError as error:
+        add_errors(faults, error.errors(), model, at=key)
+        faults.keys.add(key)
+        return None
+
+
+def _probes(distribution: Distribution) -> tuple[Value, ...]:
+    """Values that a field must take if it is to take all of the distribution."""
+    if isinstance(distribution, Int):
+        drawn = range(distribution.low, distribution.high + 1, distribution.step)
+        return *distribution.extremes(), *drawn[:_MAX_PROBED_INTEGERS]
+    if isinstance(distribution, Uniform | LogUniform):
+        # A value within refuses the fields that take a few numbers only, such as 2, 4 and 8.
+        return *distribution.extremes(), distribution.low + 0.382 * (distribution.high - distribution.low)
+    return distribution.extremes()
+
+
+def _singles(space: Space) -> Iterator[dict[str, Value]]:
+    for path, distribution in space.items():
+        for value in _probes(distribution):
+            yield {path: value}
+
+
+def _pairs(space: Space) -> Iterator[dict[str, Value]]:
+    nets = {path: _probes(one) for path, one in space.items() if path.startswith("model.")}
+    for (path, ours), (other, theirs) in combinations(nets.items(), 2):
+        for value, partner in product(ours, theirs):
+            yield {path: value, other: partner}
+
+
+def _with(tree: dict[str, object], values: dict[str, Value]) -> dict[str, object]:
+    changed = copy.deepcopy(tree)
+    for path, value in values.items():
+        put(changed, path, value)
+    return changed
+
+
+def _identity(error: ErrorDetails) -> tuple[object, ...]:
+    return error["loc"], error["type"], str(error["input"]) if error["loc"] else plain(error)

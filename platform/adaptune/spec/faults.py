@@ -54,14 +54,18 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, key: Key, message: str, *, line: int | None = None) -> None:
-        """Note a fault of `key`; the message names the key itself where that helps."""
+    def add(self, key: Key, message: str) -> None:
+        """Note a fault of `key`, placed where the key was written."""
         self.keys.add(key)
-        if line is None:
-            place, line = self._place(key)
-        else:
-            place = f"{self._file}:{line}"
+        place, line = self._place(key)
         self._found.setdefault(f"{place}: {message}", line)
+
+    def add_line(self, line: int, message: str) -> None:
+        self._found.setdefault(f"{self._file}:{line}: {message}", line)
+
+    def add_override(self, override: str, message: str) -> None:
+        """Note an override that could not be put in."""
+        self._found.setdefault(f"--set {override}: {message}", 0)
 
     def add_value(self, key: Key, value: object, message: str) -> None:
         self.add(key, f"{dotted(key)} = {shown(value)}: {message}")
@@ -116,7 +120,11 @@ def plain(error: ErrorDetails) -> str:
     phrase = _PHRASES.get(kind)
     if phrase is None:
         return error["msg"].replace("Input should be", "must be")
-    if isinstance(error["input"], dict) and kind in ("float_type", "int_type") and error["loc"][0] in SEARCHABLE:
+    if (
+        isinstance(error["input"], dict)
+        and kind in ("float_type", "int_type")
+        and error["loc"][0] in SEARCHABLE
+    ):
         return phrase + ", or a distribution such as {search: uniform, low: 0, high: 1}"
     return phrase.format(**context)
 
@@ -132,6 +140,8 @@ def dotted(key: Key) -> str:
 
 
 def shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -156,5 +166,3 @@ def _resolve(loc: Key, root: type[BaseModel]) -> tuple[Key, type[BaseModel]]:
 
 def _bare(phrase: str) -> str:
     return phrase.removeprefix("must be ")
-
-

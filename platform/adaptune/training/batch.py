@@ -34,9 +34,8 @@ class TrainingImages:
     def __init__(self, data: TrialData, f_source: nn.Module, device: torch.device) -> None:
         self.source = DeviceImages(data.source_train_images, data.source_train_labels, device)
         self.target = DeviceImages(data.target_train_images, None, device)
-        self.size = len(data.source_train_images), len(data.target_train_images)
-        self.predicted_source = predict_labels(f_source, self.source, self.size[0])
-        self.predicted_target = predict_labels(f_source, self.target, self.size[1])
+        self.predicted_source = predict_labels(f_source, self.source)
+        self.predicted_target = predict_labels(f_source, self.target)
 
     def batch(self, sampler: UnpairedSampler, step: int, *, true_semantic: bool) -> Batch:
         source, target = (rank_share(drawn, rank(), world_size()) for drawn in sampler.indices(step))
@@ -51,8 +50,8 @@ class TrainingImages:
 
 
 @torch.no_grad()
-def predict_labels(classifier: nn.Module, images: DeviceImages, count: int, batch_size: int = 256) -> Tensor:
-    """argmax of the classifier for the first `count` images, (count,) on the device."""
+def predict_labels(classifier: nn.Module, images: DeviceImages, batch_size: int = 256) -> Tensor:
+    """argmax of the classifier for all N images, (N,) on the device."""
     classifier.eval()
-    parts = torch.arange(count).split(batch_size)
+    parts = torch.arange(len(images)).split(batch_size)
     return torch.cat([classifier(images.take(part)).argmax(dim=1) for part in parts])

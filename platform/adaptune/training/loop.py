@@ -54,15 +54,17 @@ def fit(
     training = TrainingImages(data, state.networks.f_source, device)
     val = DeviceImages(data.target_val_images, data.target_val_labels, device)
     source_val = DeviceImages(data.source_val_images, data.source_val_labels, device)
-    sampler = UnpairedSampler(*training.size, spec.training.batch_size, derive_seed(spec.seed, "order"))
+    sampler = UnpairedSampler(
+        len(training.source), len(training.target), spec.training.batch_size, derive_seed(spec.seed, "order")
+    )
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
         record = {"epoch": epoch} | _train_epoch(state, training, sampler)
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target)])
         f_target = state.best_of("f_target")
-        accuracy, loss = evaluate(f_target, val, len(data.target_val_labels))
-        source_accuracy, _ = evaluate(f_target, source_val, len(data.source_val_labels))
+        accuracy, loss = evaluate(f_target, val)
+        source_accuracy, _ = evaluate(f_target, source_val)
         record |= {
             "target_val_accuracy": accuracy,
             "target_val_loss": loss,

@@ -21,9 +21,9 @@ State = dict[str, Tensor]
 
 
 def train_supervised(
-    spec: TrialSpec, images: DeviceImages, count: int, classes: int, purpose: str = "source"
+    spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source"
 ) -> State:
-    """A classifier trained on the first `count` labelled images; f_S where they are the source's.
+    """A classifier trained on labelled images; f_S where they are the source's.
 
     Returns:
         Its weights, on the CPU.
@@ -33,7 +33,7 @@ def train_supervised(
         torch.manual_seed(derive_seed(spec.seed, purpose))
         net = build_classifier(spec.model.classifier, spec.data.source, classes).to(images.device).train()
         optimizer = Adam(net.parameters(), lr=stage.lr)
-        sampler = UnpairedSampler(count, count, stage.batch_size, derive_seed(spec.seed, purpose, "order"))
+        sampler = UnpairedSampler(len(images), len(images), stage.batch_size, derive_seed(spec.seed, purpose, "order"))
         for step in range(stage.steps):
             set_lr(optimizer, stage.lr * lr_factor(step / stage.steps, spec.training.lr_decay_from))
             indices, _ = sampler.indices(step)
@@ -45,7 +45,7 @@ def train_supervised(
 
 
 def train_information_only(
-    spec: TrialSpec, source: DeviceImages, target: DeviceImages, sizes: tuple[int, int], f_source: State, classes: int
+    spec: TrialSpec, source: DeviceImages, target: DeviceImages, f_source: State, classes: int
 ) -> State:
     """The cheapest rival of a GAN: f_S adapted by task (on source images) + information (on target images).
 
@@ -59,7 +59,7 @@ def train_information_only(
     average = AveragedModel(
         net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True
     )
-    sampler = UnpairedSampler(*sizes, training.batch_size, derive_seed(spec.seed, "information-only"))
+    sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "information-only"))
     total = training.epochs * training.steps_per_epoch
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, "information-only", "dropout"))

@@ -1,0 +1,61 @@
+"""What a lane is asked to do, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from adaptune.data.splits import TrialData
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.loop import Record, fit
+from adaptune.training.state import Weights
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to be run, from its newest checkpoint where there is one."""
+
+    number: int
+    spec: TrialSpec
+    checkpoints: CheckpointFolder
+
+
+@dataclass(frozen=True)
+class LaneSettings:
+    """What a lane is made of: its workers and what each of them holds."""
+
+    name: str
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float
+    scratch: str  # folder for Ray Train's own files
+
+
+class Lane(Protocol):
+    """Workers that stay warm and run one trial after another. One thread uses it."""
+
+    def begin(self, job: Job) -> None:
+        """Take the next trial; the one before has ended or was stopped."""
+
+    def next_record(self) -> Record | None:
+        """Train for one more epoch. None: the trial had no more to train.
+
+        Raises:
+            NonFiniteLossError, CheckpointError: the trial failed; the lane can take another.
+            LaneBrokenError: the workers are gone; the lane can only be closed.
+        """
+
+    def stop(self) -> None:
+        """End the trial after the epoch that was last asked for."""
+
+    def close(self) -> None:
+        """Let the workers go. Nothing is left behind."""
+
+
+def records_of(job: Job, data: TrialData, source_weights: Weights, device: torch.device) -> Iterator[Record]:
+    """The job's epochs, trained in this process (and its fellow workers', where there are any)."""
+    return fit(job.spec, data, source_weights, device=device, checkpoints=job.checkpoints)

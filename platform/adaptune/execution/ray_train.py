@@ -1,0 +1,108 @@
+"""The lane of Ray Train workers: one TorchTrainer, started once, that runs trial after trial."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from adaptune.errors import LaneBrokenError
+from adaptune.execution.desk import Desk, Message
+from adaptune.execution.job import Job, LaneSettings
+from adaptune.execution.train_worker import work
+from adaptune.training.loop import Record
+
+POLL_S = 1.0
+CLOSE_TIMEOUT_S = 30.0
+
+
+class RayTrainLane:
+    """See `Lane`. `fit()` of the TorchTrainer runs in a thread of the owner; the desk is between them."""
+
+    def __init__(self, settings: LaneSettings, shared: list[Any]) -> None:
+        """Start the workers; returns at once.
+
+        Args:
+            shared: object references to the TrialData and to the weights of f_S.
+        """
+        self._desk = ray.remote(Desk).options(num_cpus=0, name=f"adaptune-desk-{settings.name}").remote()
+        self._trainer = TorchTrainer(
+            work,
+            train_loop_config={"desk": self._desk, "shared": shared, "cpus": settings.cpus_per_worker},
+            scaling_config=ScalingConfig(
+                num_workers=settings.workers,
+                use_gpu=settings.gpus_per_worker > 0,
+                resources_per_worker={"CPU": settings.cpus_per_worker}
+                | ({"GPU": settings.gpus_per_worker} if settings.gpus_per_worker else {}),
+            ),
+            run_config=RunConfig(
+                name=settings.name,
+                storage_path=settings.scratch,
+                # A broken lane is replaced as a whole: Ray Train must not restart workers behind our back,
+                # nor try for ever to start them.
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
+            ),
+        )
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._fit, name=f"fit-{settings.name}", daemon=True)
+        self._thread.start()
+        self._running = False  # a trial is on the workers
+        self._undecided = False  # they wait for a decision on its last record
+
+    def begin(self, job: Job) -> None:
+        ray.get(self._desk.submit.remote(job))
+        self._running = True
+
+    def next_record(self) -> Record | None:
+        if self._undecided:
+            self._decide(True)
+        message = self._next_message()
+        self._undecided = message.record is not None
+        self._running = self._undecided
+        if message.error is not None:
+            raise message.error
+        return message.record
+
+    def stop(self) -> None:
+        if self._undecided:
+            self._decide(False)
+        while self._running:
+            message = self._next_message()
+            if message.record is None:
+                self._running = False
+            else:
+                self._decide(False)
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            ray.get(self._desk.submit.remote(None))
+            self._thread.join(CLOSE_TIMEOUT_S)
+        ray.kill(self._desk)
+
+    def _fit(self) -> None:
+        try:
+            self._trainer.fit()
+        except BaseException as error:
+            self._failure = error
+
+    def _decide(self, go_on: bool) -> None:
+        self._undecided = False
+        ray.get(self._desk.decide.remote(go_on))
+
+    def _next_message(self) -> Message:
+        pending = self._desk.next_message.remote()
+        while True:
+            ready, _ = ray.wait([pending], timeout=POLL_S)
+            if ready:
+                break
+            if not self._thread.is_alive():
+                raise LaneBrokenError(f"the Ray Train workers ended: {self._failure}")
+        try:
+            message: Message = ray.get(pending)
+        except RayActorError as error:
+            raise LaneBrokenError(f"the lane's desk is gone: {error}") from error
+        return message

@@ -1,0 +1,82 @@
+"""Where a search leaves what."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptune.errors import ResultsError
+from adaptune.spec import SearchSpec, dump, fingerprint, load
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """`results/<name>/` of one search."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "search.yaml"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "study.journal"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "ray.log"
+
+    @property
+    def scratch(self) -> Path:
+        """Ray's own files: nothing reads them back."""
+        return self.path / ".ray"
+
+    def trial(self, number: int) -> Path:
+        return self.path / "trials" / str(number)
+
+    def checkpoints(self, number: int) -> Path:
+        return self.trial(number) / "checkpoints"
+
+
+def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
+    """Make or reopen the results folder of a search.
+
+    Raises:
+        ResultsError: there is nothing to resume; a search lies there and `resume` was not said; or
+            the folder belongs to another spec.
+    """
+    folder = ResultsFolder(Path(spec.storage.out).resolve() / spec.name)
+    exists = folder.spec.exists()
+    if resume and not exists:
+        raise ResultsError(f"nothing to resume: {folder.path} holds no search; run it without --resume")
+    if exists:
+        if fingerprint(load(folder.spec)) != fingerprint(spec):
+            raise ResultsError(
+                f"{folder.path} holds a search of another spec: compare with its search.yaml,"
+                " or give this search another --name"
+            )
+        if not resume:
+            raise ResultsError(
+                f"{folder.path} holds this search already: add --resume to go on with it"
+                " (a larger --trials extends it), or give another --name"
+            )
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder.spec, dump(spec))
+    return folder
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a kill, finds the old or the new one, never a part."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

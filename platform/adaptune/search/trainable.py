@@ -1,0 +1,117 @@
+"""A trial as Ray Tune sees it: an actor that owns a lane and takes one trial after another."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+from ray.util.metrics import Gauge
+
+from adaptune.errors import CheckpointError, LaneBrokenError, NonFiniteLossError
+from adaptune.execution.job import Job, Lane, LaneSettings
+from adaptune.execution.lanes import Execution, open_lane
+from adaptune.search.results import ResultsFolder
+from adaptune.search.study import METRIC
+from adaptune.search.trial import make_job
+from adaptune.spec.schema import SearchSpec
+from adaptune.training.loop import Record
+
+log = logging.getLogger(__name__)
+MAX_LANES_A_TRIAL = 3
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What all trials of a search share."""
+
+    spec: SearchSpec
+    folder: ResultsFolder
+    execution: Execution
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float
+    shared: list[Any]  # object references: TrialData, the weights of f_S
+
+
+class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
+    """One Tune step is one epoch. A failed trial is a result with `error`, so that its lane lives on."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:
+        self._context = context
+        self._lane: Lane | None = None
+        self._lanes_opened = 0
+        self._gauge = Gauge(
+            "adaptune_target_val_accuracy", description="Accuracy on target_val", tag_keys=("search", "trial")
+        )
+        self._begin(config)
+
+    def step(self) -> dict[str, Any]:
+        try:
+            record = self._next_record()
+        except (NonFiniteLossError, CheckpointError, LaneBrokenError) as error:
+            return {"error": f"{type(error).__name__}: {error}", "done": True}
+        if record is None:
+            return {"done": True}
+        tags = {"search": self._context.spec.name, "trial": str(self._job.number)}
+        self._gauge.set(record[METRIC], tags=tags)
+        done = record["epoch"] >= self._context.spec.training.epochs
+        return {"record": record, "epoch": record["epoch"], METRIC: record[METRIC], "done": done}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if self._lane is not None:
+            try:
+                self._lane.stop()
+            except LaneBrokenError as error:
+                self._drop_lane(error)
+        self._begin(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        if self._lane is not None:
+            self._lane.stop()
+            self._lane.close()
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._job: Job = make_job(
+            self._context.spec, config["number"], config["values"], self._context.folder
+        )
+        self._breaks = 0
+        if self._lane is not None:
+            self._lane.begin(self._job)
+
+    def _next_record(self) -> Record | None:
+        """The next epoch's; where the lane breaks, from a new lane, which goes on from the last checkpoint."""
+        while True:
+            try:
+                return self._opened_lane().next_record()
+            except LaneBrokenError as error:
+                self._drop_lane(error)
+                self._breaks += 1
+                if self._breaks == MAX_LANES_A_TRIAL:
+                    raise
+
+    def _opened_lane(self) -> Lane:
+        if self._lane is None:
+            context = self._context
+            actor = ray.get_runtime_context().get_actor_id() or ""
+            settings = LaneSettings(
+                name=f"{context.spec.name}-lane-{os.getpid()}-{actor[:6]}-{self._lanes_opened}",
+                workers=context.workers,
+                cpus_per_worker=context.cpus_per_worker,
+                gpus_per_worker=context.gpus_per_worker,
+                scratch=str(context.folder.scratch / "train"),
+            )
+            self._lanes_opened += 1
+            self._lane = open_lane(context.execution, settings, context.shared)
+            self._lane.begin(self._job)
+        return self._lane
+
+    def _drop_lane(self, error: LaneBrokenError) -> None:
+        log.warning("trial %s: lane lost: %s", self._job.number, error)
+        if self._lane is not None:
+            self._lane.close()
+        self._lane = None

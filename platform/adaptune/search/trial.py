@@ -1,0 +1,21 @@
+"""From the search's spec and sampled values to one trial's job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adaptune.data.seeding import derive_seed
+from adaptune.execution.job import Job
+from adaptune.search.results import ResultsFolder
+from adaptune.spec.distributions import Value
+from adaptune.spec.schema import SearchSpec
+from adaptune.training.checkpoint import CheckpointFolder
+
+
+def make_job(spec: SearchSpec, number: int, values: Mapping[str, Value], folder: ResultsFolder) -> Job:
+    """The trial `number` of a search: nothing in it is left to chance but by its own seed."""
+    return Job(
+        number=number,
+        spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
+        checkpoints=CheckpointFolder(str(folder.checkpoints(number)), keep=spec.storage.keep_checkpoints),
+    )

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from adaptune.data import splits as module
+from adaptune.data.domain import Domain
+from adaptune.data.splits import Sealed, Splits, TrialData, content_hash, load_splits
+from adaptune.data.stratify import subset
+from adaptune.errors import DataError
+from adaptune.spec.schema import DataSpec
+
+DATA = {"source": {"domain": "mnist5k", "size": 16}, "target": {"domain": "optdigits", "size": 16}}
+
+
+def made(labels: list[int], classes: int = 2) -> Domain:
+    """A domain whose images tell their place."""
+    places = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
+    return Domain("made", places, np.array(labels, dtype=np.int64), tuple("abcdefghij"[:classes]))
+
+
+def split_made(source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float) -> Splits:
+    monkeypatch.setattr(module, "load_pair", lambda spec, seed: (source, target))
+    return load_splits(DataSpec.model_validate(DATA | fractions), seed=0)
+
+
+def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> None:
+    splits = load_splits(DataSpec.model_validate(DATA), seed=3)
+    parts = splits.indices
+    assert np.array_equal(
+        np.sort(np.concatenate([parts["source_train"], parts["source_val"]])), np.arange(5000)
+    )
+    target = np.concatenate([parts["target_train"], parts["target_val"], parts["target_test"]])
+    assert np.array_equal(np.sort(target), np.arange(1797))
+    assert np.bincount(splits.trial.source_val_labels).tolist() == [50] * 10
+    for labels in (splits.trial.target_val_labels, splits.sealed.target_test_labels):
+        counts = np.bincount(labels)
+        assert counts.min() >= 34
+        assert counts.max() <= 37
+
+
+def test_the_seed_decides_the_parts() -> None:
+    spec = DataSpec.model_validate(DATA)
+    first, again, other = load_splits(spec, 0), load_splits(spec, 0), load_splits(spec, 1)
+    assert first.digest() == again.digest() != other.digest()
+    assert not np.array_equal(first.indices["target_test"], other.indices["target_test"])
+
+
+def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = made([0, 1] * 10)
+    splits = split_made(domain, domain, monkeypatch)
+    for part in (splits.trial, splits.sealed):
+        for name in (field.name for field in fields(part)):
+            if name.endswith("_images"):
+                place = splits.indices[name.removesuffix("_images")]
+                assert np.array_equal(getattr(part, name).ravel(), place)
+            elif name.endswith("_labels"):
+                assert np.array_equal(getattr(part, name), domain.labels[splits.indices[name[:-7]]])
+
+
+def test_a_trial_has_no_label_of_target_train_and_nothing_of_target_test() -> None:
+    assert "target_train_labels" not in {field.name for field in fields(TrialData)}
+    assert not any("test" in field.name for field in fields(TrialData))
+    assert {field.name for field in fields(Sealed)} >= {"target_train_labels", "target_test_images"}
+
+
+def test_unlabelled_target_samples_all_go_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = made([0, 0, 1, 1, -1, -1, -1])
+    splits = split_made(made([0, 1] * 5), target, monkeypatch)
+    assert splits.indices["target_train"].tolist() == [4, 5, 6]
+    assert sorted(splits.trial.target_val_labels) == sorted(splits.sealed.target_test_labels) == [0, 1]
+
+
+def test_a_target_without_labels_says_that_val_and_test_need_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"none of its 4 samples has a label.*validation and test"):
+        split_made(made([0, 1] * 5), made([-1] * 4), monkeypatch)
+
+
+@pytest.mark.parametrize(("labels", "has", "needs"), [([0] * 9 + [1] * 2, 2, 3), ([0] * 9, 0, 3)])
+def test_a_class_with_too_few_samples_is_refused_with_the_arithmetic(
+    labels: list[int], has: int, needs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = (
+        f"class 'b' has {has} labelled samples but needs {needs}: target_val 1 .*target_test 1 .*target_train"
+    )
+    with pytest.raises(DataError, match=says):
+        split_made(made([0, 1] * 5), made(labels), monkeypatch)
+
+
+def test_fractions_that_leave_a_class_nothing_to_train_on_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(DataError, match=r"needs 4: target_val 2 \(a fraction of 0.5"):
+        split_made(
+            made([0, 1] * 5),
+            made([0, 1] * 3),
+            monkeypatch,
+            target_val_fraction=0.5,
+            target_test_fraction=0.4,
+        )
+
+
+def test_a_source_class_of_one_sample_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="source made: class 'b' has 1 labelled samples but needs 2"):
+        split_made(made([0, 0, 0, 1]), made([0, 1] * 5), monkeypatch)
+
+
+def test_classes_of_three_give_one_sample_to_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = split_made(made([0, 1] * 5), made([0, 1] * 3), monkeypatch)
+    assert [len(splits.indices[f"target_{part}"]) for part in ("train", "val", "test")] == [2, 2, 2]
+
+
+def test_a_subset_keeps_shares_to_within_one_unknown_labels_included() -> None:
+    labels = np.array([0] * 60 + [1] * 30 + [-1] * 10)
+    chosen = subset(labels, 20, seed=0)
+    counts = [int((labels[chosen] == label).sum()) for label in (0, 1, -1)]
+    assert sum(counts) == len(np.unique(chosen)) == 20
+    assert np.abs(np.array(counts) - [12, 6, 2]).max() <= 1
+    assert np.array_equal(subset(labels, 500, seed=0), np.arange(100))
+
+
+def test_content_hash_depends_on_values_shape_and_type() -> None:
+    array = np.arange(6, dtype=np.int64)
+    different = [
+        content_hash(array),
+        content_hash(array + 1),
+        content_hash(array.reshape(2, 3)),
+        content_hash(array.astype(np.int32)),
+        content_hash(array[:3], array[3:]),
+    ]
+    assert len(set(different)) == len(different)
+    assert content_hash(array.reshape(2, 3).T) == content_hash(np.ascontiguousarray(array.reshape(2, 3).T))
