@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,3 +81,8 @@ def write_atomically(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".part")
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, path)
+
+
+def unclaim(folder: ResultsFolder) -> None:
+    """Remove the folder of a search that never began."""
+    shutil.rmtree(folder.path, ignore_errors=True)

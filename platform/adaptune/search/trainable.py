@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         tags = {"search": self._context.spec.name, "trial": str(self._job.number)}
         self._gauge.set(record[METRIC], tags=tags)
         done = record["epoch"] >= self._context.spec.training.epochs
-        return {"record": record, "epoch": record["epoch"], METRIC: record[METRIC], "done": done}
+        # Tune would flatten a mapping.
+        return {"record": json.dumps(record), "epoch": record["epoch"], METRIC: record[METRIC], "done": done}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         if self._lane is not None:

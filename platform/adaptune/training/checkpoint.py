@@ -93,7 +93,7 @@ class CheckpointFolder:
         """The epochs that have a checkpoint, in order."""
         filesystem, folder = self._open()
         files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        return sorted(int(f.base_name[6:10]) for f in files if f.base_name.endswith(".pt"))
+        return sorted(int(f.base_name[6:-3]) for f in files if f.base_name.endswith(".pt"))
 
     def _write(self, epoch: int, body: bytes) -> None:
         filesystem, folder = self._open()

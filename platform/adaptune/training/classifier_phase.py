@@ -10,7 +10,7 @@ from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss,
 from adaptune.losses.information import information_loss
 from adaptune.training.augment import apply, draw
 from adaptune.training.batch import Batch
-from adaptune.training.distributed import all_mean, bare, rank
+from adaptune.training.distributed import all_mean, bare, gather_batch, rank
 from adaptune.training.phases import Terms, descend, frozen, weighted_sum
 from adaptune.training.state import TrainingState
 
@@ -38,7 +38,8 @@ def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> 
     terms = {"task": task_loss(source_logits, batch.source_labels)}
     logged: Terms = {}
     if weights.information:
-        terms["information"] = information_loss(rest[0])
+        # H(mean p) is the whole batch's: a mean over workers of their own would be another loss.
+        terms["information"] = information_loss(gather_batch(rest[0]))
     if weights.feature:
         gate, logged = _feature_discriminator_step(state, source_logits.detach(), rest[0].detach())
         with frozen(nets.d_feature):

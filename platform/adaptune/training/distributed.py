@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -47,6 +48,17 @@ def all_sum(value: Tensor) -> Tensor:
         value = value.clone()
         dist.all_reduce(value)
     return value
+
+
+def gather_batch(own: Tensor) -> Tensor:
+    """Every worker's (N, …) rows, by rank, (N · workers, …); gradients flow back to the worker they came from.
+
+    A loss over the result is the global batch's and the same on all workers. It needs no scaling: each
+    worker's rows receive that gradient once from every worker, and averaging over the workers undoes it.
+    """
+    if world_size() == 1:
+        return own
+    return torch.cat(differentiable.all_gather(own.contiguous()))
 
 
 @torch.no_grad()

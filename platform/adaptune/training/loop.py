@@ -61,7 +61,7 @@ def fit(
         start = time.perf_counter()
         record = {"epoch": epoch} | _train_epoch(state, training, sampler)
         trained = time.perf_counter()
-        average_buffers([bare(state.networks.f_target)])
+        average_buffers([bare(state.networks.f_target), *state.averages.values()])
         f_target = state.best_of("f_target")
         accuracy, loss = evaluate(f_target, val)
         source_accuracy, _ = evaluate(f_target, source_val)

@@ -1,0 +1,68 @@
+"""trials.parquet and epochs.parquet, written from the study."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
+from optuna.trial import FrozenTrial, TrialState
+
+from adaptune.search import study as studies
+from adaptune.search.preflight import Plan
+from adaptune.search.results import ResultsFolder
+
+
+def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None:
+    """Write both tables anew. Empty tables are not written."""
+    trials = studies.started(study)
+    _write(folder.path / "trials.parquet", [_trial_row(trial, plan, folder) for trial in trials])
+    _write(
+        folder.path / "epochs.parquet",
+        [{"trial": trial.number} | record for trial in trials for record in studies.records(trial)],
+    )
+
+
+def device_seconds(study: optuna.Study, workers: int, state: TrialState) -> float:
+    """Seconds of training and evaluation, times workers, over the trials of one state."""
+    return sum(_busy_s(trial) for trial in studies.started(study) if trial.state == state) * workers
+
+
+def _trial_row(trial: FrozenTrial, plan: Plan, folder: ResultsFolder) -> dict[str, Any]:
+    best = studies.best_record(trial) or {}
+    wall_s = trial.user_attrs.get("wall_s")
+    return {
+        "number": trial.number,
+        "state": trial.state.name,
+        "execution": plan.execution,
+        "workers": plan.workers,
+        "params": json.dumps(trial.params, sort_keys=True),
+        **trial.params,
+        "epochs": max(studies.curve(trial), default=0),
+        "best_epoch": best.get("epoch"),
+        "target_val_accuracy": best.get(studies.METRIC),
+        "target_val_loss": best.get("target_val_loss"),
+        "wall_s": wall_s,
+        "device_s": _busy_s(trial) * plan.workers,
+        "overhead_s": None if wall_s is None else wall_s - _busy_s(trial),
+        "checkpoint": str(folder.checkpoints(trial.number)),
+        "error": trial.user_attrs.get("error"),
+    }
+
+
+def _busy_s(trial: FrozenTrial) -> float:
+    return float(sum(record["train_s"] + record["eval_s"] for record in studies.records(trial)))
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    columns = dict.fromkeys(key for row in rows for key in row)
+    table = pa.Table.from_pylist([{key: row.get(key) for key in columns} for row in rows])
+    draft = path.with_name(path.name + ".part")
+    pq.write_table(table, draft)
+    os.replace(draft, path)

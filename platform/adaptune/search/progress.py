@@ -1,0 +1,76 @@
+"""What a person sees and keeps of a running search: a line an epoch, TensorBoard events, the tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import optuna
+from ray.tune import Callback
+from rich.console import Console
+from tensorboardX import SummaryWriter
+
+from adaptune.search import study as studies
+from adaptune.search.ledger import write_ledger
+from adaptune.search.preflight import Plan
+from adaptune.search.results import ResultsFolder
+from adaptune.spec.schema import SearchSpec
+
+
+class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
+    """Called by Tune after the searcher has told the study."""
+
+    def __init__(
+        self, spec: SearchSpec, study: optuna.Study, plan: Plan, folder: ResultsFolder, console: Console
+    ) -> None:
+        self._spec = spec
+        self._study = study
+        self._plan = plan
+        self._folder = folder
+        self._console = console
+        self._writers: dict[int, SummaryWriter] = {}
+        self._best = 0.0
+        self._since = time.perf_counter()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore, which is not how we resume
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "record" not in result:
+            return
+        number, record = trial.config["number"], json.loads(result["record"])
+        writer = self._writers.get(number)
+        if writer is None:
+            writer = self._writers[number] = SummaryWriter(str(self._folder.trial(number)))
+        for key, value in record.items():
+            if isinstance(value, float):
+                writer.add_scalar(key, value, record["epoch"])
+        self._best = max(self._best, record[studies.METRIC])
+        weights = " ".join(
+            f"{key.split('.')[-1]}={_short(value)}" for key, value in trial.config["values"].items()
+        )
+        self._console.print(
+            f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{self._spec.search.trials}"
+            f"  epoch {record['epoch']:>2}/{self._spec.training.epochs}"
+            f"  target_val {record[studies.METRIC]:.1%}  best {self._best:.1%}  {weights}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        number = trial.config["number"]
+        if (writer := self._writers.pop(number, None)) is not None:
+            writer.close()
+        ended = self._study.get_trials(deepcopy=False)[number]
+        if error := ended.user_attrs.get("error"):
+            self._console.print(f"         trial {number} failed: {error}", style="red", soft_wrap=True)
+        write_ledger(self._study, self._plan, self._folder)
+
+    on_trial_error = on_trial_complete
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,79 @@
+"""What runs once a search beside its trials: the source stage and the yardsticks, as Ray tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from safetensors.torch import load_file, save_file
+
+from adaptune.data.batches import DeviceImages
+from adaptune.data.splits import Sealed, TrialData, content_hash
+from adaptune.search.preflight import Plan
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.source import State, train_information_only, train_supervised
+
+
+def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, cache: Path) -> State:
+    """f_S, trained on the source; read from `cache` where the same data and settings trained it before."""
+    settings = spec.model_dump_json(include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}})
+    arrays = content_hash(data.source_train_images, data.source_train_labels)
+    key = hashlib.sha256(f"{settings} {spec.training.lr_decay_from} {arrays}".encode()).hexdigest()
+    file = cache / f"source-{key[:16]}.safetensors"
+    if file.exists():
+        return load_file(file)
+    task = ray.remote(_train_source).options(name="source stage", **_resources(plan, plan.workers))
+    state: State = ray.get(task.remote(spec, data_ref, plan.workers * plan.cpus_per_worker))
+    cache.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".part")
+    save_file(state, draft)
+    draft.replace(file)
+    return state
+
+
+def yardsticks(
+    spec: TrialSpec, data_ref: Any, source_ref: Any, sealed: Sealed, plan: Plan
+) -> tuple[State, State]:
+    """The weights of the information-only and of the target-supervised classifier, trained side by side."""
+    share = _resources(plan, 1)
+    information = ray.remote(_train_information_only).options(name="yardstick information-only", **share)
+    supervised = ray.remote(_train_target).options(name="yardstick target-supervised", **share)
+    both: list[State] = ray.get(
+        [
+            information.remote(spec, data_ref, source_ref, plan.cpus_per_worker),
+            supervised.remote(spec, sealed, len(ray.get(data_ref).class_names), plan.cpus_per_worker),
+        ]
+    )
+    return both[0], both[1]
+
+
+def _train_source(spec: TrialSpec, data: TrialData, threads: int) -> State:
+    images = DeviceImages(data.source_train_images, data.source_train_labels, _device(threads))
+    return train_supervised(spec, images, len(data.class_names))
+
+
+def _train_target(spec: TrialSpec, sealed: Sealed, classes: int, threads: int) -> State:
+    labelled = sealed.target_train_labels >= 0
+    images = DeviceImages(
+        sealed.target_train_images[labelled], sealed.target_train_labels[labelled], _device(threads)
+    )
+    return train_supervised(spec, images, classes, "target-supervised")
+
+
+def _train_information_only(spec: TrialSpec, data: TrialData, f_source: State, threads: int) -> State:
+    device = _device(threads)
+    source = DeviceImages(data.source_train_images, data.source_train_labels, device)
+    target = DeviceImages(data.target_train_images, None, device)
+    return train_information_only(spec, source, target, f_source, len(data.class_names))
+
+
+def _resources(plan: Plan, workers: int) -> dict[str, float]:
+    return {"num_cpus": workers * plan.cpus_per_worker, "num_gpus": plan.gpus_per_worker}
+
+
+def _device(threads: int) -> torch.device:
+    torch.set_num_threads(threads)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,70 @@
+"""summary.json: the figures of a search, under fixed keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from adaptune import __version__
+from adaptune.search import study as studies
+from adaptune.search.ledger import device_seconds
+from adaptune.search.preflight import Plan
+from adaptune.search.results import ResultsFolder, write_atomically
+from adaptune.search.verdict import TestScores, verdict
+from adaptune.spec.schema import SearchSpec
+
+Summary = dict[str, Any]
+
+
+def summarise(
+    spec: SearchSpec,
+    study: optuna.Study,
+    plan: Plan,
+    *,
+    best: FrozenTrial | None,
+    scores: TestScores | None,
+    wall_s: float,
+    source_stage_s: float,
+) -> Summary:
+    """The figures; null where not known."""
+    trials = studies.started(study)
+    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    record = studies.best_record(best) if best else None
+    return {
+        "name": spec.name,
+        "method": spec.method,
+        "source": spec.data.source.domain,
+        "target": spec.data.target.domain,
+        "execution": plan.execution,
+        "workers_per_trial": plan.workers,
+        "trials_total": len(trials),
+        "trials_complete": counts[TrialState.COMPLETE],
+        "trials_pruned": counts[TrialState.PRUNED],
+        "trials_failed": counts[TrialState.FAIL],
+        "best_trial": best.number if best else None,
+        "best_params": best.params if best else None,
+        "best_epoch": record["epoch"] if record else None,
+        "target_val_accuracy": record[studies.METRIC] if record else None,
+        "target_test_accuracy": scores.adapted if scores else None,
+        "target_test_ci95": list(scores.interval) if scores else None,
+        "target_test_size": scores.size if scores else None,
+        "source_only_test_accuracy": scores.source_only if scores else None,
+        "information_only_test_accuracy": scores.information_only if scores else None,
+        "target_supervised_test_accuracy": scores.supervised if scores else None,
+        "gap_closed": scores.gap_closed if scores else None,
+        "verdict": verdict(scores) if scores else "No trial came to an end: there is nothing to export.",
+        "wall_s": wall_s,
+        "device_s_useful": device_seconds(study, plan.workers, TrialState.COMPLETE),
+        "device_s_pruned": device_seconds(study, plan.workers, TrialState.PRUNED),
+        "device_s_failed": device_seconds(study, plan.workers, TrialState.FAIL),
+        "source_stage_s": source_stage_s,
+        "seed": spec.seed,
+        "version": __version__,
+    }
+
+
+def write_summary(summary: Summary, folder: ResultsFolder) -> None:
+    write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from adaptune.losses.gan import Kind, adversarial_loss, discriminator_loss
+
+SHAPE = (2, 1, 4, 4)
+
+
+def test_lsgan_of_an_undecided_discriminator() -> None:
+    half = torch.full(SHAPE, 0.5)
+    assert discriminator_loss(half, half, "lsgan") == 0.25
+    assert adversarial_loss(half, "lsgan") == 0.25
+
+
+def test_lsgan_of_a_perfect_discriminator() -> None:
+    real, fake = torch.ones(SHAPE), torch.zeros(SHAPE)
+    assert discriminator_loss(real, fake, "lsgan") == 0
+    assert adversarial_loss(fake, "lsgan") == 1
+
+
+def test_lsgan_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 1.0]), torch.tensor([3.0, -1.0])
+    assert discriminator_loss(real, fake, "lsgan") == 0.5 * (0.5 + 5.0)
+    assert adversarial_loss(fake, "lsgan") == 4.0
+
+
+def test_log_of_an_undecided_discriminator() -> None:
+    zero = torch.zeros(SHAPE)
+    assert discriminator_loss(zero, zero, "log").item() == pytest.approx(math.log(2))
+    assert adversarial_loss(zero, "log").item() == pytest.approx(math.log(2))
+
+
+def test_log_by_hand() -> None:
+    real, fake = torch.tensor([1.0]), torch.tensor([2.0])
+    softplus = [math.log1p(math.exp(-1.0)), math.log1p(math.exp(2.0)), math.log1p(math.exp(-2.0))]
+    assert discriminator_loss(real, fake, "log").item() == pytest.approx(0.5 * (softplus[0] + softplus[1]))
+    assert adversarial_loss(fake, "log").item() == pytest.approx(softplus[2])
+
+
+def test_log_stays_finite_where_the_discriminator_is_sure() -> None:
+    sure = torch.tensor([200.0])
+    assert discriminator_loss(sure, -sure, "log") == 0
+    assert adversarial_loss(-sure, "log") == 200
+
+
+def test_gradients_by_hand() -> None:
+    fake = torch.tensor([0.5, -1.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(adversarial_loss(fake, "lsgan"), fake)
+    torch.testing.assert_close(slope, fake.detach() - 1)  # 2 (D − 1) / 2 logits
+    (slope,) = torch.autograd.grad(adversarial_loss(fake, "log"), fake)
+    torch.testing.assert_close(slope, (torch.sigmoid(fake.detach()) - 1) / 2)
+
+
+@pytest.mark.parametrize("kind", ["lsgan", "log"])
+def test_generator_pushes_the_other_way_than_discriminator(kind: Kind) -> None:
+    fake = torch.zeros(SHAPE, requires_grad=True)
+    shifted = fake + 0.3
+    (ours,) = torch.autograd.grad(adversarial_loss(shifted, kind), fake, retain_graph=True)
+    (theirs,) = torch.autograd.grad(discriminator_loss(torch.ones(SHAPE), shifted, kind), fake)
+    assert (ours < 0).all()
+    assert (theirs > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["lsgan", "log"])
+def test_one_call_on_real_and_fake_equals_two(kind: Kind) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(1, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    real, fake = torch.randn(2, 4, 3, 8, 8, dtype=torch.float64)
+    together = discriminator_loss(*F.conv2d(torch.cat([real, fake]), weight).split(4), kind)
+    apart = discriminator_loss(F.conv2d(real, weight), F.conv2d(fake, weight), kind)
+    torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10)
+    (one,), (two,) = (torch.autograd.grad(loss, weight) for loss in (together, apart))
+    torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)

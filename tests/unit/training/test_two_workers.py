@@ -1,0 +1,124 @@
+"""Two DDP workers with half a batch each are one worker with the whole one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from tiny_trial import make_images, make_spec, make_state
+from torch import multiprocessing
+
+from adaptune.data.sampling import UnpairedSampler
+from adaptune.training.cycada import cycada_step
+from adaptune.training.cyclegan import cyclegan_step
+from adaptune.training.distributed import all_mean, average_buffers, bare, gather_batch
+from adaptune.training.state import TRAINED
+
+pytestmark = pytest.mark.slow
+STEPS = 3
+# The gates are set where they open in one of the steps and are shut in another: see test_gates_moved.
+GATES = {"semantic_gate": 1.08, "feature_gate": 0.53}
+CASES: dict[str, dict[str, Any]] = {
+    "cycada": {"method": "cycada", "loss_weights": {"information": 2, "feature": 1}, **GATES},
+    "information": {
+        "method": "cycada",
+        "loss_weights": {"task": 0, "information": 1, "feature": 0, "semantic": 0},
+    },
+    "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
+}
+
+
+def train(case: str) -> dict[str, Any]:
+    """Terms (means over the workers), gradients of each update and parameters at the end."""
+    spec = make_spec(
+        batch_size=8, augment={"shift": 0.1, "rotate": 10}, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case]
+    )
+    state = make_state(spec)
+    images = make_images(spec, state)
+    sampler = UnpairedSampler(len(images.source), len(images.target), 8, seed=0)
+    gradients: list[torch.Tensor] = []
+
+    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        for group in optimizer.param_groups:
+            gradients.extend(p.grad.clone() for p in group["params"] if p.grad is not None)
+
+    for name in state.base_lrs:
+        getattr(state.optimizers, name).register_step_pre_hook(note)
+    terms = []
+    for _ in range(STEPS):
+        state.set_learning_rates()
+        batch = images.batch(sampler, state.step, true_semantic=False)
+        step = {"cycada": cycada_step, "cyclegan": cyclegan_step}[spec.method]
+        terms.append({name: all_mean(value.float()).item() for name, value in step(state, batch).items()})
+        state.update_averages()
+        state.step += 1
+    return {
+        "terms": terms,
+        "gradients": gradients,
+        "parameters": {name: dict(bare(getattr(state.networks, name)).state_dict()) for name in TRAINED},
+        "averages": {name: dict(module.state_dict()) for name, module in state.averages.items()},
+    }
+
+
+def work(rank: int, folder: str) -> None:
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    results: dict[str, Any] = {case: train(case) for case in CASES}
+    rows = torch.tensor([[1.0 + rank]], requires_grad=True)
+    gathered = gather_batch(rows)
+    (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
+    norm = torch.nn.BatchNorm1d(2)
+    norm.running_mean.fill_(rank)
+    average_buffers([norm])
+    results["helpers"] = {"gathered": gathered.detach(), "slope": rows.grad, "mean": norm.running_mean}
+    torch.save(results, f"{folder}/rank{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder: Path = tmp_path_factory.mktemp("ddp")
+    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
+    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, dict[str, Any]]:
+    return {case: train(case) for case in CASES}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, Any]) -> None:
+    for worker in workers:
+        torch.testing.assert_close(worker[case], alone[case], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_workers_do_not_drift_apart(case: str, workers: list[Any]) -> None:
+    first, second = (worker[case] for worker in workers)
+    torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
+    torch.testing.assert_close(first["averages"], second["averages"], rtol=0, atol=0)
+
+
+def test_gates_moved(alone: dict[str, Any]) -> None:
+    terms = alone["cycada"]["terms"]
+    assert {step["feature_gate"] for step in terms} == {0.0, 1.0}
+    assert terms[0]["semantic"] == 0
+    assert terms[-1]["semantic"] > 0
+
+
+def test_gathered_rows_take_the_gradient_of_every_workers_loss(workers: list[Any]) -> None:
+    for worker, slope in zip(workers, (10.0, 100.0), strict=True):
+        assert worker["helpers"]["gathered"].tolist() == [[1.0], [2.0]]
+        assert worker["helpers"]["slope"].item() == 2 * slope
+        assert worker["helpers"]["mean"].tolist() == [0.5, 0.5]
+
+
+def test_alone_nothing_is_gathered() -> None:
+    rows = torch.ones(2, 3)
+    assert gather_batch(rows) is rows
