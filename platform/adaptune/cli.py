@@ -11,9 +11,7 @@ from rich.console import Console
 
 from adaptune.errors import AdaptuneError, DataError, ResourceError, ResultsError, SpecError
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)
 INTERRUPTED = 130
 
@@ -161,5 +159,3 @@ def run_search_script() -> None:
     """`python run_search.py …` is `adaptune search …`."""
     sys.argv.insert(1, "search")
     main()
-
-

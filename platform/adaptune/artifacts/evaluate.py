@@ -73,9 +73,7 @@ def _predicted(export: Export, images: Images, batch_size: int = 512) -> Labels:
     stock = DeviceImages(images, None, export.device)
     numbers = torch.arange(len(stock))
     parts = (numbers[start : start + batch_size] for start in range(0, len(stock), batch_size))
-    labels: Labels = (
-        torch.cat([export.classifier(stock.take(part)).argmax(dim=1) for part in parts]).cpu().numpy()
-    )
+    labels: Labels = torch.cat([export.classifier(stock.take(part)).argmax(dim=1) for part in parts]).cpu().numpy()
     return labels
 
 

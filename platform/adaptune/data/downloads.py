@@ -43,6 +43,5 @@ def _fetch(name: str, root: Path, where: str, **split: object) -> Any:
     # No connection, no right to write, or files cut short.
     except (OSError, RuntimeError, ValueError, EOFError, IndexError) as error:
         raise DataError(
-            f"{name} could be neither read from {root} nor downloaded: {error}\n"
-            f"Without a connection, put {where}."
+            f"{name} could be neither read from {root} nor downloaded: {error}\nWithout a connection, put {where}."
         ) from error

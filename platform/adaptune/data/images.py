@@ -60,9 +60,7 @@ def decode(encoded: bytes | Path, name: str) -> Images:
         raise DataError(f"{name} has more than 8 bits a channel (mode {upright.mode}); convert it to 8 bits")
     if upright.mode in ("1", "L", "LA"):
         return np.asarray(upright.convert("L"))
-    return np.asarray(
-        upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB")
-    )
+    return np.asarray(upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB"))
 
 
 def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) -> Images:

@@ -30,8 +30,7 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
         check_name(name)
     if "mnist" in (ours, theirs) and SAME_DIGITS & {ours, theirs}:
         raise DataError(
-            f"{ours} and {theirs} share digits: take mnist5k in place of mnist,"
-            " then each side gets its own half"
+            f"{ours} and {theirs} share digits: take mnist5k in place of mnist, then each side gets its own half"
         )
     halved = {ours, theirs} <= SAME_DIGITS
     halves = (FIRST_HALF, SECOND_HALF) if halved else (ALL_DIGITS, ALL_DIGITS)

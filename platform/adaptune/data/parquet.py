@@ -60,9 +60,7 @@ def _read(path: Path) -> Any:
 def _labels(table: Any, path: Path) -> tuple[Labels, tuple[str, ...]]:
     values = table.column("label").to_pylist() if "label" in table.column_names else [None] * table.num_rows
     # pandas writes integers with gaps as floats, the gaps as NaN.
-    missing = [
-        value is None or value == -1 or (isinstance(value, float) and isnan(value)) for value in values
-    ]
+    missing = [value is None or value == -1 or (isinstance(value, float) and isnan(value)) for value in values]
     given = [value for value, gone in zip(values, missing, strict=True) if not gone]
     texts = all(isinstance(value, str) for value in given)
     if not texts and not all(_is_index(value) for value in given):

@@ -16,7 +16,10 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02) -> None:
         super().__init__()
-        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        parts: list[nn.Module] = [
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
         for layer in range(1, layers):
             out = width * min(2**layer, 8)
             parts += [

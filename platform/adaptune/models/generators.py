@@ -20,7 +20,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+        return x + self.body(x)  # type: ignore[no-any-return]
 
 
 class ResnetGenerator(nn.Module):
@@ -36,7 +36,13 @@ class ResnetGenerator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, width: int = 64, blocks: int = 9, transposed: bool = False, init_gain: float = 0.02
+        self,
+        channels: int,
+        *,
+        width: int = 64,
+        blocks: int = 9,
+        transposed: bool = False,
+        init_gain: float = 0.02,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [

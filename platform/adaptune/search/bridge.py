@@ -55,9 +55,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         if "record" in result:
             studies.note_record(self._live[trial_id][0], json.loads(result["record"]))
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         result = result or {}
         self.on_trial_result(trial_id, result)
         trial, since = self._live.pop(trial_id)

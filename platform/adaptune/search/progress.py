@@ -49,9 +49,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if isinstance(value, float):
                 writer.add_scalar(key, value, record["epoch"])
         self._best = max(self._best, record[studies.METRIC])
-        weights = " ".join(
-            f"{key.split('.')[-1]}={_short(value)}" for key, value in trial.config["values"].items()
-        )
+        weights = " ".join(f"{key.split('.')[-1]}={_short(value)}" for key, value in trial.config["values"].items())
         self._console.print(
             f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{self._spec.search.trials}"
             f"  epoch {record['epoch']:>2}/{self._spec.training.epochs}"

@@ -34,9 +34,7 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     return state
 
 
-def yardsticks(
-    spec: TrialSpec, data_ref: Any, source_ref: Any, sealed: Sealed, plan: Plan
-) -> tuple[State, State]:
+def yardsticks(spec: TrialSpec, data_ref: Any, source_ref: Any, sealed: Sealed, plan: Plan) -> tuple[State, State]:
     """The weights of the information-only and of the target-supervised classifier, trained side by side."""
     share = _resources(plan, 1)
     information = ray.remote(_train_information_only).options(name="yardstick information-only", **share)
@@ -57,9 +55,7 @@ def _train_source(spec: TrialSpec, data: TrialData, threads: int) -> State:
 
 def _train_target(spec: TrialSpec, sealed: Sealed, classes: int, threads: int) -> State:
     labelled = sealed.target_train_labels >= 0
-    images = DeviceImages(
-        sealed.target_train_images[labelled], sealed.target_train_labels[labelled], _device(threads)
-    )
+    images = DeviceImages(sealed.target_train_images[labelled], sealed.target_train_labels[labelled], _device(threads))
     return train_supervised(spec, images, classes, "target-supervised")
 
 

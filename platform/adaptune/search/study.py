@@ -29,9 +29,7 @@ _RECORD = "record:"
 def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
     """The study of this search, made with its start points where there is none yet."""
     storage: BaseStorage = JournalStorage(JournalFileBackend(journal))
-    study = optuna.create_study(
-        study_name=spec.name, storage=storage, direction="maximize", load_if_exists=True
-    )
+    study = optuna.create_study(study_name=spec.name, storage=storage, direction="maximize", load_if_exists=True)
     for point in spec.search.start_points:
         study.enqueue_trial(dict(point), skip_if_exists=True)
     return study

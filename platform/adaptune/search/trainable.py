@@ -78,9 +78,7 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             self._lane.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._job: Job = make_job(
-            self._context.spec, config["number"], config["values"], self._context.folder
-        )
+        self._job: Job = make_job(self._context.spec, config["number"], config["values"], self._context.folder)
         self._breaks = 0
         if self._lane is not None:
             self._lane.begin(self._job)

@@ -110,7 +110,12 @@ def exported_classifier(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_trials(
-    spec: SearchSpec, study: optuna.Study, plan: Plan, folder: ResultsFolder, console: Console, shared: list[Any]
+    spec: SearchSpec,
+    study: optuna.Study,
+    plan: Plan,
+    folder: ResultsFolder,
+    console: Console,
+    shared: list[Any],
 ) -> None:
     searcher = StudySearcher(spec, study, plan.concurrency)
     if not searcher.remaining():
@@ -128,9 +133,7 @@ def _run_trials(
     if plan.execution == "in_process":
         bundle = {"CPU": float(plan.cpus_per_worker), "GPU": plan.gpus_per_worker}
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(LaneTrainable, context=context), tune.PlacementGroupFactory([bundle])
-        ),
+        tune.with_resources(tune.with_parameters(LaneTrainable, context=context), tune.PlacementGroupFactory([bundle])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=ResumableASHA(spec, study) if spec.search.scheduler.name == "asha" else None,

@@ -120,11 +120,7 @@ def plain(error: ErrorDetails) -> str:
     phrase = _PHRASES.get(kind)
     if phrase is None:
         return error["msg"].replace("Input should be", "must be")
-    if (
-        isinstance(error["input"], dict)
-        and kind in ("float_type", "int_type")
-        and error["loc"][0] in SEARCHABLE
-    ):
+    if isinstance(error["input"], dict) and kind in ("float_type", "int_type") and error["loc"][0] in SEARCHABLE:
         return phrase + ", or a distribution such as {search: uniform, low: 0, high: 1}"
     return phrase.format(**context)
 

@@ -75,9 +75,7 @@ class GeneratorSpec(Section):
     name: Literal["resnet", "unshuffle"] = "unshuffle"
     width: Count = 32
     blocks: Annotated[int, Field(ge=0)] = 2
-    upsample: Literal["resize_conv", "transposed_conv"] = Field(
-        default="resize_conv", description="resnet only"
-    )
+    upsample: Literal["resize_conv", "transposed_conv"] = Field(default="resize_conv", description="resnet only")
     factor: Literal[2, 4, 8] = Field(default=4, description="unshuffle only: px a block's edge")
 
 
@@ -150,9 +148,7 @@ class TrainingSpec(Section):
     )
     pool_size: Annotated[int, Field(ge=0)] = 50
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="generators; 0 is off")
-    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="f_T; 0 is off"
-    )
+    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="f_T; 0 is off")
     augment: AugmentSpec = AugmentSpec()
     precision: Literal["fp32", "bf16"] = "fp32"
     source: SourceStageSpec = SourceStageSpec()
@@ -222,9 +218,7 @@ class ResourcesSpec(Section):
 
 class StorageSpec(Section):
     out: str = Field(default="results", description="folder that holds the folder of each search")
-    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
-        default=2, description="newest of a trial, beside its best"
-    )
+    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(default=2, description="newest of a trial, beside its best")
 
 
 class EvaluationSpec(Section):

@@ -20,9 +20,7 @@ def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Mod
             transposed=spec.upsample == "transposed_conv",
             init_gain=init_gain,
         )
-    return UnshuffleGenerator(
-        channels, width=spec.width, blocks=spec.blocks, factor=spec.factor, init_gain=init_gain
-    )
+    return UnshuffleGenerator(channels, width=spec.width, blocks=spec.blocks, factor=spec.factor, init_gain=init_gain)
 
 
 def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:

@@ -59,7 +59,7 @@ def fit(
     )
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
-        record = {"epoch": epoch} | _train_epoch(state, training, sampler)
+        record = Record(epoch=epoch) | _train_epoch(state, training, sampler)
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target), *state.averages.values()])
         f_target = state.best_of("f_target")

@@ -66,9 +66,7 @@ def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> 
         fooled = bare(nets.d_target)(images.target), bare(nets.d_source)(images.source)
         terms["adversarial"] = sum_of(adversarial_loss(logits, training.gan_loss) for logits in fooled)
     if images.source_again is not None and images.target_again is not None:
-        terms["cycle"] = cycle_loss(batch.source, images.source_again) + cycle_loss(
-            batch.target, images.target_again
-        )
+        terms["cycle"] = cycle_loss(batch.source, images.source_again) + cycle_loss(batch.target, images.target_again)
     if images.source_same is not None and images.target_same is not None:
         terms["identity"] = identity_loss(batch.source, images.source_same) + identity_loss(
             batch.target, images.target_same
@@ -105,7 +103,7 @@ def sum_of(values: Iterator[Tensor] | list[Tensor]) -> Tensor:
 
 def descend(optimizer: Optimizer, loss: Tensor) -> None:
     """One optimizer step on `loss`; no gradient is left behind."""
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 

@@ -20,9 +20,7 @@ from adaptune.training.schedule import lr_factor, set_lr
 State = dict[str, Tensor]
 
 
-def train_supervised(
-    spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source"
-) -> State:
+def train_supervised(spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source") -> State:
     """A classifier trained on labelled images; f_S where they are the source's.
 
     Returns:
@@ -56,9 +54,7 @@ def train_information_only(
     net.load_state_dict(f_source)
     net.to(source.device).train()
     optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2))
-    average = AveragedModel(
-        net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True
-    )
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True)
     sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "information-only"))
     total = training.epochs * training.steps_per_epoch
     with torch.random.fork_rng(devices=[]):
@@ -71,7 +67,8 @@ def train_information_only(
             logits = net(apply(images, draw(training.augment, len(images), random)))
             source_logits, target_logits = logits.split([len(drawn[0]), len(drawn[1])])
             _descend(
-                optimizer, task_loss(source_logits, source.labels_of(drawn[0])) + information_loss(target_logits)
+                optimizer,
+                task_loss(source_logits, source.labels_of(drawn[0])) + information_loss(target_logits),
             )
             average.update_parameters(net)
     return to_cpu(average.module if training.classifier_ema_decay else net)
@@ -83,5 +80,5 @@ def to_cpu(net: nn.Module) -> State:
 
 def _descend(optimizer: Adam, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()

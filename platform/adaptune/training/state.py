@@ -149,13 +149,16 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
     f_s.load_state_dict(source_weights)
     f_t.load_state_dict(source_weights)
     f_s.eval().requires_grad_(False)
-    averages = {}
+    averages: dict[str, nn.Module] = {}
     if training.ema_decay:
         averages |= {"g_source_to_target": _frozen_copy(g_st), "g_target_to_source": _frozen_copy(g_ts)}
     if training.classifier_ema_decay:
         averages["f_target"] = _frozen_copy(f_t)
     networks = Networks(
-        *(wrap(net.to(device), device) for net in (g_st, g_ts, d_s, d_t)),
+        g_source_to_target=wrap(g_st.to(device), device),
+        g_target_to_source=wrap(g_ts.to(device), device),
+        d_source=wrap(d_s.to(device), device),
+        d_target=wrap(d_t.to(device), device),
         f_source=f_s.to(device),
         f_target=wrap(f_t.to(device), device),
         d_feature=wrap(d_feature.to(device), device),

@@ -22,9 +22,7 @@ from adaptune.training.state import TrainingState
 Write = Callable[..., Path]
 
 
-def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(
-    best: Path, state: TrainingState
-) -> None:
+def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(best: Path, state: TrainingState) -> None:
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         expected = state.networks.f_target.eval()(images)
@@ -32,9 +30,7 @@ def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(
 
 
 @pytest.mark.parametrize("direction", ["source_to_target", "target_to_source"])
-def test_moving_averages_are_exported_where_there_are_any(
-    best: Path, state: TrainingState, direction: str
-) -> None:
+def test_moving_averages_are_exported_where_there_are_any(best: Path, state: TrainingState, direction: str) -> None:
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     name = f"g_{direction}"
     with torch.no_grad():
@@ -123,9 +119,7 @@ def test_an_export_killed_half_way_is_cleaned_up_by_the_next(best: Path, write: 
     assert [entry.name for entry in best.parent.iterdir()] == ["best"]
 
 
-def test_a_failing_write_leaves_the_old_export(
-    best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_write_leaves_the_old_export(best: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
@@ -161,9 +155,7 @@ def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
     image(best.parent / "images" / "a.png")
     code = (best / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     code += "import sys; assert 'ray' not in sys.modules and 'optuna' not in sys.modules"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True)
     assert run.stdout.startswith("images/a.png ")
 
 

@@ -24,9 +24,7 @@ def export(best: Path) -> Export:
 def test_predict_names_a_class_and_its_probability_for_each_image_of_a_folder(
     export: Export, image: Save, tmp_path: Path
 ) -> None:
-    files = [
-        image(tmp_path / "in" / name, seed) for seed, name in enumerate(["a.png", "b.png", "deep/c.jpg"])
-    ]
+    files = [image(tmp_path / "in" / name, seed) for seed, name in enumerate(["a.png", "b.png", "deep/c.jpg"])]
     (tmp_path / "in" / "notes.txt").write_text("no image")
     found = list(predict(export, [tmp_path / "in"], batch_size=2))
     assert [prediction.path for prediction in found] == files
@@ -57,9 +55,7 @@ def test_an_image_too_small_for_the_crop_is_named(export: Export, image: Save, t
         list(predict(export, [image(tmp_path / "tiny.png", edge=8)]))
 
 
-def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(
-    export: Export, tmp_path: Path
-) -> None:
+def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(export: Export, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path, message in (("absent.png", r"absent\.png"), ("empty", "no image in")):
         with pytest.raises(DataError, match=message):
@@ -67,9 +63,7 @@ def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(
 
 
 @pytest.mark.parametrize("direction", ["source_to_target", "target_to_source"])
-def test_translate_writes_pngs_of_the_trained_size(
-    export: Export, image: Save, tmp_path: Path, direction: str
-) -> None:
+def test_translate_writes_pngs_of_the_trained_size(export: Export, image: Save, tmp_path: Path, direction: str) -> None:
     files = [image(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.png"])]
     written = translate(export, files, tmp_path / "out", direction, batch_size=1)  # type: ignore[arg-type]
     assert written == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
@@ -84,9 +78,7 @@ def test_translate_crops_as_the_domain_of_its_input(export: Export, image: Save,
         translate(export, [file], tmp_path / "out", "source_to_target")
 
 
-def test_translate_overwrites_neither_of_two_inputs_of_one_name(
-    export: Export, image: Save, tmp_path: Path
-) -> None:
+def test_translate_overwrites_neither_of_two_inputs_of_one_name(export: Export, image: Save, tmp_path: Path) -> None:
     files = [image(tmp_path / part / "a.png", seed) for seed, part in enumerate("xy")]
     files.append(image(tmp_path / "x" / "a-2.png", seed=2))
     written = translate(export, files, tmp_path / "out", "source_to_target")
@@ -110,9 +102,7 @@ def labelled(image: Save, root: Path, names: tuple[str, ...], each: int = 3) -> 
     return f"imagefolder:{root}"
 
 
-def test_evaluate_agrees_with_the_predictions_of_the_same_images(
-    export: Export, image: Save, tmp_path: Path
-) -> None:
+def test_evaluate_agrees_with_the_predictions_of_the_same_images(export: Export, image: Save, tmp_path: Path) -> None:
     domain = labelled(image, tmp_path / "eval", export.class_names)
     scores = evaluate_export(export, domain, tmp_path)
     hits = sum(found.class_name == found.path.parent.name for found in predict(export, [tmp_path / "eval"]))

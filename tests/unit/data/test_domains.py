@@ -24,9 +24,7 @@ def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) 
 
 
 def data_spec(source: str, target: str, **form: object) -> DataSpec:
-    return DataSpec.model_validate(
-        {"source": {"domain": source, **form}, "target": {"domain": target, **form}}
-    )
+    return DataSpec.model_validate({"source": {"domain": source, **form}, "target": {"domain": target, **form}})
 
 
 @pytest.mark.parametrize(("name", "size"), [("mnist5k", 5000), ("mnistm5k", 5000), ("optdigits", 1797)])

@@ -29,9 +29,7 @@ def split_made(source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, 
 def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> None:
     splits = load_splits(DataSpec.model_validate(DATA), seed=3)
     parts = splits.indices
-    assert np.array_equal(
-        np.sort(np.concatenate([parts["source_train"], parts["source_val"]])), np.arange(5000)
-    )
+    assert np.array_equal(np.sort(np.concatenate([parts["source_train"], parts["source_val"]])), np.arange(5000))
     target = np.concatenate([parts["target_train"], parts["target_val"], parts["target_test"]])
     assert np.array_equal(np.sort(target), np.arange(1797))
     assert np.bincount(splits.trial.source_val_labels).tolist() == [50] * 10
@@ -82,9 +80,7 @@ def test_a_target_without_labels_says_that_val_and_test_need_some(monkeypatch: p
 def test_a_class_with_too_few_samples_is_refused_with_the_arithmetic(
     labels: list[int], has: int, needs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says = (
-        f"class 'b' has {has} labelled samples but needs {needs}: target_val 1 .*target_test 1 .*target_train"
-    )
+    says = f"class 'b' has {has} labelled samples but needs {needs}: target_val 1 .*target_test 1 .*target_train"
     with pytest.raises(DataError, match=says):
         split_made(made([0, 1] * 5), made(labels), monkeypatch)
 

@@ -27,9 +27,7 @@ def load(name: str, **form: object) -> Domain:
 
 def pair(source: str, target: str) -> tuple[Domain, Domain]:
     form = {"size": 16}
-    spec = DataSpec.model_validate(
-        {"source": {"domain": source, **form}, "target": {"domain": target, **form}}
-    )
+    spec = DataSpec.model_validate({"source": {"domain": source, **form}, "target": {"domain": target, **form}})
     return load_pair(spec, seed=0)
 
 
@@ -108,9 +106,7 @@ def test_imagefolder_refuses_missing_and_empty_folders(tmp_path: Path) -> None:
     ],
     ids=["bytes", "large bytes", "struct", "HW", "HWC"],
 )
-def test_parquet_images_come_as_bytes_structs_or_lists(
-    images: Rows, kind: pa.DataType | None, tmp_path: Path
-) -> None:
+def test_parquet_images_come_as_bytes_structs_or_lists(images: Rows, kind: pa.DataType | None, tmp_path: Path) -> None:
     domain = load(table(tmp_path / "a.parquet", images, ["x", "y"], kind))
     assert domain.images.shape == (2, 3, 16, 16)
     assert domain.images[:, 0, 0, 0].tolist() == [5, 6]

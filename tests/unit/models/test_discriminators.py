@@ -5,7 +5,6 @@ import torch
 
 from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
 
-
 # A discriminator leaves at least 4 px: the spec refuses others.
 CASES = [(size, layers) for size in (16, 32, 64, 128, 256) for layers in range(1, 6) if size >> layers >= 4]
 

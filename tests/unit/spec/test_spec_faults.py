@@ -12,9 +12,7 @@ Fail = Callable[..., list[str]]
 
 
 def test_a_missing_file_names_those_that_there_are() -> None:
-    with pytest.raises(
-        SpecError, match=r"no search space file nope\.yaml; search_spaces/ has .*cycada\.yaml"
-    ):
+    with pytest.raises(SpecError, match=r"no search space file nope\.yaml; search_spaces/ has .*cycada\.yaml"):
         load("nope.yaml")
 
 

@@ -80,8 +80,7 @@ ONE_FAULT = {
     ),
     "an extreme that does not fit": (
         "model: {discriminator: {layers: {search: int, low: 2, high: 4}}}",
-        "model.discriminator.layers = 4: a discriminator of 4 layers leaves less than 4 px of 32:"
-        " take fewer layers",
+        "model.discriminator.layers = 4: a discriminator of 4 layers leaves less than 4 px of 32: take fewer layers",
     ),
 }
 
@@ -102,9 +101,7 @@ def test_a_distribution_over_text_or_whole_numbers_must_draw_such(fail: Fail) ->
     ]
 
 
-@pytest.mark.parametrize(
-    "key", ["seed", "data.source_val_fraction", "search.trials", "resources.max_concurrent"]
-)
+@pytest.mark.parametrize("key", ["seed", "data.source_val_fraction", "search.trials", "resources.max_concurrent"])
 def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, key: str) -> None:
     (line,) = fail("", f"{key}={{search: int, low: 1, high: 2}}")
     assert line.startswith(f"--set {key}: {key} = {{")
@@ -169,6 +166,4 @@ def test_a_start_point_outside_of_the_space_is_refused(fail: Fail, point: str, f
 
 
 def test_start_points_must_be_a_list(fail: Fail) -> None:
-    assert fail("search: {start_points: 3}\n") == [
-        "space.yaml:5: search.start_points = 3: must be a list of settings"
-    ]
+    assert fail("search: {start_points: 3}\n") == ["space.yaml:5: search.start_points = 3: must be a list of settings"]

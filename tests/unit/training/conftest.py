@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
 from tiny_trial import CPU, make_data, make_source_weights
 
 from adaptune.spec.schema import TrialSpec
@@ -11,6 +12,15 @@ from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import Record, fit
 
 Fit = Callable[..., list[Record]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Nets this small only wait for each other's threads, for long on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -82,9 +82,7 @@ def test_bf16_runs_on_the_cpu_with_finite_losses(generator: str, run_fit: Fit) -
     assert all(math.isfinite(value) for value in record.values())
 
 
-def test_a_term_that_is_not_finite_is_named_with_its_step(
-    run_fit: Fit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_term_that_is_not_finite_is_named_with_its_step(run_fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def poisoned(images: torch.Tensor, again: torch.Tensor) -> torch.Tensor:

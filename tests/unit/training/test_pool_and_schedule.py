@@ -88,7 +88,12 @@ def test_schedule_from_the_start_and_never() -> None:
 
 
 def test_every_optimizer_gets_its_own_rate() -> None:
-    rates = {"generator_lr": 4e-4, "discriminator_lr": 3e-4, "classifier_lr": 2e-4, "feature_discriminator_lr": 1e-4}
+    rates = {
+        "generator_lr": 4e-4,
+        "discriminator_lr": 3e-4,
+        "classifier_lr": 2e-4,
+        "feature_discriminator_lr": 1e-4,
+    }
     state = make_state(make_spec(**rates))
     state.step = 6  # of 8; half of the second half is over
     state.set_learning_rates()

@@ -78,7 +78,9 @@ def test_each_optimizer_steps_while_only_its_own_networks_have_gradients(method:
     assert networks_with_gradients(state) == set()
     assert not state.networks.f_source.training
     changed = {
-        name for name, old in before.items() if any(not torch.equal(old[k], v) for k, v in snapshot(state, name).items())
+        name
+        for name, old in before.items()
+        if any(not torch.equal(old[k], v) for k, v in snapshot(state, name).items())
     }
     assert changed == set().union(*expected.values())
     assert all(p.requires_grad for name in TRAINED for p in getattr(state.networks, name).parameters())
