@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+import traceback
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from adaptune.errors import AdaptuneError, DataError, ResourceError, ResultsError, SpecError
+from adaptune.verbs import VERBS
+
+if TYPE_CHECKING:
+    from adaptune.data.splits import Splits
+    from adaptune.search.results import ResultsFolder
+    from adaptune.spec import SearchSpec
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)
 INTERRUPTED = 130
+
+for verb in VERBS:
+    app.command()(verb)
 
 
 @app.command()
@@ -41,54 +51,76 @@ def search(
     _search(spec, resume=resume, address=address)
 
 
-def _search(spec: Any, *, resume: bool, address: str | None) -> None:
-    since = time.perf_counter()
+def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
     from adaptune.data.splits import load_splits
-    from adaptune.search.cluster import chatter_to, joined
+    from adaptune.search.cluster import chatter_to
     from adaptune.search.preflight import make_plan
-    from adaptune.search.results import claim, unclaim
-    from adaptune.search.tuner import run_search
+    from adaptune.search.results import claim
 
+    since = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
     if address is None:
         make_plan(spec, local_resources())
-    fresh = not resume
     folder = claim(spec, resume=resume)
     with chatter_to(folder.log) as console:
         try:
-            with joined(address, spec.name) as dashboard:
-                import ray
-
-                plan = make_plan(spec, ray.cluster_resources())
-                fresh = False
-                console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
-                if dashboard:
-                    console.print(f"dashboard: http://{dashboard}", highlight=False)
-                console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
-                outcome = run_search(spec, splits, plan, folder, console, since=since)
+            _search_on_cluster(spec, splits, folder, console, resume=resume, address=address, since=since)
+        except (typer.Exit, AdaptuneError):
+            raise
         except KeyboardInterrupt:
             console.print(f"\nstopped; all is kept in {folder.path}. Go on with the same command and --resume.")
             raise typer.Exit(INTERRUPTED) from None
-        except OSError as error:
-            console.print(f"stopped: {error}. What was finished is kept in {folder.path}; --resume goes on.")
+        except Exception as error:
+            traceback.print_exc()  # into the log, with what Ray said of it
+            console.print(
+                f"the search failed: {error}\nWhat was finished is kept in {folder.path}; the details are in"
+                f" {folder.log.name}. The same command with --resume goes on."
+            )
             raise typer.Exit(1) from None
-        finally:
-            if fresh:
-                unclaim(folder)
-        if outcome.trial is None or outcome.checkpoint is None:
-            console.print(outcome.summary["verdict"])
-            raise typer.Exit(1)
-        from adaptune.artifacts.export import write_export
 
-        best = write_export(
-            folder.best,
-            spec=outcome.trial,
-            class_names=outcome.class_names,
-            checkpoint=outcome.checkpoint,
-            metrics=outcome.summary,
-        )
-        _print_summary(console, outcome.summary)
-        console.print(f"exported to {best}", highlight=False, soft_wrap=True)
+
+def _search_on_cluster(
+    spec: SearchSpec,
+    splits: Splits,
+    folder: ResultsFolder,
+    console: Console,
+    *,
+    resume: bool,
+    address: str | None,
+    since: float,
+) -> None:
+    import ray
+
+    from adaptune.artifacts.export import write_export
+    from adaptune.search.cluster import joined
+    from adaptune.search.preflight import make_plan
+    from adaptune.search.results import unclaim
+    from adaptune.search.tuner import run_search
+
+    try:
+        with joined(address, spec.name) as dashboard:
+            plan = make_plan(spec, ray.cluster_resources())
+            console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
+            if dashboard:
+                console.print(f"dashboard: http://{dashboard}", highlight=False)
+            console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
+            outcome = run_search(spec, splits, plan, folder, console, since=since)
+    except BAD_INPUT:
+        if not resume and not folder.journal.exists():
+            unclaim(folder)
+        raise
+    if outcome.trial is None or outcome.checkpoint is None:
+        console.print(outcome.summary["verdict"])
+        raise typer.Exit(1)
+    best = write_export(
+        folder.best,
+        spec=outcome.trial,
+        class_names=outcome.class_names,
+        checkpoint=outcome.checkpoint,
+        metrics=outcome.summary,
+    )
+    _print_summary(console, outcome.summary)
+    console.print(f"exported to {best}", highlight=False, soft_wrap=True)
 
 
 def local_resources() -> dict[str, float]:
@@ -99,10 +131,13 @@ def local_resources() -> dict[str, float]:
     return {"CPU": float(get_num_cpus()), "GPU": float(torch.cuda.device_count())}
 
 
-def _print_plan(spec: Any) -> None:
+def _print_plan(spec: SearchSpec) -> None:
+    from adaptune.data.registry import check_name
     from adaptune.search.preflight import make_plan, rungs
     from adaptune.spec import dump
 
+    for domain in (spec.data.source, spec.data.target):
+        check_name(domain.domain)
     plan = make_plan(spec, local_resources())
     training, looks = spec.training, rungs(spec)
     updates = spec.search.trials * training.epochs * training.steps_per_epoch
@@ -132,15 +167,6 @@ def _print_summary(console: Console, summary: dict[str, Any]) -> None:
     if summary["gap_closed"] is not None:
         console.print(f"  {'gap closed':<18}{summary['gap_closed']:.2f}", highlight=False)
     console.print(summary["verdict"], highlight=False)
-
-
-@app.command()
-def datasets() -> None:
-    """List the domains that a spec can name."""
-    from adaptune.data.registry import describe
-
-    for name, line in describe().items():
-        print(f"{name:<18} {line}")
 
 
 def main() -> None:

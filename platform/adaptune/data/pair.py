@@ -23,11 +23,16 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
 
     Raises:
         DataError: a domain cannot be loaded, the source has unlabelled samples, the classes differ, or
-            `mnist` would meet its own digits in the other domain.
+            one domain's images would be met again in the other.
     """
     ours, theirs = spec.source.domain, spec.target.domain
     for name in (ours, theirs):
         check_name(name)
+    if _place(ours) == _place(theirs) and ours not in SAME_DIGITS:
+        raise DataError(
+            f"source and target are both {ours}: the images of target_test would be seen, with their labels,"
+            " in training; name two domains"
+        )
     if "mnist" in (ours, theirs) and SAME_DIGITS & {ours, theirs}:
         raise DataError(
             f"{ours} and {theirs} share digits: take mnist5k in place of mnist, then each side gets its own half"
@@ -43,6 +48,11 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
             f"source {ours}: {unlabelled} of {len(source.labels)} samples have no label; every one needs it"
         )
     return source, _with_classes_of(source, target)
+
+
+def _place(name: str) -> tuple[str, Path | None]:
+    kind, colon, path = name.partition(":")
+    return kind, Path(path).expanduser().resolve() if colon else None
 
 
 def _with_classes_of(source: Domain, target: Domain) -> Domain:

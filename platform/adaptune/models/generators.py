@@ -65,8 +65,7 @@ class ResnetGenerator(nn.Module):
 class UnshuffleGenerator(nn.Module):
     """A fast generator for small images: space-to-depth, residual blocks, depth-to-space.
 
-    All convolutions run on (H / factor)² positions with full vectors of channels. It learns a change
-    to the image: its output is tanh(2x + net(x)), close to x at the start.
+    All convolutions run on (H / factor)² positions with full vectors of channels.
 
     Args:
         channels: C of the images, in and out.
@@ -94,7 +93,7 @@ class UnshuffleGenerator(nn.Module):
         icnr_(last.weight, factor**2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(2 * x + self.net(x))
+        return torch.tanh(self.net(x))
 
 
 def init_normal(module: nn.Module, gain: float) -> None:

@@ -94,6 +94,7 @@ class ResumableASHA(AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray is un
             reduction_factor=spec.search.scheduler.reduction_factor,
         )
         self._unfinished: dict[int, dict[int, float]] = {}
+        self._held: dict[str, dict[int, float]] = {}  # curves whose trial has not spoken again yet
         for past in studies.started(study):
             if past.state == TrialState.RUNNING:
                 self._unfinished[past.number] = studies.curve(past)
@@ -104,10 +105,16 @@ class ResumableASHA(AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray is un
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, trial)
-        own = self._unfinished.pop(trial.config["number"], {})
-        # The trial says its last epoch again when it goes on: that one is decided then.
-        self._replay(trial, {epoch: value for epoch, value in own.items() if epoch < max(own)})
+        self._held[trial.trial_id] = self._unfinished.pop(trial.config["number"], {})
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        # A trial that goes on says its last epoch again, or the one after, where it was stopped between
+        # checkpoint and report: what it says is decided now, what lies before was decided then.
+        if "epoch" in result:
+            own = self._held.pop(trial.trial_id, {})
+            self._replay(trial, {epoch: value for epoch, value in own.items() if epoch < result["epoch"]})
+        return str(super().on_trial_result(tune_controller, trial, result))
 
     def _replay(self, trial: Any, curve: Mapping[int, float]) -> None:
         for epoch, value in sorted(curve.items()):
-            self.on_trial_result(None, trial, {"epoch": epoch, studies.METRIC: value})
+            super().on_trial_result(None, trial, {"epoch": epoch, studies.METRIC: value})

@@ -11,17 +11,19 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
+from adaptune.errors import ResourceError
+
 # Set before Ray reads them, here and (through the environment) in every process it starts.
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a lane, and nothing listens to it yet
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study, the tables and TensorBoard are ours
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial's last result has no metric
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # nothing of Tune's is read back
     "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours to handle
 }
 
 
@@ -50,15 +52,21 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     """A connection to the cluster at `address`, or to a new local one; yields the dashboard's URL.
 
     A cluster that we started is shut down at the end.
+
+    Raises:
+        ResourceError: there is no cluster at `address`.
     """
     os.environ.update(ENVIRONMENT)
-    context = ray.init(
-        address=address,
-        namespace=f"adaptune-{name}",
-        log_to_driver=False,
-        runtime_env={"env_vars": ENVIRONMENT},
-        **({} if address else {"include_dashboard": True, "dashboard_host": "127.0.0.1"}),
-    )
+    try:
+        context = ray.init(
+            address=address,
+            namespace=f"adaptune-{name}",
+            log_to_driver=False,
+            runtime_env={"env_vars": ENVIRONMENT},
+            **({} if address else {"include_dashboard": True, "dashboard_host": "127.0.0.1"}),
+        )
+    except ConnectionError as error:
+        raise ResourceError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         yield context.dashboard_url or ""
     finally:

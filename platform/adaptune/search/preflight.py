@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from adaptune.errors import ResourceError, SpecError
 from adaptune.execution.lanes import Execution
 from adaptune.spec.schema import SearchSpec
+
+_ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def make_plan(spec: SearchSpec, cluster: Mapping[str, float]) -> Plan:
     if spec.training.batch_size % workers:
         raise SpecError(f"training.batch_size {spec.training.batch_size} cannot be shared by {workers} workers evenly")
     need = {"CPU": float(workers * wish.cpus_per_worker), "GPU": workers * gpus_per_worker}
-    fits = [int(have // need[kind]) for kind, have in (("CPU", cpus), ("GPU", gpus)) if need[kind]]
+    fits = [int(have / need[kind] + _ROUNDING) for kind, have in (("CPU", cpus), ("GPU", gpus)) if need[kind]]
     concurrency = min(fits)
     if concurrency < 1:
         raise ResourceError(
@@ -82,6 +85,6 @@ def rungs(spec: SearchSpec) -> list[int]:
     scheduler, found = spec.search.scheduler, []
     epoch = float(scheduler.grace_epochs)
     while scheduler.name == "asha" and epoch < spec.training.epochs:
-        found.append(int(epoch))
+        found.append(ceil(epoch))
         epoch *= scheduler.reduction_factor
     return found

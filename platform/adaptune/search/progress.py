@@ -30,7 +30,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._folder = folder
         self._console = console
         self._writers: dict[int, SummaryWriter] = {}
-        self._best = 0.0
+        self._best = max((max(studies.curve(t).values(), default=0.0) for t in studies.started(study)), default=0.0)
         self._since = time.perf_counter()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
     """Make or reopen the results folder of a search.
 
     Raises:
-        ResultsError: there is nothing to resume; a search lies there and `resume` was not said; or
-            the folder belongs to another spec.
+        ResultsError: there is nothing to resume; a search lies there and `resume` was not said; the
+            folder belongs to another spec, or holds other files; or it cannot be written.
     """
     folder = ResultsFolder(Path(spec.storage.out).resolve() / spec.name)
     exists = folder.spec.exists()
@@ -71,9 +71,27 @@ def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
                 f"{folder.path} holds this search already: add --resume to go on with it"
                 " (a larger --trials extends it), or give another --name"
             )
-    folder.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder.spec, dump(spec))
+    try:
+        # A search that never begins is removed with its folder, which had better hold nothing else.
+        if not exists and folder.path.exists() and any(folder.path.iterdir()):
+            raise ResultsError(f"{folder.path} holds other files and no search: give this search another --name")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder.spec, dump(spec))
+    except OSError as error:
+        raise ResultsError(f"cannot write to {folder.path}: {error.strerror}") from error
     return folder
+
+
+def reopen(path: Path) -> tuple[ResultsFolder, SearchSpec]:
+    """A search's folder and its spec, to look at.
+
+    Raises:
+        ResultsError: no search lies there.
+    """
+    folder = ResultsFolder(path.resolve())
+    if not folder.spec.is_file():
+        raise ResultsError(f"{path} holds no search: there is no {folder.spec.name} in it")
+    return folder, load(folder.spec)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.data.seeding import derive_seed
+from adaptune.errors import ResultsError
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.loop import Record
@@ -33,6 +35,21 @@ def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
     for point in spec.search.start_points:
         study.enqueue_trial(dict(point), skip_if_exists=True)
     return study
+
+
+def load_study(journal: str) -> optuna.Study:
+    """The study in a journal, to look at: nothing is written, and a search may be running on it.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    # Optuna would make an empty journal.
+    if not Path(journal).is_file():
+        raise ResultsError(f"there is no study {journal}: the search has not begun its trials")
+    try:
+        return optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(journal)))
+    except (KeyError, ValueError) as error:
+        raise ResultsError(f"there is no study in {journal}: {error}") from error
 
 
 def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:

@@ -25,6 +25,12 @@ _KINDS: dict[str, type[Uniform | LogUniform | Int | Choice]] = {
     "int": Int,
     "choice": Choice,
 }
+_FIXED = {  # what all trials of a search must share
+    "training.source": "the source stage runs once a search",
+    "training.augment": "the source stage shares it, and runs once a search",
+    "model.classifier": "the source stage trains this net, and runs once a search",
+    "training.epochs": "ASHA needs one budget for all trials",
+}
 _MAX_PROBED_INTEGERS = 100
 
 
@@ -95,6 +101,10 @@ def _read(raw: dict[str, object], key: Key, faults: Faults) -> Distribution | No
         *others, last = SEARCHABLE
         faults.add_value(key, raw, f"only {', '.join(others)} and {last} may hold a distribution")
         return None
+    for path, why in _FIXED.items():
+        if f"{dotted(key)}.".startswith(f"{path}."):
+            faults.add_value(key, raw, f"cannot be searched: {why}")
+            return None
     model = _KINDS.get(str(raw["search"]))
     if model is None:
         faults.add_value((*key, "search"), raw["search"], f"must be one of: {', '.join(_KINDS)}")

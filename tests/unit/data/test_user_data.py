@@ -210,4 +210,13 @@ def test_a_target_without_any_label_takes_the_sources_class_names(tmp_path: Path
 def test_an_unlabelled_sample_in_the_source_is_refused(tmp_path: Path) -> None:
     name = table(tmp_path / "a.parquet", [png(0)] * 3, [1, None, None])
     with pytest.raises(DataError, match="2 of 3 samples have no label"):
-        pair(name, name)
+        pair(name, table(tmp_path / "b.parquet", [png(0)], [1]))
+
+
+def test_one_domain_cannot_be_both_source_and_target(tmp_path: Path) -> None:
+    name = folder(tmp_path / "a", {"cat": 1})
+    for other in (name, f"imagefolder:{tmp_path}/./b/../a"):
+        with pytest.raises(DataError, match="target_test would be seen, with their labels, in training"):
+            pair(name, other)
+    with pytest.raises(DataError, match="source and target are both optdigits"):
+        pair("optdigits", "optdigits")

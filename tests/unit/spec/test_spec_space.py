@@ -95,9 +95,9 @@ def test_a_distribution_over_text_or_whole_numbers_must_draw_such(fail: Fail) ->
         "space.yaml:6: training.gan_loss = 0: must be one of: lsgan, log",
         "space.yaml:6: training.gan_loss = 1: must be one of: lsgan, log",
     ]
-    assert fail("training:\n  epochs: {search: uniform, low: 1, high: 4}\n") == [
-        "space.yaml:6: training.epochs = 1: must be a whole number",
-        "space.yaml:6: training.epochs = 4: must be a whole number",
+    assert fail("training:\n  pool_size: {search: uniform, low: 1, high: 4}\n") == [
+        "space.yaml:6: training.pool_size = 1: must be a whole number",
+        "space.yaml:6: training.pool_size = 4: must be a whole number",
     ]
 
 
@@ -106,6 +106,22 @@ def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, 
     (line,) = fail("", f"{key}={{search: int, low: 1, high: 2}}")
     assert line.startswith(f"--set {key}: {key} = {{")
     assert line.endswith(": only loss_weights, training and model may hold a distribution")
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("training.source.lr", "the source stage runs once a search"),
+        ("training.source", "the source stage runs once a search"),
+        ("training.augment.shift", "the source stage shares it, and runs once a search"),
+        ("model.classifier.dropout", "the source stage trains this net, and runs once a search"),
+        ("training.epochs", "ASHA needs one budget for all trials"),
+    ],
+)
+def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str) -> None:
+    (line,) = fail("", f"{key}={{search: choice, values: [1, 2]}}")
+    assert line.startswith(f"--set {key}: {key} = {{")
+    assert line.endswith(f": cannot be searched: {why}")
 
 
 def test_sizes_that_only_two_distributions_together_break_are_found(fail: Fail) -> None:

@@ -1,0 +1,181 @@
+"""The verbs beside `search`: what is done with a search's results and with an export."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adaptune.errors import ResultsError
+from adaptune.spec.schema import DataSpec
+
+ResultsArgument = Annotated[Path, typer.Argument(help="the results folder of a search")]
+ExportArgument = Annotated[Path, typer.Argument(help="an export, such as results/NAME/best")]
+ImagesArgument = Annotated[list[Path], typer.Argument(help="image files, and folders of them")]
+
+
+class Direction(StrEnum):
+    """Which generator translates."""
+
+    SOURCE_TO_TARGET = "source_to_target"
+    TARGET_TO_SOURCE = "target_to_source"
+
+
+def status(results: ResultsArgument) -> None:
+    """Show the trials of a search, be it running, killed or done."""
+    from rich.console import Console
+
+    from adaptune.search import study as studies
+    from adaptune.search.results import reopen
+
+    folder, spec = reopen(results)
+    study = studies.load_study(str(folder.journal))
+    trials = studies.started(study)
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[_STATES[trial.state.name]] = counts.get(_STATES[trial.state.name], 0) + 1
+    console = Console(highlight=False)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    console.print(f"{spec.name}: {len(trials)} of {spec.search.trials} trials" + (f": {states}" if states else ""))
+    # An unfinished trial may lead.
+    best = max((t for t in trials if studies.records(t)), key=_score, default=None)
+    if best is not None:
+        record = studies.best_record(best) or {}
+        console.print(
+            f"best so far: trial {best.number}, epoch {record['epoch']}, target_val {record[studies.METRIC]:.1%}"
+        )
+        console.print(_trials_table(trials, spec.training.epochs))
+
+
+def export(
+    results: ResultsArgument,
+    trial: Annotated[int | None, typer.Option(help="its number; the best one if not given")] = None,
+    to: Annotated[Path | None, typer.Option(help="the folder; RESULTS/exports/NUMBER if not given")] = None,
+) -> None:
+    """Export a trial's best checkpoint; target_test stays sealed."""
+    from adaptune.artifacts.export import write_export
+    from adaptune.data.registry import load_domain
+    from adaptune.search import study as studies
+    from adaptune.search.results import reopen
+    from adaptune.search.trial import make_job
+
+    folder, spec = reopen(results)
+    chosen = _chosen(studies.load_study(str(folder.journal)), trial)
+    record = studies.best_record(chosen)
+    if record is None:
+        raise ResultsError(f"trial {chosen.number} has not finished an epoch: it has no checkpoint to export")
+    job = make_job(spec, chosen.number, chosen.params, folder)
+    source = load_domain(spec.data.source, root=Path(spec.data.root).expanduser(), seed=spec.seed)
+    path = write_export(
+        to or folder.path / "exports" / str(chosen.number),
+        spec=job.spec,
+        class_names=source.class_names,
+        checkpoint=job.checkpoints.load(record["epoch"]),
+        metrics={"trial": chosen.number, "epoch": record["epoch"]}
+        | {key: value for key, value in record.items() if key.startswith("target_val")},
+    )
+    print(f"trial {chosen.number}, epoch {record['epoch']}, exported to {path}")
+
+
+def predict(export: ExportArgument, images: ImagesArgument) -> None:
+    """Classify images: a line each, path, class and probability, with tabs between."""
+    from adaptune import artifacts
+
+    for one in artifacts.predict(artifacts.load_export(export), images):
+        print(f"{one.path}\t{one.class_name}\t{one.probability:.4f}")
+
+
+def translate(
+    export: ExportArgument,
+    images: ImagesArgument,
+    to: Annotated[Path, typer.Option(help="the folder of the PNGs")],
+    direction: Annotated[Direction, typer.Option(help="from which domain to which")] = Direction.SOURCE_TO_TARGET,
+) -> None:
+    """Translate images to the other domain; prints the PNGs' paths."""
+    from adaptune import artifacts
+
+    for path in artifacts.translate(artifacts.load_export(export), images, to, direction.value):
+        print(path)
+
+
+def evaluate(
+    export: ExportArgument,
+    data: Annotated[str, typer.Option(help="a labelled domain, such as imagefolder:PATH")],
+    root: Annotated[Path, typer.Option(help="where torchvision's data sets lie")] = Path(
+        DataSpec.model_fields["root"].default
+    ),
+) -> None:
+    """Score the classifier on a labelled domain."""
+    from adaptune import artifacts
+
+    figures = artifacts.evaluate_export(artifacts.load_export(export), data, root)
+    low, high = figures["accuracy_ci95"]
+    print(f"{data}: {figures['accuracy']:.1%} of {figures['n']} images ({low:.1%} to {high:.1%}, 95%)")
+    for name, recall in figures["recall"].items():
+        print(f"  {name:<16} {'no image' if recall is None else f'{recall:.1%}'}")
+    if figures["seen_in_training"]:
+        print("The model was trained on this domain: the accuracy is no measure of how it does on new images.")
+
+
+def datasets() -> None:
+    """List the domains that a spec can name."""
+    from adaptune.data.registry import describe
+
+    for name, line in describe().items():
+        print(f"{name:<18} {line}")
+
+
+VERBS = (status, export, predict, translate, evaluate, datasets)
+
+_STATES = {
+    "COMPLETE": "complete",
+    "PRUNED": "stopped early",
+    "FAIL": "failed",
+    "RUNNING": "running or interrupted",
+}
+
+
+def _score(trial: Any) -> tuple[float, float]:
+    from adaptune.search import study as studies
+
+    return studies.score(studies.best_record(trial) or {})
+
+
+def _chosen(study: Any, number: int | None) -> Any:
+    from adaptune.search import study as studies
+
+    if number is None:
+        best = studies.best_trial(study)
+        if best is None:
+            raise ResultsError("no trial has come to an end yet: name one with --trial")
+        return best
+    trials = {trial.number: trial for trial in studies.started(study)}
+    if number not in trials:
+        raise ResultsError(f"there is no trial {number}; there are {', '.join(map(str, trials)) or 'none'}")
+    return trials[number]
+
+
+def _trials_table(trials: list[Any], epochs: int) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    from adaptune.search import study as studies
+
+    table = Table("trial", "state", "epoch", "best epoch", "target_val", "values", box=box.SIMPLE)
+    for trial in trials:
+        best = studies.best_record(trial)
+        values = " ".join(
+            f"{key.split('.')[-1]}={f'{value:.3g}' if isinstance(value, float) else value}"
+            for key, value in trial.params.items()
+        )
+        table.add_row(
+            str(trial.number),
+            _STATES[trial.state.name],
+            f"{max(studies.curve(trial), default=0)}/{epochs}",
+            str(best["epoch"]) if best else "",
+            f"{best[studies.METRIC]:.1%}" if best else "",
+            trial.user_attrs.get("error") or values,
+        )
+    return table

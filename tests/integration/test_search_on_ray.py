@@ -1,0 +1,137 @@
+"""Whole searches on a real Ray cluster, started as a user starts them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow.parquet as pq
+import pytest
+from conftest import Cluster, tail
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from adaptune.artifacts.loading import load_export
+
+pytestmark = pytest.mark.ray
+TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
+WAIT_S = 120.0
+# Ray's own, one a cluster, for the dashboard and for Ray Data: they outlive every job.
+RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")
+
+
+def trials_of(folder: Path) -> list[FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """trials.parquet without what may differ from run to run."""
+    return [
+        {key: value for key, value in row.items() if key not in TIMES}
+        for row in pq.read_table(folder / "trials.parquet").to_pylist()
+    ]
+
+
+def alive(cluster: Cluster) -> str:
+    """Actors and placement groups that are not gone, as text; empty where there are none."""
+    script = (
+        "import ray, sys; from ray.util.state import list_actors, list_placement_groups\n"
+        f"ray.init('{cluster.address}', log_to_driver=False)\n"
+        f"print([a.class_name for a in list_actors() if a.state != 'DEAD' and a.class_name not in {RAYS_OWN}]"
+        " + [p.state for p in list_placement_groups() if p.state != 'REMOVED'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=True
+    )
+    found = done.stdout.strip().splitlines()[-1]
+    return "" if found == "[]" else found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("undisturbed")
+    return out / "s", cluster.search(out, "s", "--trials", "5")
+
+
+def test_the_default_execution_trains_on_two_ray_train_workers_and_exports_the_best(
+    undisturbed: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, summary = undisturbed
+    assert (summary["execution"], summary["workers_per_trial"]) == ("ray_train", 2)
+    assert summary["trials_total"] == 5
+    assert summary["trials_failed"] == 0
+    assert {(row["execution"], row["workers"]) for row in rows(folder)} == {("ray_train", 2)}
+    assert load_export(folder / "best").class_names == tuple("0123456789")
+
+
+def test_a_finished_search_leaves_no_actor_and_no_placement_group(
+    cluster: Cluster, undisturbed: tuple[Path, dict[str, Any]]
+) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while left := alive(cluster):
+        assert time.monotonic() < deadline, left
+        time.sleep(1)
+
+
+def test_the_same_seed_and_spec_give_the_same_trials(
+    cluster: Cluster, undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    cluster.search(tmp_path, "s", "--trials", "5")
+    assert rows(tmp_path / "s") == rows(undisturbed[0])
+
+
+def test_a_killed_driver_is_resumed_to_the_same_trials(
+    cluster: Cluster, undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    driver = cluster.start(tmp_path, "s", "--trials", "5")
+    deadline = time.monotonic() + WAIT_S
+    while not (folder / "trials.parquet").exists():  # written when the first trial ends
+        assert driver.poll() is None, tail(folder / "ray.log")
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    driver.kill()
+    driver.wait()
+    before = {t.number: t.datetime_complete for t in trials_of(folder) if t.state.is_finished()}
+
+    cluster.search(tmp_path, "s", "--resume", "--trials", "5")
+
+    after = trials_of(folder)
+    assert [t.state for t in after if t.state == TrialState.RUNNING] == []
+    assert before.items() <= {t.number: t.datetime_complete for t in after}.items()
+    assert rows(folder) == rows(undisturbed[0])
+
+
+def test_in_process_and_two_ray_train_workers_have_the_same_first_losses(cluster: Cluster, tmp_path: Path) -> None:
+    exact: dict[str, Any] = {"training__pool_size": 0, "model__classifier__dropout": 0, "training__epochs": 1}
+    cluster.search(tmp_path, "two", "--trials", "1", **exact)
+    cluster.search(tmp_path, "one", "--trials", "1", execution="in_process", resources__workers_per_trial=1, **exact)
+    two, one = (pq.read_table(tmp_path / name / "epochs.parquet").to_pylist()[0] for name in ("two", "one"))
+    losses = [key for key in one if key.startswith("loss/")]
+    assert len(losses) >= 8
+    assert {key: two[key] for key in losses} == pytest.approx({key: one[key] for key in losses}, abs=1e-4)
+
+
+def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_search_goes_on(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    summary = cluster.search(
+        tmp_path,
+        "s",
+        "--trials",
+        "3",
+        loss_weights__cycle="{search: choice, values: [1.0, 1.0e+38]}",
+        search__start_points="[{loss_weights.cycle: 1.0e+38}, {loss_weights.cycle: 1.0}]",
+    )
+    first, *others = trials_of(tmp_path / "s")
+    assert first.state == TrialState.FAIL
+    assert "step" in first.user_attrs["error"]
+    assert "term" in first.user_attrs["error"]
+    assert summary["trials_total"] == 3
+    assert any(trial.state != TrialState.FAIL for trial in others)

@@ -1,0 +1,76 @@
+"""What the searcher hands to Tune and tells the study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_search import make_result, make_search
+from optuna.trial import TrialState
+
+from adaptune.search import study as studies
+from adaptune.search.bridge import StudySearcher
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    return str(tmp_path / "study.journal")
+
+
+def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearcher:
+    spec = make_search(search={"trials": trials})
+    clock = iter(range(1000))
+    return StudySearcher(spec, studies.open_study(spec, journal), concurrency, clock=lambda: float(next(clock)))
+
+
+def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:
+    ours = searcher(journal, concurrency=2)
+    assert [ours.suggest(name) and ours.remaining() for name in "abc"] == [2, 1, None]
+    ours.on_trial_complete("a", make_result(9, 0.5))
+    assert ours.suggest("c") is not None
+    ours.on_trial_complete("b", make_result(9, 0.5))
+    assert ours.suggest("d") == "FINISHED"
+    assert ours.suggest("e") == "FINISHED"
+
+
+def test_a_failed_trial_keeps_its_message(journal: str) -> None:
+    ours = searcher(journal)
+    message = "NonFiniteLossError: step 7: the cycle term is nan"
+    ours.suggest("a")
+    ours.on_trial_result("a", make_result(1, 0.5))
+    ours.on_trial_complete("a", {"error": message, "done": True})
+    ours.suggest("b")
+    ours.on_trial_complete("b", None, error=True)
+    failed = studies.load_study(journal).trials
+    assert [trial.state for trial in failed] == [TrialState.FAIL] * 2
+    assert failed[0].user_attrs["error"] == message
+    assert studies.curve(failed[0]) == {1: 0.5}
+    assert failed[1].user_attrs["error"] == "the trial's process died again and again"
+
+
+def test_the_last_result_is_kept_and_the_clock_is_read(journal: str) -> None:
+    ours = searcher(journal)
+    ours.suggest("a")
+    ours.on_trial_result("a", make_result(1, 0.5))
+    ours.on_trial_complete("a", make_result(2, 0.75))
+    (trial,) = studies.load_study(journal).trials
+    assert studies.curve(trial) == {1: 0.5, 2: 0.75}
+    assert trial.user_attrs["wall_s"] == 1.0
+
+
+def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(journal: str) -> None:
+    killed = searcher(journal)
+    killed.suggest("a")
+    killed.on_trial_complete("a", make_result(9, 0.5))
+    interrupted = killed.suggest("b")
+    killed.on_trial_result("b", make_result(1, 0.25))
+
+    ours = searcher(journal)
+    assert ours.remaining() == 2
+    assert ours.suggest("c") == interrupted
+    ours.on_trial_result("c", make_result(1, 0.25))
+    ours.on_trial_complete("c", make_result(9, 0.5))
+    assert ours.suggest("d")["number"] == 2
+    ours.on_trial_complete("d", make_result(9, 0.5))
+    assert ours.suggest("e") == "FINISHED"
+    assert [trial.state for trial in studies.load_study(journal).trials] == [TrialState.COMPLETE] * 3

@@ -1,0 +1,69 @@
+"""What fits on a cluster, and the arithmetic where nothing does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fake_search import make_search
+
+from adaptune.errors import ResourceError, SpecError
+from adaptune.search.preflight import Plan, make_plan, rungs
+
+
+def plan(cluster: dict[str, float], **sections: Any) -> Plan:
+    return make_plan(make_search(**sections), cluster)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sections", "expected"),
+    [
+        ({"CPU": 2}, {}, Plan("ray_train", 2, 1, 0.0, 1)),
+        ({"CPU": 1}, {}, Plan("in_process", 1, 1, 0.0, 1)),
+        ({"CPU": 8}, {}, Plan("ray_train", 2, 1, 0.0, 4)),
+        ({"CPU": 2}, {"execution": "in_process"}, Plan("in_process", 1, 1, 0.0, 2)),
+        ({"CPU": 1}, {"execution": "ray_train"}, Plan("ray_train", 1, 1, 0.0, 1)),
+        ({"CPU": 2}, {"training": {"batch_size": 7}}, Plan("in_process", 1, 1, 0.0, 2)),
+        ({"CPU": 8, "GPU": 2}, {}, Plan("in_process", 1, 1, 1.0, 2)),
+        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, Plan("ray_train", 2, 1, 0.0, 4)),
+        ({"CPU": 32, "GPU": 1}, {"resources": {"gpus_per_worker": 0.1}}, Plan("in_process", 1, 1, 0.1, 10)),
+        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, Plan("ray_train", 2, 1, 0.0, 3)),
+        ({"CPU": 8}, {"search": {"trials": 2}}, Plan("ray_train", 2, 1, 0.0, 2)),
+    ],
+)
+def test_plans(cluster: dict[str, float], sections: dict[str, Any], expected: Plan) -> None:
+    assert plan(cluster, **sections) == expected
+
+
+def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
+    with pytest.raises(ResourceError, match=r"4 worker\(s\) × 2 CPU = 8 CPU .* the cluster has 4 CPU and 0 GPU"):
+        plan({"CPU": 4}, resources={"workers_per_trial": 4, "cpus_per_worker": 2})
+    with pytest.raises(ResourceError, match=r"2 × 1 GPU = 2 GPU, but the cluster has 8 CPU and 1 GPU"):
+        plan({"CPU": 8, "GPU": 1}, resources={"workers_per_trial": 2})
+
+
+def test_wishes_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(SpecError, match="in_process runs one worker a trial, not 2"):
+        plan({"CPU": 4}, execution="in_process", resources={"workers_per_trial": 2})
+    with pytest.raises(SpecError, match="batch_size 32 cannot be shared by 3 workers"):
+        plan({"CPU": 4}, resources={"workers_per_trial": 3})
+
+
+def test_a_plan_describes_itself() -> None:
+    assert plan({"CPU": 2}).describe() == "1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "scheduler", "expected"),
+    [
+        (8, {}, [1, 3]),
+        (9, {}, [1, 3]),
+        (10, {}, [1, 3, 9]),
+        (8, {"grace_epochs": 2, "reduction_factor": 2}, [2, 4]),
+        (4, {"reduction_factor": 1.5}, [1, 2, 3, 4]),  # 1, 1.5, 2.25, 3.375: from the epoch after
+        (8, {"grace_epochs": 9}, []),
+        (8, {"name": "none"}, []),
+    ],
+)
+def test_rungs(epochs: int, scheduler: dict[str, Any], expected: list[int]) -> None:
+    assert rungs(make_search(training={"epochs": epochs}, search={"scheduler": scheduler})) == expected

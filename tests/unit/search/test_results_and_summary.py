@@ -1,0 +1,147 @@
+"""The results folder, the tables, summary.json and the verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from fake_search import history, make_search, simulate, smooth
+from optuna.trial import TrialState
+
+from adaptune.errors import ResultsError
+from adaptune.search import study as studies
+from adaptune.search.ledger import device_seconds, write_ledger
+from adaptune.search.preflight import Plan
+from adaptune.search.results import ResultsFolder, claim, reopen, unclaim
+from adaptune.search.summary import summarise, write_summary
+from adaptune.search.verdict import TestScores as Scores
+from adaptune.search.verdict import verdict
+from adaptune.spec.schema import SearchSpec
+
+PLAN = Plan("ray_train", 2, 1, 0.0, 1)
+KEYS = """name, method, source, target, execution, trials_total, trials_complete, trials_pruned, trials_failed,
+best_trial, best_params, best_epoch, target_val_accuracy, target_test_accuracy, target_test_ci95, target_test_size,
+source_only_test_accuracy, information_only_test_accuracy, target_supervised_test_accuracy, gap_closed, verdict,
+wall_s, device_s_useful, device_s_pruned, device_s_failed, source_stage_s, seed, version"""
+
+
+def spec_in(out: Path, **sections: object) -> SearchSpec:
+    return make_search(storage={"out": str(out)}, **sections)
+
+
+def test_a_search_claims_a_folder_resumes_it_and_extends_it(tmp_path: Path) -> None:
+    folder = claim(spec_in(tmp_path), resume=False)
+    assert reopen(folder.path) == (folder, spec_in(tmp_path))
+    more = spec_in(tmp_path, search={"trials": 50})
+    assert claim(more, resume=True) == folder
+    assert reopen(folder.path)[1].search.trials == 50
+    unclaim(folder)
+    assert not folder.path.exists()
+
+
+def test_what_a_search_must_not_claim(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="nothing to resume"):
+        claim(spec_in(tmp_path), resume=True)
+    assert not any(tmp_path.iterdir())
+    claim(spec_in(tmp_path), resume=False)
+    with pytest.raises(ResultsError, match="add --resume"):
+        claim(spec_in(tmp_path), resume=False)
+    for resume in (False, True):
+        with pytest.raises(ResultsError, match="another spec"):
+            claim(spec_in(tmp_path, seed=1), resume=resume)
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "thesis.txt").touch()
+    with pytest.raises(ResultsError, match="holds other files"):
+        claim(spec_in(tmp_path), resume=False)
+    with pytest.raises(ResultsError, match="cannot write to"):
+        claim(spec_in(tmp_path / "fake" / "thesis.txt"), resume=False)
+    with pytest.raises(ResultsError, match="holds no search"):
+        reopen(tmp_path / "fake")
+
+
+def test_the_tables_have_a_row_a_trial_and_a_row_an_epoch(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    study = simulate(make_search(search={"trials": 5}), str(folder.journal), smooth)
+    trial = studies.ask(study, make_search())
+    studies.finish(study, trial, epochs=9, error="step 3: nan", wall_s=1.0)
+    write_ledger(study, PLAN, folder)
+    trials, epochs = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("trials", "epochs"))
+    assert [row["number"] for row in trials] == list(range(6))
+    for row, (_, state, params, curve, _) in zip(trials, history(study), strict=True):
+        assert (row["state"], row["epochs"]) == (state.name, max(curve, default=0))
+        assert json.loads(row["params"]) == params
+        assert row["target_val_accuracy"] == max(curve.values(), default=None)
+        assert row["device_s"] == 2.5 * len(curve) * PLAN.workers
+    assert trials[5]["error"] == "step 3: nan"
+    assert len(epochs) == sum(row["epochs"] for row in trials)
+    assert device_seconds(study, 2, TrialState.COMPLETE) == sum(
+        row["device_s"] for row in trials if row["state"] == "COMPLETE"
+    )
+    assert device_seconds(study, 2, TrialState.FAIL) == 0
+
+
+def test_a_study_without_trials_writes_no_table(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    write_ledger(studies.open_study(make_search(), str(folder.journal)), PLAN, folder)
+    assert [file.name for file in tmp_path.glob("*.parquet")] == []
+
+
+def scores(adapted: float, source_only: float, **rivals: float | None) -> Scores:
+    known = {"information_only": None, "supervised": None} | rivals
+    return Scores(
+        size=400, adapted=adapted, interval=(adapted - 0.05, adapted + 0.04), source_only=source_only, **known
+    )
+
+
+def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
+    spec, folder = make_search(search={"trials": 3}), ResultsFolder(tmp_path)
+    study = simulate(spec, str(folder.journal), smooth)
+    best = studies.best_trial(study)
+    assert best is not None
+    found = scores(0.9, 0.7, information_only=0.8, supervised=0.95)
+    summary = summarise(spec, study, PLAN, best=best, scores=found, wall_s=9, source_stage_s=1)
+    assert set(summary) == set(re.split(r",\s+", KEYS)) | {"workers_per_trial"}
+    assert summary["gap_closed"] == pytest.approx(0.8)
+    assert summary["best_params"] == best.params
+    assert summary["trials_complete"] + summary["trials_pruned"] == summary["trials_total"] == 3
+    write_summary(summary, folder)
+    assert json.loads(folder.summary.read_text()) == summary
+
+    empty = summarise(spec, study, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
+    assert set(empty) == set(summary)
+    assert empty["target_test_accuracy"] is empty["best_trial"] is empty["gap_closed"] is None
+    assert empty["verdict"] == "No trial came to an end: there is nothing to export."
+
+
+def test_a_gap_is_closed_only_where_there_is_one() -> None:
+    assert scores(0.9, 0.8).gap_closed is None
+    assert scores(0.9, 0.8, supervised=0.8).gap_closed is None
+    assert scores(0.7, 0.8, supervised=0.9).gap_closed == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (scores(0.9, 0.8), ": adaptation helped, source-only has 80.0%."),
+        (scores(0.9, 0.87), "the gain of 3.0 points is within chance for 400 samples."),
+        (scores(0.9, 0.9), ": adaptation did not help, source-only has 90.0%."),
+        (scores(0.9, 0.95), ": adaptation did not help, source-only has 95.0%."),
+        (scores(0.9, 0.8), "Information maximisation without a GAN was not tried."),
+        (scores(0.9, 0.8, information_only=0.9), "has 90.0%: the GAN was not worth its cost here."),
+        (scores(0.9, 0.8, information_only=0.8), "has 80.0%: the search is 10.0 points above it."),
+        (
+            scores(0.9, 0.8, information_only=0.88),
+            "the search is 2.0 points above it, too little to be sure of on one seed.",
+        ),
+    ],
+)
+def test_the_verdict_says_plainly(found: Scores, says: str) -> None:
+    said = verdict(found)
+    assert said.startswith("The adapted classifier has 90.0% on the sealed test (85.0% to 94.0%, 95%)")
+    assert said.endswith(says) or says in said

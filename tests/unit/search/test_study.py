@@ -1,0 +1,116 @@
+"""The study: what it proposes, and how trials end in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_search import make_record, make_search
+from optuna.trial import TrialState
+
+from adaptune.errors import ResultsError
+from adaptune.search import study as studies
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    return str(tmp_path / "study.journal")
+
+
+def test_start_points_come_first_once_and_values_lie_in_the_space(journal: str) -> None:
+    point = {"loss_weights.cycle": 10.0}
+    spec = make_search(search={"start_points": [point, {"loss_weights.identity": 2.0}]})
+    trials = []
+    for _ in range(4):  # reopened each time
+        trials.append(studies.ask(studies.open_study(spec, journal), spec))
+    assert trials[0].params["loss_weights.cycle"] == 10.0
+    assert trials[1].params["loss_weights.identity"] == 2.0
+    assert [trial.number for trial in trials] == [0, 1, 2, 3]
+    for trial in trials:
+        assert 0.1 <= trial.params["loss_weights.cycle"] <= 30
+        assert 0 <= trial.params["loss_weights.identity"] <= 5
+    assert trials[2].params != trials[3].params
+
+
+def test_all_kinds_of_distributions_are_drawn(journal: str) -> None:
+    spec = make_search(
+        space={
+            "training.gan_loss": {"search": "choice", "values": ["lsgan", "log"]},
+            "model.generator.blocks": {"search": "int", "low": 1, "high": 5, "step": 2},
+        }
+    )
+    study = studies.open_study(spec, journal)
+    drawn = [studies.ask(study, spec).params for _ in range(8)]
+    assert {params["model.generator.blocks"] for params in drawn} <= {1, 3, 5}
+    assert {params["training.gan_loss"] for params in drawn} == {"lsgan", "log"}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_proposals_depend_on_the_seed_and_the_history_alone(tmp_path: Path, sampler: str) -> None:
+    spec = make_search(search={"sampler": sampler, "startup_trials": 2})
+
+    def proposals(name: str, *, reopened: bool, seed: int = 0) -> list[dict[str, float]]:
+        ours = spec.model_copy(update={"seed": seed})
+        study = studies.open_study(ours, str(tmp_path / name))
+        found = []
+        for number in range(5):
+            if reopened:
+                study = studies.open_study(ours, str(tmp_path / name))
+            trial = studies.ask(study, ours)
+            studies.note_record(trial, make_record(9, 0.1 * number))
+            studies.finish(study, trial, epochs=9, error=None, wall_s=1)
+            found.append(trial.params)
+        return found
+
+    undisturbed = proposals("undisturbed", reopened=False)
+    assert proposals("reopened", reopened=True) == undisturbed
+    assert proposals("other", reopened=False, seed=1) != undisturbed
+
+
+def test_a_complete_trial_is_worth_its_best_epoch_and_a_pruned_one_its_last(journal: str) -> None:
+    spec = make_search(training={"epochs": 3})
+    study = studies.open_study(spec, journal)
+    for accuracies, error in (((0.2, 0.9, 0.5), None), ((0.7, 0.4), None), ((0.6,), "step 3: nan")):
+        trial = studies.ask(study, spec)
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            studies.note_record(trial, make_record(epoch, accuracy))
+        studies.finish(study, trial, epochs=3, error=error, wall_s=1)
+    complete, pruned, failed = studies.load_study(journal).trials
+    assert (complete.state, complete.value) == (TrialState.COMPLETE, 0.9)
+    assert (pruned.state, pruned.value) == (TrialState.PRUNED, 0.4)
+    assert studies.curve(pruned) == pruned.intermediate_values == {1: 0.7, 2: 0.4}
+    assert (failed.state, failed.value) == (TrialState.FAIL, None)
+    assert failed.user_attrs["error"] == "step 3: nan"
+    assert studies.best_trial(study) == complete
+
+
+def test_an_epoch_is_noted_once(journal: str) -> None:
+    spec = make_search()
+    study = studies.open_study(spec, journal)
+    trial = studies.ask(study, spec)
+    assert studies.note_record(trial, make_record(1, 0.5))
+    (again,) = studies.interrupted(studies.open_study(spec, journal))
+    assert not studies.note_record(again, make_record(1, 0.9))
+    assert studies.curve(again) == {1: 0.5}
+
+
+def test_among_equals_the_lower_loss_is_best_and_none_without_records(journal: str) -> None:
+    spec = make_search()
+    study = studies.open_study(spec, journal)
+    assert studies.best_trial(study) is None
+    for loss in (0.9, 0.3, 0.6):
+        trial = studies.ask(study, spec)
+        studies.note_record(trial, make_record(9, 0.5, loss))
+        studies.finish(study, trial, epochs=9, error=None, wall_s=1)
+    best = studies.best_trial(study)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_loading_a_study_that_is_not_there_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="there is no study"):
+        studies.load_study(str(tmp_path / "study.journal"))
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "empty").touch()
+    with pytest.raises(ResultsError, match="there is no study in"):
+        studies.load_study(str(tmp_path / "empty"))
