@@ -138,12 +138,15 @@ def _print_plan(spec: SearchSpec) -> None:
 
     for domain in (spec.data.source, spec.data.target):
         check_name(domain.domain)
-    plan = make_plan(spec, local_resources())
+    try:
+        plan = make_plan(spec, local_resources()).describe()
+    except ResourceError as error:  # a spec for a cluster is looked at on a laptop
+        plan = f"not on this machine: {error}"
     training, looks = spec.training, rungs(spec)
     updates = spec.search.trials * training.epochs * training.steps_per_epoch
     print(dump(spec))
     print(f"# {spec.search.trials} trials over {', '.join(spec.space) or 'nothing'}")
-    print(f"# {plan.describe()}")
+    print(f"# {plan}")
     print(f"# {training.epochs} epochs of {training.steps_per_epoch} updates; ASHA looks at epochs {looks}")
     print(f"# at most {updates} updates of {training.batch_size} pairs, were no trial stopped")
 

@@ -33,7 +33,7 @@ def chatter_to(log: Path) -> Iterator[Console]:
     sys.stdout.flush()
     sys.stderr.flush()
     terminal, errors = os.dup(1), os.dup(2)
-    with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w", encoding="utf-8") as screen:
+    with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w", 1, encoding="utf-8") as screen:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
@@ -59,7 +59,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     os.environ.update(ENVIRONMENT)
     try:
         context = ray.init(
-            address=address,
+            address=address or "local",  # never a leftover cluster that Ray remembers
             namespace=f"adaptune-{name}",
             log_to_driver=False,
             runtime_env={"env_vars": ENVIRONMENT},

@@ -34,7 +34,8 @@ def cycada_step(state: TrainingState, batch: Batch) -> Terms:
         terms = cyclegan_terms(state, batch, images)
         if weights.semantic:
             terms["semantic"] = state.semantic_open * _semantic_term(state, batch, images)
-        descend(state.optimizers.generators, weighted_sum(terms, weights))
+        if terms:  # with all their weights at 0 the generators stay as they are
+            descend(state.optimizers.generators, weighted_sum(terms, weights))
 
     terms |= discriminator_phase(state, batch, images)
     terms |= adaptation_phase(state, batch, images.target)

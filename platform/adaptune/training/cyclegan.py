@@ -27,7 +27,8 @@ def cyclegan_step(state: TrainingState, batch: Batch) -> Terms:
     with frozen(nets.d_source, nets.d_target):
         images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
         terms = cyclegan_terms(state, batch, images)
-        descend(state.optimizers.generators, weighted_sum(terms, weights))
+        if terms:  # with all their weights at 0 the generators stay as they are
+            descend(state.optimizers.generators, weighted_sum(terms, weights))
 
     terms |= discriminator_phase(state, batch, images)
     terms |= task_phase(state, batch, images.target)

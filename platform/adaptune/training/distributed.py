@@ -25,7 +25,7 @@ def wrap(module: nn.Module, device: torch.device) -> nn.Module:
         return module
     device_ids = [device.index] if device.type == "cuda" else None
     # No net here needs its buffers kept in step while it trains: average_buffers does it before they are read.
-    return DistributedDataParallel(module, device_ids=device_ids, broadcast_buffers=False)
+    return DistributedDataParallel(module, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 def bare(module: nn.Module) -> nn.Module:

@@ -57,13 +57,12 @@ def test_icnr_shuffles_to_nearest_neighbour_upsampling() -> None:
     )
 
 
-def test_unshuffle_starts_without_a_checkerboard_and_close_to_its_input() -> None:
+def test_unshuffle_starts_without_a_checkerboard() -> None:
     net = UnshuffleGenerator(3, width=4, blocks=1)
     images = torch.rand(2, 3, 16, 16) * 2 - 1
-    change = net.net(images)
-    blocks = F.avg_pool2d(change, 4)
-    torch.testing.assert_close(change, F.interpolate(blocks, scale_factor=4, mode="nearest"))
-    assert (net(images) - torch.tanh(2 * images)).abs().max() < 0.5
+    translated = net(images)
+    blocks = F.avg_pool2d(translated, 4)
+    torch.testing.assert_close(translated, F.interpolate(blocks, scale_factor=4, mode="nearest"))
 
 
 def test_initialisation_follows_the_gain() -> None:
