@@ -41,10 +41,18 @@ class CheckpointFolder:
         buffer = io.BytesIO()
         torch.save({"state": state.state_dict(), "pools": pools, "record": record}, buffer)
         try:
-            self._write(record["epoch"], buffer.getvalue())
+            body = buffer.getvalue()
+            self._write(_name(record["epoch"]), hashlib.sha256(body).digest() + body)
             self._prune(best=state.best_epoch)
         except OSError as error:
             log.warning("checkpoint of epoch %s not written to %s: %s", record["epoch"], self.path, error)
+
+    def save_picture(self, epoch: int, png: bytes) -> None:
+        """Keep a picture of the generators' work beside the checkpoints; of every epoch."""
+        try:
+            self._write(f"epoch-{epoch:04d}.png", png)
+        except OSError as error:
+            log.warning("picture of epoch %s not written to %s: %s", epoch, self.path, error)
 
     def restore(self, state: TrainingState) -> dict[str, Any] | None:
         """Bring `state` to the newest whole checkpoint; returns its record, or None where there is none.
@@ -95,13 +103,13 @@ class CheckpointFolder:
         files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
         return sorted(int(f.base_name[6:-3]) for f in files if f.base_name.endswith(".pt"))
 
-    def _write(self, epoch: int, body: bytes) -> None:
+    def _write(self, name: str, body: bytes) -> None:
         filesystem, folder = self._open()
         filesystem.create_dir(folder)
-        final, draft = f"{folder}/{_name(epoch)}", f"{folder}/{_name(epoch)}.part"
+        final, draft = f"{folder}/{name}", f"{folder}/{name}.part"
         try:
             with filesystem.open_output_stream(draft) as file:
-                file.write(hashlib.sha256(body).digest() + body)
+                file.write(body)
             filesystem.move(draft, final)
         except OSError:
             if filesystem.get_file_info(draft).type != fs.FileType.NotFound:

@@ -21,6 +21,7 @@ from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, rank
 from adaptune.training.evaluation import evaluate
 from adaptune.training.phases import Terms
+from adaptune.training.samples import sample_grid
 from adaptune.training.state import TrainingState, Weights, build_state
 
 Record = dict[str, Any]
@@ -75,6 +76,8 @@ def fit(
         state.note_score(epoch, accuracy, loss)
         if checkpoints is not None:
             checkpoints.save(state, record)
+            if rank() == 0:
+                checkpoints.save_picture(epoch, sample_grid(state, training))
         yield record
 
 

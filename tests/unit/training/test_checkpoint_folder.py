@@ -114,7 +114,7 @@ def test_a_full_disk_keeps_the_older_ones_and_training_goes_on(
         assert [r["epoch"] for r in run_fit(spec, folder)] == [1, 2, 3]
     assert "epoch 3 not written" in caplog.text
     assert "No space left" in caplog.text
-    assert [file.name for file in tmp_path.iterdir()] == ["epoch-0001.pt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch-0001.png", "epoch-0001.pt"]
     assert [r["epoch"] for r in run_fit(spec, folder)] == [1, 2, 3]
 
 
