@@ -27,7 +27,7 @@ RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")
 
 def trials_of(folder: Path) -> list[FrozenTrial]:
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    return optuna.load_study(study_name=None, storage=storage).get_trials(deepcopy=False)
+    return optuna.load_study(study_name=folder.name, storage=storage).get_trials(deepcopy=False)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -126,8 +126,8 @@ def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_searc
         "s",
         "--trials",
         "3",
-        loss_weights__cycle="{search: choice, values: [1.0, 1.0e+38]}",
-        search__start_points="[{loss_weights.cycle: 1.0e+38}, {loss_weights.cycle: 1.0}]",
+        training__init_gain="{search: choice, values: [0.05, 1.0e+30]}",  # overflows in the first forward pass
+        search__start_points="[{training.init_gain: 1.0e+30}, {training.init_gain: 0.05}]",
     )
     first, *others = trials_of(tmp_path / "s")
     assert first.state == TrialState.FAIL

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from adaptune.data.splits import TrialData
-from adaptune.execution.job import Job, LaneSettings, records_of
+from adaptune.execution.job import Bench, Job, LaneSettings
 from adaptune.training.loop import Record
 from adaptune.training.state import Weights
 
@@ -17,21 +17,19 @@ class InProcessLane:
 
     def __init__(self, settings: LaneSettings, data: TrialData, source_weights: Weights) -> None:
         torch.set_num_threads(settings.cpus_per_worker)
-        self._data = data
-        self._source_weights = source_weights
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._bench = Bench(data, source_weights, device)
         self._records: Iterator[Record] = iter(())
 
     def begin(self, job: Job) -> None:
-        self._records = records_of(job, self._data, self._source_weights, self._device)
+        self._records = self._bench.records(job)
 
     def next_record(self) -> Record | None:
         return next(self._records, None)
 
     def stop(self) -> None:
         self._records = iter(())
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._bench.clear()
 
     def close(self) -> None:
         self.stop()

@@ -10,6 +10,8 @@ import torch
 
 from adaptune.data.splits import TrialData
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.batch import TrainingImages
+from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import Record, fit
 from adaptune.training.state import Weights
@@ -56,6 +58,31 @@ class Lane(Protocol):
         """Let the workers go. Nothing is left behind."""
 
 
-def records_of(job: Job, data: TrialData, source_weights: Weights, device: torch.device) -> Iterator[Record]:
-    """The job's epochs, trained in this process (and its fellow workers', where there are any)."""
-    return fit(job.spec, data, source_weights, device=device, checkpoints=job.checkpoints)
+class Bench:
+    """What a worker of a lane keeps from trial to trial."""
+
+    def __init__(self, data: TrialData, source_weights: Weights, device: torch.device) -> None:
+        self.device = device
+        self._data = data
+        self._source_weights = source_weights
+        self._images: TrainingImages | None = None
+
+    def records(self, job: Job) -> Iterator[Record]:
+        """The job's epochs, trained in this process (and its fellow workers', where there are any)."""
+        if self._images is None:
+            f_source = build_classifier(job.spec.model.classifier, job.spec.data.source, len(self._data.class_names))
+            f_source.load_state_dict(self._source_weights)
+            self._images = TrainingImages(self._data, f_source.to(self.device), self.device)
+        return fit(
+            job.spec,
+            self._data,
+            self._source_weights,
+            device=self.device,
+            checkpoints=job.checkpoints,
+            images=self._images,
+        )
+
+    def clear(self) -> None:
+        """Give the memory of the last trial back."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

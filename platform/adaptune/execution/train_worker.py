@@ -9,32 +9,27 @@ import torch
 from ray.train import get_context
 from ray.train.torch import get_device
 
-from adaptune.data.splits import TrialData
 from adaptune.errors import CheckpointError, NonFiniteLossError
 from adaptune.execution.desk import Message
-from adaptune.execution.job import Job, records_of
-from adaptune.training.state import Weights
+from adaptune.execution.job import Bench, Job
 
 
 def work(config: dict[str, Any]) -> None:
     """The training function of a lane's TorchTrainer.
 
     Args:
-        config: `desk` (actor handle), `data` and `source_weights` (object references in a list, read
-            without a copy), `cpus` (threads a worker).
+        config: `desk` (actor handle), `shared` (object references to the TrialData and to the weights of
+            f_S, read without a copy), `cpus` (threads a worker).
     """
     torch.set_num_threads(config["cpus"])
     data, source_weights = ray.get(config["shared"])
-    worker = _Worker(config["desk"], data, source_weights)
-    worker.run()
+    _Worker(config["desk"], Bench(data, source_weights, get_device())).run()
 
 
 class _Worker:
-    def __init__(self, desk: Any, data: TrialData, source_weights: Weights) -> None:
+    def __init__(self, desk: Any, bench: Bench) -> None:
         self.desk = desk
-        self.data = data
-        self.source_weights = source_weights
-        self.device: torch.device = get_device()
+        self.bench = bench
         self.leads = get_context().get_world_rank() == 0
         self.decisions = 0
 
@@ -43,13 +38,12 @@ class _Worker:
         while (job := ray.get(self.desk.job.remote(turn))) is not None:
             turn += 1
             self._post(Message(error=self._train(job)))
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self.bench.clear()
 
     def _train(self, job: Job) -> NonFiniteLossError | CheckpointError | None:
         """Train until the end or a stop. The errors returned are raised by all workers alike."""
         try:
-            for record in records_of(job, self.data, self.source_weights, self.device):
+            for record in self.bench.records(job):
                 self._post(Message(record=record))
                 go_on = ray.get(self.desk.decision.remote(self.decisions))
                 self.decisions += 1

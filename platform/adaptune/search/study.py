@@ -47,7 +47,9 @@ def load_study(journal: str) -> optuna.Study:
     if not Path(journal).is_file():
         raise ResultsError(f"there is no study {journal}: the search has not begun its trials")
     try:
-        return optuna.load_study(study_name=None, storage=JournalStorage(JournalFileBackend(journal)))
+        storage = JournalStorage(JournalFileBackend(journal))
+        [name] = optuna.get_all_study_names(storage)
+        return optuna.load_study(study_name=name, storage=storage)
     except (KeyError, ValueError) as error:
         raise ResultsError(f"there is no study in {journal}: {error}") from error
 

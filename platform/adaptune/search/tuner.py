@@ -62,12 +62,11 @@ def run_search(
     write_ledger(study, plan, folder)
 
     best = studies.best_trial(study)
-    outcome = Outcome(folder, {})
-    scores = None
+    trial = checkpoint = scores = None
     if best is not None:
         job = make_job(spec, best.number, best.params, folder)
         epoch = (studies.best_record(best) or {})["epoch"]
-        checkpoint = job.checkpoints.load(epoch)
+        trial, checkpoint = job.spec, job.checkpoints.load(epoch)
         console.print(f"best: trial {best.number}, epoch {epoch}; scoring it on the sealed test", highlight=False)
         rivals: dict[str, Any] = {}
         if wants_yardsticks(spec):
@@ -75,14 +74,13 @@ def run_search(
             information, supervised = yardsticks(yardstick, data_ref, source_ref, splits.sealed, plan)
             rivals = {"information_only": information, "supervised": supervised}
         scores = score_sealed(
-            job.spec,
+            trial,
             splits.sealed,
             len(splits.trial.class_names),
             adapted=exported_classifier(checkpoint),
             source_only=source,
             **rivals,
         )
-        outcome = Outcome(folder, {}, job.spec, checkpoint, splits.trial.class_names)
     summary = summarise(
         spec,
         study,
@@ -93,7 +91,7 @@ def run_search(
         source_stage_s=source_stage_s,
     )
     write_summary(summary, folder)
-    return Outcome(folder, summary, outcome.trial, outcome.checkpoint, outcome.class_names)
+    return Outcome(folder, summary, trial, checkpoint, splits.trial.class_names)
 
 
 def wants_yardsticks(spec: SearchSpec) -> bool:

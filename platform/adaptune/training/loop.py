@@ -35,11 +35,13 @@ def fit(
     *,
     device: torch.device,
     checkpoints: CheckpointFolder | None = None,
+    images: TrainingImages | None = None,
 ) -> Iterator[Record]:
     """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
 
     Where `checkpoints` holds one, training goes on from the newest that can be read; its own record
-    is yielded first, since nobody may have seen it before the interruption.
+    is yielded first, since nobody may have seen it before the interruption. `images` may be those of an
+    earlier trial on the same data and f_S: finding f_S's labels takes longer than all else before a trial.
 
     Yields:
         `epoch` (from 1), `target_val_accuracy`, `target_val_loss`, `source_val_accuracy`, the mean of
@@ -52,7 +54,7 @@ def fit(
     state = build_state(spec, len(data.class_names), source_weights, device)
     if checkpoints is not None and (record := checkpoints.restore(state)) is not None:
         yield record
-    training = TrainingImages(data, state.networks.f_source, device)
+    training = images or TrainingImages(data, state.networks.f_source, device)
     val = DeviceImages(data.target_val_images, data.target_val_labels, device)
     source_val = DeviceImages(data.source_val_images, data.source_val_labels, device)
     sampler = UnpairedSampler(
