@@ -162,20 +162,17 @@ def _trials_table(trials: list[Any], epochs: int) -> Any:
     from rich.table import Table
 
     from adaptune.search import study as studies
+    from adaptune.search.trial import describe_values
 
     table = Table("trial", "state", "epoch", "best epoch", "target_val", "values", box=box.SIMPLE)
     for trial in trials:
         best = studies.best_record(trial)
-        values = " ".join(
-            f"{key.split('.')[-1]}={f'{value:.3g}' if isinstance(value, float) else value}"
-            for key, value in trial.params.items()
-        )
         table.add_row(
             str(trial.number),
             _STATES[trial.state.name],
             f"{max(studies.curve(trial), default=0)}/{epochs}",
             str(best["epoch"]) if best else "",
             f"{best[studies.METRIC]:.1%}" if best else "",
-            trial.user_attrs.get("error") or values,
+            trial.user_attrs.get("error") or describe_values(trial.params),
         )
     return table

@@ -17,6 +17,7 @@ from adaptune.artifacts.card import model_card
 from adaptune.artifacts.layout import ALL, CARD, CONFIG, FORMAT, METRICS, NETWORKS, SUMS, weights_file
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.checkpoint import best_weights
 
 
 def write_export(
@@ -47,7 +48,7 @@ def write_export(
         _check_replaceable(folder)
         _finish_interrupted(folder, draft, retired)
         draft.mkdir(parents=True)
-        _fill(draft, spec, class_names, checkpoint["state"], metrics)
+        _fill(draft, spec, class_names, checkpoint, metrics)
         if folder.exists():
             folder.rename(retired)
         draft.rename(folder)
@@ -62,14 +63,14 @@ def _fill(
     folder: Path,
     spec: TrialSpec,
     class_names: tuple[str, ...],
-    state: Mapping[str, Any],
+    checkpoint: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> None:
     from safetensors.torch import save
 
     plain = _plain(metrics)
     config = _config(spec, class_names)
-    contents = {weights_file(name): save(_weights(state, network)) for name, network in NETWORKS.items()}
+    contents = {weights_file(name): save(_weights(checkpoint, network)) for name, network in NETWORKS.items()}
     contents[CONFIG] = _json(config)
     contents[METRICS] = _json(plain)
     contents[CARD] = model_card(spec, class_names, plain).encode()
@@ -79,8 +80,8 @@ def _fill(
     (folder / SUMS).write_bytes("".join(sums).encode())
 
 
-def _weights(state: Mapping[str, Any], network: str) -> dict[str, Tensor]:
-    weights = state["averages"].get(network, state["networks"][network])
+def _weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, Tensor]:
+    weights = best_weights(checkpoint, network)
     return {key: value.detach().cpu().contiguous() for key, value in weights.items()}
 
 

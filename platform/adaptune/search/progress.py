@@ -15,6 +15,7 @@ from adaptune.search import study as studies
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder
+from adaptune.search.trial import describe_values
 from adaptune.spec.schema import SearchSpec
 
 
@@ -49,7 +50,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if isinstance(value, float):
                 writer.add_scalar(key, value, record["epoch"])
         self._best = max(self._best, record[studies.METRIC])
-        weights = " ".join(f"{key.split('.')[-1]}={_short(value)}" for key, value in trial.config["values"].items())
+        weights = describe_values(trial.config["values"])
         self._console.print(
             f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{self._spec.search.trials}"
             f"  epoch {record['epoch']:>2}/{self._spec.training.epochs}"
@@ -68,7 +69,3 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         write_ledger(self._study, self._plan, self._folder)
 
     on_trial_error = on_trial_complete
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

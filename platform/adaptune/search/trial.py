@@ -19,3 +19,12 @@ def make_job(spec: SearchSpec, number: int, values: Mapping[str, Value], folder:
         spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
         checkpoints=CheckpointFolder(str(folder.checkpoints(number)), keep=spec.storage.keep_checkpoints),
     )
+
+
+def describe_values(values: Mapping[str, Value]) -> str:
+    """The values on one line, by their last names: `cycle=1.15 semantic=0.177`."""
+    return " ".join(f"{key.split('.')[-1]}={_short(value)}" for key, value in values.items())
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

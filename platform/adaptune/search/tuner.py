@@ -24,6 +24,7 @@ from adaptune.search.trainable import LaneTrainable, TrialContext
 from adaptune.search.trial import make_job
 from adaptune.search.verdict import score_sealed
 from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.training.checkpoint import best_weights
 
 MAX_ACTOR_RESTARTS = 3
 # A Tune trial of Ray Train lanes only directs: it needs a place, not a CPU.
@@ -77,7 +78,7 @@ def run_search(
             trial,
             splits.sealed,
             len(splits.trial.class_names),
-            adapted=exported_classifier(checkpoint),
+            adapted=best_weights(checkpoint, "f_target"),
             source_only=source,
             **rivals,
         )
@@ -98,13 +99,6 @@ def wants_yardsticks(spec: SearchSpec) -> bool:
     """`auto`: for built-in data, whose target is labelled through and through."""
     wish = spec.evaluation.yardsticks
     return ":" not in spec.data.target.domain if wish == "auto" else wish
-
-
-def exported_classifier(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """f_T's weights in a checkpoint: the moving average where there is one."""
-    state = checkpoint["state"]
-    weights: dict[str, Any] = state["averages"].get("f_target", state["networks"]["f_target"])
-    return weights
 
 
 def _run_trials(

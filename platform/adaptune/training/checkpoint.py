@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +126,13 @@ class CheckpointFolder:
     def _open(self) -> tuple[fs.FileSystem, str]:
         filesystem, folder = fs.FileSystem.from_uri(self.path)
         return filesystem, folder
+
+
+def best_weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, torch.Tensor]:
+    """A network's weights for use: its moving average where there is one. The twin of `TrainingState.best_of`."""
+    state = checkpoint["state"]
+    weights: dict[str, torch.Tensor] = state["averages"].get(network, state["networks"][network])
+    return weights
 
 
 def _name(epoch: int) -> str:

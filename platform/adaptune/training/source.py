@@ -15,6 +15,7 @@ from adaptune.losses.information import information_loss
 from adaptune.spec.schema import SourceStageSpec, TrialSpec
 from adaptune.training.augment import apply, draw
 from adaptune.training.build import build_classifier
+from adaptune.training.phases import descend
 from adaptune.training.schedule import lr_factor, set_lr
 
 State = dict[str, Tensor]
@@ -38,7 +39,7 @@ def train_supervised(spec: TrialSpec, images: DeviceImages, classes: int, purpos
             random = torch.Generator().manual_seed(derive_seed(spec.seed, purpose, "augment", step))
             maps = draw(spec.training.augment, len(indices), random)
             loss = task_loss(net(apply(images.take(indices), maps)), images.labels_of(indices))
-            _descend(optimizer, loss)
+            descend(optimizer, loss)
     return to_cpu(net)
 
 
@@ -66,7 +67,7 @@ def train_information_only(
             images = torch.cat([source.take(drawn[0]), target.take(drawn[1])])
             logits = net(apply(images, draw(training.augment, len(images), random)))
             source_logits, target_logits = logits.split([len(drawn[0]), len(drawn[1])])
-            _descend(
+            descend(
                 optimizer,
                 task_loss(source_logits, source.labels_of(drawn[0])) + information_loss(target_logits),
             )
@@ -76,9 +77,3 @@ def train_information_only(
 
 def to_cpu(net: nn.Module) -> State:
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-
-
-def _descend(optimizer: Adam, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
