@@ -7,24 +7,28 @@ from torchvision.models import resnet18
 
 
 class LeNet(nn.Module):
-    """The LeNet that ADDA and CyCADA use between MNIST and USPS: two 5×5 convolutions, two dense layers."""
+    """The LeNet that ADDA and CyCADA use between MNIST and USPS: two 5×5 convolutions, two dense layers.
 
-    def __init__(self, channels: int, size: int, classes: int, *, dropout: float = 0.5) -> None:
+    `width` maps in the first convolution (20 there), the others in proportion: 5/2 of it, and 25 times.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, *, width: int = 20, dropout: float = 0.5) -> None:
         super().__init__()
         edge = ((size - 4) // 2 - 4) // 2
+        maps, hidden = width * 5 // 2, width * 25
         self.net = nn.Sequential(
-            nn.Conv2d(channels, 20, 5),
+            nn.Conv2d(channels, width, 5),
             nn.MaxPool2d(2),
             nn.ReLU(inplace=True),
-            nn.Conv2d(20, 50, 5),
+            nn.Conv2d(width, maps, 5),
             nn.Dropout2d(dropout),
             nn.MaxPool2d(2),
             nn.ReLU(inplace=True),
             nn.Flatten(),
-            nn.Linear(50 * edge**2, 500),
+            nn.Linear(maps * edge**2, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            nn.Linear(500, classes),
+            nn.Linear(hidden, classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:

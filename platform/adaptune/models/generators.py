@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+
+PaddingMode = Literal["reflect", "zeros"]
 
 
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions with instance norm around an identity path (Zhu et al. 2017, appendix 7.2)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, padding_mode: PaddingMode = "reflect") -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode=padding_mode, bias=False),
             nn.InstanceNorm2d(width, affine=True),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode=padding_mode, bias=False),
             nn.InstanceNorm2d(width, affine=True),
         )
 
@@ -65,7 +69,8 @@ class ResnetGenerator(nn.Module):
 class UnshuffleGenerator(nn.Module):
     """A fast generator for small images: space-to-depth, residual blocks, depth-to-space.
 
-    All convolutions run on (H / factor)² positions with full vectors of channels.
+    All convolutions run on (H / factor)² positions with full vectors of channels, and pad with zeros:
+    reflecting such small maps costs a seventh of a training step.
 
     Args:
         channels: C of the images, in and out.
@@ -83,9 +88,9 @@ class UnshuffleGenerator(nn.Module):
         last = nn.Conv2d(width, folded, 3, padding=1)
         self.net = nn.Sequential(
             nn.PixelUnshuffle(factor),
-            nn.Conv2d(folded, width, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.Conv2d(folded, width, 3, padding=1, bias=False),
             *_norm_relu(width),
-            *(ResidualBlock(width) for _ in range(blocks)),
+            *(ResidualBlock(width, padding_mode="zeros") for _ in range(blocks)),
             last,
             nn.PixelShuffle(factor),
         )

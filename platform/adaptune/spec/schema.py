@@ -90,6 +90,7 @@ class ClassifierSpec(Section):
     """The net of f_S and f_T."""
 
     name: Literal["lenet", "dtn", "resnet18"] = "lenet"
+    width: Annotated[int, Field(ge=2, multiple_of=2)] = Field(default=20, description="lenet only: its first maps")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
@@ -151,6 +152,7 @@ class TrainingSpec(Section):
     classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="f_T; 0 is off")
     augment: AugmentSpec = AugmentSpec()
     precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = Field(default=True, description="convolutions in NHWC memory: faster on CPUs and GPUs")
     source: SourceStageSpec = SourceStageSpec()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
@@ -35,8 +36,13 @@ def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
 def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> nn.Module:
     match spec.name:
         case "lenet":
-            return LeNet(images.channels, images.size, classes, dropout=spec.dropout)
+            return LeNet(images.channels, images.size, classes, width=spec.width, dropout=spec.dropout)
         case "dtn":
             return DTN(images.channels, images.size, classes, dropout=spec.dropout)
         case "resnet18":
             return ResNet18(images.channels, classes)
+
+
+def place(net: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
+    """`net` on the device, its convolutions' weights laid out as they are to compute."""
+    return net.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload,no-any-return]

@@ -14,7 +14,7 @@ from adaptune.losses.classification import task_loss
 from adaptune.losses.information import information_loss
 from adaptune.spec.schema import SourceStageSpec, TrialSpec
 from adaptune.training.augment import apply, draw
-from adaptune.training.build import build_classifier
+from adaptune.training.build import build_classifier, place
 from adaptune.training.phases import descend
 from adaptune.training.schedule import lr_factor, set_lr
 
@@ -30,7 +30,8 @@ def train_supervised(spec: TrialSpec, images: DeviceImages, classes: int, purpos
     stage: SourceStageSpec = spec.training.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, purpose))
-        net = build_classifier(spec.model.classifier, spec.data.source, classes).to(images.device).train()
+        net = build_classifier(spec.model.classifier, spec.data.source, classes).train()
+        net = place(net, images.device, channels_last=spec.training.channels_last)
         optimizer = Adam(net.parameters(), lr=stage.lr)
         sampler = UnpairedSampler(len(images), len(images), stage.batch_size, derive_seed(spec.seed, purpose, "order"))
         for step in range(stage.steps):
@@ -53,7 +54,7 @@ def train_information_only(
     training = spec.training
     net = build_classifier(spec.model.classifier, spec.data.source, classes)
     net.load_state_dict(f_source)
-    net.to(source.device).train()
+    net = place(net.train(), source.device, channels_last=training.channels_last)
     optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2))
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True)
     sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "information-only"))
@@ -76,4 +77,4 @@ def train_information_only(
 
 
 def to_cpu(net: nn.Module) -> State:
-    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()}

@@ -19,6 +19,7 @@ from adaptune.training.build import (
     build_discriminator,
     build_feature_discriminator,
     build_generator,
+    place,
 )
 from adaptune.training.distributed import bare, rank, wrap
 from adaptune.training.pool import ImagePool
@@ -154,14 +155,16 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
         averages |= {"g_source_to_target": _frozen_copy(g_st), "g_target_to_source": _frozen_copy(g_ts)}
     if training.classifier_ema_decay:
         averages["f_target"] = _frozen_copy(f_t)
+    for net in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feature):
+        place(net, device, channels_last=training.channels_last)
     networks = Networks(
-        g_source_to_target=wrap(g_st.to(device), device),
-        g_target_to_source=wrap(g_ts.to(device), device),
-        d_source=wrap(d_s.to(device), device),
-        d_target=wrap(d_t.to(device), device),
-        f_source=f_s.to(device),
-        f_target=wrap(f_t.to(device), device),
-        d_feature=wrap(d_feature.to(device), device),
+        g_source_to_target=wrap(g_st, device),
+        g_target_to_source=wrap(g_ts, device),
+        d_source=wrap(d_s, device),
+        d_target=wrap(d_t, device),
+        f_source=f_s,
+        f_target=wrap(f_t, device),
+        d_feature=wrap(d_feature, device),
     )
     base_lrs = {
         "generators": training.generator_lr,
@@ -187,7 +190,7 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
         optimizers=Optimizers(**optimizers),
         pool_source=ImagePool(training.pool_size),
         pool_target=ImagePool(training.pool_size),
-        averages={name: module.to(device) for name, module in averages.items()},
+        averages={name: place(net, device, channels_last=training.channels_last) for name, net in averages.items()},
         semantic_open=torch.tensor(float(training.semantic_gate is None), device=device),
         base_lrs=base_lrs,
     )
