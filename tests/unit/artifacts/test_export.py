@@ -26,7 +26,7 @@ def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(best: Path
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         expected = state.networks.f_target.eval()(images)
-        torch.testing.assert_close(load_export(best).classifier(images), expected, rtol=0, atol=0)
+        torch.testing.assert_close(load_export(best).classifier(images), expected)
 
 
 @pytest.mark.parametrize("direction", ["source_to_target", "target_to_source"])
@@ -35,7 +35,7 @@ def test_moving_averages_are_exported_where_there_are_any(best: Path, state: Tra
     name = f"g_{direction}"
     with torch.no_grad():
         exported = load_export(best).generators[direction](images)
-        torch.testing.assert_close(exported, state.averages[name](images), rtol=0, atol=0)
+        torch.testing.assert_close(exported, state.averages[name](images))
         assert not torch.equal(exported, getattr(state.networks, name)(images))
 
 
