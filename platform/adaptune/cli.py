@@ -55,14 +55,14 @@ def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
     from adaptune.data.splits import load_splits
     from adaptune.search.cluster import chatter_to
     from adaptune.search.preflight import make_plan
-    from adaptune.search.results import claim
+    from adaptune.search.results import claim, exclusive
 
     since = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
     if address is None:
         make_plan(spec, local_resources())
     folder = claim(spec, resume=resume)
-    with chatter_to(folder.log) as console:
+    with exclusive(folder), chatter_to(folder.log) as console:
         try:
             _search_on_cluster(spec, splits, folder, console, resume=resume, address=address, since=since)
         except (typer.Exit, AdaptuneError):

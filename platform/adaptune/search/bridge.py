@@ -35,7 +35,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._concurrency = concurrency
         self._clock = clock
         self._interrupted = studies.interrupted(study)
-        self._live: dict[str, tuple[optuna.Trial, float]] = {}
+        self._live: dict[str, tuple[optuna.Trial, float | None]] = {}
 
     def remaining(self) -> int:
         """How many trials there are to run."""
@@ -47,8 +47,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             return None
         if not self.remaining():
             return str(Searcher.FINISHED)
-        trial = self._interrupted.pop(0) if self._interrupted else studies.ask(self._study, self._spec)
-        self._live[trial_id] = trial, self._clock()
+        if self._interrupted:
+            trial, since = self._interrupted.pop(0), None  # it began before us
+        else:
+            trial, since = studies.ask(self._study, self._spec), self._clock()
+        self._live[trial_id] = trial, since
         return {"number": trial.number, "values": dict(trial.params)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -65,7 +68,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             trial,
             epochs=self._spec.training.epochs,
             error=message,
-            wall_s=self._clock() - since,
+            wall_s=None if since is None else self._clock() - since,
         )
 
     # The study is on disk at every moment: Tune has nothing to save, and reads nothing back.

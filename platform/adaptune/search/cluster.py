@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
@@ -39,8 +39,9 @@ def chatter_to(log: Path) -> Iterator[Console]:
         try:
             yield Console(file=screen, force_terminal=os.isatty(terminal))
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with suppress(OSError):  # a full disk
+                sys.stdout.flush()
+                sys.stderr.flush()
             os.dup2(terminal, 1)
             os.dup2(errors, 2)
             os.close(terminal)

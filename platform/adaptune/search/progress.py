@@ -23,7 +23,13 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
     """Called by Tune after the searcher has told the study."""
 
     def __init__(
-        self, spec: SearchSpec, study: optuna.Study, plan: Plan, folder: ResultsFolder, console: Console
+        self,
+        spec: SearchSpec,
+        study: optuna.Study,
+        plan: Plan,
+        folder: ResultsFolder,
+        console: Console,
+        clock: studies.WallClock,
     ) -> None:
         self._spec = spec
         self._study = study
@@ -32,6 +38,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._console = console
         self._writers: dict[int, SummaryWriter] = {}
         self._best = max((max(studies.curve(t).values(), default=0.0) for t in studies.started(study)), default=0.0)
+        self._clock = clock
         self._since = time.perf_counter()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,6 +50,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         if "record" not in result:
             return
         number, record = trial.config["number"], json.loads(result["record"])
+        self._clock.note()
         writer = self._writers.get(number)
         if writer is None:
             writer = self._writers[number] = SummaryWriter(str(self._folder.trial(number)))

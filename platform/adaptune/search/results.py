@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +84,27 @@ def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
     except OSError as error:
         raise ResultsError(f"cannot write to {folder.path}: {error.strerror}") from error
     return folder
+
+
+@contextmanager
+def exclusive(folder: ResultsFolder) -> Iterator[None]:
+    """Keep a second driver off the folder; a killed one's lock goes with it.
+
+    Raises:
+        ResultsError: another driver is at work there.
+    """
+    with (folder.path / ".driver").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ResultsError(
+                f"{folder.path} is being searched by {file.read().strip() or 'another process'}:"
+                " wait for it, stop it, or give this search another --name"
+            ) from None
+        file.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+        yield
 
 
 def reopen(path: Path) -> tuple[ResultsFolder, SearchSpec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,16 @@ from adaptune.training.loop import Record
 
 METRIC = "target_val_accuracy"
 _RECORD = "record:"
+_LEG = "leg:"
 
 
 def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
-    """The study of this search, made with its start points where there is none yet."""
+    """The study of this search, made with its start points where there is none yet.
+
+    The caller holds the folder's lock: a torn last line, which a full disk or a kill may leave, is cut off,
+    since Optuna would write on behind it and never read the journal again.
+    """
+    _cut_torn_line(Path(journal))
     storage: BaseStorage = JournalStorage(JournalFileBackend(journal))
     study = optuna.create_study(study_name=spec.name, storage=storage, direction="maximize", load_if_exists=True)
     for point in spec.search.start_points:
@@ -52,6 +59,32 @@ def load_study(journal: str) -> optuna.Study:
         return optuna.load_study(study_name=name, storage=storage)
     except (KeyError, ValueError) as error:
         raise ResultsError(f"there is no study in {journal}: {error}") from error
+
+
+def _cut_torn_line(journal: Path) -> None:
+    if not journal.exists():
+        return
+    with journal.open("rb+") as file:
+        whole = file.read()
+        if not whole.endswith(b"\n"):
+            file.truncate(whole.rfind(b"\n") + 1)
+
+
+class WallClock:
+    """How long all runs of the driver on a study have taken, kept in the study while this one goes on."""
+
+    def __init__(self, study: optuna.Study, since: float) -> None:
+        """`since`: `time.perf_counter()` at the start of this run."""
+        self._study = study
+        self.since = since
+        self._key = f"{_LEG}{time.time():.3f}"
+        self._earlier_s = sum(value for key, value in study.user_attrs.items() if key.startswith(_LEG))
+
+    def note(self) -> float:
+        """Keep this run's seconds so far; returns those of all runs."""
+        seconds = time.perf_counter() - self.since
+        self._study.set_user_attr(self._key, seconds)
+        return float(self._earlier_s + seconds)
 
 
 def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
@@ -120,7 +153,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     return max(done, key=lambda trial: score(best_record(trial) or {}), default=None)
 
 
-def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float) -> TrialState:
+def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None) -> TrialState:
     """Close a trial: FAIL with its error, COMPLETE after its last epoch, else PRUNED.
 
     A pruned trial keeps its curve, and Optuna takes its last value, with its epoch, for what it is

@@ -48,7 +48,7 @@ def run_search(
     """Search on the Ray cluster that this process is connected to.
 
     Args:
-        since: `time.perf_counter()` at the start, for `wall_s`.
+        since: `time.perf_counter()` at the start, for `wall_s`, to which a resumed search adds its earlier runs.
     """
     data_ref = ray.put(splits.trial)
     start = time.perf_counter()
@@ -58,8 +58,9 @@ def run_search(
     console.print(f"source classifier ready after {source_stage_s:.0f} s", highlight=False)
 
     study = studies.open_study(spec, str(folder.journal))
+    clock = studies.WallClock(study, since)
     source_ref = ray.put(source)
-    _run_trials(spec, study, plan, folder, console, [data_ref, source_ref])
+    _run_trials(spec, study, plan, folder, console, [data_ref, source_ref], clock)
     write_ledger(study, plan, folder)
 
     best = studies.best_trial(study)
@@ -88,7 +89,7 @@ def run_search(
         plan,
         best=best,
         scores=scores,
-        wall_s=time.perf_counter() - since,
+        wall_s=clock.note(),
         source_stage_s=source_stage_s,
     )
     write_summary(summary, folder)
@@ -108,6 +109,7 @@ def _run_trials(
     folder: ResultsFolder,
     console: Console,
     shared: list[Any],
+    clock: studies.WallClock,
 ) -> None:
     searcher = StudySearcher(spec, study, plan.concurrency)
     if not searcher.remaining():
@@ -138,7 +140,7 @@ def _run_trials(
             name="tune",
             storage_path=str(folder.scratch),
             verbose=0,
-            callbacks=[Progress(spec, study, plan, folder, console)],
+            callbacks=[Progress(spec, study, plan, folder, console, clock)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
         ),

@@ -29,8 +29,10 @@ _FIXED = {  # what all trials of a search must share
     "training.source": "the source stage runs once a search",
     "training.augment": "the source stage shares it, and runs once a search",
     "model.classifier": "the source stage trains this net, and runs once a search",
+    "training.lr_decay_from": "the source stage shares it, and runs once a search",
     "training.epochs": "ASHA needs one budget for all trials",
 }
+_CYCADA_ONLY = ("loss_weights.semantic", "loss_weights.feature", "loss_weights.information")
 _MAX_PROBED_INTEGERS = 100
 
 
@@ -54,6 +56,14 @@ def extract(tree: dict[str, object], faults: Faults, at: Key = ()) -> Space:
             space[dotted(key)] = distribution
             tree[name] = distribution.extremes()[0]
     return dict(sorted(space.items()))  # the sampler draws in this order, whatever the file's
+
+
+def check_method(tree: dict[str, object], space: Space, faults: Faults) -> None:
+    """Refuse to search a weight that the method has no term for: all its values would do alike."""
+    if tree.get("method") == "cyclegan":
+        for path in _CYCADA_ONLY:
+            if path in space:
+                faults.add(tuple(path.split(".")), f"{path}: cyclegan has no such term; fix it, or take method: cycada")
 
 
 def check_fields(tree: dict[str, object], space: Space, faults: Faults) -> None:
