@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from adaptune.errors import ResultsError
 from adaptune.search import study as studies
 from adaptune.search.ledger import device_seconds, write_ledger
 from adaptune.search.preflight import Plan
-from adaptune.search.results import ResultsFolder, claim, reopen, unclaim
+from adaptune.search.results import ResultsFolder, claim, exclusive, reopen, unclaim
 from adaptune.search.summary import summarise, write_summary
 from adaptune.search.verdict import TestScores as Scores
 from adaptune.search.verdict import verdict
@@ -52,6 +53,14 @@ def test_what_a_search_must_not_claim(tmp_path: Path) -> None:
     for resume in (False, True):
         with pytest.raises(ResultsError, match="another spec"):
             claim(spec_in(tmp_path, seed=1), resume=resume)
+
+
+def test_two_drivers_cannot_share_a_folder(tmp_path: Path) -> None:
+    folder = claim(spec_in(tmp_path), resume=False)
+    with exclusive(folder), pytest.raises(ResultsError, match=rf"process {os.getpid()} on "), exclusive(folder):
+        pass
+    with exclusive(folder):  # the first has gone
+        pass
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:

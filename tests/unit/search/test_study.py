@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,20 @@ def test_loading_a_study_that_is_not_there_makes_no_file(tmp_path: Path) -> None
     (tmp_path / "empty").touch()
     with pytest.raises(ResultsError, match="there is no study in"):
         studies.load_study(str(tmp_path / "empty"))
+
+
+def test_a_torn_last_line_costs_no_more_than_itself(journal: str) -> None:
+    spec = make_search()
+    studies.ask(studies.open_study(spec, journal), spec)
+    with Path(journal).open("a") as file:
+        file.write('{"op_code": 5, "worker')  # as a full disk leaves it
+    studies.ask(studies.open_study(spec, journal), spec)
+    assert [trial.number for trial in studies.started(studies.load_study(journal))] == [0, 1]
+
+
+def test_the_wall_clock_adds_up_the_runs_of_a_killed_driver(journal: str) -> None:
+    spec = make_search()
+    killed = studies.WallClock(studies.open_study(spec, journal), since=time.perf_counter() - 100)
+    assert killed.note() == pytest.approx(100, abs=1)
+    resumed = studies.WallClock(studies.open_study(spec, journal), since=time.perf_counter() - 20)
+    assert resumed.note() == pytest.approx(120, abs=1)

@@ -115,6 +115,7 @@ def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, 
         ("training.source", "the source stage runs once a search"),
         ("training.augment.shift", "the source stage shares it, and runs once a search"),
         ("model.classifier.dropout", "the source stage trains this net, and runs once a search"),
+        ("training.lr_decay_from", "the source stage shares it, and runs once a search"),
         ("training.epochs", "ASHA needs one budget for all trials"),
     ],
 )
@@ -122,6 +123,11 @@ def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str
     (line,) = fail("", f"{key}={{search: choice, values: [1, 2]}}")
     assert line.startswith(f"--set {key}: {key} = {{")
     assert line.endswith(f": cannot be searched: {why}")
+
+
+def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail) -> None:
+    (line,) = fail("method: cyclegan\nloss_weights:\n  semantic: {search: uniform, low: 0, high: 1}\n")
+    assert line == "space.yaml:7: loss_weights.semantic: cyclegan has no such term; fix it, or take method: cycada"
 
 
 def test_sizes_that_only_two_distributions_together_break_are_found(fail: Fail) -> None:
