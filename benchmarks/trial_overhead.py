@@ -25,7 +25,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from rich.console import Console
 
 from adaptune.data.splits import load_splits
-from adaptune.search.cluster import chatter_to, joined
+from adaptune.search.cluster import chatter_to, joined, node_resources
 from adaptune.search.preflight import make_plan
 from adaptune.search.results import claim
 from adaptune.search.tuner import run_search
@@ -47,7 +47,7 @@ def lane_overheads(execution: str, workers: int, trials: int, out: Path, console
     spec = load(
         "cycada.yaml", [*SHORT, *settings, f"search.trials={trials}", f"name={execution}", f"storage.out={out}"]
     )
-    plan = make_plan(spec, ray.cluster_resources())
+    plan = make_plan(spec, node_resources())
     folder = claim(spec, resume=False)
     run_search(spec, load_splits(spec.data, spec.seed), plan, folder, console, since=time.perf_counter())
     rows = pq.read_table(folder.path / "trials.parquet").to_pylist()

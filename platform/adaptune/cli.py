@@ -60,7 +60,7 @@ def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
     since = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
     if address is None:
-        make_plan(spec, local_resources())
+        make_plan(spec, [local_resources()])
     folder = claim(spec, resume=resume)
     with exclusive(folder), chatter_to(folder.log) as console:
         try:
@@ -89,17 +89,15 @@ def _search_on_cluster(
     address: str | None,
     since: float,
 ) -> None:
-    import ray
-
     from adaptune.artifacts.export import write_export
-    from adaptune.search.cluster import joined
+    from adaptune.search.cluster import joined, node_resources
     from adaptune.search.preflight import make_plan
     from adaptune.search.results import unclaim
     from adaptune.search.tuner import run_search
 
     try:
         with joined(address, spec.name) as dashboard:
-            plan = make_plan(spec, ray.cluster_resources())
+            plan = make_plan(spec, node_resources())
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
             if dashboard:
                 console.print(f"dashboard: http://{dashboard}", highlight=False)
@@ -139,7 +137,7 @@ def _print_plan(spec: SearchSpec) -> None:
     for domain in (spec.data.source, spec.data.target):
         check_name(domain.domain)
     try:
-        plan = make_plan(spec, local_resources()).describe()
+        plan = make_plan(spec, [local_resources()]).describe()
     except ResourceError as error:  # a spec for a cluster is looked at on a laptop
         plan = f"not on this machine: {error}"
     training, looks = spec.training, rungs(spec)

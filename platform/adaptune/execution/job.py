@@ -34,6 +34,9 @@ class LaneSettings:
     workers: int
     cpus_per_worker: int
     gpus_per_worker: float
+    accelerator_type: str | None
+    label_selector: dict[str, str] | None
+    placement_strategy: str
     scratch: str  # folder for Ray Train's own files
 
 

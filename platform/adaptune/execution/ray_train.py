@@ -38,6 +38,9 @@ class RayTrainLane:
                 use_gpu=settings.gpus_per_worker > 0,
                 resources_per_worker={"CPU": settings.cpus_per_worker}
                 | ({"GPU": settings.gpus_per_worker} if settings.gpus_per_worker else {}),
+                accelerator_type=settings.accelerator_type,
+                label_selector=settings.label_selector,
+                placement_strategy=settings.placement_strategy,
             ),
             run_config=RunConfig(
                 name=settings.name,

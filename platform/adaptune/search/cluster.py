@@ -72,3 +72,8 @@ def joined(address: str | None, name: str) -> Iterator[str]:
         yield context.dashboard_url or ""
     finally:
         ray.shutdown()
+
+
+def node_resources() -> list[dict[str, float]]:
+    """The resources of each living node of the cluster that this process is connected to."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -11,6 +12,9 @@ from adaptune.execution.lanes import Execution
 from adaptune.spec.schema import SearchSpec
 
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
+
+
+Node = Mapping[str, float]  # its resources, as Ray names them
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Plan:
     cpus_per_worker: int
     gpus_per_worker: float
     concurrency: int
+    task_cpus: int  # what a task beside the trials, on one node, may take
 
     def describe(self) -> str:
         gpus = f", {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
@@ -32,19 +37,19 @@ class Plan:
         )
 
 
-def make_plan(spec: SearchSpec, cluster: Mapping[str, float]) -> Plan:
-    """Fit the spec's wishes to a cluster's resources (`ray.cluster_resources()`).
+def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
+    """Fit the spec's wishes to the nodes of a cluster, node by node: a worker cannot be split over two.
 
     Raises:
         ResourceError: not even one trial fits; the message has the arithmetic.
         SpecError: wishes that contradict each other.
     """
-    cpus, gpus = cluster.get("CPU", 0.0), cluster.get("GPU", 0.0)
     wish = spec.resources
     gpus_per_worker = wish.gpus_per_worker
     if gpus_per_worker == "auto":
-        gpus_per_worker = 1.0 if gpus >= 1 else 0.0
-    workers = _workers(spec, cpus, gpus if gpus_per_worker else 0.0)
+        gpus_per_worker = 1.0 if any(node.get("GPU", 0.0) >= 1 for node in nodes) else 0.0
+    slots = [_slots(node, wish.cpus_per_worker, gpus_per_worker) for node in nodes]
+    workers = _workers(spec, slots, on_gpus=gpus_per_worker > 0)
     execution: Execution = "ray_train" if workers > 1 or spec.execution == "ray_train" else "in_process"
     if spec.execution != "auto":
         execution = spec.execution
@@ -55,29 +60,56 @@ def make_plan(spec: SearchSpec, cluster: Mapping[str, float]) -> Plan:
         )
     if spec.training.batch_size % workers:
         raise SpecError(f"training.batch_size {spec.training.batch_size} cannot be shared by {workers} workers evenly")
-    need = {"CPU": float(workers * wish.cpus_per_worker), "GPU": workers * gpus_per_worker}
-    fits = [int(have / need[kind] + _ROUNDING) for kind, have in (("CPU", cpus), ("GPU", gpus)) if need[kind]]
-    concurrency = min(fits)
+    concurrency = _fitting(slots, workers, wish.placement_strategy)
     if concurrency < 1:
-        raise ResourceError(
-            f"a trial needs {workers} worker(s) × {wish.cpus_per_worker} CPU = {need['CPU']:g} CPU"
-            f" and {workers} × {gpus_per_worker:g} GPU = {need['GPU']:g} GPU,"
-            f" but the cluster has {cpus:g} CPU and {gpus:g} GPU: lower resources.workers_per_trial,"
-            " resources.cpus_per_worker or resources.gpus_per_worker, or join more nodes"
-        )
+        raise ResourceError(_arithmetic(spec, nodes, slots, workers, gpus_per_worker))
     if wish.max_concurrent != "auto":
         concurrency = min(concurrency, wish.max_concurrent)
     concurrency = min(concurrency, spec.search.trials)
-    return Plan(execution, workers, wish.cpus_per_worker, gpus_per_worker, concurrency)
+    task_cpus = min(workers, max(slots)) * wish.cpus_per_worker
+    return Plan(execution, workers, wish.cpus_per_worker, gpus_per_worker, concurrency, task_cpus)
 
 
-def _workers(spec: SearchSpec, cpus: float, gpus: float) -> int:
+def _slots(node: Node, cpus: float, gpus: float) -> int:
+    """How many workers a node holds."""
+    needs = (("CPU", cpus), ("GPU", gpus))
+    return min(int(node.get(kind, 0.0) / need + _ROUNDING) for kind, need in needs if need)
+
+
+def _fitting(slots: Sequence[int], workers: int, strategy: str) -> int:
+    """How many trials of so many workers fit on nodes with so many slots, all at once."""
+    if strategy == "STRICT_PACK":  # all workers of a trial on one node
+        return sum(held // workers for held in slots)
+    fits = sum(slots) // workers
+    if strategy == "STRICT_SPREAD":  # each worker of a trial on a node of its own
+        while fits and sum(min(held, fits) for held in slots) < fits * workers:
+            fits -= 1
+    return fits
+
+
+def _workers(spec: SearchSpec, slots: Sequence[int], *, on_gpus: bool) -> int:
     wish = spec.resources.workers_per_trial
     if wish != "auto":
         return wish
-    if spec.execution == "in_process" or gpus:
+    if spec.execution == "in_process":
         return 1
-    return 2 if cpus >= 2 * spec.resources.cpus_per_worker and spec.training.batch_size % 2 == 0 else 1
+    # One for each GPU of a node, the smallest node deciding; on CPUs no more than two, and on any nodes.
+    most = min((held for held in slots if held), default=1) if on_gpus else min(sum(slots), 2)
+    return next(count for count in range(max(most, 1), 0, -1) if spec.training.batch_size % count == 0)
+
+
+def _arithmetic(spec: SearchSpec, nodes: Sequence[Node], slots: Sequence[int], workers: int, gpus: float) -> str:
+    wish = spec.resources
+    cpus = wish.cpus_per_worker
+    have = Counter(f"{node.get('CPU', 0.0):g} CPU and {node.get('GPU', 0.0):g} GPU" for node in nodes)
+    listed = ", ".join(f"{count} node(s) of {what}" for what, count in have.items()) or "no node"
+    placed = "" if wish.placement_strategy == "PACK" else f", placed {wish.placement_strategy}"
+    return (
+        f"a trial needs {workers} worker(s) × {cpus} CPU = {workers * cpus} CPU"
+        f" and {workers} × {gpus:g} GPU = {workers * gpus:g} GPU{placed},"
+        f" but the cluster has {listed}, room for {sum(slots)} worker(s): lower resources.workers_per_trial,"
+        " resources.cpus_per_worker or resources.gpus_per_worker, or join more nodes"
+    )
 
 
 def rungs(spec: SearchSpec) -> list[int]:

@@ -25,8 +25,8 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     file = cache / f"source-{key[:16]}.safetensors"
     if file.exists():
         return load_file(file)
-    task = ray.remote(_train_source).options(name="source stage", **_resources(plan, plan.workers))
-    state: State = ray.get(task.remote(spec, data_ref, plan.workers * plan.cpus_per_worker))
+    task = ray.remote(_train_source).options(name="source stage", **_resources(plan, plan.task_cpus))
+    state: State = ray.get(task.remote(spec, data_ref, plan.task_cpus))
     cache.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(".part")
     save_file(state, draft)
@@ -36,7 +36,7 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
 
 def yardsticks(spec: TrialSpec, data_ref: Any, source_ref: Any, sealed: Sealed, plan: Plan) -> tuple[State, State]:
     """The weights of the information-only and of the target-supervised classifier, trained side by side."""
-    share = _resources(plan, 1)
+    share = _resources(plan, plan.cpus_per_worker)
     information = ray.remote(_train_information_only).options(name="yardstick information-only", **share)
     supervised = ray.remote(_train_target).options(name="yardstick target-supervised", **share)
     both: list[State] = ray.get(
@@ -66,8 +66,8 @@ def _train_information_only(spec: TrialSpec, data: TrialData, f_source: State, t
     return train_information_only(spec, source, target, f_source, len(data.class_names))
 
 
-def _resources(plan: Plan, workers: int) -> dict[str, float]:
-    return {"num_cpus": workers * plan.cpus_per_worker, "num_gpus": plan.gpus_per_worker}
+def _resources(plan: Plan, cpus: int) -> dict[str, float]:
+    return {"num_cpus": cpus, "num_gpus": plan.gpus_per_worker}
 
 
 def _device(threads: int) -> torch.device:

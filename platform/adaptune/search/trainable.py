@@ -103,6 +103,9 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
                 workers=context.workers,
                 cpus_per_worker=context.cpus_per_worker,
                 gpus_per_worker=context.gpus_per_worker,
+                accelerator_type=context.spec.resources.accelerator_type,
+                label_selector=context.spec.resources.label_selector,
+                placement_strategy=context.spec.resources.placement_strategy,
                 scratch=str(context.folder.scratch / "train"),
             )
             self._lanes_opened += 1

@@ -215,6 +215,9 @@ class ResourcesSpec(Section):
     workers_per_trial: Literal["auto"] | Count = "auto"
     cpus_per_worker: Count = 1
     gpus_per_worker: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    accelerator_type: str | None = Field(default=None, description="Ray's name of a GPU, such as A100")
+    label_selector: dict[str, str] | None = Field(default=None, description="labels of the nodes to run on")
+    placement_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     max_concurrent: Literal["auto"] | Count = "auto"
 
 

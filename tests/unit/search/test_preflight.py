@@ -11,24 +11,28 @@ from adaptune.errors import ResourceError, SpecError
 from adaptune.search.preflight import Plan, make_plan, rungs
 
 
-def plan(cluster: dict[str, float], **sections: Any) -> Plan:
-    return make_plan(make_search(**sections), cluster)
+def plan(*nodes: dict[str, float], **sections: Any) -> Plan:
+    return make_plan(make_search(**sections), nodes)
 
 
 @pytest.mark.parametrize(
     ("cluster", "sections", "expected"),
     [
-        ({"CPU": 2}, {}, Plan("ray_train", 2, 1, 0.0, 1)),
-        ({"CPU": 1}, {}, Plan("in_process", 1, 1, 0.0, 1)),
-        ({"CPU": 8}, {}, Plan("ray_train", 2, 1, 0.0, 4)),
-        ({"CPU": 2}, {"execution": "in_process"}, Plan("in_process", 1, 1, 0.0, 2)),
-        ({"CPU": 1}, {"execution": "ray_train"}, Plan("ray_train", 1, 1, 0.0, 1)),
-        ({"CPU": 2}, {"training": {"batch_size": 7}}, Plan("in_process", 1, 1, 0.0, 2)),
-        ({"CPU": 8, "GPU": 2}, {}, Plan("in_process", 1, 1, 1.0, 2)),
-        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, Plan("ray_train", 2, 1, 0.0, 4)),
-        ({"CPU": 32, "GPU": 1}, {"resources": {"gpus_per_worker": 0.1}}, Plan("in_process", 1, 1, 0.1, 10)),
-        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, Plan("ray_train", 2, 1, 0.0, 3)),
-        ({"CPU": 8}, {"search": {"trials": 2}}, Plan("ray_train", 2, 1, 0.0, 2)),
+        ({"CPU": 2}, {}, Plan("ray_train", 2, 1, 0.0, 1, 2)),
+        ({"CPU": 1}, {}, Plan("in_process", 1, 1, 0.0, 1, 1)),
+        ({"CPU": 8}, {}, Plan("ray_train", 2, 1, 0.0, 4, 2)),
+        ({"CPU": 2}, {"execution": "in_process"}, Plan("in_process", 1, 1, 0.0, 2, 1)),
+        ({"CPU": 1}, {"execution": "ray_train"}, Plan("ray_train", 1, 1, 0.0, 1, 1)),
+        ({"CPU": 2}, {"training": {"batch_size": 7}}, Plan("in_process", 1, 1, 0.0, 2, 1)),
+        ({"CPU": 8, "GPU": 2}, {}, Plan("ray_train", 2, 1, 1.0, 1, 2)),
+        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, Plan("ray_train", 2, 1, 0.0, 4, 2)),
+        (
+            {"CPU": 32, "GPU": 1},
+            {"resources": {"gpus_per_worker": 0.1, "workers_per_trial": 1}},
+            Plan("in_process", 1, 1, 0.1, 10, 1),
+        ),
+        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, Plan("ray_train", 2, 1, 0.0, 3, 2)),
+        ({"CPU": 8}, {"search": {"trials": 2}}, Plan("ray_train", 2, 1, 0.0, 2, 2)),
     ],
 )
 def test_plans(cluster: dict[str, float], sections: dict[str, Any], expected: Plan) -> None:
@@ -36,10 +40,39 @@ def test_plans(cluster: dict[str, float], sections: dict[str, Any], expected: Pl
 
 
 def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
-    with pytest.raises(ResourceError, match=r"4 worker\(s\) × 2 CPU = 8 CPU .* the cluster has 4 CPU and 0 GPU"):
+    with pytest.raises(
+        ResourceError, match=r"4 worker\(s\) × 2 CPU = 8 CPU .* the cluster has 1 node\(s\) of 4 CPU and 0 GPU"
+    ):
         plan({"CPU": 4}, resources={"workers_per_trial": 4, "cpus_per_worker": 2})
-    with pytest.raises(ResourceError, match=r"2 × 1 GPU = 2 GPU, but the cluster has 8 CPU and 1 GPU"):
+    with pytest.raises(ResourceError, match=r"2 × 1 GPU = 2 GPU, but the cluster has 1 node\(s\) of 8 CPU and 1 GPU"):
         plan({"CPU": 8, "GPU": 1}, resources={"workers_per_trial": 2})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources", "concurrency"),
+    [
+        ([{"CPU": 1}, {"CPU": 1}], {"workers_per_trial": 2}, 1),  # over two nodes
+        ([{"CPU": 3}, {"CPU": 3}], {"workers_per_trial": 1, "cpus_per_worker": 2}, 2),  # not 6 // 2
+        ([{"CPU": 3}, {"CPU": 3}, {}], {"workers_per_trial": 2}, 3),
+        ([{"CPU": 3}, {"CPU": 3}], {"workers_per_trial": 2, "placement_strategy": "STRICT_PACK"}, 2),
+        ([{"CPU": 5}, {"CPU": 1}], {"workers_per_trial": 2, "placement_strategy": "STRICT_SPREAD"}, 1),
+        ([{"CPU": 2, "GPU": 1}, {"CPU": 2, "GPU": 1}], {"workers_per_trial": 2}, 1),
+    ],
+)
+def test_trials_are_fitted_node_by_node(
+    nodes: list[dict[str, float]], resources: dict[str, Any], concurrency: int
+) -> None:
+    assert plan(*nodes, resources=resources).concurrency == concurrency
+
+
+def test_workers_that_only_the_sum_of_nodes_could_hold_are_refused() -> None:
+    with pytest.raises(ResourceError, match=r"has 2 node\(s\) of 3 CPU and 0 GPU, room for 0 worker\(s\)"):
+        plan({"CPU": 3}, {"CPU": 3}, resources={"workers_per_trial": 1, "cpus_per_worker": 4})
+
+
+def test_a_task_beside_the_trials_takes_no_more_than_one_node_has() -> None:
+    assert plan({"CPU": 1}, {"CPU": 1}).task_cpus == 1
+    assert plan({"CPU": 2}).task_cpus == 2
 
 
 def test_wishes_that_contradict_each_other_are_refused() -> None:

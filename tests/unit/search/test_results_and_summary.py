@@ -22,7 +22,7 @@ from adaptune.search.verdict import TestScores as Scores
 from adaptune.search.verdict import verdict
 from adaptune.spec.schema import SearchSpec
 
-PLAN = Plan("ray_train", 2, 1, 0.0, 1)
+PLAN = Plan("ray_train", 2, 1, 0.0, 1, 2)
 KEYS = """name, method, source, target, execution, trials_total, trials_complete, trials_pruned, trials_failed,
 best_trial, best_params, best_epoch, target_val_accuracy, target_test_accuracy, target_test_ci95, target_test_size,
 source_only_test_accuracy, information_only_test_accuracy, target_supervised_test_accuracy, gap_closed, verdict,
