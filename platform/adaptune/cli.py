@@ -90,14 +90,13 @@ def _search_on_cluster(
     since: float,
 ) -> None:
     from adaptune.artifacts.export import write_export
-    from adaptune.search.cluster import joined, node_resources
-    from adaptune.search.preflight import make_plan
+    from adaptune.search.cluster import await_plan, joined
     from adaptune.search.results import unclaim
     from adaptune.search.tuner import run_search
 
     try:
         with joined(address, spec.name) as dashboard:
-            plan = make_plan(spec, node_resources())
+            plan = await_plan(spec, console)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
             if dashboard:
                 console.print(f"dashboard: http://{dashboard}", highlight=False)

@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pyarrow.parquet as pq
 import pytest
-from conftest import Cluster, tail
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
+from real_ray import Cluster, alive, rows, tail, trials_of
 
 from adaptune.artifacts.loading import load_export
 
 pytestmark = pytest.mark.ray
-TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
 WAIT_S = 120.0
-# Ray's own, one a cluster, for the dashboard and for Ray Data: they outlive every job.
-RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")
-
-
-def trials_of(folder: Path) -> list[FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    return optuna.load_study(study_name=folder.name, storage=storage).get_trials(deepcopy=False)
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """trials.parquet without what may differ from run to run."""
-    return [
-        {key: value for key, value in row.items() if key not in TIMES}
-        for row in pq.read_table(folder / "trials.parquet").to_pylist()
-    ]
-
-
-def alive(cluster: Cluster) -> str:
-    """Actors and placement groups that are not gone, as text; empty where there are none."""
-    script = (
-        "import ray, sys; from ray.util.state import list_actors, list_placement_groups\n"
-        f"ray.init('{cluster.address}', log_to_driver=False)\n"
-        f"print([a.class_name for a in list_actors() if a.state != 'DEAD' and a.class_name not in {RAYS_OWN}]"
-        " + [p.state for p in list_placement_groups() if p.state != 'REMOVED'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=True
-    )
-    found = done.stdout.strip().splitlines()[-1]
-    return "" if found == "[]" else found
 
 
 @pytest.fixture(scope="module")

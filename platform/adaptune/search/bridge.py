@@ -22,17 +22,17 @@ Clock = Callable[[], float]
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Gives Tune the study's interrupted trials, then new ones, and tells the study how they went.
 
-    It hands out a trial only while fewer than `concurrency` are under way, and never more than
+    It hands out a trial only while fewer than `capacity()` are under way, and never more than
     `spec.search.trials` in all.
     """
 
     def __init__(
-        self, spec: SearchSpec, study: optuna.Study, concurrency: int, clock: Clock = time.perf_counter
+        self, spec: SearchSpec, study: optuna.Study, capacity: Callable[[], int], clock: Clock = time.perf_counter
     ) -> None:
         super().__init__(metric=studies.METRIC, mode="max")
         self._spec = spec
         self._study = study
-        self._concurrency = concurrency
+        self._capacity = capacity
         self._clock = clock
         self._interrupted = studies.interrupted(study)
         self._live: dict[str, tuple[optuna.Trial, float | None]] = {}
@@ -43,7 +43,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         return len(self._interrupted) + max(new, 0)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self._live) >= self._concurrency:
+        if len(self._live) >= self._capacity():
             return None
         if not self.remaining():
             return str(Searcher.FINISHED)

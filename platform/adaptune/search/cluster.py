@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from rich.console import Console
 
 from adaptune.errors import ResourceError
+from adaptune.search.preflight import Plan, make_plan, wanted_bundles
+from adaptune.spec.schema import SearchSpec
+
+POLL_S = 1.0
+LOOK_EVERY_S = 5.0
 
 # Set before Ray reads them, here and (through the environment) in every process it starts.
 ENVIRONMENT = {
@@ -77,3 +84,45 @@ def joined(address: str | None, name: str) -> Iterator[str]:
 def node_resources() -> list[dict[str, float]]:
     """The resources of each living node of the cluster that this process is connected to."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def await_plan(spec: SearchSpec, console: Console) -> Plan:
+    """The plan for the cluster, once it has the nodes for a trial; an autoscaler is asked for them.
+
+    Raises:
+        ResourceError: it has not within `resources.wait_for_nodes_s`.
+    """
+    patience_s = spec.resources.wait_for_nodes_s
+    deadline = time.monotonic() + patience_s
+    asked = False
+    while True:
+        try:
+            return make_plan(spec, node_resources())
+        except ResourceError as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not asked:
+                console.print(f"waiting up to {patience_s:g} s for nodes: {error}", highlight=False)
+                request_resources(bundles=wanted_bundles(spec))
+                asked = True
+        time.sleep(POLL_S)
+
+
+class Capacity:
+    """How many trials fit on the cluster: nodes may join and leave while a search runs."""
+
+    def __init__(self, spec: SearchSpec, plan: Plan) -> None:
+        # What a trial is made of stays as the search began with it.
+        resources = {"workers_per_trial": plan.workers, "gpus_per_worker": plan.gpus_per_worker}
+        self._spec = spec.model_copy(update={"resources": spec.resources.model_copy(update=resources)})
+        self._known = plan.concurrency
+        self._looked = time.monotonic()
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._looked >= LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            try:
+                self._known = make_plan(self._spec, node_resources()).concurrency
+            except ResourceError:  # a node is gone: its trials' lanes wait for another, new trials with them
+                self._known = 1
+        return self._known

@@ -112,6 +112,14 @@ def _arithmetic(spec: SearchSpec, nodes: Sequence[Node], slots: Sequence[int], w
     )
 
 
+def wanted_bundles(spec: SearchSpec) -> list[dict[str, float]]:
+    """What a trial needs, as an autoscaler is asked for it: a bundle a worker."""
+    wish = spec.resources
+    gpus = 0.0 if wish.gpus_per_worker == "auto" else wish.gpus_per_worker
+    bundle = {"CPU": float(wish.cpus_per_worker)} | ({"GPU": gpus} if gpus else {})
+    return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial)
+
+
 def rungs(spec: SearchSpec) -> list[int]:
     """The epochs at which ASHA looks at a trial."""
     scheduler, found = spec.search.scheduler, []

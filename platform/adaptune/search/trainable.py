@@ -67,6 +67,9 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if self._lane is not None:
             try:
                 self._lane.stop()
+                if self._context.spec.resources.fresh_workers:
+                    self._lane.close()
+                    self._lane = None
             except LaneBrokenError as error:
                 self._drop_lane(error)
         self._begin(new_config)

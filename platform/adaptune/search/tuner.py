@@ -14,6 +14,7 @@ from rich.console import Console
 from adaptune.data.splits import Splits
 from adaptune.search import study as studies
 from adaptune.search.bridge import ResumableASHA, StudySearcher
+from adaptune.search.cluster import Capacity
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.progress import Progress
@@ -111,7 +112,7 @@ def _run_trials(
     shared: list[Any],
     clock: studies.WallClock,
 ) -> None:
-    searcher = StudySearcher(spec, study, plan.concurrency)
+    searcher = StudySearcher(spec, study, Capacity(spec, plan))
     if not searcher.remaining():
         return
     context = TrialContext(

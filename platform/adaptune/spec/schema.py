@@ -219,6 +219,8 @@ class ResourcesSpec(Section):
     label_selector: dict[str, str] | None = Field(default=None, description="labels of the nodes to run on")
     placement_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     max_concurrent: Literal["auto"] | Count = "auto"
+    fresh_workers: bool = Field(default=False, description="new workers for each trial, for isolation")
+    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(default=0.0, description="for nodes that a trial needs")
 
 
 class StorageSpec(Section):

@@ -85,7 +85,7 @@ def simulate(
         stop_after: drop everything after so many results, as a kill does.
     """
     study = studies.open_study(spec, journal)
-    searcher, scheduler = StudySearcher(spec, study, concurrency, clock=lambda: 0.0), ResumableASHA(spec, study)
+    searcher, scheduler = StudySearcher(spec, study, lambda: concurrency, clock=lambda: 0.0), ResumableASHA(spec, study)
     live: list[FakeTrial] = []
     results = 0
     while True:

@@ -20,7 +20,7 @@ def journal(tmp_path: Path) -> str:
 def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearcher:
     spec = make_search(search={"trials": trials})
     clock = iter(range(1000))
-    return StudySearcher(spec, studies.open_study(spec, journal), concurrency, clock=lambda: float(next(clock)))
+    return StudySearcher(spec, studies.open_study(spec, journal), lambda: concurrency, clock=lambda: float(next(clock)))
 
 
 def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:

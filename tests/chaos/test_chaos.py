@@ -1,0 +1,162 @@
+"""What happens to clusters at night. After each, every trial asked for is there once, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Nodes
+from optuna.trial import TrialState
+from real_ray import actors, alive, rows, tail, trials_of, wait_until
+
+from adaptune.artifacts.loading import load_export
+
+pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+TRIALS = 3
+LONG = {"training__epochs": 4, "training__steps_per_epoch": 40, "search__scheduler__name": "none"}
+BACK_S = 90.0  # of a noisy machine of two cores, where 30 s are usual
+Start = Callable[..., "Search"]
+
+
+class Search:
+    """A running search, in its own process."""
+
+    def __init__(self, nodes: Nodes, folder: Path, **settings: Any) -> None:
+        self.nodes, self.folder, self.settings = nodes, folder, LONG | settings
+        self.driver = self._start()
+
+    def _start(self, *extra: str) -> subprocess.Popen[bytes]:
+        return self.nodes.start(self.folder.parent, self.folder.name, "--trials", str(TRIALS), *extra, **self.settings)
+
+    def epochs(self) -> int:
+        """How many epochs the study has heard of, over all trials."""
+        journal = self.folder / "study.journal"
+        return len(re.findall(r'"record:\d+"', journal.read_text())) if journal.exists() else 0
+
+    def wait_for_epochs(self, count: int) -> None:
+        def reached() -> bool:
+            assert self.driver.poll() is None, tail(self.folder / "ray.log")
+            return self.epochs() >= count
+
+        wait_until(reached, f"epoch {count} of the search")
+
+    def kill_driver(self) -> None:
+        self.driver.send_signal(signal.SIGKILL)
+        self.driver.wait()
+
+    def resume(self) -> None:
+        self.driver = self._start("--resume")
+
+    def ends_whole(self) -> None:
+        """Wait for its end, and hold it to what every search must leave."""
+        assert self.driver.wait(timeout=300) == 0, tail(self.folder / "ray.log")
+        trials = trials_of(self.folder)
+        assert [trial.number for trial in trials] == list(range(TRIALS))
+        assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+        assert all(row["epochs"] == LONG["training__epochs"] for row in rows(self.folder))
+        assert json.loads((self.folder / "summary.json").read_text())["trials_total"] == TRIALS
+        load_export(self.folder / "best")
+        wait_until(lambda: not alive(self.nodes), "the end of all actors and placement groups")
+
+
+@pytest.fixture
+def start(nodes: Nodes, tmp_path: Path) -> Start:
+    def _start(**settings: Any) -> Search:
+        return Search(nodes, tmp_path / "s", **settings)
+
+    return _start
+
+
+def kill_actor(nodes: Nodes, class_name: str) -> None:
+    pids = actors(nodes, class_name)
+    assert pids, f"no actor {class_name}"
+    os.kill(pids[0], signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    search = Search(nodes, tmp_path_factory.mktemp("undisturbed") / "s")
+    search.ends_whole()
+    return search.folder
+
+
+def test_a_trials_workers_may_lie_on_two_nodes(undisturbed: Path) -> None:
+    assert {row["workers"] for row in rows(undisturbed)} == {2}  # on nodes of one CPU
+
+
+@pytest.mark.parametrize("victim", ["RayTrainWorker", "TrainController"])
+def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(start: Start, undisturbed: Path, victim: str) -> None:
+    search = start()
+    search.wait_for_epochs(2)
+    kill_actor(search.nodes, victim)
+    heard = search.epochs()
+    wait_until(lambda: search.epochs() > heard + 1, "training after the kill", BACK_S)
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+
+
+def test_a_lost_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
+    search = start()
+    search.wait_for_epochs(2)
+    for number in (0, 0):  # a trial's two workers lie on two of the three
+        search.nodes.kill(number)
+        search.nodes.join()
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+
+
+def test_a_driver_killed_ten_times_ends_with_the_same_trials(start: Start, undisturbed: Path) -> None:
+    search, moments = start(), random.Random(0)
+    for _ in range(10):
+        try:
+            search.driver.wait(timeout=moments.uniform(3, 15))
+        except subprocess.TimeoutExpired:
+            search.kill_driver()
+            search.resume() if (search.folder / "search.yaml").exists() else search.__init__(  # type: ignore[misc]
+                search.nodes, search.folder, **search.settings
+            )
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+
+
+def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -> None:
+    search = start()
+    wait_until(lambda: actors(search.nodes, "TrainController"), "the start of a lane")
+    search.driver.send_signal(signal.SIGINT)
+    assert search.driver.wait(timeout=60) == 130
+    wait_until(lambda: not alive(search.nodes), "the end of all actors and placement groups")
+    search.resume()
+    search.ends_whole()
+
+
+def test_concurrency_above_capacity_is_what_fits(start: Start) -> None:
+    start(resources__max_concurrent=50).ends_whole()
+
+
+def test_what_no_node_can_hold_is_refused(start: Start) -> None:
+    search = start(resources__cpus_per_worker=2)
+    assert search.driver.wait(timeout=60) == 2
+    assert not search.folder.exists()
+
+
+def test_damaged_files_cost_no_more_than_themselves(start: Start, undisturbed: Path) -> None:
+    search = start()
+    search.wait_for_epochs(3)
+    search.kill_driver()
+    newest = max((search.folder / "trials" / "0" / "checkpoints").glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with (search.folder / "study.journal").open("a") as journal:
+        journal.write('{"op_code": 8, "wor')
+    for snapshot in (search.folder / ".ray").rglob("*.json"):
+        snapshot.write_text("{")
+    search.resume()
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)

@@ -1,0 +1,162 @@
+"""Searches on a real Ray cluster, started as a user starts them, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow.parquet as pq
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT_S = 120.0
+RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "disabled"}
+TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
+# Ray's own, one a cluster, for the dashboard and for Ray Data: they outlive every job.
+RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")
+
+SMALL = {
+    "data.source.limit": 300,
+    "data.target.limit": 300,
+    "training.epochs": 3,
+    "training.steps_per_epoch": 3,
+    "training.batch_size": 8,
+    "training.source.steps": 20,
+    "training.pool_size": 4,
+    "model.generator.width": 8,
+    "model.generator.blocks": 1,
+    "model.discriminator.width": 4,
+    "search.startup_trials": 2,
+    "search.start_points": "[]",
+    "evaluation.yardsticks": "false",
+}
+
+
+@dataclass
+class Cluster:
+    """A running cluster, and searches on it as a user starts them."""
+
+    address: str
+    environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
+
+    def command(self, out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
+        chosen = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
+        sets = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+        script = [sys.executable, str(ROOT / "run_search.py"), "--space", "cycada.yaml"]
+        return [*script, "--address", self.address, "--out", str(out), "--name", name, *sets, *extra]
+
+    def search(self, out: Path, name: str, *extra: str, **settings: Any) -> dict[str, Any]:
+        """Run a search to its end; returns its summary."""
+        done = subprocess.run(
+            self.command(out, name, *extra, **settings),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr + tail(out / name / "ray.log")
+        summary: dict[str, Any] = json.loads((out / name / "summary.json").read_text())
+        return summary
+
+    def cpus(self) -> float:
+        found: float = ask(self, "ray.cluster_resources().get('CPU', 0)")
+        return found
+
+    def start(self, out: Path, name: str, *extra: str, **settings: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.command(out, name, *extra, **settings),
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def tail(log: Path, lines: int = 40) -> str:
+    return "\n".join(log.read_text().splitlines()[-lines:]) if log.exists() else "(no log)"
+
+
+def ask(cluster: Cluster, question: str) -> Any:
+    """The value of a Python expression on a connection to the cluster, with `ray` and its state API at hand."""
+    script = (
+        "import json, ray; from ray.util.state import list_actors, list_placement_groups\n"
+        f"ray.init('{cluster.address}', log_to_driver=False)\n"
+        f"print(json.dumps({question}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def actors(cluster: Cluster, class_name: str) -> list[int]:
+    """The process ids of the living actors of a class."""
+    found: list[int] = ask(
+        cluster, f"[a.pid for a in list_actors() if a.state == 'ALIVE' and {class_name!r} in a.class_name]"
+    )
+    return found
+
+
+def trials_of(folder: Path) -> list[FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.load_study(study_name=folder.name, storage=storage).get_trials(deepcopy=False)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """trials.parquet without what may differ from run to run."""
+    return [
+        {key: value for key, value in row.items() if key not in TIMES}
+        for row in pq.read_table(folder / "trials.parquet").to_pylist()
+    ]
+
+
+def alive(cluster: Cluster) -> list[str]:
+    """Actors and placement groups that are not gone."""
+    left: list[str] = ask(
+        cluster,
+        f"[a.class_name for a in list_actors() if a.state != 'DEAD' and a.class_name not in {RAYS_OWN}]"
+        " + [p.state for p in list_placement_groups() if p.state != 'REMOVED']",
+    )
+    return left
+
+
+def start_node(*options: str) -> subprocess.Popen[bytes]:
+    """`ray start --block` with its processes in a group of their own."""
+    return subprocess.Popen(
+        [*RAY, "start", "--block", *options],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def stop_node(node: subprocess.Popen[bytes]) -> None:
+    if node.poll() is None:
+        node.send_signal(signal.SIGTERM)
+        node.wait(timeout=60)
+
+
+def wait_until(happened: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {what} did not happen"
+        time.sleep(0.2)
+
+
+def answers(address: str) -> bool:
+    """Whether a cluster is up at the address."""
+    status = [*RAY, "status", "--address", address]
+    return subprocess.run(status, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,55 @@
+"""What a search sees of a cluster whose nodes come and go."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from fake_search import make_search
+from rich.console import Console
+
+from adaptune.errors import ResourceError
+from adaptune.search import cluster
+
+Nodes = list[dict[str, float]]
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    """The nodes that Ray has; an hour passes with each second that is waited."""
+    found: Nodes = []
+    clock = [0.0]
+    monkeypatch.setattr(cluster, "node_resources", lambda: found)
+    monkeypatch.setattr(cluster, "request_resources", lambda bundles: None)
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + 3600 * seconds))
+    return found
+
+
+def test_the_first_trials_nodes_are_waited_for_and_said(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Nodes] = []
+    monkeypatch.setattr(cluster, "request_resources", lambda bundles: (asked.append(bundles), nodes.append({"CPU": 2})))
+    said = io.StringIO()
+    spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
+    assert cluster.await_plan(spec, Console(file=said, width=200)).concurrency == 1
+    assert asked == [[{"CPU": 1.0}, {"CPU": 1.0}]]
+    assert "waiting up to 10000 s for nodes: a trial needs 2 worker(s)" in said.getvalue()
+
+
+def test_waiting_for_nodes_ends_with_the_arithmetic(nodes: Nodes) -> None:
+    spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
+    with pytest.raises(ResourceError, match=r"a trial needs 2 worker\(s\) .* but the cluster has no node"):
+        cluster.await_plan(spec, Console(file=io.StringIO()))
+
+
+def test_more_nodes_hold_more_trials_and_a_trials_workers_stay_as_they_are(nodes: Nodes) -> None:
+    nodes.append({"CPU": 2})
+    spec = make_search()
+    capacity = cluster.Capacity(spec, cluster.await_plan(spec, Console()))
+    assert capacity() == 1
+    nodes.append({"CPU": 4})
+    cluster.time.sleep(1)
+    assert capacity() == 3
+    nodes.clear()
+    cluster.time.sleep(1)
+    assert capacity() == 1
