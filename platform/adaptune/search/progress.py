@@ -19,6 +19,9 @@ from adaptune.search.trial import describe_values
 from adaptune.spec.schema import SearchSpec
 
 
+TABLES_EVERY_S = 10.0  # each time they are written whole
+
+
 class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
     """Called by Tune after the searcher has told the study."""
 
@@ -40,6 +43,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._best = max((max(studies.curve(t).values(), default=0.0) for t in studies.started(study)), default=0.0)
         self._clock = clock
         self._since = time.perf_counter()
+        self._tables_due = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks for a restore, which is not how we resume
@@ -74,6 +78,9 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         ended = self._study.get_trials(deepcopy=False)[number]
         if error := ended.user_attrs.get("error"):
             self._console.print(f"         trial {number} failed: {error}", style="red", soft_wrap=True)
-        write_ledger(self._study, self._plan, self._folder)
+        now = time.perf_counter()
+        if now >= self._tables_due:
+            self._tables_due = now + TABLES_EVERY_S
+            write_ledger(self._study, self._plan, self._folder)
 
     on_trial_error = on_trial_complete

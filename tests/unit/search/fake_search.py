@@ -90,7 +90,7 @@ def simulate(
     results = 0
     while True:
         while (suggested := searcher.suggest(tune_id := f"tune-{next(_ids)}")) not in (None, "FINISHED"):
-            past = studies.curve(study.trials[suggested["number"]])
+            past = studies.curve(study.get_trials(deepcopy=False)[suggested["number"]])
             trial = FakeTrial(tune_id, suggested, epoch=max(past, default=1))
             scheduler.on_trial_add(None, trial)
             live.append(trial)
