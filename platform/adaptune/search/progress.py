@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from ray.tune import Callback
 from rich.console import Console
-from tensorboardX import SummaryWriter
 
 from adaptune.search import study as studies
+from adaptune.search.events import TrialEvents
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder
 from adaptune.search.trial import describe_values
 from adaptune.spec.schema import SearchSpec
 
-
+log = logging.getLogger(__name__)
 TABLES_EVERY_S = 10.0  # each time they are written whole
 
 
@@ -39,7 +42,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._plan = plan
         self._folder = folder
         self._console = console
-        self._writers: dict[int, SummaryWriter] = {}
+        self._events: dict[int, TrialEvents] = {}
         self._best = max((max(studies.curve(t).values(), default=0.0) for t in studies.started(study)), default=0.0)
         self._clock = clock
         self._since = time.perf_counter()
@@ -55,12 +58,10 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             return
         number, record = trial.config["number"], json.loads(result["record"])
         self._clock.note()
-        writer = self._writers.get(number)
-        if writer is None:
-            writer = self._writers[number] = SummaryWriter(str(self._folder.trial(number)))
-        for key, value in record.items():
-            if isinstance(value, float):
-                writer.add_scalar(key, value, record["epoch"])
+        with _disk_may_be_full("events", number):
+            if number not in self._events:
+                self._events[number] = TrialEvents(self._folder.trial(number))
+            self._events[number].add(record)
         self._best = max(self._best, record[studies.METRIC])
         weights = describe_values(trial.config["values"])
         self._console.print(
@@ -73,14 +74,25 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         number = trial.config["number"]
-        if (writer := self._writers.pop(number, None)) is not None:
-            writer.close()
+        with _disk_may_be_full("events", number):
+            if (events := self._events.pop(number, None)) is not None:
+                events.close()
         ended = self._study.get_trials(deepcopy=False)[number]
         if error := ended.user_attrs.get("error"):
             self._console.print(f"         trial {number} failed: {error}", style="red", soft_wrap=True)
         now = time.perf_counter()
         if now >= self._tables_due:
             self._tables_due = now + TABLES_EVERY_S
-            write_ledger(self._study, self._plan, self._folder)
+            with _disk_may_be_full("tables", number):
+                write_ledger(self._study, self._plan, self._folder)
 
     on_trial_error = on_trial_complete
+
+
+@contextmanager
+def _disk_may_be_full(what: str, number: int) -> Iterator[None]:
+    """What can be made again from the study must not end a search."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s not written after trial %s: %s", what, number, error)
