@@ -143,14 +143,18 @@ def best_record(trial: FrozenTrial | Trial) -> dict[str, Any] | None:
     return max(records(trial), key=score, default=None)
 
 
-def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """The trial with the best epoch, whether it ran to its end or was stopped; None where there is none."""
+def ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that ran to their end or were stopped, by their best epochs, best first."""
     done = [
         trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         if records(trial)
     ]
-    return max(done, key=lambda trial: score(best_record(trial) or {}), default=None)
+    return sorted(done, key=lambda trial: score(best_record(trial) or {}), reverse=True)
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    return next(iter(ranked(study)), None)
 
 
 def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None) -> TrialState:

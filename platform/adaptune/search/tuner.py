@@ -8,10 +8,12 @@ from typing import Any
 
 import optuna
 import ray
+from optuna.trial import FrozenTrial
 from ray import tune
 from rich.console import Console
 
 from adaptune.data.splits import Splits
+from adaptune.errors import CheckpointError
 from adaptune.search import study as studies
 from adaptune.search.bridge import ResumableASHA, StudySearcher
 from adaptune.search.cluster import Capacity
@@ -64,12 +66,10 @@ def run_search(
     _run_trials(spec, study, plan, folder, console, [data_ref, source_ref], clock)
     write_ledger(study, plan, folder)
 
-    best = studies.best_trial(study)
-    trial = checkpoint = scores = None
-    if best is not None:
-        job = make_job(spec, best.number, best.params, folder)
-        epoch = (studies.best_record(best) or {})["epoch"]
-        trial, checkpoint = job.spec, job.checkpoints.load(epoch)
+    best = trial = checkpoint = scores = None
+    if found := _best_checkpoint(spec, study, folder, console):
+        best, trial, checkpoint = found
+        epoch = checkpoint["record"]["epoch"]
         console.print(f"best: trial {best.number}, epoch {epoch}; scoring it on the sealed test", highlight=False)
         rivals: dict[str, Any] = {}
         if wants_yardsticks(spec):
@@ -95,6 +95,20 @@ def run_search(
     )
     write_summary(summary, folder)
     return Outcome(folder, summary, trial, checkpoint, splits.trial.class_names)
+
+
+def _best_checkpoint(
+    spec: SearchSpec, study: optuna.Study, folder: ResultsFolder, console: Console
+) -> tuple[FrozenTrial, TrialSpec, dict[str, Any]] | None:
+    """The best trial whose best epoch can be read: a full disk may have kept it from being written."""
+    for trial in studies.ranked(study):
+        epoch = (studies.best_record(trial) or {})["epoch"]
+        try:
+            job = make_job(spec, trial.number, trial.params, folder)
+            return trial, job.spec, job.checkpoints.load(epoch)
+        except CheckpointError as error:
+            console.print(f"trial {trial.number} is passed over: {error}", style="red", soft_wrap=True)
+    return None
 
 
 def wants_yardsticks(spec: SearchSpec) -> bool:
