@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Nodes
 from optuna.trial import TrialState
-from real_ray import actors, alive, rows, tail, trials_of, wait_until
+from real_ray import ENVIRONMENT, RAY, actors, alive, ask, rows, tail, trials_of, wait_until
 
 from adaptune.artifacts.loading import load_export
 
@@ -92,9 +92,13 @@ def test_a_trials_workers_may_lie_on_two_nodes(undisturbed: Path) -> None:
     assert {row["workers"] for row in rows(undisturbed)} == {2}  # on nodes of one CPU
 
 
-@pytest.mark.parametrize("victim", ["RayTrainWorker", "TrainController"])
-def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(start: Start, undisturbed: Path, victim: str) -> None:
-    search = start()
+@pytest.mark.parametrize(
+    ("victim", "fresh"), [("RayTrainWorker", False), ("RayTrainWorker", True), ("TrainController", False)]
+)
+def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
+    start: Start, undisturbed: Path, victim: str, fresh: bool
+) -> None:
+    search = start(resources__fresh_workers=fresh)
     search.wait_for_epochs(2)
     kill_actor(search.nodes, victim)
     heard = search.epochs()
@@ -111,6 +115,36 @@ def test_a_lost_node_costs_the_current_epoch_only(start: Start, undisturbed: Pat
         search.nodes.join()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
+
+
+def test_a_drained_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
+    search = start()
+    search.wait_for_epochs(2)
+    leaving = ask(search.nodes, "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']][:2]")
+    for node in leaving:
+        options = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=night", "--deadline-remaining-seconds=3"]
+        address = f"--address={search.nodes.address}"
+        subprocess.run([*RAY, "drain-node", address, f"--node-id={node}", *options], env=ENVIRONMENT, check=True)
+        search.nodes.join()
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_takes_nothing_that_was_there(nodes: Nodes, tmp_path: Path, undisturbed: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
+    subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
+    try:
+        search = Search(nodes, tmp_path / "s")
+        assert search.driver.wait(timeout=300) in (0, 1)
+        before = {trial.number: trial.datetime_complete for trial in trials_of(search.folder)}
+        subprocess.run([*mount, "remount,size=1g"], check=True)
+        search.resume()
+        search.ends_whole()
+        after = {trial.number: trial.datetime_complete for trial in trials_of(search.folder)}
+        assert {number: ended for number, ended in before.items() if ended}.items() <= after.items()
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def test_a_driver_killed_ten_times_ends_with_the_same_trials(start: Start, undisturbed: Path) -> None:
