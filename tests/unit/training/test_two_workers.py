@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from tiny_trial import make_images, make_spec, make_state
+from tiny_trial import CPU, make_data, make_images, make_source_weights, make_spec, make_state
 from torch import multiprocessing
 
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.training.cycada import cycada_step
 from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, gather_batch
+from adaptune.training.loop import fit
 from adaptune.training.state import TRAINED
 
 pytestmark = pytest.mark.slow
@@ -69,11 +70,19 @@ def train(case: str) -> dict[str, Any]:
     }
 
 
+def fit_losses(case: str) -> list[dict[str, float]]:
+    """The mean terms of three epochs of a trial, evaluation and moving averages included."""
+    spec = make_spec(batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case])
+    records = fit(spec, make_data(), make_source_weights(spec), device=CPU)
+    return [{key: value for key, value in record.items() if not key.endswith("_s")} for record in records]
+
+
 def work(rank: int, folder: str) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     results: dict[str, Any] = {case: train(case) for case in CASES}
+    results["fit"] = {case: fit_losses(case) for case in ("cycada", "cyclegan")}
     rows = torch.tensor([[1.0 + rank]], requires_grad=True)
     gathered = gather_batch(rows)
     (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
@@ -101,6 +110,11 @@ def alone() -> dict[str, dict[str, Any]]:
 def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, Any]) -> None:
     for worker in workers:
         torch.testing.assert_close(worker[case], alone[case], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["cycada", "cyclegan"])
+def test_two_workers_have_the_losses_of_one_over_three_epochs(case: str, workers: list[Any]) -> None:
+    torch.testing.assert_close(workers[0]["fit"][case], fit_losses(case), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", list(CASES))
