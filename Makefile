@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: search test unit check bench clean
+.PHONY: search test unit check cluster-check bench clean
 
 search: .venv/.installed
 	$(BIN)/python run_search.py --space cycada.yaml
@@ -17,6 +17,9 @@ check: .venv/.test-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit -m "not slow and not ray"
+
+cluster-check: .venv/.test-installed
+	$(BIN)/python cluster/check.py
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/trial_overhead.py

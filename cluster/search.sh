@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Start a search, or go on with it where its folder holds one: what a scheduler may run again and again.
+#
+#   cluster/search.sh FOLDER [arguments of run_search.py but --out, --name and --resume]
+set -euo pipefail
+
+if [[ $# -lt 1 || $1 == -* ]]; then
+    echo "usage: $0 FOLDER [arguments of run_search.py]" >&2
+    exit 2
+fi
+folder=$1
+[[ $folder == /* ]] || folder=$PWD/$folder
+shift
+cd "$(dirname "$0")/.."
+if [[ -e $folder/search.yaml ]]; then
+    set -- "$@" --resume
+fi
+exec "${PYTHON:-python}" run_search.py --out "$(dirname "$folder")" --name "$(basename "$folder")" "$@"
