@@ -90,7 +90,7 @@ def _search_on_cluster(
     since: float,
 ) -> None:
     from adaptune.artifacts.export import write_export
-    from adaptune.search.cluster import await_plan, joined
+    from adaptune.search.cluster import await_plan, joined, token_hint
     from adaptune.search.results import unclaim
     from adaptune.search.tuner import run_search
 
@@ -99,7 +99,7 @@ def _search_on_cluster(
             plan = await_plan(spec, console)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
             if dashboard:
-                console.print(f"dashboard: http://{dashboard}", highlight=False)
+                console.print(f"dashboard: http://{dashboard}{token_hint()}", highlight=False)
             console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
             outcome = run_search(spec, splits, plan, folder, console, since=since)
     except BAD_INPUT:

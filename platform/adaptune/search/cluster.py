@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray.autoscaler.sdk import request_resources
 from rich.console import Console
 
@@ -126,3 +127,8 @@ class Capacity:
             except ResourceError:  # a node is gone: its trials' lanes wait for another, new trials with them
                 self._known = 1
         return self._known
+
+
+def token_hint() -> str:
+    """How to get past the dashboard's question, where it asks one."""
+    return " (its token: ray get-auth-token)" if is_token_auth_enabled() else ""

@@ -141,8 +141,12 @@ def _run_trials(
     bundle = HEAD_SHARE
     if plan.execution == "in_process":
         bundle = {"CPU": float(plan.cpus_per_worker), "GPU": plan.gpus_per_worker}
+    trainable = tune.with_resources(
+        tune.with_parameters(LaneTrainable, context=context), tune.PlacementGroupFactory([bundle])
+    )
+    trainable.__qualname__ = LaneTrainable.__name__  # the dashboard would say with_resources.<locals>.ResourceTrainable
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(LaneTrainable, context=context), tune.PlacementGroupFactory([bundle])),
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=ResumableASHA(spec, study) if spec.search.scheduler.name == "asha" else None,
