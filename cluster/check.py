@@ -108,8 +108,10 @@ def _cluster_faults(spec: ClusterSpec) -> Iterator[str]:
         yield 'headGroupSpec: rayStartParams has no num-cpus: "0"'
     if spec.enable_in_tree_autoscaling != (spec.autoscaler_options is not None):
         yield "autoscalerOptions belong to enableInTreeAutoscaling: true"
-    for name, group in [("head", spec.head_group_spec), *((one.group_name, one) for one in spec.worker_group_specs)]:
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **group.template}
+    templates = {"head": spec.head_group_spec.template}
+    templates |= {group.group_name: group.template for group in spec.worker_group_specs}
+    for name, template in templates.items():
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **template}
         yield from (f"{name}: {fault}" for fault in _kubernetes_faults(pod))
         mounts = [mount["mountPath"] for one in pod["spec"]["containers"] for mount in one.get("volumeMounts", [])]
         if "/results" not in mounts:

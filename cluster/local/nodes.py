@@ -4,7 +4,7 @@ python cluster/local/nodes.py up --workers 2
 python cluster/local/nodes.py kill worker-1
 python cluster/local/nodes.py down
 
-Everything listens on 127.0.0.1 and asks for a token.
+The dashboard listens on 127.0.0.1. Between its nodes Ray listens on all addresses; all of it asks for the token.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ NODE_IP = "127.0.0.2"  # for 127.0.0.1 Ray takes an address that the network can
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
 OBJECT_STORE_BYTES = 512 * 1024**2
+# Ray's metrics are for whoever asks, on all addresses: none here.
+QUIET = {"RAY_enable_metrics_collection": "0", "AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
 NOT_OURS = ("RAY_ADDRESS", "RAY_AUTH_TOKEN")  # of another cluster, where they are set
 
 
@@ -136,7 +138,8 @@ class Nodes:
             f"--node-ip-address={NODE_IP}", "--num-gpus=0", "--disable-usage-stats",
             f"--object-store-memory={OBJECT_STORE_BYTES}", f"--dashboard-agent-listen-port={_free_port()}",
         ]  # fmt: skip
-        environment = {key: value for key, value in os.environ.items() if key not in NOT_OURS} | self.environment()
+        environment = {key: value for key, value in os.environ.items() if key not in NOT_OURS}
+        environment |= self.environment() | QUIET
         # On a head without CPUs Ray would start worker processes one at a time.
         environment["RAY_worker_maximum_startup_concurrency"] = "8"
         with (self.folder / f"{name}.log").open("wb") as log:

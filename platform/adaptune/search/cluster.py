@@ -63,7 +63,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     A cluster that we started is shut down at the end.
 
     Raises:
-        ResourceError: there is no cluster at `address`.
+        ResourceError: there is no cluster at `address`, or not for this token.
     """
     os.environ.update(ENVIRONMENT)
     try:
@@ -75,7 +75,10 @@ def joined(address: str | None, name: str) -> Iterator[str]:
             **({} if address else {"include_dashboard": True, "dashboard_host": "127.0.0.1"}),
         )
     except ConnectionError as error:
-        raise ResourceError(f"no Ray cluster answers at {address}: {error}") from error
+        raise ResourceError(
+            f"no Ray cluster answers at {address}: {error}. One that asks for a token looks the same: for it,"
+            " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)"
+        ) from error
     try:
         yield context.dashboard_url or ""
     finally:

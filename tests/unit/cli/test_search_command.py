@@ -136,7 +136,7 @@ def test_a_cluster_that_does_not_answer_is_bad_input(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(cluster, "ENVIRONMENT", {})
     with (
-        pytest.raises(ResourceError, match="no Ray cluster answers at nowhere: timed out"),
+        pytest.raises(ResourceError, match=r"no Ray cluster answers at nowhere: timed out.*RAY_AUTH_MODE=token"),
         cluster.joined("nowhere", "small"),
     ):
         pass
