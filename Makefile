@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: search test unit check cluster-check bench clean
+.PHONY: search test chaos check cluster-check bench clean
 
 search: .venv/.installed
 	$(BIN)/python run_search.py --space cycada.yaml
 
 test: .venv/.test-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not chaos"
+
+chaos: .venv/.test-installed
+	$(BIN)/python -m pytest tests/chaos
 
 check: .venv/.test-installed
 	$(BIN)/ruff check
