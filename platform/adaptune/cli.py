@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +72,8 @@ def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
             console.print(f"\nstopped; all is kept in {folder.path}. Go on with the same command and --resume.")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            traceback.print_exc()  # into the log, with what Ray said of it
+            with suppress(OSError):  # a full disk
+                traceback.print_exc()  # into the log, with what Ray said of it
             console.print(
                 f"the search failed: {error}\nWhat was finished is kept in {folder.path}; the details are in"
                 f" {folder.log.name}. The same command with --resume goes on."

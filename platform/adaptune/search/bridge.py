@@ -48,7 +48,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         if not self.remaining():
             return str(Searcher.FINISHED)
         if self._interrupted:
-            trial, since = self._interrupted.pop(0), None  # it began before us
+            trial, since = studies.ask_again(self._interrupted.pop(0), self._spec), None  # it began before us
         else:
             trial, since = studies.ask(self._study, self._spec), self._clock()
         self._live[trial_id] = trial, since

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
@@ -47,13 +47,22 @@ def chatter_to(log: Path) -> Iterator[Console]:
         try:
             yield Console(file=screen, force_terminal=os.isatty(terminal))
         finally:
-            with suppress(OSError):  # a full disk
-                sys.stdout.flush()
-                sys.stderr.flush()
+            _flush_or_drop()
             os.dup2(terminal, 1)
             os.dup2(errors, 2)
             os.close(terminal)
             os.close(errors)
+
+
+def _flush_or_drop() -> None:
+    """Empty Python's buffers into the log; what a full disk does not take is dropped, lest the terminal get it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+                stream.flush()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from math import ceil
 
 from adaptune.errors import ResourceError, SpecError
 from adaptune.execution.lanes import Execution
+from adaptune.spec.distributions import Choice, Int
 from adaptune.spec.schema import SearchSpec
 
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
@@ -58,8 +59,9 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
             f"execution in_process runs one worker a trial, not {workers}:"
             " add --set resources.workers_per_trial=1, or take execution ray_train"
         )
-    if spec.training.batch_size % workers:
-        raise SpecError(f"training.batch_size {spec.training.batch_size} cannot be shared by {workers} workers evenly")
+    for size in _batch_sizes(spec):
+        if size % workers:
+            raise SpecError(f"training.batch_size {size} cannot be shared by {workers} workers evenly")
     concurrency = _fitting(slots, workers, wish.placement_strategy)
     if concurrency < 1:
         raise ResourceError(_arithmetic(spec, nodes, slots, workers, gpus_per_worker))
@@ -95,7 +97,18 @@ def _workers(spec: SearchSpec, slots: Sequence[int], *, on_gpus: bool) -> int:
         return 1
     # One for each GPU of a node, the smallest node deciding; on CPUs no more than two, and on any nodes.
     most = min((held for held in slots if held), default=1) if on_gpus else min(sum(slots), 2)
-    return next(count for count in range(max(most, 1), 0, -1) if spec.training.batch_size % count == 0)
+    sizes = _batch_sizes(spec)
+    return next(count for count in range(max(most, 1), 0, -1) if not any(size % count for size in sizes))
+
+
+def _batch_sizes(spec: SearchSpec) -> Sequence[int]:
+    """All that a trial may have."""
+    match spec.space.get("training.batch_size"):
+        case Int(low=low, high=high, step=step):
+            return range(low, high + 1, step)
+        case Choice(values=values):
+            return [size for size in values if isinstance(size, int)]
+    return [spec.training.batch_size]
 
 
 def _arithmetic(spec: SearchSpec, nodes: Sequence[Node], slots: Sequence[int], workers: int, gpus: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,15 @@ def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
 
     Raises:
         ResultsError: there is nothing to resume; a search lies there and `resume` was not said; the
-            folder belongs to another spec, or holds other files; or it cannot be written.
+            folder belongs to another spec, holds other files, or is being searched; or it cannot be written.
     """
     folder = ResultsFolder(Path(spec.storage.out).resolve() / spec.name)
     exists = folder.spec.exists()
     if resume and not exists:
         raise ResultsError(f"nothing to resume: {folder.path} holds no search; run it without --resume")
     if exists:
+        with exclusive(folder):  # whoever is at work there is named first, and search.yaml stays his
+            pass
         if fingerprint(load(folder.spec)) != fingerprint(spec):
             raise ResultsError(
                 f"{folder.path} holds a search of another spec: compare with its search.yaml,"
@@ -93,18 +96,29 @@ def exclusive(folder: ResultsFolder) -> Iterator[None]:
     Raises:
         ResultsError: another driver is at work there.
     """
-    with (folder.path / ".driver").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ResultsError(
-                f"{folder.path} is being searched by {file.read().strip() or 'another process'}:"
-                " wait for it, stop it, or give this search another --name"
-            ) from None
-        file.truncate(0)
-        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+    lock = os.open(folder.path / ".driver", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(lock, folder)
         yield
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, folder: ResultsFolder) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ResultsError(
+            f"{folder.path} is being searched by {os.read(lock, 500).decode() or 'another process'}:"
+            " wait for it, stop it, or give this search another --name"
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # Some clusters' file systems have no locks: better a search without one than none.
+    with suppress(OSError):  # a full disk: who holds it is for the message only
+        os.truncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
 
 
 def reopen(path: Path) -> tuple[ResultsFolder, SearchSpec]:

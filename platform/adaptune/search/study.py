@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,11 +34,11 @@ _LEG = "leg:"
 def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
     """The study of this search, made with its start points where there is none yet.
 
-    The caller holds the folder's lock: a torn last line, which a full disk or a kill may leave, is cut off,
+    The caller holds the folder's lock: a torn last line, which a kill or a power cut may leave, is cut off,
     since Optuna would write on behind it and never read the journal again.
     """
     _cut_torn_line(Path(journal))
-    storage: BaseStorage = JournalStorage(JournalFileBackend(journal))
+    storage: BaseStorage = JournalStorage(_WholeLines(journal))
     study = optuna.create_study(study_name=spec.name, storage=storage, direction="maximize", load_if_exists=True)
     for point in spec.search.start_points:
         study.enqueue_trial(dict(point), skip_if_exists=True)
@@ -70,6 +71,22 @@ def _cut_torn_line(journal: Path) -> None:
             file.truncate(whole.rfind(b"\n") + 1)
 
 
+class _WholeLines(JournalFileBackend):
+    """A journal that a full disk leaves as it was: Optuna would leave a torn line, and write on behind it."""
+
+    def __init__(self, journal: str) -> None:
+        super().__init__(journal)
+        self._journal = journal
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        size = os.path.getsize(self._journal)  # nobody else writes: the folder is locked
+        try:
+            super().append_logs(logs)
+        except OSError:
+            os.truncate(self._journal, size)
+            raise
+
+
 class WallClock:
     """How long all runs of the driver on a study have taken, kept in the study while this one goes on."""
 
@@ -100,6 +117,14 @@ def ask(study: optuna.Study, spec: SearchSpec) -> Trial:
     """
     study.sampler = _sampler(spec, len(started(study)))
     return study.ask(distributions(spec.space))
+
+
+def ask_again(trial: Trial, spec: SearchSpec) -> Trial:
+    """An interrupted trial, with the values drawn that it lacks: the interruption may have come between two values."""
+    trial.study.sampler = _sampler(spec, trial.number)
+    for key, distribution in distributions(spec.space).items():
+        trial._suggest(key, distribution)  # a value that is there stands
+    return trial
 
 
 def started(study: optuna.Study) -> list[FrozenTrial]:

@@ -55,7 +55,7 @@ def summarise(
         "information_only_test_accuracy": scores.information_only if scores else None,
         "target_supervised_test_accuracy": scores.supervised if scores else None,
         "gap_closed": scores.gap_closed if scores else None,
-        "verdict": verdict(scores) if scores else "No trial came to an end: there is nothing to export.",
+        "verdict": verdict(scores) if scores else _nothing(study),
         "wall_s": wall_s,
         "device_s_useful": device_seconds(study, plan.workers, TrialState.COMPLETE),
         "device_s_pruned": device_seconds(study, plan.workers, TrialState.PRUNED),
@@ -64,6 +64,15 @@ def summarise(
         "seed": spec.seed,
         "version": __version__,
     }
+
+
+def _nothing(study: optuna.Study) -> str:
+    if studies.best_trial(study) is None:
+        return "No trial came to an end: there is nothing to export."
+    return (
+        "No trial's best checkpoint can be read: there is nothing to export. If the disk was full, make room,"
+        " and run the same command with --resume and more --trials."
+    )
 
 
 def write_summary(summary: Summary, folder: ResultsFolder) -> None:

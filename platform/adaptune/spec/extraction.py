@@ -31,8 +31,18 @@ _FIXED = {  # what all trials of a search must share
     "model.classifier": "the source stage trains this net, and runs once a search",
     "training.lr_decay_from": "the source stage shares it, and runs once a search",
     "training.epochs": "ASHA needs one budget for all trials",
+    "training.steps_per_epoch": "ASHA needs one budget for all trials",
 }
-_CYCADA_ONLY = ("loss_weights.semantic", "loss_weights.feature", "loss_weights.information")
+_CYCADA_ONLY = (
+    "loss_weights.semantic",
+    "loss_weights.feature",
+    "loss_weights.information",
+    "model.feature_discriminator.width",
+    "training.feature_discriminator_lr",
+    "training.feature_gate",
+    "training.semantic_gate",
+    "training.semantic_labels",
+)
 _MAX_PROBED_INTEGERS = 100
 
 
@@ -59,11 +69,13 @@ def extract(tree: dict[str, object], faults: Faults, at: Key = ()) -> Space:
 
 
 def check_method(tree: dict[str, object], space: Space, faults: Faults) -> None:
-    """Refuse to search a weight that the method has no term for: all its values would do alike."""
+    """Refuse to search what the method does not use: all its values would do alike."""
     if tree.get("method") == "cyclegan":
         for path in _CYCADA_ONLY:
             if path in space:
-                faults.add(tuple(path.split(".")), f"{path}: cyclegan has no such term; fix it, or take method: cycada")
+                faults.add(
+                    tuple(path.split(".")), f"{path}: has no effect in method cyclegan; fix it, or take method cycada"
+                )
 
 
 def check_fields(tree: dict[str, object], space: Space, faults: Faults) -> None:

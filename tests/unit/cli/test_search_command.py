@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -140,3 +141,27 @@ def test_a_cluster_that_does_not_answer_is_bad_input(monkeypatch: pytest.MonkeyP
         cluster.joined("nowhere", "small"),
     ):
         pass
+
+
+FAILING = """
+import sys
+from adaptune import cli
+from adaptune.search import cluster
+
+def fail(*_):
+    print("chatter")
+    raise OSError(28, "No space left on device")
+
+cluster.joined = fail
+cli.main()
+"""
+
+
+def test_a_search_that_a_full_disk_ends_says_so_in_a_few_lines(space: Path) -> None:
+    folder = claim(load(space), resume=False)
+    folder.log.symlink_to("/dev/full")
+    arguments = ["search", "--space", space, "--resume", "--set", "resources.workers_per_trial=1"]
+    done = subprocess.run([sys.executable, "-c", FAILING, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("the search failed: [Errno 28] No space left on device\nWhat was finished is kept in")
+    assert "chatter" not in done.stdout

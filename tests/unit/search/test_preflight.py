@@ -65,6 +65,23 @@ def test_trials_are_fitted_node_by_node(
     assert plan(*nodes, resources=resources).concurrency == concurrency
 
 
+@pytest.mark.parametrize(
+    ("distribution", "workers"),
+    [
+        ({"search": "choice", "values": [32, 64]}, 2),
+        ({"search": "choice", "values": [32, 33]}, 1),
+        ({"search": "int", "low": 32, "high": 64, "step": 8}, 2),
+        ({"search": "int", "low": 32, "high": 64}, 1),
+    ],
+)
+def test_workers_must_share_every_batch_size_that_may_be_drawn(distribution: dict[str, Any], workers: int) -> None:
+    space = {"training.batch_size": distribution}
+    assert plan({"CPU": 2}, space=space).workers == workers
+    if workers == 1:
+        with pytest.raises(SpecError, match="batch_size 33 cannot be shared by 2 workers"):
+            plan({"CPU": 2}, space=space, resources={"workers_per_trial": 2})
+
+
 def test_workers_that_only_the_sum_of_nodes_could_hold_are_refused() -> None:
     with pytest.raises(ResourceError, match=r"has 2 node\(s\) of 3 CPU and 0 GPU, room for 0 worker\(s\)"):
         plan({"CPU": 3}, {"CPU": 3}, resources={"workers_per_trial": 1, "cpus_per_worker": 4})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -60,6 +64,36 @@ def test_two_drivers_cannot_share_a_folder(tmp_path: Path) -> None:
     with exclusive(folder), pytest.raises(ResultsError, match=rf"process {os.getpid()} on "), exclusive(folder):
         pass
     with exclusive(folder):  # the first has gone
+        pass
+
+
+def test_a_driver_at_work_is_named_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
+    folder = claim(spec_in(tmp_path), resume=False)
+    before = folder.spec.read_text()
+    script = (
+        "import sys, time; from pathlib import Path; from adaptune.search.results import ResultsFolder, exclusive\n"
+        "with exclusive(ResultsFolder(Path(sys.argv[1]))): print('held', flush=True), time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, folder.path], stdout=subprocess.PIPE) as driver:
+        try:
+            assert driver.stdout is not None
+            assert driver.stdout.readline() == b"held\n"
+            for resume in (False, True):
+                with pytest.raises(ResultsError, match=f"is being searched by process {driver.pid} on "):
+                    claim(spec_in(tmp_path, search={"trials": 50}), resume=resume)
+            assert folder.spec.read_text() == before
+        finally:
+            driver.kill()
+    assert claim(spec_in(tmp_path), resume=True) == folder
+
+
+def test_a_file_system_without_locks_is_searched_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    folder = claim(spec_in(tmp_path), resume=False)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with exclusive(folder):
         pass
 
 
@@ -125,7 +159,10 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
     empty = summarise(spec, study, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
     assert set(empty) == set(summary)
     assert empty["target_test_accuracy"] is empty["best_trial"] is empty["gap_closed"] is None
-    assert empty["verdict"] == "No trial came to an end: there is nothing to export."
+    assert empty["verdict"].startswith("No trial's best checkpoint can be read: there is nothing to export.")
+    unbegun = studies.open_study(spec, str(tmp_path / "unbegun"))
+    nothing = summarise(spec, unbegun, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
+    assert nothing["verdict"] == "No trial came to an end: there is nothing to export."
 
 
 def test_a_gap_is_closed_only_where_there_is_one() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,3 +135,45 @@ def test_the_wall_clock_adds_up_the_runs_of_a_killed_driver(journal: str) -> Non
     assert killed.note() == pytest.approx(100, abs=1)
     resumed = studies.WallClock(studies.open_study(spec, journal), since=time.perf_counter() - 20)
     assert resumed.note() == pytest.approx(120, abs=1)
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """A write beyond is cut short and fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was_and_the_study_goes_on(journal: str) -> None:
+    spec = make_search()
+    trial = studies.ask(studies.open_study(spec, journal), spec)
+    before = Path(journal).read_bytes()
+    with no_file_larger_than(len(before) + 20), pytest.raises(OSError, match="File too large"):
+        studies.note_record(trial, make_record(1, 0.5))
+    assert Path(journal).read_bytes() == before
+    studies.note_record(trial, make_record(1, 0.5))  # there is space again
+    assert studies.curve(studies.started(studies.load_study(journal))[0]) == {1: 0.5}
+
+
+@pytest.mark.parametrize("startup_trials", [1, 9])
+def test_a_trial_that_was_interrupted_between_two_values_is_given_the_rest(journal: str, startup_trials: int) -> None:
+    spec = make_search(search={"startup_trials": startup_trials})
+    study = studies.open_study(spec, journal)
+    for accuracy in (0.5, 0.6, 0.7):
+        trial = studies.ask(study, spec)
+        studies.note_record(trial, make_record(9, accuracy))
+        studies.finish(study, trial, epochs=9, error=None, wall_s=1.0)
+    asked = studies.ask(study, spec).params
+    lines = Path(journal).read_text().splitlines(keepends=True)
+    assert '"param_name":"loss_weights.identity"' in lines[-1]
+    Path(journal).write_text("".join(lines[:-1]))
+    (half,) = studies.interrupted(studies.open_study(spec, journal))
+    assert set(half.params) == {"loss_weights.cycle"}
+    whole = studies.ask_again(half, spec).params
+    assert set(whole) == set(asked)
+    assert whole["loss_weights.cycle"] == asked["loss_weights.cycle"]
+    assert 0 <= whole["loss_weights.identity"] <= 5

@@ -117,6 +117,7 @@ def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, 
         ("model.classifier.dropout", "the source stage trains this net, and runs once a search"),
         ("training.lr_decay_from", "the source stage shares it, and runs once a search"),
         ("training.epochs", "ASHA needs one budget for all trials"),
+        ("training.steps_per_epoch", "ASHA needs one budget for all trials"),
     ],
 )
 def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str) -> None:
@@ -125,9 +126,17 @@ def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str
     assert line.endswith(f": cannot be searched: {why}")
 
 
-def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail) -> None:
-    (line,) = fail("method: cyclegan\nloss_weights:\n  semantic: {search: uniform, low: 0, high: 1}\n")
-    assert line == "space.yaml:7: loss_weights.semantic: cyclegan has no such term; fix it, or take method: cycada"
+@pytest.mark.parametrize("key", ["semantic", "feature", "information"])
+def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail, key: str) -> None:
+    (line,) = fail(f"method: cyclegan\nloss_weights:\n  {key}: {{search: uniform, low: 0, high: 1}}\n")
+    assert line == (
+        f"space.yaml:7: loss_weights.{key}: has no effect in method cyclegan; fix it, or take method cycada"
+    )
+
+
+def test_cyclegan_cannot_search_what_only_cycadas_terms_read(fail: Fail) -> None:
+    (line,) = fail("method: cyclegan\n", "training.feature_gate={search: uniform, low: 0, high: 1}")
+    assert line.startswith("--set training.feature_gate: training.feature_gate: has no effect in method cyclegan")
 
 
 def test_sizes_that_only_two_distributions_together_break_are_found(fail: Fail) -> None:
