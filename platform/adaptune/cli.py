@@ -55,11 +55,12 @@ def search(
 def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
     from adaptune.data.splits import load_splits
     from adaptune.search.cluster import chatter_to
-    from adaptune.search.preflight import make_plan
+    from adaptune.search.preflight import check_metric, make_plan
     from adaptune.search.results import claim, exclusive
 
     since = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
+    check_metric(spec, splits)
     if address is None:
         make_plan(spec, [local_resources()])
     folder = claim(spec, resume=resume)
@@ -108,14 +109,14 @@ def _search_on_cluster(
         if not resume and not folder.journal.exists():
             unclaim(folder)
         raise
-    if outcome.trial is None or outcome.checkpoint is None:
+    if outcome.best is None:
         console.print(outcome.summary["verdict"])
         raise typer.Exit(1)
     best = write_export(
         folder.best,
-        spec=outcome.trial,
+        spec=outcome.best.spec,
         class_names=outcome.class_names,
-        checkpoint=outcome.checkpoint,
+        checkpoint=outcome.best.checkpoint,
         metrics=outcome.summary,
     )
     _print_summary(console, outcome.summary)
@@ -133,6 +134,7 @@ def local_resources() -> dict[str, float]:
 def _print_plan(spec: SearchSpec) -> None:
     from adaptune.data.registry import check_name
     from adaptune.search.preflight import make_plan, rungs
+    from adaptune.search.samplers import planned_trials
     from adaptune.spec import dump
 
     for domain in (spec.data.source, spec.data.target):
@@ -141,12 +143,14 @@ def _print_plan(spec: SearchSpec) -> None:
         plan = make_plan(spec, [local_resources()]).describe()
     except ResourceError as error:  # a spec for a cluster is looked at on a laptop
         plan = f"not on this machine: {error}"
-    training, looks = spec.training, rungs(spec)
-    updates = spec.search.trials * training.epochs * training.steps_per_epoch
+    training, scheduler, looks = spec.training, spec.search.scheduler.name, rungs(spec)
+    trials = planned_trials(spec)
+    updates = trials * training.epochs * training.steps_per_epoch
     print(dump(spec))
-    print(f"# {spec.search.trials} trials over {', '.join(spec.space) or 'nothing'}")
+    print(f"# {trials} trials over {', '.join(spec.space) or 'nothing'}, by {spec.search.metric}")
     print(f"# {plan}")
-    print(f"# {training.epochs} epochs of {training.steps_per_epoch} updates; ASHA looks at epochs {looks}")
+    print(f"# {training.epochs} epochs of {training.steps_per_epoch} updates")
+    print(f"# {scheduler} looks at epochs {looks or 'none'}")
     print(f"# at most {updates} updates of {training.batch_size} pairs, were no trial stopped")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from adaptune.errors import ResultsError
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.schema import DataSpec, SearchSpec
 
 ResultsArgument = Annotated[Path, typer.Argument(help="the results folder of a search")]
 ExportArgument = Annotated[Path, typer.Argument(help="an export, such as results/NAME/best")]
@@ -29,6 +29,8 @@ def status(results: ResultsArgument) -> None:
 
     from adaptune.search import study as studies
     from adaptune.search.results import reopen
+    from adaptune.search.samplers import planned_trials
+    from adaptune.search.trial import describe_guide
 
     folder, spec = reopen(results)
     study = studies.load_study(str(folder.journal))
@@ -38,15 +40,14 @@ def status(results: ResultsArgument) -> None:
         counts[_STATES[trial.state.name]] = counts.get(_STATES[trial.state.name], 0) + 1
     console = Console(highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{spec.name}: {len(trials)} of {spec.search.trials} trials" + (f": {states}" if states else ""))
-    # An unfinished trial may lead.
-    best = max((t for t in trials if studies.records(t)), key=_score, default=None)
+    console.print(f"{spec.name}: {len(trials)} of {planned_trials(spec)} trials" + (f": {states}" if states else ""))
+    metric = spec.search.metric
+    best = next(iter(studies.ranked(study, running=True)), None)
     if best is not None:
-        record = studies.best_record(best) or {}
-        console.print(
-            f"best so far: trial {best.number}, epoch {record['epoch']}, target_val {record[studies.METRIC]:.1%}"
-        )
-        console.print(_trials_table(trials, spec.training.epochs))
+        record = studies.best_record(best, metric) or {}
+        value = describe_guide(metric, record[studies.GUIDE])
+        console.print(f"best so far: trial {best.number}, epoch {record['epoch']}, {value}")
+        console.print(_trials_table(trials, spec))
 
 
 def export(
@@ -63,7 +64,7 @@ def export(
 
     folder, spec = reopen(results)
     chosen = _chosen(studies.load_study(str(folder.journal)), trial)
-    record = studies.best_record(chosen)
+    record = studies.best_record(chosen, spec.search.metric)
     if record is None:
         raise ResultsError(f"trial {chosen.number} has not finished an epoch: it has no checkpoint to export")
     job = make_job(spec, chosen.number, chosen.params, folder)
@@ -137,12 +138,6 @@ _STATES = {
 }
 
 
-def _score(trial: Any) -> tuple[float, float]:
-    from adaptune.search import study as studies
-
-    return studies.score(studies.best_record(trial) or {})
-
-
 def _chosen(study: Any, number: int | None) -> Any:
     from adaptune.search import study as studies
 
@@ -157,22 +152,22 @@ def _chosen(study: Any, number: int | None) -> Any:
     return trials[number]
 
 
-def _trials_table(trials: list[Any], epochs: int) -> Any:
+def _trials_table(trials: list[Any], spec: SearchSpec) -> Any:
     from rich import box
     from rich.table import Table
 
     from adaptune.search import study as studies
-    from adaptune.search.trial import describe_values
+    from adaptune.search.trial import describe_guide, describe_values
 
-    table = Table("trial", "state", "epoch", "best epoch", "target_val", "values", box=box.SIMPLE)
+    table = Table("trial", "state", "epoch", "best epoch", "best", "values", box=box.SIMPLE)
     for trial in trials:
-        best = studies.best_record(trial)
+        best = studies.best_record(trial, spec.search.metric)
         table.add_row(
             str(trial.number),
             _STATES[trial.state.name],
-            f"{max(studies.curve(trial), default=0)}/{epochs}",
+            f"{max(studies.curve(trial), default=0)}/{spec.training.epochs}",
             str(best["epoch"]) if best else "",
-            f"{best[studies.METRIC]:.1%}" if best else "",
+            describe_guide(spec.search.metric, best[studies.GUIDE]) if best else "",
             trial.user_attrs.get("error") or describe_values(trial.params),
         )
     return table

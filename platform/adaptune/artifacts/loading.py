@@ -82,7 +82,7 @@ def _build(config: dict[str, Any], contents: dict[str, bytes], device: torch.dev
     class_names = tuple(config["class_names"])
     target, gain = domains["target"], config["training"]["init_gain"]
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten at once
-        nets = {CLASSIFIER: build_classifier(model.classifier, target, len(class_names))}
+        nets: dict[str, nn.Module] = {CLASSIFIER: build_classifier(model.classifier, target, len(class_names))}
         nets |= {direction: build_generator(model, target.channels, gain) for direction in DIRECTIONS}
     for name, net in nets.items():
         net.load_state_dict(load(contents[weights_file(name)]))

@@ -40,15 +40,20 @@ class DeviceImages:
         """Images at `indices` (int64 [B]): float32 [B, C, H, W] in [-1, 1] on the device."""
         return to_float(self._images[indices.to(self._images.device)])
 
-    def labels_of(self, indices: Tensor) -> Tensor:
-        """Labels at `indices` (int64 [B]): int64 [B] on the device.
+    @property
+    def labels(self) -> Tensor:
+        """All labels: int64 [N] on the device.
 
         Raises:
             ValueError: the data set was made without labels.
         """
         if self._labels is None:
             raise ValueError("these images have no labels")
-        return self._labels[indices.to(self._labels.device)]
+        return self._labels
+
+    def labels_of(self, indices: Tensor) -> Tensor:
+        """Labels at `indices` (int64 [B]): int64 [B] on the device; raises as `labels` does."""
+        return self.labels[indices.to(self.device)]
 
 
 def _shared(array: npt.NDArray[Any]) -> Tensor:

@@ -27,8 +27,13 @@ class TrialData:
     source_val_labels: Labels
     target_train_images: Images
     target_val_images: Images
-    target_val_labels: Labels
+    target_val_labels: Labels  # all -1 where no target sample is labelled
     class_names: tuple[str, ...]
+
+    @property
+    def target_labelled(self) -> bool:
+        """Whether target_val has labels to score by."""
+        return bool((self.target_val_labels != UNKNOWN).all())
 
 
 @dataclass(frozen=True)
@@ -101,14 +106,17 @@ def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indice
 
 
 def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
-    """Validation and test out of the labelled samples; their rest and all unlabelled ones for training."""
+    """Validation and test out of the labelled samples; their rest and all unlabelled ones for training.
+
+    Without a label there is no test, and the validators need a validation part all the same.
+    """
     labelled = np.flatnonzero(domain.labels != UNKNOWN)
     unlabelled = np.flatnonzero(domain.labels == UNKNOWN)
     if not len(labelled):
-        raise DataError(
-            f"target {domain.name}: none of its {len(domain.labels)} samples has a label;"
-            " training needs none, but validation and test do: label a few of each class"
-        )
+        val, train = split(domain.labels, [spec.target_val_fraction], derive_seed(seed, "split", "target"))
+        if not len(train):
+            raise DataError(f"target {domain.name}: {len(domain.labels)} sample(s) are too few: training needs some")
+        return {"target_train": train, "target_val": val, "target_test": val[:0]}
     fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
     _check_sizes("target", domain, fractions, train_needs=0 if len(unlabelled) else 1)
     parts = split(domain.labels[labelled], list(fractions.values()), derive_seed(seed, "split", "target"))

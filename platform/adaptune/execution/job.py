@@ -24,6 +24,7 @@ class Job:
     number: int
     spec: TrialSpec
     checkpoints: CheckpointFolder
+    metric: str  # what the trial's best epoch is chosen by
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Bench:
             device=self.device,
             checkpoints=job.checkpoints,
             images=self._images,
+            metric=job.metric,
         )
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Classifiers: (N, C, H, W) in [-1, 1] → (N, K) logits."""
+"""Classifiers: (N, C, H, W) in [-1, 1] → (N, K) logits. `features` gives what their last layer reads, (N, D)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ class LeNet(nn.Module):
             nn.Linear(hidden, classes),
         )
 
+    def features(self, x: Tensor) -> Tensor:
+        return self.net[:-1](x)  # type: ignore[no-any-return]
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.net[-1](features)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)  # type: ignore[no-any-return]
 
@@ -53,6 +59,12 @@ class DTN(nn.Module):
             nn.Linear(512, classes),
         )
 
+    def features(self, x: Tensor) -> Tensor:
+        return self.net[:-1](x)  # type: ignore[no-any-return]
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.net[-1](features)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)  # type: ignore[no-any-return]
 
@@ -65,8 +77,19 @@ class ResNet18(nn.Module):
         self.net = resnet18(num_classes=classes)
         self.net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
 
+    def features(self, x: Tensor) -> Tensor:
+        for name, layer in self.net.named_children():
+            x = x if name == "fc" else layer(x)
+        return x.flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.net.fc(features)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)  # type: ignore[no-any-return]
+
+
+Classifier = LeNet | DTN | ResNet18
 
 
 def _dtn_block(channels: int, out: int, dropout: float) -> list[nn.Module]:

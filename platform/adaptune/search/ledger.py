@@ -19,8 +19,8 @@ from adaptune.search.results import ResultsFolder
 
 def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None:
     """Write both tables anew. Empty tables are not written."""
-    trials = studies.started(study)
-    _write(folder.path / "trials.parquet", [_trial_row(trial, plan, folder) for trial in trials])
+    trials, metric = studies.started(study), studies.guided_by(study)
+    _write(folder.path / "trials.parquet", [_trial_row(trial, metric, plan, folder) for trial in trials])
     _write(
         folder.path / "epochs.parquet",
         [{"trial": trial.number} | record for trial in trials for record in studies.records(trial)],
@@ -29,11 +29,11 @@ def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None
 
 def device_seconds(study: optuna.Study, workers: int, state: TrialState) -> float:
     """Seconds of training and evaluation, times workers, over the trials of one state."""
-    return sum(_busy_s(trial) for trial in studies.started(study) if trial.state == state) * workers
+    return sum(studies.busy_s(trial) for trial in studies.started(study) if trial.state == state) * workers
 
 
-def _trial_row(trial: FrozenTrial, plan: Plan, folder: ResultsFolder) -> dict[str, Any]:
-    best = studies.best_record(trial) or {}
+def _trial_row(trial: FrozenTrial, metric: str, plan: Plan, folder: ResultsFolder) -> dict[str, Any]:
+    best = studies.best_record(trial, metric) or {}
     wall_s = trial.user_attrs.get("wall_s")
     return {
         "number": trial.number,
@@ -44,18 +44,15 @@ def _trial_row(trial: FrozenTrial, plan: Plan, folder: ResultsFolder) -> dict[st
         **trial.params,
         "epochs": max(studies.curve(trial), default=0),
         "best_epoch": best.get("epoch"),
-        "target_val_accuracy": best.get(studies.METRIC),
+        "guide": best.get(studies.GUIDE),
+        "target_val_accuracy": best.get("target_val_accuracy"),
         "target_val_loss": best.get("target_val_loss"),
         "wall_s": wall_s,
-        "device_s": _busy_s(trial) * plan.workers,
-        "overhead_s": None if wall_s is None else wall_s - _busy_s(trial),
+        "device_s": studies.busy_s(trial) * plan.workers,
+        "overhead_s": None if wall_s is None else wall_s - studies.busy_s(trial),
         "checkpoint": str(folder.checkpoints(trial.number)),
         "error": trial.user_attrs.get("error"),
     }
-
-
-def _busy_s(trial: FrozenTrial) -> float:
-    return float(sum(record["train_s"] + record["eval_s"] for record in studies.records(trial)))
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

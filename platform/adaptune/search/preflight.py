@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from adaptune.data.splits import Splits
 from adaptune.errors import ResourceError, SpecError
 from adaptune.execution.lanes import Execution
+from adaptune.search.samplers import planned_trials
 from adaptune.spec.distributions import Choice, Int
+from adaptune.spec.samplers import Asha, Hyperband
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.guide import TARGET_VAL
 
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
 
@@ -67,7 +71,7 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
         raise ResourceError(_arithmetic(spec, nodes, slots, workers, gpus_per_worker))
     if wish.max_concurrent != "auto":
         concurrency = min(concurrency, wish.max_concurrent)
-    concurrency = min(concurrency, spec.search.trials)
+    concurrency = min(concurrency, planned_trials(spec))
     task_cpus = min(workers, max(slots)) * wish.cpus_per_worker
     return Plan(execution, workers, wish.cpus_per_worker, gpus_per_worker, concurrency, task_cpus)
 
@@ -133,11 +137,22 @@ def wanted_bundles(spec: SearchSpec) -> list[dict[str, float]]:
     return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial)
 
 
+def check_metric(spec: SearchSpec, splits: Splits) -> None:
+    """Raise SpecError where the metric needs labels that the target does not have."""
+    if spec.search.metric == TARGET_VAL and not splits.trial.target_labelled:
+        raise SpecError(
+            f"search.metric {TARGET_VAL}: no sample of {spec.data.target.domain} has a label; label some of each class,"
+            " or choose by a validator that needs none: --set search.metric=ensemble"
+        )
+
+
 def rungs(spec: SearchSpec) -> list[int]:
-    """The epochs at which ASHA looks at a trial."""
-    scheduler, found = spec.search.scheduler, []
+    """The epochs at which ASHA looks at a trial; of Hyperband, those of its first bracket."""
+    scheduler, found = spec.search.scheduler, list[int]()
+    if not isinstance(scheduler, Asha | Hyperband):
+        return found
     epoch = float(scheduler.grace_epochs)
-    while scheduler.name == "asha" and epoch < spec.training.epochs:
+    while epoch < spec.training.epochs:
         found.append(ceil(epoch))
         epoch *= scheduler.reduction_factor
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,8 +18,10 @@ from adaptune.search.events import TrialEvents
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder
-from adaptune.search.trial import describe_values
+from adaptune.search.samplers import planned_trials
+from adaptune.search.trial import describe_guide, describe_values
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.guide import TARGET_VAL
 
 log = logging.getLogger(__name__)
 TABLES_EVERY_S = 10.0  # each time they are written whole
@@ -43,7 +45,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._folder = folder
         self._console = console
         self._events: dict[int, TrialEvents] = {}
-        self._best = max((max(studies.curve(t).values(), default=0.0) for t in studies.started(study)), default=0.0)
+        self._best = max((value for t in studies.started(study) for value in studies.curve(t).values()), default=None)
         self._clock = clock
         self._since = time.perf_counter()
         self._tables_due = 0.0
@@ -62,15 +64,21 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if number not in self._events:
                 self._events[number] = TrialEvents(self._folder.trial(number))
             self._events[number].add(record)
-        self._best = max(self._best, record[studies.METRIC])
+        value = studies.curve(self._study.get_trials(deepcopy=False)[number])[record["epoch"]]
+        self._best = value if self._best is None else max(self._best, value)
         weights = describe_values(trial.config["values"])
         self._console.print(
-            f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{self._spec.search.trials}"
+            f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{planned_trials(self._spec)}"
             f"  epoch {record['epoch']:>2}/{self._spec.training.epochs}"
-            f"  target_val {record[studies.METRIC]:.1%}  best {self._best:.1%}  {weights}",
+            f"  {self._shown(record, value)}  {weights}",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _shown(self, record: Mapping[str, Any], value: float) -> str:
+        metric, accuracy = self._spec.search.metric, record[TARGET_VAL]
+        said = f"{describe_guide(metric, value)}  best {describe_guide(metric, self._best or 0).split()[-1]}"
+        return said if metric == TARGET_VAL or accuracy is None else f"{said}  target_val {accuracy:.1%}"
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         number = trial.config["number"]

@@ -34,18 +34,22 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     return state
 
 
-def yardsticks(spec: TrialSpec, data_ref: Any, source_ref: Any, sealed: Sealed, plan: Plan) -> tuple[State, State]:
-    """The weights of the information-only and of the target-supervised classifier, trained side by side."""
+def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: Plan) -> tuple[State, State | None]:
+    """The weights of the information-only classifier and, where `sealed` is given, of the target-supervised one.
+
+    Both are trained side by side.
+
+    Args:
+        shared: object references to the TrialData and to the weights of f_S.
+    """
     share = _resources(plan, plan.cpus_per_worker)
     information = ray.remote(_train_information_only).options(name="yardstick information-only", **share)
-    supervised = ray.remote(_train_target).options(name="yardstick target-supervised", **share)
-    both: list[State] = ray.get(
-        [
-            information.remote(spec, data_ref, source_ref, plan.cpus_per_worker),
-            supervised.remote(spec, sealed, len(ray.get(data_ref).class_names), plan.cpus_per_worker),
-        ]
-    )
-    return both[0], both[1]
+    tasks = [information.remote(spec, *shared, plan.cpus_per_worker)]
+    if sealed is not None:
+        supervised = ray.remote(_train_target).options(name="yardstick target-supervised", **share)
+        tasks.append(supervised.remote(spec, sealed, len(ray.get(shared[0]).class_names), plan.cpus_per_worker))
+    weights: list[State] = ray.get(tasks)
+    return weights[0], weights[1] if sealed is not None else None
 
 
 def _train_source(spec: TrialSpec, data: TrialData, threads: int) -> State:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from adaptune.data.seeding import derive_seed
 from adaptune.errors import ResultsError
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
+from adaptune.search.guide import Guide
+from adaptune.search.samplers import distributions, make_sampler
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.guide import ENSEMBLE, score
 from adaptune.training.loop import Record
 
-METRIC = "target_val_accuracy"
+GUIDE = "guide"
+_METRIC = "metric"
 _RECORD = "record:"
 _LEG = "leg:"
 
@@ -39,7 +36,11 @@ def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
     """
     _cut_torn_line(Path(journal))
     storage: BaseStorage = JournalStorage(_WholeLines(journal))
-    study = optuna.create_study(study_name=spec.name, storage=storage, direction="maximize", load_if_exists=True)
+    study = optuna.create_study(
+        study_name=spec.name, storage=storage, directions=_directions(spec), load_if_exists=True
+    )
+    if _METRIC not in study.user_attrs:
+        study.set_user_attr(_METRIC, spec.search.metric)
     for point in spec.search.start_points:
         study.enqueue_trial(dict(point), skip_if_exists=True)
     return study
@@ -104,24 +105,57 @@ class WallClock:
         return float(self._earlier_s + seconds)
 
 
-def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
-    """The spec's distributions as Optuna's."""
-    return {key: _convert(distribution) for key, distribution in space.items()}
+def ask(study: optuna.Study, spec: SearchSpec, priors: Sequence[FrozenTrial] = ()) -> Trial:
+    """The next start point, or a new trial, proposed from the trials so far and from those of other studies."""
+    space, sampler = distributions(spec.space), make_sampler(spec, len(started(study)))
+    study.sampler = sampler
+    if priors and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        # Other studies' trials stay out of this one: its numbers and counts are its own.
+        both = optuna.create_study(directions=_directions(spec), sampler=sampler)
+        both.add_trials([*priors, *started(study)])
+        study.enqueue_trial(both.ask(space).params)
+    return study.ask(space)
 
 
-def ask(study: optuna.Study, spec: SearchSpec) -> Trial:
-    """A new trial, or the next start point.
+def priors(spec: SearchSpec) -> list[FrozenTrial]:
+    """The finished trials of the studies in `search.warm_start` whose values this space has too, without their epochs.
 
-    The sampler is seeded anew for each trial: what it proposes depends on the seed and on the
-    trials so far, not on how often the search was interrupted.
+    Raises:
+        ResultsError: a folder holds no study, or one that another metric guided.
     """
-    study.sampler = _sampler(spec, len(started(study)))
-    return study.ask(distributions(spec.space))
+    space = distributions(spec.space)
+    found = []
+    for folder in spec.search.warm_start:
+        study = load_study(str(Path(folder).expanduser() / "study.journal"))
+        metric = study.user_attrs.get(_METRIC)
+        if metric != spec.search.metric or metric == ENSEMBLE:
+            raise ResultsError(
+                f"search.warm_start: {folder} was guided by {metric}, this search is by {spec.search.metric}:"
+                " their values cannot be compared"
+            )
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            values = {key: trial.params[key] for key in space if key in trial.params}
+            if len(values) == len(space) and all(_holds(space[key], values[key]) for key in space):
+                worth = worth_of(trial, metric)
+                if worth is not None:
+                    found.append(optuna.trial.create_trial(params=values, distributions=space, value=worth))
+    return found
+
+
+def _holds(distribution: BaseDistribution, value: object) -> bool:
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (ValueError, TypeError):
+        return False
+
+
+def _directions(spec: SearchSpec) -> list[StudyDirection]:
+    return [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: spec.search.objectives]
 
 
 def ask_again(trial: Trial, spec: SearchSpec) -> Trial:
     """An interrupted trial, with the values drawn that it lacks: the interruption may have come between two values."""
-    trial.study.sampler = _sampler(spec, trial.number)
+    trial.study.sampler = make_sampler(spec, trial.number)
     for key, distribution in distributions(spec.space).items():
         trial._suggest(key, distribution)  # a value that is there stands
     return trial
@@ -138,13 +172,17 @@ def interrupted(study: optuna.Study) -> list[Trial]:
     return [Trial(study, trial._trial_id) for trial in running]
 
 
-def note_record(trial: Trial, record: Record) -> bool:
-    """Keep an epoch's record; False where it is there already (a resumed trial says its last one again)."""
+def note_record(trial: Trial, record: Record, value: float) -> bool:
+    """Keep an epoch's record, and the value that guides the search.
+
+    False where it is there already: a resumed trial says its last one again.
+    """
     epoch = record["epoch"]
     if f"{_RECORD}{epoch}" in trial.user_attrs:
         return False
-    trial.set_user_attr(f"{_RECORD}{epoch}", record)
-    trial.report(record[METRIC], epoch)
+    trial.set_user_attr(f"{_RECORD}{epoch}", record | {GUIDE: value})
+    if len(trial.study.directions) == 1:  # Optuna has no curves of several objectives
+        trial.report(value, epoch)
     return True
 
 
@@ -155,31 +193,44 @@ def records(trial: FrozenTrial | Trial) -> list[dict[str, Any]]:
 
 
 def curve(trial: FrozenTrial | Trial) -> dict[int, float]:
-    """Epoch → target_val accuracy."""
-    return {record["epoch"]: record[METRIC] for record in records(trial)}
+    """Epoch → the value that guided the search."""
+    return {record["epoch"]: record[GUIDE] for record in records(trial)}
 
 
-def score(record: Mapping[str, Any]) -> tuple[float, float]:
-    """What the best of records has most of: accuracy and, among equals, a low loss."""
-    return record[METRIC], -record["target_val_loss"]
+def best_record(trial: FrozenTrial | Trial, metric: str) -> dict[str, Any] | None:
+    return max(records(trial), key=lambda record: score(record, metric), default=None)
 
 
-def best_record(trial: FrozenTrial | Trial) -> dict[str, Any] | None:
-    return max(records(trial), key=score, default=None)
+def guided_by(study: optuna.Study) -> str:
+    """The metric of the search."""
+    return str(study.user_attrs[_METRIC])
 
 
-def ranked(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that ran to their end or were stopped, by their best epochs, best first."""
-    done = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        if records(trial)
-    ]
-    return sorted(done, key=lambda trial: score(best_record(trial) or {}), reverse=True)
+def ranked(study: optuna.Study, *, running: bool = False) -> list[FrozenTrial]:
+    """The trials that ran to their end or were stopped, by their best epochs, best first; `running` ones too."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED) + ((TrialState.RUNNING,) if running else ())
+    metric = guided_by(study)
+    guide = Guide(metric)
+    for trial in started(study):
+        for record in records(trial):
+            guide.note(trial.number, record)
+
+    def worth(trial: FrozenTrial) -> tuple[float, ...]:
+        record = best_record(trial, metric) or {}
+        return (guide.value(record),) if guide.is_relative else score(record, metric)
+
+    done = [trial for trial in study.get_trials(deepcopy=False, states=states) if records(trial)]
+    return sorted(done, key=worth, reverse=True)
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
     return next(iter(ranked(study)), None)
+
+
+def worth_of(trial: FrozenTrial | Trial, metric: str) -> float | None:
+    """What guided the search, at the trial's best epoch."""
+    record = best_record(trial, metric)
+    return None if record is None else float(record[GUIDE])
 
 
 def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None) -> TrialState:
@@ -189,31 +240,19 @@ def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None,
     worth. A complete one is worth its best epoch, which is the one that is exported.
     """
     trial.set_user_attr("wall_s", wall_s)
+    values: list[float] | None = None
     if error is not None:
         trial.set_user_attr("error", error)
-        state, value = TrialState.FAIL, None
-    elif max(curve(trial), default=0) >= epochs:
-        state, value = TrialState.COMPLETE, max(curve(trial).values())
+        state = TrialState.FAIL
+    elif max(curve(trial), default=0) >= epochs and (worth := worth_of(trial, guided_by(study))) is not None:
+        state = TrialState.COMPLETE
+        values = [worth] if len(study.directions) == 1 else [worth, busy_s(trial)]
     else:
-        state, value = TrialState.PRUNED, None
-    study.tell(trial, value, state=state)
+        state = TrialState.PRUNED
+    study.tell(trial, values, state=state)
     return state
 
 
-def _convert(distribution: Distribution) -> BaseDistribution:
-    match distribution:
-        case Uniform(low=low, high=high):
-            return FloatDistribution(low, high)
-        case LogUniform(low=low, high=high):
-            return FloatDistribution(low, high, log=True)
-        case Int(low=low, high=high, step=step):
-            return IntDistribution(low, high, step=step)
-        case Choice(values=values):
-            return CategoricalDistribution(values)
-
-
-def _sampler(spec: SearchSpec, number: int) -> BaseSampler:
-    seed = derive_seed(spec.seed, "sampler", number) % 2**32
-    if spec.search.sampler == "random":
-        return RandomSampler(seed=seed)
-    return TPESampler(seed=seed, n_startup_trials=spec.search.startup_trials)
+def busy_s(trial: FrozenTrial | Trial) -> float:
+    """Seconds of training and evaluation."""
+    return float(sum(record["train_s"] + record["eval_s"] for record in records(trial)))

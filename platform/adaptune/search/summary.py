@@ -13,7 +13,8 @@ from adaptune.search import study as studies
 from adaptune.search.ledger import device_seconds
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder, write_atomically
-from adaptune.search.verdict import TestScores, verdict
+from adaptune.search.sealed import TestScores
+from adaptune.search.verdict import verdict
 from adaptune.spec.schema import SearchSpec
 
 Summary = dict[str, Any]
@@ -26,18 +27,20 @@ def summarise(
     *,
     best: FrozenTrial | None,
     scores: TestScores | None,
+    looks: int = 0,
     wall_s: float,
     source_stage_s: float,
 ) -> Summary:
     """The figures; null where not known."""
     trials = studies.started(study)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
-    record = studies.best_record(best) if best else None
+    record = studies.best_record(best, spec.search.metric) if best else None
     return {
         "name": spec.name,
         "method": spec.method,
         "source": spec.data.source.domain,
         "target": spec.data.target.domain,
+        "metric": spec.search.metric,
         "execution": plan.execution,
         "workers_per_trial": plan.workers,
         "trials_total": len(trials),
@@ -47,15 +50,16 @@ def summarise(
         "best_trial": best.number if best else None,
         "best_params": best.params if best else None,
         "best_epoch": record["epoch"] if record else None,
-        "target_val_accuracy": record[studies.METRIC] if record else None,
+        "target_val_accuracy": record["target_val_accuracy"] if record else None,
         "target_test_accuracy": scores.adapted if scores else None,
         "target_test_ci95": list(scores.interval) if scores else None,
         "target_test_size": scores.size if scores else None,
         "source_only_test_accuracy": scores.source_only if scores else None,
         "information_only_test_accuracy": scores.information_only if scores else None,
         "target_supervised_test_accuracy": scores.supervised if scores else None,
+        "target_test_looks": looks,
         "gap_closed": scores.gap_closed if scores else None,
-        "verdict": verdict(scores) if scores else _nothing(study),
+        "verdict": _verdict(study, best, scores, looks),
         "wall_s": wall_s,
         "device_s_useful": device_seconds(study, plan.workers, TrialState.COMPLETE),
         "device_s_pruned": device_seconds(study, plan.workers, TrialState.PRUNED),
@@ -66,7 +70,14 @@ def summarise(
     }
 
 
-def _nothing(study: optuna.Study) -> str:
+def _verdict(study: optuna.Study, best: FrozenTrial | None, scores: TestScores | None, looks: int) -> str:
+    if scores is not None:
+        return verdict(scores, looks)
+    if best is not None:
+        return (
+            f"Trial {best.number} has the highest {studies.guided_by(study)}. No target sample has a label: whether"
+            " adaptation helped, and by how much, cannot be told."
+        )
     if studies.best_trial(study) is None:
         return "No trial came to an end: there is nothing to export."
     return (

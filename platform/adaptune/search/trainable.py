@@ -16,9 +16,10 @@ from adaptune.errors import CheckpointError, LaneBrokenError, NonFiniteLossError
 from adaptune.execution.job import Job, Lane, LaneSettings
 from adaptune.execution.lanes import Execution, open_lane
 from adaptune.search.results import ResultsFolder
-from adaptune.search.study import METRIC
+from adaptune.search.study import GUIDE
 from adaptune.search.trial import make_job
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.guide import score
 from adaptune.training.loop import Record
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,7 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._context = context
         self._lane: Lane | None = None
         self._lanes_opened = 0
-        self._gauge = Gauge(
-            "adaptune_target_val_accuracy", description="Accuracy on target_val", tag_keys=("search", "trial")
-        )
+        self._gauge = Gauge("adaptune_guide", description="What guides the search", tag_keys=("search", "trial"))
         self._begin(config)
 
     def step(self) -> dict[str, Any]:
@@ -57,11 +56,12 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             return {"error": f"{type(error).__name__}: {error}", "done": True}
         if record is None:
             return {"done": True}
-        tags = {"search": self._context.spec.name, "trial": str(self._job.number)}
-        self._gauge.set(record[METRIC], tags=tags)
+        # Of `ensemble` only the driver knows the value: see StudyScheduler.
+        value = score(record, self._job.metric)[0]
+        self._gauge.set(value, tags={"search": self._context.spec.name, "trial": str(self._job.number)})
         done = record["epoch"] >= self._context.spec.training.epochs
         # Tune would flatten a mapping.
-        return {"record": json.dumps(record), "epoch": record["epoch"], METRIC: record[METRIC], "done": done}
+        return {"record": json.dumps(record), "epoch": record["epoch"], GUIDE: value, "done": done}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         if self._lane is not None:

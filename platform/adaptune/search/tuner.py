@@ -15,19 +15,22 @@ from rich.console import Console
 from adaptune.data.splits import Splits
 from adaptune.errors import CheckpointError
 from adaptune.search import study as studies
-from adaptune.search.bridge import ResumableASHA, StudySearcher
+from adaptune.search.bridge import StudySearcher
 from adaptune.search.cluster import Capacity
+from adaptune.search.guide import Guide
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.progress import Progress
 from adaptune.search.results import ResultsFolder
+from adaptune.search.schedulers import StudyScheduler
+from adaptune.search.sealed import TestScores, look, score_sealed
 from adaptune.search.stages import source_stage, yardsticks
 from adaptune.search.summary import Summary, summarise, write_summary
 from adaptune.search.trainable import LaneTrainable, TrialContext
 from adaptune.search.trial import make_job
-from adaptune.search.verdict import score_sealed
 from adaptune.spec.schema import SearchSpec, TrialSpec
 from adaptune.training.checkpoint import best_weights
+from adaptune.training.source import State
 
 MAX_ACTOR_RESTARTS = 3
 # A Tune trial of Ray Train lanes only directs: it needs a place, not a CPU.
@@ -35,100 +38,154 @@ HEAD_SHARE = {"node:__internal_head__": 0.001}
 
 
 @dataclass(frozen=True)
+class Run:
+    """A search on the Ray cluster that this process is connected to: what it needs from start to end."""
+
+    spec: SearchSpec
+    splits: Splits
+    plan: Plan
+    folder: ResultsFolder
+    console: Console
+    study: optuna.Study
+    clock: studies.WallClock
+    source: State  # the weights of f_S
+    source_stage_s: float
+    shared: list[Any]  # object references: TrialData, the weights of f_S
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best of a trial's epochs: its spec, and its checkpoint."""
+
+    number: int
+    params: dict[str, Any]
+    spec: TrialSpec
+    checkpoint: dict[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        return int(self.checkpoint["record"]["epoch"])
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a search found. `checkpoint` and `trial` are the best trial's, None where there is none."""
+    """What a search found; `best` is None where there is nothing to export."""
 
     folder: ResultsFolder
     summary: Summary
-    trial: TrialSpec | None = None
-    checkpoint: dict[str, Any] | None = None
-    class_names: tuple[str, ...] = ()
+    best: Found | None
+    class_names: tuple[str, ...]
 
 
 def run_search(
     spec: SearchSpec, splits: Splits, plan: Plan, folder: ResultsFolder, console: Console, *, since: float
 ) -> Outcome:
-    """Search on the Ray cluster that this process is connected to.
+    """Search, and score what was found.
 
     Args:
         since: `time.perf_counter()` at the start, for `wall_s`, to which a resumed search adds its earlier runs.
     """
+    run = begin(spec, splits, plan, folder, console, since=since)
+    run_trials(run)
+    best, scores, looks = best_checkpoint(run), None, 0
+    if best is not None:
+        console.print(f"best: trial {best.number}, epoch {best.epoch}", highlight=False)
+        scores, looks = score_on_test(run, best)
+    summary = summarise(
+        spec,
+        run.study,
+        plan,
+        best=None if best is None else run.study.get_trials(deepcopy=False)[best.number],
+        scores=scores,
+        looks=looks,
+        wall_s=run.clock.note(),
+        source_stage_s=run.source_stage_s,
+    )
+    write_summary(summary, folder)
+    return Outcome(folder, summary, best, splits.trial.class_names)
+
+
+def begin(
+    spec: SearchSpec, splits: Splits, plan: Plan, folder: ResultsFolder, console: Console, *, since: float
+) -> Run:
+    """Open the study, put the data where all trials see it, and train f_S."""
     data_ref = ray.put(splits.trial)
     start = time.perf_counter()
     base = spec.trial({}, seed=spec.seed)
     source = source_stage(base, splits.trial, data_ref, plan, folder.path.parent / ".cache")
     source_stage_s = time.perf_counter() - start
     console.print(f"source classifier ready after {source_stage_s:.0f} s", highlight=False)
-
     study = studies.open_study(spec, str(folder.journal))
     clock = studies.WallClock(study, since)
-    source_ref = ray.put(source)
-    _run_trials(spec, study, plan, folder, console, [data_ref, source_ref], clock)
-    write_ledger(study, plan, folder)
-
-    best = trial = checkpoint = scores = None
-    if found := _best_checkpoint(spec, study, folder, console):
-        best, trial, checkpoint = found
-        epoch = checkpoint["record"]["epoch"]
-        console.print(f"best: trial {best.number}, epoch {epoch}; scoring it on the sealed test", highlight=False)
-        rivals: dict[str, Any] = {}
-        if wants_yardsticks(spec):
-            yardstick = spec.trial(best.params, seed=spec.seed)
-            information, supervised = yardsticks(yardstick, data_ref, source_ref, splits.sealed, plan)
-            rivals = {"information_only": information, "supervised": supervised}
-        scores = score_sealed(
-            trial,
-            splits.sealed,
-            len(splits.trial.class_names),
-            adapted=best_weights(checkpoint, "f_target"),
-            source_only=source,
-            **rivals,
-        )
-    summary = summarise(
-        spec,
-        study,
-        plan,
-        best=best,
-        scores=scores,
-        wall_s=clock.note(),
-        source_stage_s=source_stage_s,
-    )
-    write_summary(summary, folder)
-    return Outcome(folder, summary, trial, checkpoint, splits.trial.class_names)
+    shared = [data_ref, ray.put(source)]
+    return Run(spec, splits, plan, folder, console, study, clock, source, source_stage_s, shared)
 
 
-def _best_checkpoint(
-    spec: SearchSpec, study: optuna.Study, folder: ResultsFolder, console: Console
-) -> tuple[FrozenTrial, TrialSpec, dict[str, Any]] | None:
+def best_checkpoint(run: Run) -> Found | None:
     """The best trial whose best epoch can be read: a full disk may have kept it from being written."""
-    for trial in studies.ranked(study):
-        epoch = (studies.best_record(trial) or {})["epoch"]
+    for trial in studies.ranked(run.study):
         try:
-            job = make_job(spec, trial.number, trial.params, folder)
-            return trial, job.spec, job.checkpoints.load(epoch)
+            return load_found(run, trial)
         except CheckpointError as error:
-            console.print(f"trial {trial.number} is passed over: {error}", style="red", soft_wrap=True)
+            run.console.print(f"trial {trial.number} is passed over: {error}", style="red", soft_wrap=True)
     return None
 
 
-def wants_yardsticks(spec: SearchSpec) -> bool:
+def load_found(run: Run, trial: FrozenTrial) -> Found:
+    """The best epoch of a trial that has one.
+
+    Raises:
+        CheckpointError: its checkpoint cannot be read.
+    """
+    record = studies.best_record(trial, run.spec.search.metric)
+    assert record is not None
+    job = make_job(run.spec, trial.number, trial.params, run.folder)
+    return Found(trial.number, trial.params, job.spec, job.checkpoints.load(record["epoch"]))
+
+
+def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
+    """Its accuracy on target_test and its rivals', and the looks at it so far; None without labels to score by."""
+    if not len(run.splits.sealed.target_test_labels):
+        return None, 0
+
+    def score() -> TestScores:
+        run.console.print("scoring it and its rivals on the sealed test", highlight=False)
+        information = supervised = None
+        if run.spec.evaluation.yardsticks:
+            labelled = run.splits.sealed if _wants_supervised(run.spec) else None
+            like = run.spec.trial(best.params, seed=run.spec.seed)
+            information, supervised = yardsticks(like, run.shared, labelled, run.plan)
+        return score_sealed(
+            best.spec,
+            run.splits.sealed,
+            len(run.splits.trial.class_names),
+            adapted=best_weights(best.checkpoint, "f_target"),
+            source_only=run.source,
+            information_only=information,
+            supervised=supervised,
+        )
+
+    return look(run.study, f"trial {best.number}, epoch {best.epoch}", score)
+
+
+def _wants_supervised(spec: SearchSpec) -> bool:
     """`auto`: for built-in data, whose target is labelled through and through."""
     wish = spec.evaluation.yardsticks
     return ":" not in spec.data.target.domain if wish == "auto" else wish
 
 
-def _run_trials(
-    spec: SearchSpec,
-    study: optuna.Study,
-    plan: Plan,
-    folder: ResultsFolder,
-    console: Console,
-    shared: list[Any],
-    clock: studies.WallClock,
-) -> None:
-    searcher = StudySearcher(spec, study, Capacity(spec, plan))
-    if not searcher.remaining():
-        return
+def run_trials(run: Run) -> None:
+    """Run the trials that the study lacks, and write the tables."""
+    spec, study, plan, folder = run.spec, run.study, run.plan, run.folder
+    guide = Guide(spec.search.metric)
+    searcher = StudySearcher(spec, study, guide, Capacity(spec, plan))
+    if searcher.remaining():
+        _tune(run, searcher, StudyScheduler(spec, study, guide))
+    write_ledger(study, plan, folder)
+
+
+def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler) -> None:
+    spec, plan, folder = run.spec, run.plan, run.folder
     context = TrialContext(
         spec=spec,
         folder=folder,
@@ -136,7 +193,7 @@ def _run_trials(
         workers=plan.workers,
         cpus_per_worker=plan.cpus_per_worker,
         gpus_per_worker=plan.gpus_per_worker,
-        shared=shared,
+        shared=run.shared,
     )
     bundle = HEAD_SHARE
     if plan.execution == "in_process":
@@ -149,7 +206,7 @@ def _run_trials(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=ResumableASHA(spec, study) if spec.search.scheduler.name == "asha" else None,
+            scheduler=scheduler,
             num_samples=searcher.remaining(),
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -159,7 +216,7 @@ def _run_trials(
             name="tune",
             storage_path=str(folder.scratch),
             verbose=0,
-            callbacks=[Progress(spec, study, plan, folder, console, clock)],
+            callbacks=[Progress(spec, run.study, plan, folder, run.console, run.clock)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
         ),

@@ -6,13 +6,15 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from adaptune.errors import SpecError
 from adaptune.spec.positions import Key
-from adaptune.spec.schema import SEARCHABLE, Section
+from adaptune.spec.schema import SEARCHABLE
+from adaptune.spec.section import Section
 
 _PHRASES = {
     "greater_than": "must be greater than {gt:g}",
@@ -150,14 +152,30 @@ def field_names(model: type[BaseModel]) -> list[str]:
 def _resolve(loc: Key, root: type[BaseModel]) -> tuple[Key, type[BaseModel]]:
     """Split off what pydantic appends for the members of a union; and the model that holds the key."""
     model: type[BaseModel] = root
-    for depth, part in enumerate(loc):
+    key: Key = ()
+    rest = list(loc)
+    while rest:
+        part = rest.pop(0)
+        key = (*key, part)
         field = model.model_fields.get(str(part))
         inner = field.annotation if field is not None else None
+        for member in get_args(inner):  # a union of sections, told apart by their names
+            if rest and _has_name(member, rest[0]):
+                inner = member
+                del rest[0]
+                break
         if not (isinstance(inner, type) and issubclass(inner, Section)):
-            return loc[: depth + 1], model
-        if depth + 1 < len(loc):
+            return key, model
+        if rest:
             model = inner
-    return loc, model
+    return key, model
+
+
+def _has_name(member: object, name: object) -> bool:
+    if not (isinstance(member, type) and issubclass(member, Section)):
+        return False
+    field = member.model_fields.get("name")
+    return field is not None and get_args(field.annotation) == (name,)
 
 
 def _bare(phrase: str) -> str:

@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adaptune.spec.distributions import Distribution, Value
+from adaptune.spec.samplers import Asha, Nsga2, Sampler, Scheduler, Tpe
+from adaptune.spec.section import Count, Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 
 # The image sizes (px) that each network takes; the flattened layers of the LeNets grow with size².
 CLASSIFIER_SIZES = {"lenet": (16, 64), "dtn": (32, 64), "resnet18": (32, 256)}
 SEARCHABLE = ("loss_weights", "training", "model")
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DomainSpec(Section):
@@ -194,21 +189,31 @@ class TrialSpec(Section):
         return self
 
 
-class SchedulerSpec(Section):
-    """ASHA (Li et al. 2020): a trial stops at a rung unless it is in the best 1/reduction_factor there."""
-
-    name: Literal["asha", "none"] = "asha"
-    grace_epochs: Count = 1
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
-
-
 class SearchSection(Section):
-    metric: Literal["target_val_accuracy"] = "target_val_accuracy"
+    metric: Literal[
+        "target_val_accuracy",
+        "source_val",
+        "entropy",
+        "infomax",
+        "v_measure",
+        "ami",
+        "bnm",
+        "importance_weighted",
+        "dev",
+        "snd",
+        "ensemble",
+    ] = Field(default="target_val_accuracy", description="what guides the search; all others need no target label")
     trials: Count = 20
-    sampler: Literal["tpe", "random"] = "tpe"
-    startup_trials: Count = Field(default=6, description="trials before TPE models the results")
-    scheduler: SchedulerSpec = SchedulerSpec()
+    sampler: Sampler = Tpe()
+    startup_trials: Count = Field(default=6, description="trials before tpe, gp and cmaes model the results")
+    scheduler: Scheduler = Asha()
     start_points: tuple[dict[str, Value], ...] = ()
+    warm_start: tuple[str, ...] = Field(default=(), description="results folders whose trials count as seen")
+
+    @property
+    def objectives(self) -> int:
+        """1, or 2 where device seconds count as well."""
+        return 2 if isinstance(self.sampler, Nsga2) else 1
 
 
 class ResourcesSpec(Section):
@@ -230,7 +235,7 @@ class StorageSpec(Section):
 
 class EvaluationSpec(Section):
     yardsticks: Literal["auto"] | bool = Field(
-        default="auto", description="train the rivals to compare with; auto: for built-in data"
+        default="auto", description="train the rivals to compare with; auto: the supervised one for built-in data only"
     )
 
 

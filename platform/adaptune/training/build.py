@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 
-from adaptune.models.classifiers import DTN, LeNet, ResNet18
+from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
 from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.schema import ClassifierSpec, DomainSpec, ModelSpec
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
@@ -33,7 +37,7 @@ def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
     return FeatureDiscriminator(classes, width=model.feature_discriminator.width)
 
 
-def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> nn.Module:
+def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> Classifier:
     match spec.name:
         case "lenet":
             return LeNet(images.channels, images.size, classes, width=spec.width, dropout=spec.dropout)
@@ -43,6 +47,6 @@ def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> 
             return ResNet18(images.channels, classes)
 
 
-def place(net: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
+def place(net: Net, device: torch.device, *, channels_last: bool) -> Net:
     """`net` on the device, its convolutions' weights laid out as they are to compute."""
     return net.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload,no-any-return]

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from adaptune.data.batches import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.seeding import derive_seed
 from adaptune.data.splits import TrialData
 from adaptune.errors import NonFiniteLossError
+from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import LossWeights, TrialSpec
 from adaptune.training.batch import TrainingImages
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.cycada import cycada_step
 from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, rank
-from adaptune.training.evaluation import evaluate
+from adaptune.training.evaluation import Validation
+from adaptune.training.guide import TARGET_VAL, score
 from adaptune.training.phases import Terms
 from adaptune.training.samples import sample_grid
 from adaptune.training.state import TrainingState, Weights, build_state
@@ -36,16 +37,18 @@ def fit(
     device: torch.device,
     checkpoints: CheckpointFolder | None = None,
     images: TrainingImages | None = None,
+    metric: str = TARGET_VAL,
 ) -> Iterator[Record]:
     """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
 
     Where `checkpoints` holds one, training goes on from the newest that can be read; its own record
     is yielded first, since nobody may have seen it before the interruption. `images` may be those of an
     earlier trial on the same data and f_S: finding f_S's labels takes longer than all else before a trial.
+    `metric` is what the best epoch, whose checkpoint is kept, is chosen by.
 
     Yields:
-        `epoch` (from 1), `target_val_accuracy`, `target_val_loss`, `source_val_accuracy`, the mean of
-        each unweighted term as `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
+        `epoch` (from 1), what `Validation.record` says, the mean of each unweighted term as
+        `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
 
     Raises:
         NonFiniteLossError: a term became NaN or infinite.
@@ -55,8 +58,7 @@ def fit(
     if checkpoints is not None and (record := checkpoints.restore(state)) is not None:
         yield record
     training = images or TrainingImages(data, state.networks.f_source, device)
-    val = DeviceImages(data.target_val_images, data.target_val_labels, device)
-    source_val = DeviceImages(data.source_val_images, data.source_val_labels, device)
+    validation = Validation(data, device)
     sampler = UnpairedSampler(
         len(training.source), len(training.target), spec.training.batch_size, derive_seed(spec.seed, "order")
     )
@@ -65,17 +67,9 @@ def fit(
         record = Record(epoch=epoch) | _train_epoch(state, training, sampler)
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target), *state.averages.values()])
-        f_target = state.best_of("f_target")
-        accuracy, loss = evaluate(f_target, val)
-        source_accuracy, _ = evaluate(f_target, source_val)
-        record |= {
-            "target_val_accuracy": accuracy,
-            "target_val_loss": loss,
-            "source_val_accuracy": source_accuracy,
-            "train_s": trained - start,
-            "eval_s": time.perf_counter() - trained,
-        }
-        state.note_score(epoch, accuracy, loss)
+        record |= validation.record(cast(Classifier, state.best_of("f_target")))
+        record |= {"train_s": trained - start, "eval_s": time.perf_counter() - trained}
+        state.note_score(epoch, score(record, metric))
         if checkpoints is not None:
             checkpoints.save(state, record)
             if rank() == 0:

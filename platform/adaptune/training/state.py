@@ -77,10 +77,10 @@ class TrainingState:
         for name, lr in self.base_lrs.items():
             set_lr(getattr(self.optimizers, name), lr * factor)
 
-    def note_score(self, epoch: int, accuracy: float, loss: float) -> None:
-        """Remember the best epoch: the highest accuracy and, among equals, the lowest loss."""
-        if (accuracy, -loss) > self.best_score:
-            self.best_epoch, self.best_score = epoch, (accuracy, -loss)
+    def note_score(self, epoch: int, score: tuple[float, float]) -> None:
+        """Remember the best epoch: the one with the highest score."""
+        if score > self.best_score:
+            self.best_epoch, self.best_score = epoch, score
 
     def generator(self, purpose: str, *, own: bool = False) -> torch.Generator:
         """The random numbers of the coming update for one purpose: the same after a resume.

@@ -101,9 +101,9 @@ def test_the_folder_of_a_search(run: Run, space: Path) -> None:
 def test_a_dry_run_prints_the_plan_and_leaves_nothing(run: Run, tmp_path: Path, space: Path) -> None:
     status, out, error = run("search", "--space", space, "--trials", 7, "--dry-run")
     assert (status, error) == (0, "")
-    assert "# 7 trials over loss_weights.cycle\n" in out
+    assert "# 7 trials over loss_weights.cycle, by target_val_accuracy\n" in out
     assert "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU\n" in out
-    assert "ASHA looks at epochs [1]" in out
+    assert "asha looks at epochs [1]" in out
     assert "cycle: {search: loguniform, low: 0.1, high: 30.0}" in out
     assert not (tmp_path / "results").exists()
 

@@ -30,7 +30,7 @@ def killed(space: Path) -> ResultsFolder:
         trial = studies.ask(study, spec)
         for epoch, accuracy in enumerate(accuracies, start=1):
             record = {"epoch": epoch, "target_val_accuracy": accuracy, "target_val_loss": 1.0, "loss/cycle": 0.1}
-            studies.note_record(trial, record)
+            studies.note_record(trial, record, accuracy)
         if error != "killed":
             studies.finish(study, trial, epochs=2, error=error, wall_s=1)
     best = study.trials[0]

@@ -71,9 +71,16 @@ def test_unlabelled_target_samples_all_go_to_training(monkeypatch: pytest.Monkey
     assert sorted(splits.trial.target_val_labels) == sorted(splits.sealed.target_test_labels) == [0, 1]
 
 
-def test_a_target_without_labels_says_that_val_and_test_need_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match=r"none of its 4 samples has a label.*validation and test"):
-        split_made(made([0, 1] * 5), made([-1] * 4), monkeypatch)
+def test_a_target_without_labels_has_a_validation_part_and_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = split_made(made([0, 1] * 5), made([-1] * 10), monkeypatch)
+    assert not splits.trial.target_labelled
+    assert {part: len(splits.indices[part]) for part in splits.indices if part.startswith("target")} == {
+        "target_train": 8,
+        "target_val": 2,
+        "target_test": 0,
+    }
+    with pytest.raises(DataError, match=r"1 sample.s. are too few"):
+        split_made(made([0, 1] * 5), made([-1]), monkeypatch)
 
 
 @pytest.mark.parametrize(("labels", "has", "needs"), [([0] * 9 + [1] * 2, 2, 3), ([0] * 9, 0, 3)])

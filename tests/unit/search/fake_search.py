@@ -13,7 +13,9 @@ import optuna
 from ray.tune.schedulers import TrialScheduler
 
 from adaptune.search import study as studies
-from adaptune.search.bridge import ResumableASHA, StudySearcher
+from adaptune.search.bridge import StudySearcher
+from adaptune.search.guide import Guide
+from adaptune.search.schedulers import StudyScheduler
 from adaptune.spec.schema import SearchSpec
 
 Curve = Callable[[dict[str, Any], int], float]
@@ -85,7 +87,9 @@ def simulate(
         stop_after: drop everything after so many results, as a kill does.
     """
     study = studies.open_study(spec, journal)
-    searcher, scheduler = StudySearcher(spec, study, lambda: concurrency, clock=lambda: 0.0), ResumableASHA(spec, study)
+    guide = Guide(spec.search.metric)
+    searcher = StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: 0.0)
+    scheduler = StudyScheduler(spec, study, guide)
     live: list[FakeTrial] = []
     results = 0
     while True:

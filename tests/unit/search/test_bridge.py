@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
+from adaptune.search.guide import Guide
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def journal(tmp_path: Path) -> str:
 def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearcher:
     spec = make_search(search={"trials": trials})
     clock = iter(range(1000))
-    return StudySearcher(spec, studies.open_study(spec, journal), lambda: concurrency, clock=lambda: float(next(clock)))
+    study, guide = studies.open_study(spec, journal), Guide(spec.search.metric)
+    return StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: float(next(clock)))
 
 
 def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import optuna
 import pytest
 from fake_search import make_record, make_search
 from optuna.trial import TrialState
 
 from adaptune.errors import ResultsError
 from adaptune.search import study as studies
+
+
+def note(trial: optuna.Trial, epoch: int, accuracy: float, loss: float = 1.0) -> bool:
+    return studies.note_record(trial, make_record(epoch, accuracy, loss), accuracy)
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_proposals_depend_on_the_seed_and_the_history_alone(tmp_path: Path, samp
             if reopened:
                 study = studies.open_study(ours, str(tmp_path / name))
             trial = studies.ask(study, ours)
-            studies.note_record(trial, make_record(9, 0.1 * number))
+            note(trial, 9, 0.1 * number)
             studies.finish(study, trial, epochs=9, error=None, wall_s=1)
             found.append(trial.params)
         return found
@@ -77,7 +82,7 @@ def test_a_complete_trial_is_worth_its_best_epoch_and_a_pruned_one_its_last(jour
     for accuracies, error in (((0.2, 0.9, 0.5), None), ((0.7, 0.4), None), ((0.6,), "step 3: nan")):
         trial = studies.ask(study, spec)
         for epoch, accuracy in enumerate(accuracies, start=1):
-            studies.note_record(trial, make_record(epoch, accuracy))
+            note(trial, epoch, accuracy)
         studies.finish(study, trial, epochs=3, error=error, wall_s=1)
     complete, pruned, failed = studies.load_study(journal).trials
     assert (complete.state, complete.value) == (TrialState.COMPLETE, 0.9)
@@ -92,9 +97,9 @@ def test_an_epoch_is_noted_once(journal: str) -> None:
     spec = make_search()
     study = studies.open_study(spec, journal)
     trial = studies.ask(study, spec)
-    assert studies.note_record(trial, make_record(1, 0.5))
+    assert note(trial, 1, 0.5)
     (again,) = studies.interrupted(studies.open_study(spec, journal))
-    assert not studies.note_record(again, make_record(1, 0.9))
+    assert not note(again, 1, 0.9)
     assert studies.curve(again) == {1: 0.5}
 
 
@@ -104,7 +109,7 @@ def test_among_equals_the_lower_loss_is_best_and_none_without_records(journal: s
     assert studies.best_trial(study) is None
     for loss in (0.9, 0.3, 0.6):
         trial = studies.ask(study, spec)
-        studies.note_record(trial, make_record(9, 0.5, loss))
+        note(trial, 9, 0.5, loss)
         studies.finish(study, trial, epochs=9, error=None, wall_s=1)
     best = studies.best_trial(study)
     assert best is not None
@@ -153,9 +158,9 @@ def test_a_full_disk_leaves_the_journal_as_it_was_and_the_study_goes_on(journal:
     trial = studies.ask(studies.open_study(spec, journal), spec)
     before = Path(journal).read_bytes()
     with no_file_larger_than(len(before) + 20), pytest.raises(OSError, match="File too large"):
-        studies.note_record(trial, make_record(1, 0.5))
+        note(trial, 1, 0.5)
     assert Path(journal).read_bytes() == before
-    studies.note_record(trial, make_record(1, 0.5))  # there is space again
+    note(trial, 1, 0.5)  # there is space again
     assert studies.curve(studies.started(studies.load_study(journal))[0]) == {1: 0.5}
 
 
@@ -165,7 +170,7 @@ def test_a_trial_that_was_interrupted_between_two_values_is_given_the_rest(journ
     study = studies.open_study(spec, journal)
     for accuracy in (0.5, 0.6, 0.7):
         trial = studies.ask(study, spec)
-        studies.note_record(trial, make_record(9, accuracy))
+        note(trial, 9, accuracy)
         studies.finish(study, trial, epochs=9, error=None, wall_s=1.0)
     asked = studies.ask(study, spec).params
     lines = Path(journal).read_text().splitlines(keepends=True)

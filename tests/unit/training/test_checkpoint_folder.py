@@ -122,7 +122,7 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path: Path, state: TrainingStat
     folder = CheckpointFolder(str(tmp_path), keep=2)
     kept = []
     for epoch, accuracy in enumerate((0.1, 0.5, 0.2, 0.2, 0.2, 0.9, 0.3, 0.3, 0.3), start=1):
-        state.note_score(epoch, accuracy, 1.0)
+        state.note_score(epoch, (accuracy, -1.0))
         save_epochs(folder, state, epoch)
         kept.append(folder.epochs())
     assert kept[4] == [2, 4, 5]

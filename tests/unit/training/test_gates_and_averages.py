@@ -94,5 +94,5 @@ def test_best_epoch_is_the_most_accurate_then_the_one_of_least_loss(
 ) -> None:
     state = make_state(make_spec())
     for epoch, (accuracy, loss) in enumerate(scores, start=1):
-        state.note_score(epoch, accuracy, loss)
+        state.note_score(epoch, (accuracy, -loss))
     assert state.best_epoch == best

@@ -1,0 +1,86 @@
+"""The sealed test: scored once for an exported model, and every look is written down in the study."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import optuna
+import torch
+
+from adaptune.data.batches import DeviceImages
+from adaptune.data.splits import Sealed
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.build import build_classifier
+from adaptune.training.evaluation import evaluate
+from adaptune.training.interval import accuracy_interval
+from adaptune.training.source import State
+
+_LOOK = "sealed:"
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """Accuracies on target_test, in [0, 1]; None where a yardstick was not trained."""
+
+    size: int
+    adapted: float
+    source_only: float
+    information_only: float | None
+    supervised: float | None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The exact binomial 95% interval of `adapted`."""
+        return accuracy_interval(round(self.adapted * self.size), self.size)
+
+    @property
+    def gap_closed(self) -> float | None:
+        """(adapted − source-only) / (target-supervised − source-only); None without a gap."""
+        if self.supervised is None or self.supervised <= self.source_only:
+            return None
+        return (self.adapted - self.source_only) / (self.supervised - self.source_only)
+
+
+def score_sealed(
+    spec: TrialSpec,
+    sealed: Sealed,
+    classes: int,
+    *,
+    adapted: State,
+    source_only: State,
+    information_only: State | None = None,
+    supervised: State | None = None,
+) -> TestScores:
+    """Score all models on target_test."""
+    images = DeviceImages(sealed.target_test_images, sealed.target_test_labels, torch.device("cpu"))
+
+    def accuracy(weights: State) -> float:
+        classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
+        classifier.load_state_dict(weights)
+        return evaluate(classifier, images)[0]
+
+    return TestScores(
+        size=len(images),
+        adapted=accuracy(adapted),
+        source_only=accuracy(source_only),
+        information_only=None if information_only is None else accuracy(information_only),
+        supervised=None if supervised is None else accuracy(supervised),
+    )
+
+
+def look(study: optuna.Study, model: str, score: Callable[[], TestScores]) -> tuple[TestScores, int]:
+    """The scores of `model`, and at how many models the sealed test was looked at by now.
+
+    A model that was scored before is not scored again: its scores were written down.
+    """
+    looks = {key: value for key, value in study.user_attrs.items() if key.startswith(_LOOK)}
+    known = next((value for value in looks.values() if value["model"] == model), None)
+    if known is not None:
+        return TestScores(**known["scores"]), len(looks)
+    scores = score()
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    entry = {"model": model, "time": when, "scores": asdict(scores)}
+    study.set_user_attr(f"{_LOOK}{len(looks)}", entry)
+    return scores, len(looks) + 1
