@@ -159,15 +159,16 @@ def _trials_table(trials: list[Any], spec: SearchSpec) -> Any:
     from adaptune.search import study as studies
     from adaptune.search.trial import describe_guide, describe_values
 
-    table = Table("trial", "state", "epoch", "best epoch", "best", "values", box=box.SIMPLE)
+    metric = spec.search.metric
+    table = Table("trial", "state", "epoch", "best epoch", metric.removesuffix("_accuracy"), "values", box=box.SIMPLE)
     for trial in trials:
-        best = studies.best_record(trial, spec.search.metric)
+        best = studies.best_record(trial, metric)
         table.add_row(
             str(trial.number),
             _STATES[trial.state.name],
             f"{max(studies.curve(trial), default=0)}/{spec.training.epochs}",
             str(best["epoch"]) if best else "",
-            describe_guide(spec.search.metric, best[studies.GUIDE]) if best else "",
+            describe_guide(metric, best[studies.GUIDE]).split()[-1] if best else "",
             trial.user_attrs.get("error") or describe_values(trial.params),
         )
     return table

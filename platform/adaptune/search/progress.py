@@ -15,6 +15,7 @@ from rich.console import Console
 
 from adaptune.search import study as studies
 from adaptune.search.events import TrialEvents
+from adaptune.search.guide import Guide
 from adaptune.search.ledger import write_ledger
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder
@@ -28,12 +29,13 @@ TABLES_EVERY_S = 10.0  # each time they are written whole
 
 
 class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
-    """Called by Tune after the searcher has told the study."""
+    """Called by Tune with each epoch; of a trial's last one before the study has it."""
 
     def __init__(
         self,
         spec: SearchSpec,
         study: optuna.Study,
+        guide: Guide,
         plan: Plan,
         folder: ResultsFolder,
         console: Console,
@@ -41,6 +43,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
     ) -> None:
         self._spec = spec
         self._study = study
+        self._guide = guide
         self._plan = plan
         self._folder = folder
         self._console = console
@@ -64,7 +67,8 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if number not in self._events:
                 self._events[number] = TrialEvents(self._folder.trial(number))
             self._events[number].add(record)
-        value = studies.curve(self._study.get_trials(deepcopy=False)[number])[record["epoch"]]
+        self._guide.note(number, record)
+        value = self._guide.value(record)
         self._best = value if self._best is None else max(self._best, value)
         weights = describe_values(trial.config["values"])
         self._console.print(

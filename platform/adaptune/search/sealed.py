@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import optuna
 import torch
 
 from adaptune.data.batches import DeviceImages
+from adaptune.data.domain import Images, Labels
 from adaptune.data.splits import Sealed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
@@ -54,15 +56,12 @@ def score_sealed(
     supervised: State | None = None,
 ) -> TestScores:
     """Score all models on target_test."""
-    images = DeviceImages(sealed.target_test_images, sealed.target_test_labels, torch.device("cpu"))
 
     def accuracy(weights: State) -> float:
-        classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
-        classifier.load_state_dict(weights)
-        return evaluate(classifier, images)[0]
+        return accuracy_of(weights, spec, sealed.target_test_images, sealed.target_test_labels, classes)
 
     return TestScores(
-        size=len(images),
+        size=len(sealed.target_test_labels),
         adapted=accuracy(adapted),
         source_only=accuracy(source_only),
         information_only=None if information_only is None else accuracy(information_only),
@@ -70,7 +69,14 @@ def score_sealed(
     )
 
 
-def look(study: optuna.Study, model: str, score: Callable[[], TestScores]) -> tuple[TestScores, int]:
+def accuracy_of(weights: State, spec: TrialSpec, images: Images, labels: Labels, classes: int) -> float:
+    """Of a classifier with these weights on target images, on the CPU."""
+    classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
+    classifier.load_state_dict(weights)
+    return evaluate(classifier, DeviceImages(images, labels, torch.device("cpu")))[0]
+
+
+def look(study: optuna.Study, model: str, score: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], int]:
     """The scores of `model`, and at how many models the sealed test was looked at by now.
 
     A model that was scored before is not scored again: its scores were written down.
@@ -78,9 +84,9 @@ def look(study: optuna.Study, model: str, score: Callable[[], TestScores]) -> tu
     looks = {key: value for key, value in study.user_attrs.items() if key.startswith(_LOOK)}
     known = next((value for value in looks.values() if value["model"] == model), None)
     if known is not None:
-        return TestScores(**known["scores"]), len(looks)
+        return known["scores"], len(looks)
     scores = score()
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    entry = {"model": model, "time": when, "scores": asdict(scores)}
+    entry = {"model": model, "time": when, "scores": scores}
     study.set_user_attr(f"{_LOOK}{len(looks)}", entry)
     return scores, len(looks) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -148,14 +148,10 @@ def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
     if not len(run.splits.sealed.target_test_labels):
         return None, 0
 
-    def score() -> TestScores:
+    def score() -> dict[str, Any]:
         run.console.print("scoring it and its rivals on the sealed test", highlight=False)
-        information = supervised = None
-        if run.spec.evaluation.yardsticks:
-            labelled = run.splits.sealed if _wants_supervised(run.spec) else None
-            like = run.spec.trial(best.params, seed=run.spec.seed)
-            information, supervised = yardsticks(like, run.shared, labelled, run.plan)
-        return score_sealed(
+        information, supervised = rivals_of(run, run.spec.trial(best.params, seed=run.spec.seed))
+        found = score_sealed(
             best.spec,
             run.splits.sealed,
             len(run.splits.trial.class_names),
@@ -164,14 +160,22 @@ def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
             information_only=information,
             supervised=supervised,
         )
+        return asdict(found)
 
-    return look(run.study, f"trial {best.number}, epoch {best.epoch}", score)
+    scores, looks = look(run.study, f"trial {best.number}, epoch {best.epoch}", score)
+    return TestScores(**scores), looks
 
 
-def _wants_supervised(spec: SearchSpec) -> bool:
-    """`auto`: for built-in data, whose target is labelled through and through."""
-    wish = spec.evaluation.yardsticks
-    return ":" not in spec.data.target.domain if wish == "auto" else wish
+def rivals_of(run: Run, spec: TrialSpec) -> tuple[State | None, State | None]:
+    """The information-only and the target-supervised classifier, trained as `spec` says, as far as the search wants.
+
+    `auto`: the second for built-in data, whose target is labelled through and through.
+    """
+    wish = run.spec.evaluation.yardsticks
+    if not wish:
+        return None, None
+    labelled = wish is True or ":" not in run.spec.data.target.domain
+    return yardsticks(spec, run.shared, run.splits.sealed if labelled else None, run.plan)
 
 
 def run_trials(run: Run) -> None:
@@ -180,11 +184,11 @@ def run_trials(run: Run) -> None:
     guide = Guide(spec.search.metric)
     searcher = StudySearcher(spec, study, guide, Capacity(spec, plan))
     if searcher.remaining():
-        _tune(run, searcher, StudyScheduler(spec, study, guide))
+        _tune(run, searcher, StudyScheduler(spec, study, guide), guide)
     write_ledger(study, plan, folder)
 
 
-def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler) -> None:
+def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: Guide) -> None:
     spec, plan, folder = run.spec, run.plan, run.folder
     context = TrialContext(
         spec=spec,
@@ -216,7 +220,7 @@ def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler) -> None:
             name="tune",
             storage_path=str(folder.scratch),
             verbose=0,
-            callbacks=[Progress(spec, run.study, plan, folder, run.console, run.clock)],
+            callbacks=[Progress(spec, run.study, guide, plan, folder, run.console, run.clock)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
         ),

@@ -24,12 +24,15 @@ def cyclegan_step(state: TrainingState, batch: Batch) -> Terms:
     """
     nets, weights = state.networks, state.spec.loss_weights
 
-    with frozen(nets.d_source, nets.d_target):
-        images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
-        terms = cyclegan_terms(state, batch, images)
-        if terms:  # with all their weights at 0 the generators stay as they are
+    terms: Terms = {}
+    translated = batch.source  # as it is, where nothing trains the generators
+    if weights.adversarial or weights.cycle or weights.identity:
+        with frozen(nets.d_source, nets.d_target):
+            images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
+            terms |= cyclegan_terms(state, batch, images)
             descend(state.optimizers.generators, weighted_sum(terms, weights))
+        terms |= discriminator_phase(state, batch, images)
+        translated = images.target
 
-    terms |= discriminator_phase(state, batch, images)
-    terms |= task_phase(state, batch, images.target)
+    terms |= task_phase(state, batch, translated)
     return {name: value.detach() for name, value in terms.items()}

@@ -1,0 +1,120 @@
+"""Settings of a search trained again under fresh seeds: what `confirm` and `ablate` stand on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from adaptune.data.splits import load_splits
+from adaptune.errors import CheckpointError, ResultsError
+from adaptune.search import study as studies
+from adaptune.search.preflight import Plan
+from adaptune.search.results import claim
+from adaptune.search.sealed import accuracy_of, look
+from adaptune.search.tuner import Run, begin, load_found, rivals_of, run_trials
+from adaptune.spec.distributions import Value
+from adaptune.spec.samplers import NoScheduler, Random
+from adaptune.spec.schema import SearchSpec, put
+from adaptune.training.checkpoint import best_weights
+from adaptune.training.source import State
+
+SOURCE_ONLY, INFORMATION_ONLY, SUPERVISED = "source only", "information only", "target supervised"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A name, and the value of every dotted path that is searched or changed."""
+
+    name: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model trained under one seed; accuracies in [0, 1], None where its trial failed."""
+
+    setting: str
+    seed: int
+    target_val: float | None
+    target_test: float | None
+
+
+def repeat(
+    spec: SearchSpec,
+    settings: Sequence[Setting],
+    seeds: Sequence[int],
+    folder: Path,
+    plan: Callable[[SearchSpec], Plan],
+    console: Console,
+) -> list[Row]:
+    """Train each setting and the rivals once a seed, and score them on that seed's own target_val and target_test.
+
+    A seed decides everything: the split, f_S, and the training. Each is a search of its own in
+    `folder/seed-N`, whose finished trials stand when the work is done again after an interruption.
+
+    Raises:
+        ResultsError: the target has no labels to score by, or `folder` holds other settings.
+    """
+    rows: list[Row] = []
+    for seed in seeds:
+        ours = _spec_of_seed(spec, settings, seed, folder)
+        splits = load_splits(ours.data, seed)
+        if not len(splits.sealed.target_test_labels):
+            raise ResultsError(f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test")
+        results = claim(ours, resume=(folder / ours.name / "search.yaml").exists())
+        console.print(f"seed {seed}: {', '.join(setting.name for setting in settings)}", highlight=False)
+        run = begin(ours, splits, plan(ours), results, console, since=time.perf_counter())
+        run_trials(run)
+        scored, _ = look(run.study, "all", lambda run=run: {"rows": list(_score(run, settings))})  # type: ignore[misc]
+        rows += [Row(name, seed, val, test) for name, val, test in scored["rows"]]
+    return rows
+
+
+def _score(run: Run, settings: Sequence[Setting]) -> Iterator[tuple[str, float | None, float | None]]:
+    """(name, target_val accuracy, target_test accuracy) of every model of a seed."""
+    information, supervised = rivals_of(run, run.spec.trial(settings[0].values, seed=run.spec.seed))
+    models: dict[str, State | None] = {SOURCE_ONLY: run.source, INFORMATION_ONLY: information}
+    if supervised is not None:
+        models[SUPERVISED] = supervised
+    for setting, trial in zip(settings, studies.started(run.study), strict=True):
+        try:
+            models[setting.name] = best_weights(load_found(run, trial).checkpoint, "f_target")
+        except CheckpointError:
+            models[setting.name] = None
+    data, sealed, like = run.splits.trial, run.splits.sealed, run.spec.trial({}, seed=0)
+    for name, weights in models.items():
+        if weights is None:
+            yield name, None, None
+        else:
+            yield (
+                name,
+                accuracy_of(weights, like, data.target_val_images, data.target_val_labels, len(data.class_names)),
+                accuracy_of(weights, like, sealed.target_test_images, sealed.target_test_labels, len(data.class_names)),
+            )
+
+
+def _spec_of_seed(spec: SearchSpec, settings: Sequence[Setting], seed: int, out: Path) -> SearchSpec:
+    """A search whose start points are the settings, and no more."""
+    tree = spec.model_dump()
+    space: dict[str, Any] = {}
+    for path in settings[0].values:
+        values = list(dict.fromkeys(setting.values[path] for setting in settings))
+        put(tree, path, values[0])
+        if len(values) > 1:
+            space[path] = {"search": "choice", "values": values}
+    points = [{path: setting.values[path] for path in space} for setting in settings]
+    tree |= {"name": f"seed-{seed}", "seed": seed, "space": space}
+    tree["storage"]["out"] = str(out)
+    tree["search"] |= {
+        "trials": len(settings),
+        "sampler": Random(name="random").model_dump(),
+        "scheduler": NoScheduler(name="none").model_dump(),
+        "start_points": [point for point in points if point],
+        "warm_start": [],
+    }
+    return SearchSpec.model_validate(tree)
