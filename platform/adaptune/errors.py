@@ -31,3 +31,6 @@ class CheckpointError(AdaptuneError):
 
 class LaneBrokenError(AdaptuneError):
     """The workers of a lane died; the trial can go on elsewhere from its last checkpoint."""
+
+
+BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)  # exit status 2

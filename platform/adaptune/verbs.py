@@ -50,6 +50,45 @@ def status(results: ResultsArgument) -> None:
         console.print(_trials_table(trials, spec))
 
 
+def report(results: ResultsArgument) -> None:
+    """Show what a search cost, and how each validator would have guided it."""
+    import json
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from adaptune.search import study as studies
+    from adaptune.search.hindsight import hindsight
+    from adaptune.search.results import reopen
+
+    folder, spec = reopen(results)
+    if not folder.summary.exists():
+        raise ResultsError(f"{folder.path} has no summary yet: the search has not ended; see `adaptune status`")
+    summary = json.loads(folder.summary.read_text())
+    console = Console(highlight=False)
+    console.print(summary["verdict"] + "\n")
+    costs = Table("device seconds", "", box=box.SIMPLE)
+    for key, words in _COSTS.items():
+        if summary.get(key) is not None:
+            costs.add_row(words, f"{summary[key]:.0f}")
+    console.print(costs)
+    if summary["trials_sick"]:
+        console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
+    if spec.search.warm_start:
+        console.print(
+            f"warm start: trials of {', '.join(spec.search.warm_start)} counted as seen where the spaces meet"
+        )
+    judged = Table("as the guide", "rank correlation", "would choose", "regret, points of target_val", box=box.SIMPLE)
+    for one in hindsight(studies.load_study(str(folder.journal))):
+        correlation = "–" if one.correlation is None else f"{one.correlation:.2f}"
+        judged.add_row(
+            one.validator, correlation, f"trial {one.chosen_trial}, epoch {one.chosen_epoch}", f"{100 * one.regret:.1f}"
+        )
+    if judged.row_count:
+        console.print(judged)
+
+
 def export(
     results: ResultsArgument,
     trial: Annotated[int | None, typer.Option(help="its number; the best one if not given")] = None,
@@ -128,8 +167,16 @@ def datasets() -> None:
         print(f"{name:<18} {line}")
 
 
-VERBS = (status, export, predict, translate, evaluate, datasets)
+VERBS = (status, report, export, predict, translate, evaluate, datasets)
 
+_COSTS = {
+    "device_s_useful": "of trials that ran to their end",
+    "device_s_pruned": "of trials stopped early",
+    "device_s_failed": "of failed trials",
+    "device_s_overhead": "held without training or evaluation",
+    "device_s_to_99_percent_of_best": "until 99% of the best was reached",
+    "device_s_saved_by_stopping_estimated": "saved by stopping early (an estimate: the stopped trials run on at their pace)",
+}
 _STATES = {
     "COMPLETE": "complete",
     "PRUNED": "stopped early",

@@ -25,6 +25,7 @@ class Job:
     spec: TrialSpec
     checkpoints: CheckpointFolder
     metric: str  # what the trial's best epoch is chosen by
+    health: bool  # whether to look for the signs of a GAN gone wrong
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Bench:
             checkpoints=job.checkpoints,
             images=self._images,
             metric=job.metric,
+            health=job.health,
         )
 
     def clear(self) -> None:

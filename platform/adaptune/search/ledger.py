@@ -32,6 +32,35 @@ def device_seconds(study: optuna.Study, workers: int, state: TrialState) -> floa
     return sum(studies.busy_s(trial) for trial in studies.started(study) if trial.state == state) * workers
 
 
+def saved_by_stopping(study: optuna.Study, epochs: int, workers: int) -> float:
+    """An estimate of the device seconds that stopped trials would still have taken, at their own pace."""
+    saved = 0.0
+    for trial in studies.started(study):
+        done = len(studies.records(trial))
+        if trial.state == TrialState.PRUNED and done:
+            saved += studies.busy_s(trial) / done * (epochs - done)
+    return saved * workers
+
+
+def cost_to_reach(study: optuna.Study, part: float, workers: int) -> float | None:
+    """Device seconds, trial after trial, until an epoch's guide was `part` of the best there is; None without one."""
+    trials = studies.started(study)
+    best = max((value for trial in trials for value in studies.curve(trial).values()), default=None)
+    spent = 0.0
+    for trial in trials:
+        for record in studies.records(trial):
+            spent += (record["train_s"] + record["eval_s"]) * workers
+            if best is not None and record[studies.GUIDE] >= part * best:
+                return spent
+    return None
+
+
+def overhead(study: optuna.Study, workers: int) -> float:
+    """Device seconds that trials held their workers for without training or evaluation, as far as known."""
+    known = [(trial, trial.user_attrs.get("wall_s")) for trial in studies.started(study)]
+    return sum(max(0.0, wall_s - studies.busy_s(trial)) for trial, wall_s in known if wall_s is not None) * workers
+
+
 def _trial_row(trial: FrozenTrial, metric: str, plan: Plan, folder: ResultsFolder) -> dict[str, Any]:
     best = studies.best_record(trial, metric) or {}
     wall_s = trial.user_attrs.get("wall_s")
@@ -51,6 +80,7 @@ def _trial_row(trial: FrozenTrial, metric: str, plan: Plan, folder: ResultsFolde
         "device_s": studies.busy_s(trial) * plan.workers,
         "overhead_s": None if wall_s is None else wall_s - studies.busy_s(trial),
         "checkpoint": str(folder.checkpoints(trial.number)),
+        "sick": trial.user_attrs.get("sick"),
         "error": trial.user_attrs.get("error"),
     }
 

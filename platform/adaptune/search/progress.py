@@ -90,6 +90,8 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if (events := self._events.pop(number, None)) is not None:
                 events.close()
         ended = self._study.get_trials(deepcopy=False)[number]
+        if sick := ended.user_attrs.get("sick"):
+            self._console.print(f"         trial {number} is sick: {sick}", style="yellow", soft_wrap=True)
         if error := ended.user_attrs.get("error"):
             self._console.print(f"         trial {number} failed: {error}", style="red", soft_wrap=True)
         now = time.perf_counter()

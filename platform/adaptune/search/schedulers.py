@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from adaptune.spec.samplers import Asha, Hyperband, Median, NoScheduler
 from adaptune.spec.schema import SearchSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _PastTrial:
     trial_id: str
     config: Mapping[str, Any]
@@ -118,6 +119,6 @@ def make_scheduler(spec: SearchSpec) -> Any:
             )
         case Median(grace_epochs=grace, min_trials=least):
             # Ray's would let a trial yield to waiting ones until there are enough to compare with.
-            return MedianStoppingRule(**common, grace_period=grace, min_samples_required=least, min_time_slice=epochs)
+            return MedianStoppingRule(**common, grace_period=grace, min_samples_required=least, min_time_slice=math.inf)
         case NoScheduler():
             return FIFOScheduler()

@@ -35,7 +35,11 @@ def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
     since Optuna would write on behind it and never read the journal again.
     """
     _cut_torn_line(Path(journal))
-    storage: BaseStorage = JournalStorage(_WholeLines(journal))
+    return begin_study(spec, JournalStorage(_WholeLines(journal)))
+
+
+def begin_study(spec: SearchSpec, storage: BaseStorage | None) -> optuna.Study:
+    """The study in a storage, in memory for None, made with its start points where there is none yet."""
     study = optuna.create_study(
         study_name=spec.name, storage=storage, directions=_directions(spec), load_if_exists=True
     )
@@ -240,6 +244,8 @@ def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None,
     worth. A complete one is worth its best epoch, which is the one that is exported.
     """
     trial.set_user_attr("wall_s", wall_s)
+    if sick := next((record["sick"] for record in reversed(records(trial)) if record.get("sick")), None):
+        trial.set_user_attr("sick", sick)
     values: list[float] | None = None
     if error is not None:
         trial.set_user_attr("error", error)

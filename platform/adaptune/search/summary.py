@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import optuna
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from adaptune import __version__
 from adaptune.search import study as studies
-from adaptune.search.ledger import device_seconds
+from adaptune.search.ledger import cost_to_reach, device_seconds, overhead, saved_by_stopping
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder, write_atomically
 from adaptune.search.sealed import TestScores
@@ -47,6 +48,7 @@ def summarise(
         "trials_complete": counts[TrialState.COMPLETE],
         "trials_pruned": counts[TrialState.PRUNED],
         "trials_failed": counts[TrialState.FAIL],
+        "trials_sick": _sick(trials),
         "best_trial": best.number if best else None,
         "best_params": best.params if best else None,
         "best_epoch": record["epoch"] if record else None,
@@ -64,10 +66,19 @@ def summarise(
         "device_s_useful": device_seconds(study, plan.workers, TrialState.COMPLETE),
         "device_s_pruned": device_seconds(study, plan.workers, TrialState.PRUNED),
         "device_s_failed": device_seconds(study, plan.workers, TrialState.FAIL),
+        "device_s_overhead": overhead(study, plan.workers),
+        "device_s_saved_by_stopping_estimated": saved_by_stopping(study, spec.training.epochs, plan.workers),
+        "device_s_to_99_percent_of_best": cost_to_reach(study, 0.99, plan.workers),
         "source_stage_s": source_stage_s,
         "seed": spec.seed,
         "version": __version__,
     }
+
+
+def _sick(trials: list[FrozenTrial]) -> dict[str, int]:
+    """How many trials had which sickness, warned of or stopped."""
+    found = [sick.partition(":")[0] for trial in trials if (sick := trial.user_attrs.get("sick"))]
+    return dict(Counter(found))
 
 
 def _verdict(study: optuna.Study, best: FrozenTrial | None, scores: TestScores | None, looks: int) -> str:

@@ -60,6 +60,7 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         value = score(record, self._job.metric)[0]
         self._gauge.set(value, tags={"search": self._context.spec.name, "trial": str(self._job.number)})
         done = record["epoch"] >= self._context.spec.training.epochs
+        done |= self._context.spec.search.health == "stop" and record.get("sick") is not None
         # Tune would flatten a mapping.
         return {"record": json.dumps(record), "epoch": record["epoch"], GUIDE: value, "done": done}
 

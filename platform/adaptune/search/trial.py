@@ -20,6 +20,7 @@ def make_job(spec: SearchSpec, number: int, values: Mapping[str, Value], folder:
         spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
         checkpoints=CheckpointFolder(str(folder.checkpoints(number)), keep=spec.storage.keep_checkpoints),
         metric=spec.search.metric,
+        health=spec.search.health != "off",
     )
 
 

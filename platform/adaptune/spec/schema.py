@@ -208,6 +208,9 @@ class SearchSection(Section):
     startup_trials: Count = Field(default=6, description="trials before tpe, gp and cmaes model the results")
     scheduler: Scheduler = Asha()
     start_points: tuple[dict[str, Value], ...] = ()
+    health: Literal["off", "warn", "stop"] = Field(
+        default="warn", description="what to do about a GAN gone wrong: collapse, label flip, …"
+    )
     warm_start: tuple[str, ...] = Field(default=(), description="results folders whose trials count as seen")
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 
+from adaptune.data.batches import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.seeding import derive_seed
 from adaptune.data.splits import TrialData
@@ -21,11 +22,13 @@ from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, rank
 from adaptune.training.evaluation import Validation
 from adaptune.training.guide import TARGET_VAL, score
+from adaptune.training.health import Watch, signs
 from adaptune.training.phases import Terms
 from adaptune.training.samples import sample_grid
 from adaptune.training.state import TrainingState, Weights, build_state
 
 Record = dict[str, Any]
+GENERATOR_TERMS = {"loss/adversarial", "loss/cycle", "loss/identity", "loss/semantic"}
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 
 
@@ -38,16 +41,18 @@ def fit(
     checkpoints: CheckpointFolder | None = None,
     images: TrainingImages | None = None,
     metric: str = TARGET_VAL,
+    health: bool = False,
 ) -> Iterator[Record]:
     """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
 
     Where `checkpoints` holds one, training goes on from the newest that can be read; its own record
     is yielded first, since nobody may have seen it before the interruption. `images` may be those of an
     earlier trial on the same data and f_S: finding f_S's labels takes longer than all else before a trial.
-    `metric` is what the best epoch, whose checkpoint is kept, is chosen by.
+    `metric` is what the best epoch, whose checkpoint is kept, is chosen by. With `health` each epoch is
+    looked over for the signs of a GAN gone wrong.
 
     Yields:
-        `epoch` (from 1), what `Validation.record` says, the mean of each unweighted term as
+        `epoch` (from 1), what `Validation.record` and `Watch.look` say, the mean of each unweighted term as
         `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
 
     Raises:
@@ -55,7 +60,9 @@ def fit(
         CheckpointError: the folder holds checkpoints, but none that can be read.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)
+    watch = Watch(spec.training.gan_loss)
     if checkpoints is not None and (record := checkpoints.restore(state)) is not None:
+        watch.note(record)
         yield record
     training = images or TrainingImages(data, state.networks.f_source, device)
     validation = Validation(data, device)
@@ -68,6 +75,9 @@ def fit(
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target), *state.averages.values()])
         record |= validation.record(cast(Classifier, state.best_of("f_target")))
+        if health and GENERATOR_TERMS & record.keys():
+            record |= _signs(state, data)
+            record |= watch.look(record)
         record |= {"train_s": trained - start, "eval_s": time.perf_counter() - trained}
         state.note_score(epoch, score(record, metric))
         if checkpoints is not None:
@@ -75,6 +85,17 @@ def fit(
             if rank() == 0:
                 checkpoints.save_picture(epoch, sample_grid(state, training))
         yield record
+
+
+@torch.no_grad()
+def _signs(state: TrainingState, data: TrialData) -> Record:
+    """The state of the generators' health, by up to 256 images of source_val."""
+    some = slice(0, 256)
+    images = DeviceImages(data.source_val_images[some], data.source_val_labels[some], state.device)
+    source = images.take(torch.arange(len(images)))
+    translated = state.best_of("g_source_to_target")(source)
+    seen = state.networks.f_source(translated).argmax(dim=1)
+    return signs(source, translated, images.labels, seen, len(data.class_names))
 
 
 def _train_epoch(state: TrainingState, images: TrainingImages, sampler: UnpairedSampler) -> Record:

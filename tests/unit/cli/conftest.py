@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adaptune import cli
+from adaptune import cli, runs
 
 
 class Ran(NamedTuple):
@@ -30,7 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         raise AssertionError("Ray would have been started")
 
     monkeypatch.setattr(cluster, "joined", refuse)
-    monkeypatch.setattr(cli, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
+    monkeypatch.setattr(runs, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
 
     def _run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["adaptune", *map(str, arguments)])

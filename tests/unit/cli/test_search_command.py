@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptune import cli
+from adaptune import cli, runs
 from adaptune.search.results import claim
 from adaptune.spec import load
 
@@ -117,7 +117,7 @@ def test_a_dry_run_knows_the_domains_names(run: Run, space: Path) -> None:
 def test_the_script_is_the_search_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], space: Path
 ) -> None:
-    monkeypatch.setattr(cli, "local_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(runs, "local_resources", lambda: {"CPU": 2.0})
     monkeypatch.setattr(sys, "argv", ["run_search.py", "--space", str(space), "--dry-run"])
     with pytest.raises(SystemExit) as ended:
         cli.run_search_script()
@@ -145,7 +145,7 @@ def test_a_cluster_that_does_not_answer_is_bad_input(monkeypatch: pytest.MonkeyP
 
 FAILING = """
 import sys
-from adaptune import cli
+from adaptune import cli, runs
 from adaptune.search import cluster
 
 def fail(*_):

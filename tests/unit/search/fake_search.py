@@ -14,7 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
-from adaptune.search.guide import Guide
+from adaptune.search.guide import MEMBERS, Guide
 from adaptune.search.schedulers import StudyScheduler
 from adaptune.spec.schema import SearchSpec
 
@@ -22,7 +22,7 @@ Curve = Callable[[dict[str, Any], int], float]
 _ids = itertools.count()
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeTrial:
     """What Tune's Trial shows a scheduler, and the epoch that is said next."""
 
@@ -53,6 +53,7 @@ def make_record(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, Any
         "epoch": epoch,
         "target_val_accuracy": accuracy,
         "target_val_loss": loss,
+        **dict.fromkeys(MEMBERS, accuracy),
         "train_s": 2.0,
         "eval_s": 0.5,
     }

@@ -1,0 +1,70 @@
+"""How each validator would have done as the guide, which only target labels can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from adaptune.search import study as studies
+from adaptune.search.guide import Guide
+from adaptune.training.guide import ENSEMBLE, TARGET_VAL, score
+from adaptune.training.validators import VALIDATORS
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """A validator against target_val accuracy.
+
+    Attributes:
+        correlation: Spearman's, over all epochs of all trials; None where one of the two never changes.
+        chosen_trial: what it would have chosen among the epochs of this search.
+        regret: the best target_val accuracy of this search, less that of its choice.
+    """
+
+    validator: str
+    correlation: float | None
+    chosen_trial: int
+    chosen_epoch: int
+    regret: float
+
+
+def hindsight(study: optuna.Study) -> list[Hindsight]:
+    """Of every validator, the least regret first; empty without epochs or without labels to tell by."""
+    epochs = [
+        (trial.number, record)
+        for trial in studies.started(study)
+        for record in studies.records(trial)
+        if record.get(TARGET_VAL) is not None and f"validator/{next(iter(VALIDATORS))}" in record
+    ]
+    if not epochs:
+        return []
+    found = [_judge(name, epochs) for name in (*VALIDATORS, ENSEMBLE)]
+    return sorted(found, key=lambda one: one.regret)
+
+
+def _judge(name: str, epochs: list[tuple[int, Mapping[str, Any]]]) -> Hindsight:
+    guide = Guide(name)
+    for number, record in epochs:
+        guide.note(number, record)
+    values = [guide.value(record) for _, record in epochs]
+    accuracies = [record[TARGET_VAL] for _, record in epochs]
+    candidates = list(range(len(epochs)))
+    if guide.is_relative:  # within a trial the last epoch stands
+        last = {number: index for index, (number, _) in enumerate(epochs)}
+        candidates = list(last.values())
+    number, chosen = epochs[max(candidates, key=values.__getitem__)]
+    best = max(epochs, key=lambda one: score(one[1], TARGET_VAL))[1]
+    return Hindsight(
+        name, _spearman(values, accuracies), number, chosen["epoch"], best[TARGET_VAL] - chosen[TARGET_VAL]
+    )
+
+
+def _spearman(first: list[float], second: list[float]) -> float | None:
+    from scipy.stats import spearmanr  # imported late: it takes a second
+
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return None
+    return float(spearmanr(first, second).statistic)

@@ -1,0 +1,53 @@
+"""Validators judged by labels, and what a search cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from fake_search import make_record, make_search
+
+from adaptune.search import study as studies
+from adaptune.search.hindsight import hindsight
+from adaptune.search.ledger import cost_to_reach, overhead, saved_by_stopping
+from adaptune.training.validators import VALIDATORS
+
+
+def made(folder: Path, curves: list[list[tuple[float, float]]]) -> optuna.Study:
+    """A study of trials whose epochs have (accuracy, what every validator but `entropy` says); entropy is constant."""
+    spec = make_search(training={"epochs": 3})
+    study = studies.open_study(spec, str(folder / "journal"))
+    for curve in curves:
+        trial = studies.ask(study, spec)
+        for epoch, (accuracy, said) in enumerate(curve, start=1):
+            scores = {f"validator/{name}": said for name in VALIDATORS} | {"validator/entropy": 0.5}
+            studies.note_record(trial, make_record(epoch, accuracy) | scores, accuracy)
+        studies.finish(study, trial, epochs=3, error=None, wall_s=10)
+    return study
+
+
+def test_a_validator_is_judged_by_its_ranks_and_its_choice(tmp_path: Path) -> None:
+    study = made(tmp_path, [[(0.5, 1.0), (0.6, 2.0), (0.7, 3.0)], [(0.9, 2.5)]])
+    found = {one.validator: one for one in hindsight(study)}
+    assert found["infomax"].correlation == pytest.approx(0.8)
+    assert (found["infomax"].chosen_trial, found["infomax"].chosen_epoch) == (0, 3)
+    assert found["infomax"].regret == pytest.approx(0.2)
+    assert found["ensemble"].chosen_epoch in (1, 3)  # a trial's last
+    assert found["entropy"].correlation is None
+
+
+def test_without_labels_there_is_no_hindsight(tmp_path: Path) -> None:
+    study = made(tmp_path, [])
+    assert hindsight(study) == []
+    spec = make_search()
+    trial = studies.ask(study, spec)
+    studies.note_record(trial, make_record(1, 0.5) | {"target_val_accuracy": None, "validator/source_val": 1.0}, 1.0)
+    assert hindsight(study) == []
+
+
+def test_costs_are_counted_in_device_seconds(tmp_path: Path) -> None:
+    study = made(tmp_path, [[(0.5, 1)] * 3, [(0.4, 1)], [(0.895, 1), (0.9, 1)]])
+    assert saved_by_stopping(study, epochs=3, workers=2) == pytest.approx((2.5 * 2 + 2.5) * 2)
+    assert cost_to_reach(study, 0.99, workers=2) == pytest.approx(2.5 * 5 * 2)
+    assert overhead(study, workers=2) == pytest.approx((30 - 2.5 * 6) * 2)
