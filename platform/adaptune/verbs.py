@@ -76,9 +76,7 @@ def report(results: ResultsArgument) -> None:
     if summary["trials_sick"]:
         console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
     if spec.search.warm_start:
-        console.print(
-            f"warm start: trials of {', '.join(spec.search.warm_start)} counted as seen where the spaces meet"
-        )
+        console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")
     judged = Table("as the guide", "rank correlation", "would choose", "regret, points of target_val", box=box.SIMPLE)
     for one in hindsight(studies.load_study(str(folder.journal))):
         correlation = "–" if one.correlation is None else f"{one.correlation:.2f}"
@@ -175,7 +173,7 @@ _COSTS = {
     "device_s_failed": "of failed trials",
     "device_s_overhead": "held without training or evaluation",
     "device_s_to_99_percent_of_best": "until 99% of the best was reached",
-    "device_s_saved_by_stopping_estimated": "saved by stopping early (an estimate: the stopped trials run on at their pace)",
+    "device_s_saved_by_stopping_estimated": "saved by stopping early (an estimate: had they run on at their pace)",
 }
 _STATES = {
     "COMPLETE": "complete",

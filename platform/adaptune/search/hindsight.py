@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import optuna
 
 from adaptune.search import study as studies
 from adaptune.search.guide import Guide
-from adaptune.training.guide import ENSEMBLE, TARGET_VAL, score
+from adaptune.training.guide import ENSEMBLE, TARGET_VAL
 from adaptune.training.validators import VALIDATORS
 
 
@@ -45,7 +45,7 @@ def hindsight(study: optuna.Study) -> list[Hindsight]:
     return sorted(found, key=lambda one: one.regret)
 
 
-def _judge(name: str, epochs: list[tuple[int, Mapping[str, Any]]]) -> Hindsight:
+def _judge(name: str, epochs: Sequence[tuple[int, Mapping[str, Any]]]) -> Hindsight:
     guide = Guide(name)
     for number, record in epochs:
         guide.note(number, record)
@@ -56,10 +56,8 @@ def _judge(name: str, epochs: list[tuple[int, Mapping[str, Any]]]) -> Hindsight:
         last = {number: index for index, (number, _) in enumerate(epochs)}
         candidates = list(last.values())
     number, chosen = epochs[max(candidates, key=values.__getitem__)]
-    best = max(epochs, key=lambda one: score(one[1], TARGET_VAL))[1]
-    return Hindsight(
-        name, _spearman(values, accuracies), number, chosen["epoch"], best[TARGET_VAL] - chosen[TARGET_VAL]
-    )
+    regret = max(accuracies) - chosen[TARGET_VAL]
+    return Hindsight(name, _spearman(values, accuracies), number, chosen["epoch"], regret)
 
 
 def _spearman(first: list[float], second: list[float]) -> float | None:

@@ -51,14 +51,15 @@ def cost_to_reach(study: optuna.Study, part: float, workers: int) -> float | Non
         for record in studies.records(trial):
             spent += (record["train_s"] + record["eval_s"]) * workers
             if best is not None and record[studies.GUIDE] >= part * best:
-                return spent
+                return float(spent)
     return None
 
 
 def overhead(study: optuna.Study, workers: int) -> float:
     """Device seconds that trials held their workers for without training or evaluation, as far as known."""
     known = [(trial, trial.user_attrs.get("wall_s")) for trial in studies.started(study)]
-    return sum(max(0.0, wall_s - studies.busy_s(trial)) for trial, wall_s in known if wall_s is not None) * workers
+    held = sum(max(0.0, wall_s - studies.busy_s(trial)) for trial, wall_s in known if wall_s is not None)
+    return float(held * workers)
 
 
 def _trial_row(trial: FrozenTrial, metric: str, plan: Plan, folder: ResultsFolder) -> dict[str, Any]:
