@@ -71,6 +71,20 @@ class Cluster:
         summary: dict[str, Any] = json.loads((out / name / "summary.json").read_text())
         return summary
 
+    def adaptune(self, verb: str, folder: Path, *arguments: str) -> str:
+        """Run a verb that needs a cluster; returns what it printed."""
+        script = Path(sys.executable).with_name("adaptune")
+        done = subprocess.run(
+            [script, verb, str(folder), *arguments, "--address", self.address],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr + tail(folder / "ray.log")
+        return done.stdout
+
     def cpus(self) -> float:
         found: float = ask(self, "ray.cluster_resources().get('CPU', 0)")
         return found

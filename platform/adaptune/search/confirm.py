@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any, cast
 
 import optuna
 
@@ -126,7 +127,13 @@ def _tests(rows: Sequence[Row], setting: str) -> dict[int, float]:
 
 
 def _all_values(spec: SearchSpec, params: Mapping[str, Value]) -> dict[str, Value]:
-    """What was searched, and every loss weight."""
-    weights: LossWeights = spec.trial(params).loss_weights
-    fixed: dict[str, Value] = {f"loss_weights.{term}": value for term, value in weights}
-    return fixed | dict(params)
+    """Every loss weight, and whatever else is searched, drawn or not."""
+    tree = spec.trial(params).model_dump()
+    paths = dict.fromkeys([*(f"loss_weights.{term}" for term in LossWeights.model_fields), *spec.space])
+    return {path: _at(tree, path) for path in paths}
+
+
+def _at(tree: Mapping[str, Any], path: str) -> Value:
+    for key in path.split("."):
+        tree = tree[key]
+    return cast(Value, tree)

@@ -41,7 +41,11 @@ def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911
     startup = spec.search.startup_trials
     match spec.search.sampler:
         case Tpe(candidates=candidates):
-            return TPESampler(seed=own, n_startup_trials=startup, n_ei_candidates=candidates)
+            # In groups, values that only some trials have are modelled too.
+            grouped = any(distribution.when for distribution in spec.space.values())
+            return TPESampler(
+                seed=own, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=True, group=grouped
+            )
         case Gp():
             return GPSampler(seed=own, n_startup_trials=startup)
         case CmaEs(sigma0=sigma0, population=population):

@@ -111,14 +111,14 @@ class WallClock:
 
 def ask(study: optuna.Study, spec: SearchSpec, priors: Sequence[FrozenTrial] = ()) -> Trial:
     """The next start point, or a new trial, proposed from the trials so far and from those of other studies."""
-    space, sampler = distributions(spec.space), make_sampler(spec, len(started(study)))
+    sampler = make_sampler(spec, len(started(study)))
     study.sampler = sampler
     if priors and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         # Other studies' trials stay out of this one: its numbers and counts are its own.
         both = optuna.create_study(directions=_directions(spec), sampler=sampler)
         both.add_trials([*priors, *started(study)])
-        study.enqueue_trial(both.ask(space).params)
-    return study.ask(space)
+        study.enqueue_trial(_draw(both.ask(), spec).params)
+    return _draw(study.ask(), spec)
 
 
 def priors(spec: SearchSpec) -> list[FrozenTrial]:
@@ -138,11 +138,11 @@ def priors(spec: SearchSpec) -> list[FrozenTrial]:
                 " their values cannot be compared"
             )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            values = {key: trial.params[key] for key in space if key in trial.params}
-            if len(values) == len(space) and all(_holds(space[key], values[key]) for key in space):
-                worth = worth_of(trial, metric)
-                if worth is not None:
-                    found.append(optuna.trial.create_trial(params=values, distributions=space, value=worth))
+            drawn = {key: space[key] for key in space if spec.space[key].is_drawn(trial.params)}
+            values = {key: trial.params[key] for key in drawn if _holds(drawn[key], trial.params.get(key))}
+            worth = worth_of(trial, metric)
+            if worth is not None and len(values) == len(drawn):
+                found.append(optuna.trial.create_trial(params=values, distributions=drawn, value=worth))
     return found
 
 
@@ -160,8 +160,15 @@ def _directions(spec: SearchSpec) -> list[StudyDirection]:
 def ask_again(trial: Trial, spec: SearchSpec) -> Trial:
     """An interrupted trial, with the values drawn that it lacks: the interruption may have come between two values."""
     trial.study.sampler = make_sampler(spec, trial.number)
-    for key, distribution in distributions(spec.space).items():
-        trial._suggest(key, distribution)  # a value that is there stands
+    return _draw(trial, spec)
+
+
+def _draw(trial: Trial, spec: SearchSpec) -> Trial:
+    """Every value that the trial lacks, those first on which others hang; a value that is there stands."""
+    space = distributions(spec.space)
+    for key in sorted(space, key=lambda key: len(spec.space[key].when)):
+        if spec.space[key].is_drawn(trial.params):
+            trial._suggest(key, space[key])
     return trial
 
 

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Value = float | int | str | bool | None
 
 
+def _several(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 class _Distribution(BaseModel):
+    """`when` names a searched choice and the values of it with which this one is drawn; else it is `otherwise`."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    when: dict[str, Annotated[tuple[Value, ...], Field(min_length=1), BeforeValidator(_several)]] = Field(
+        default_factory=dict
+    )
+    otherwise: Value = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.when and self.otherwise is None:
+            raise ValueError("`when` needs `otherwise`: the value to take when this one is not drawn")
+        return self
+
+    def is_drawn(self, values: Mapping[str, Value]) -> bool:
+        """Whether a trial with these values draws this one too."""
+        return all(path in values and values[path] in allowed for path, allowed in self.when.items())
 
 
 class Uniform(_Distribution):

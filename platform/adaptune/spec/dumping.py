@@ -36,7 +36,7 @@ def fingerprint(spec: SearchSpec) -> str:
 def _tree(spec: SearchSpec) -> dict[str, object]:
     tree: dict[str, object] = spec.model_dump(mode="json")
     for path, distribution in spec.space.items():
-        put(tree, path, distribution.model_dump(mode="json"))
+        put(tree, path, distribution.model_dump(mode="json", exclude_defaults=True))
     return tree
 
 

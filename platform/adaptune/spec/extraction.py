@@ -64,8 +64,24 @@ def extract(tree: dict[str, object], faults: Faults, at: Key = ()) -> Space:
             del tree[name]
         else:
             space[dotted(key)] = distribution
-            tree[name] = distribution.extremes()[0]
+            tree[name] = distribution.otherwise if distribution.when else distribution.extremes()[0]
     return dict(sorted(space.items()))  # the sampler draws in this order, whatever the file's
+
+
+def check_conditions(space: Space, faults: Faults) -> None:
+    """Refuse a `when` that does not name values of a searched, unconditional choice."""
+    choices = {path: one.values for path, one in space.items() if isinstance(one, Choice) and not one.when}
+    for path, distribution in space.items():
+        for other, allowed in distribution.when.items():
+            place = (*path.split("."), "when")
+            if other not in choices:
+                known = ", ".join(choices) or "none"
+                faults.add(place, f"{path}: when: {other} is no searched choice; there are {known}")
+                continue
+            for value in allowed:
+                if value not in choices[other]:
+                    possible = ", ".join(map(shown, choices[other]))
+                    faults.add(place, f"{path}: when: {other} is never {shown(value)}, but one of: {possible}")
 
 
 def check_method(tree: dict[str, object], space: Space, faults: Faults) -> None:

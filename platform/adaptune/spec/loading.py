@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import adaptune
 from adaptune.errors import SpecError
-from adaptune.spec.extraction import check_fields, check_method, errors_of, extract, validate
+from adaptune.spec.extraction import check_conditions, check_fields, check_method, errors_of, extract, validate
 from adaptune.spec.faults import Faults, add_errors, dotted, field_names, unknown
 from adaptune.spec.positions import Document, Key, parse
 from adaptune.spec.schema import SearchSpec, put
@@ -95,6 +95,7 @@ def _resolve(tree: dict[str, object], given: Collection[Key], faults: Faults) ->
     space = extract(tree, faults)
     add_errors(faults, errors_of(SearchSpec, tree), SearchSpec)
     check_method(tree, space, faults)
+    check_conditions(space, faults)
     check_fields(tree, space, faults)
     try:
         fixed = validate(SearchSpec, tree).model_dump(mode="json")

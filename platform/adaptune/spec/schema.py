@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from adaptune.spec.distributions import Distribution, Value
-from adaptune.spec.samplers import Asha, Nsga2, Sampler, Scheduler, Tpe
+from adaptune.spec.samplers import Asha, Gp, Grid, Nsga2, Sampler, Scheduler, Tpe
 from adaptune.spec.section import Count, Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -213,6 +213,12 @@ class SearchSection(Section):
     )
     warm_start: tuple[str, ...] = Field(default=(), description="results folders whose trials count as seen")
 
+    @model_validator(mode="after")
+    def _warm(self) -> SearchSection:
+        if self.warm_start and not isinstance(self.sampler, Tpe | Gp):
+            raise ValueError(f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can")
+        return self
+
     @property
     def objectives(self) -> int:
         """1, or 2 where device seconds count as well."""
@@ -258,6 +264,12 @@ class SearchSpec(Section):
     storage: StorageSpec = StorageSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     space: dict[str, Distribution] = Field(default_factory=dict, exclude=True)
+
+    @model_validator(mode="after")
+    def _no_conditions_on_a_grid(self) -> SearchSpec:
+        if isinstance(self.search.sampler, Grid) and any(distribution.when for distribution in self.space.values()):
+            raise ValueError("a grid has all combinations: it cannot leave out what a `when` does not draw")
+        return self
 
     def trial(self, values: Mapping[str, Value], seed: int | None = None) -> TrialSpec:
         """The trial with `values` (dotted path → value) put in.

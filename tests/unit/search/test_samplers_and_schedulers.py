@@ -119,3 +119,26 @@ def test_a_warm_start_takes_only_what_lies_in_the_space_and_was_guided_alike(tmp
     assert studies.priors(narrow) == []
     with pytest.raises(ResultsError, match="was guided by target_val_accuracy, this search is by infomax"):
         studies.priors(make_search(search=warm | {"metric": "infomax"}))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path, sampler: str) -> None:
+    conditional = {"search": "uniform", "low": 1, "high": 5, "when": {"training.gan_loss": "log"}, "otherwise": 0}
+    space = {
+        "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
+        "loss_weights.identity": conditional,
+        "training.gan_loss": {"search": "choice", "values": ["lsgan", "log"]},
+    }
+    search = {"trials": 14, "startup_trials": 3, "sampler": sampler, "scheduler": "none"}
+    spec = make_search(search=search, space=space, training={"epochs": 1})
+
+    def curve(values: dict[str, Any], epoch: int) -> float:
+        return smooth(values | {"loss_weights.identity": values.get("loss_weights.identity", 0)}, epoch)
+
+    study = simulate(spec, str(tmp_path / "journal"), curve)
+    for trial in study.trials:
+        conditioned = trial.params["training.gan_loss"] == "log"
+        assert ("loss_weights.identity" in trial.params) == conditioned
+        weight = spec.trial(trial.params).loss_weights.identity
+        assert (1 <= weight <= 5) if conditioned else weight == 0
+    assert {trial.params["training.gan_loss"] for trial in study.trials} == {"log", "lsgan"}

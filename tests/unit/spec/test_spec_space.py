@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from adaptune.spec import SearchSpec
+from adaptune.spec import SearchSpec, dump
 from adaptune.spec.distributions import Choice, Int, LogUniform, Uniform
 
 Read = Callable[..., SearchSpec]
@@ -198,3 +198,35 @@ def test_a_start_point_outside_of_the_space_is_refused(fail: Fail, point: str, f
 
 def test_start_points_must_be_a_list(fail: Fail) -> None:
     assert fail("search: {start_points: 3}\n") == ["space.yaml:5: search.start_points = 3: must be a list of settings"]
+
+
+CONDITIONAL = """training:
+  gan_loss: {search: choice, values: [lsgan, log]}
+loss_weights:
+  identity: {search: uniform, low: 1, high: 5, when: {%s: %s}, otherwise: 0}
+"""
+
+
+def test_a_condition_loads_and_is_dumped(read: Read) -> None:
+    spec = read(CONDITIONAL % ("training.gan_loss", "log"))
+    assert spec.loss_weights.identity == 0
+    assert spec.space["loss_weights.identity"].when == {"training.gan_loss": ("log",)}
+    assert "when: {training.gan_loss: [log]}, otherwise: 0" in dump(spec)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("training.gan_los", "log", "training.gan_los is no searched choice; there are training.gan_loss"),
+        ("loss_weights.identity", "log", "loss_weights.identity is no searched choice"),
+        ("training.gan_loss", "[log, wgan]", "training.gan_loss is never wgan, but one of: lsgan, log"),
+    ],
+)
+def test_a_condition_that_can_never_hold_is_refused(fail: Fail, key: str, value: str, says: str) -> None:
+    (line,) = fail(CONDITIONAL % (key, value))
+    assert says in line
+
+
+def test_a_condition_needs_the_value_to_take_without_it(fail: Fail) -> None:
+    (line,) = fail((CONDITIONAL % ("training.gan_loss", "log")).replace(", otherwise: 0", ""))
+    assert "`when` needs `otherwise`" in line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pytest
@@ -15,6 +15,8 @@ from sklearn.metrics import accuracy_score, adjusted_mutual_info_score, v_measur
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from adaptune.spec.schema import SearchSection
+from adaptune.training.guide import ENSEMBLE, TARGET_VAL
 from adaptune.training.validators import VALIDATORS, Dump, score_all
 
 
@@ -175,3 +177,8 @@ def test_a_collapsed_classifier_has_finite_scores() -> None:
     found = score_all(Dump(dump.source_logits, dump.source_features, dump.source_labels, same, points))
     assert all(np.isfinite(list(found.values())))
     assert found["infomax"] == pytest.approx(0, abs=1e-9)
+
+
+def test_every_validator_can_guide_a_search() -> None:
+    names = get_args(SearchSection.model_fields["metric"].annotation)
+    assert names == (TARGET_VAL, *VALIDATORS, ENSEMBLE)
