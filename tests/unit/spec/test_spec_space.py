@@ -211,7 +211,7 @@ def test_a_condition_loads_and_is_dumped(read: Read) -> None:
     spec = read(CONDITIONAL % ("training.gan_loss", "log"))
     assert spec.loss_weights.identity == 0
     assert spec.space["loss_weights.identity"].when == {"training.gan_loss": ("log",)}
-    assert "when: {training.gan_loss: [log]}, otherwise: 0" in dump(spec)
+    assert read(dump(spec), head="") == spec
 
 
 @pytest.mark.parametrize(
