@@ -66,7 +66,10 @@ def repeat(
         splits = load_splits(ours.data, seed)
         if not len(splits.sealed.target_test_labels):
             raise ResultsError(f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test")
-        results = claim(ours, resume=(folder / ours.name / "search.yaml").exists())
+        try:
+            results = claim(ours, resume=(folder / ours.name / "search.yaml").exists())
+        except ResultsError as error:
+            raise ResultsError(f"{folder} holds other settings; move it away to begin anew. {error}") from error
         console.print(f"seed {seed}: {', '.join(setting.name for setting in settings)}", highlight=False)
         run = begin(ours, splits, plan(ours), results, console, since=time.perf_counter())
         run_trials(run)

@@ -62,8 +62,9 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         if "record" in result:
-            result = self._told(trial, json.loads(result["record"]))
-        self._inner.on_trial_complete(tune_controller, trial, result)
+            self._inner.on_trial_complete(tune_controller, trial, self._told(trial, json.loads(result["record"])))
+        else:  # it failed: there is nothing to compare it by
+            self._inner.on_trial_remove(tune_controller, trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         self._inner.on_trial_remove(tune_controller, trial)

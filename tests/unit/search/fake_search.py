@@ -29,6 +29,7 @@ class FakeTrial:
     trial_id: str
     config: dict[str, Any]
     epoch: int = 1
+    status: str = "RUNNING"
 
 
 def make_search(**sections: Any) -> SearchSpec:

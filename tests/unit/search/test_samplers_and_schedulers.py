@@ -8,12 +8,14 @@ from typing import Any
 
 import optuna
 import pytest
-from fake_search import history, make_search, simulate, smooth
+from fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 from optuna.trial import TrialState
 
 from adaptune.errors import ResultsError
 from adaptune.search import study as studies
+from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
+from adaptune.search.schedulers import StudyScheduler
 
 SAMPLERS = ["tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2"]
 
@@ -142,3 +144,16 @@ def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path,
         weight = spec.trial(trial.params).loss_weights.identity
         assert (1 <= weight <= 5) if conditioned else weight == 0
     assert {trial.params["training.gan_loss"] for trial in study.trials} == {"log", "lsgan"}
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
+def test_a_failed_trial_leaves_the_scheduler_at_work(tmp_path: Path, name: str) -> None:
+    spec = make_search(search={"scheduler": {"name": name}})
+    scheduler = StudyScheduler(spec, studies.open_study(spec, str(tmp_path / "journal")), Guide(spec.search.metric))
+    failed, *others = (FakeTrial(f"trial-{number}", {"number": number}) for number in range(6))
+    scheduler.on_trial_add(None, failed)
+    scheduler.on_trial_result(None, failed, make_result(1, 0.5))
+    scheduler.on_trial_complete(None, failed, {"error": "step 3: nan", "done": True})
+    for number, trial in enumerate(others):
+        scheduler.on_trial_add(None, trial)
+        assert scheduler.on_trial_result(None, trial, make_result(1, 0.6 + 0.05 * number)) == "CONTINUE"
