@@ -73,7 +73,7 @@ def report(results: ResultsArgument) -> None:
         if summary.get(key) is not None:
             costs.add_row(words, f"{summary[key]:.0f}")
     console.print(costs)
-    if summary["trials_sick"]:
+    if summary.get("trials_sick"):
         console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
     if spec.search.warm_start:
         console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")

@@ -145,3 +145,16 @@ def test_datasets_lists_the_domains(run: Run) -> None:
     assert status == 0
     assert "optdigits" in out
     assert "parquet:PATH" in out
+
+
+def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, killed: ResultsFolder) -> None:
+    status, _, error = run("report", killed.path)
+    assert status == 2
+    assert "has no summary yet: the search has not ended" in error
+    figures = {"verdict": "It helped.", "trials_sick": {"label flip": 2}, "device_s_useful": 12.0}
+    killed.summary.write_text(json.dumps(figures))
+    status, out, _ = run("report", killed.path)
+    assert status == 0
+    assert out.startswith("It helped.\n")
+    assert "of trials that ran to their end   12" in out
+    assert "sick trials: 2 label flip" in out
