@@ -51,6 +51,6 @@ def test_an_ablation_has_cycadas_table(cluster: Cluster, tmp_path: Path) -> None
     said = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
     rows = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
     names = [row.split("|")[1].strip() for row in rows if row]
-    assert names[:2] == ["source only", "full"]
+    assert names[:3] == ["source only", "information only", "full"]
     assert {"pixel only", "feature only", "no cycle", "no semantic", "no feature", "no information"} <= set(names)
     assert "±" in said

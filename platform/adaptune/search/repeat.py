@@ -113,6 +113,7 @@ def _spec_of_seed(spec: SearchSpec, settings: Sequence[Setting], seed: int, out:
     points = [{path: setting.values[path] for path in space} for setting in settings]
     tree |= {"name": f"seed-{seed}", "seed": seed, "space": space}
     tree["storage"]["out"] = str(out)
+    tree["evaluation"]["yardsticks"] = spec.evaluation.yardsticks or "auto"  # information only is what it is about
     tree["search"] |= {
         "trials": len(settings),
         "sampler": Random(name="random").model_dump(),
