@@ -36,7 +36,7 @@ SHORT = [
     "training.epochs=2",
     "training.steps_per_epoch=10",
     "training.source.steps=20",
-    "search.scheduler.name=none",
+    "search.scheduler=none",
     "evaluation.yardsticks=false",
 ]
 
