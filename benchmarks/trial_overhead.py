@@ -25,9 +25,9 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from rich.console import Console
 
 from adaptune.data.splits import load_splits
+from adaptune.search.claim import claim
 from adaptune.search.cluster import chatter_to, joined, node_resources
 from adaptune.search.preflight import make_plan
-from adaptune.search.results import claim
 from adaptune.search.tuner import run_search
 from adaptune.spec import SearchSpec, load
 from adaptune.training.loop import fit

@@ -33,4 +33,8 @@ class LaneBrokenError(AdaptuneError):
     """The workers of a lane died; the trial can go on elsewhere from its last checkpoint."""
 
 
+class PreemptedError(LaneBrokenError):
+    """A node of the lane is about to be taken away; the trial was saved where it stands."""
+
+
 BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)  # exit status 2

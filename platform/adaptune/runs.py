@@ -53,14 +53,17 @@ def search(
 
 def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
     from adaptune.data.splits import load_splits
+    from adaptune.search.claim import claim
     from adaptune.search.preflight import check_metric, make_plan
-    from adaptune.search.results import claim
+    from adaptune.search.storage import check_new
 
     since = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
     check_metric(spec, splits)
     if address is None:
         make_plan(spec, [local_resources()])
+    if not resume:
+        check_new(spec)
     folder = claim(spec, resume=resume)
     with _session(folder, "The same command with --resume goes on.") as console:
         _search_on_cluster(spec, splits, folder, console, resume=resume, address=address, since=since)
@@ -69,8 +72,8 @@ def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
 @contextmanager
 def _session(folder: ResultsFolder, again: str) -> Iterator[Console]:
     """The folder's lock and its log; what goes wrong is said on the terminal, with how to go on: `again`."""
+    from adaptune.search.claim import exclusive
     from adaptune.search.cluster import chatter_to
-    from adaptune.search.results import exclusive
 
     with exclusive(folder), chatter_to(folder.log) as console:
         try:
@@ -101,8 +104,8 @@ def _search_on_cluster(
     since: float,
 ) -> None:
     from adaptune.artifacts.export import write_export
+    from adaptune.search.claim import unclaim
     from adaptune.search.cluster import await_plan, joined, token_hint
-    from adaptune.search.results import unclaim
     from adaptune.search.tuner import run_search
 
     try:
@@ -114,11 +117,12 @@ def _search_on_cluster(
             console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
             outcome = run_search(spec, splits, plan, folder, console, since=since)
     except BAD_INPUT:
-        if not resume and not folder.journal.exists():
+        if not resume and not folder.begun:
             unclaim(folder)
         raise
     if outcome.best is None:
         console.print(outcome.summary["verdict"])
+        _copy(folder, console)
         raise typer.Exit(1)
     best = write_export(
         folder.best,
@@ -129,6 +133,24 @@ def _search_on_cluster(
     )
     _print_summary(console, outcome.summary)
     console.print(f"exported to {best}", highlight=False, soft_wrap=True)
+    _copy(folder, console)
+
+
+def _copy(folder: ResultsFolder, console: Console) -> None:
+    """Copy the results to `storage.remote`, where the spec has one."""
+    from adaptune.search.mirror import push
+
+    try:
+        push(folder)
+    except OSError as error:
+        console.print(
+            f"not copied to {folder.remote}: {error}\nAll is in {folder.path}; the same command with --resume copies"
+            " it again.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1) from None
+    if folder.remote is not None:
+        console.print(f"copied to {folder.remote}", highlight=False, soft_wrap=True)
 
 
 def local_resources() -> dict[str, float]:
@@ -216,10 +238,11 @@ def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOpt
 def _finished(results: Path) -> tuple[ResultsFolder, SearchSpec, Any]:
     """A search that has a best trial."""
     from adaptune.search import study as studies
-    from adaptune.search.results import reopen
+    from adaptune.search.claim import reopen
+    from adaptune.search.storage import study_of
 
     folder, spec = reopen(results)
-    study = studies.load_study(str(folder.journal))
+    study = study_of(folder, spec)
     if studies.best_trial(study) is None:
         raise ResultsError(f"{folder.path}: no trial has come to an end yet; let the search run on with --resume")
     return folder, spec, study

@@ -28,12 +28,13 @@ def status(results: ResultsArgument) -> None:
     from rich.console import Console
 
     from adaptune.search import study as studies
-    from adaptune.search.results import reopen
+    from adaptune.search.claim import reopen
     from adaptune.search.samplers import planned_trials
+    from adaptune.search.storage import study_of
     from adaptune.search.trial import describe_guide
 
     folder, spec = reopen(results)
-    study = studies.load_study(str(folder.journal))
+    study = study_of(folder, spec)
     trials = studies.started(study)
     counts: dict[str, int] = {}
     for trial in trials:
@@ -58,9 +59,9 @@ def report(results: ResultsArgument) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from adaptune.search import study as studies
+    from adaptune.search.claim import reopen
     from adaptune.search.hindsight import hindsight
-    from adaptune.search.results import reopen
+    from adaptune.search.storage import study_of
 
     folder, spec = reopen(results)
     if not folder.summary.exists():
@@ -78,7 +79,7 @@ def report(results: ResultsArgument) -> None:
     if spec.search.warm_start:
         console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")
     judged = Table("as the guide", "rank correlation", "would choose", "regret, points of target_val", box=box.SIMPLE)
-    for one in hindsight(studies.load_study(str(folder.journal))):
+    for one in hindsight(study_of(folder, spec)):
         correlation = "–" if one.correlation is None else f"{one.correlation:.2f}"
         judged.add_row(
             one.validator, correlation, f"trial {one.chosen_trial}, epoch {one.chosen_epoch}", f"{100 * one.regret:.1f}"
@@ -96,11 +97,12 @@ def export(
     from adaptune.artifacts.export import write_export
     from adaptune.data.registry import load_domain
     from adaptune.search import study as studies
-    from adaptune.search.results import reopen
+    from adaptune.search.claim import reopen
+    from adaptune.search.storage import study_of
     from adaptune.search.trial import make_job
 
     folder, spec = reopen(results)
-    chosen = _chosen(studies.load_study(str(folder.journal)), trial)
+    chosen = _chosen(study_of(folder, spec), trial)
     record = studies.best_record(chosen, spec.search.metric)
     if record is None:
         raise ResultsError(f"trial {chosen.number} has not finished an epoch: it has no checkpoint to export")

@@ -13,7 +13,7 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.training.batch import TrainingImages
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import Record, fit
+from adaptune.training.loop import Notice, Record, fit
 from adaptune.training.state import Weights
 
 
@@ -53,7 +53,7 @@ class Lane(Protocol):
 
         Raises:
             NonFiniteLossError, CheckpointError: the trial failed; the lane can take another.
-            LaneBrokenError: the workers are gone; the lane can only be closed.
+            LaneBrokenError: the workers are gone, or about to be; the lane can only be closed.
         """
 
     def stop(self) -> None:
@@ -72,8 +72,9 @@ class Bench:
         self._source_weights = source_weights
         self._images: TrainingImages | None = None
 
-    def records(self, job: Job) -> Iterator[Record]:
+    def records(self, job: Job, notice: Notice | None = None) -> Iterator[Record]:
         """The job's epochs, trained in this process (and its fellow workers', where there are any)."""
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = job.spec.training.tf32
         if self._images is None:
             f_source = build_classifier(job.spec.model.classifier, job.spec.data.source, len(self._data.class_names))
             f_source.load_state_dict(self._source_weights)
@@ -87,6 +88,7 @@ class Bench:
             images=self._images,
             metric=job.metric,
             health=job.health,
+            notice=notice,
         )
 
     def clear(self) -> None:

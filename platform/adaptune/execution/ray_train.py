@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.errors import LaneBrokenError
 from adaptune.execution.desk import Desk, Message
@@ -29,7 +31,10 @@ class RayTrainLane:
         Args:
             shared: object references to the TrialData and to the weights of f_S.
         """
-        self._desk = ray.remote(Desk).options(num_cpus=0, name=f"adaptune-desk-{settings.name}").remote()
+        # Beside its owner: a lost node of the workers must not take it away.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        options = {"num_cpus": 0, "name": f"adaptune-desk-{settings.name}", "scheduling_strategy": here}
+        self._desk = ray.remote(Desk).options(**options).remote()
         self._trainer = TorchTrainer(
             work,
             train_loop_config={"desk": self._desk, "shared": shared, "cpus": settings.cpus_per_worker},
@@ -47,7 +52,7 @@ class RayTrainLane:
                 storage_path=settings.scratch,
                 # A broken lane is replaced as a whole: Ray Train must not restart workers behind our back,
                 # nor try for ever to start them.
-                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
             ),
         )
         self._failure: BaseException | None = None
@@ -57,7 +62,7 @@ class RayTrainLane:
         self._undecided = False  # they wait for a decision on its last record
 
     def begin(self, job: Job) -> None:
-        ray.get(self._desk.submit.remote(job))
+        self._ask(self._desk.submit, job)
         self._running = True
 
     def next_record(self) -> Record | None:
@@ -81,10 +86,17 @@ class RayTrainLane:
                 self._decide(False)
 
     def close(self) -> None:
-        if self._thread.is_alive():
-            ray.get(self._desk.submit.remote(None))
-            self._thread.join(CLOSE_TIMEOUT_S)
+        """See `Lane`.
+
+        Raises:
+            RuntimeError: the workers do not end, and only the owner's end will make them.
+        """
+        with suppress(LaneBrokenError):
+            self._ask(self._desk.submit, None)
+        self._thread.join(CLOSE_TIMEOUT_S)
         ray.kill(self._desk)
+        if self._thread.is_alive():
+            raise RuntimeError(f"the Ray Train workers did not end within {CLOSE_TIMEOUT_S:.0f} s")
 
     def _fit(self) -> None:
         try:
@@ -94,18 +106,23 @@ class RayTrainLane:
 
     def _decide(self, go_on: bool) -> None:
         self._undecided = False
-        ray.get(self._desk.decide.remote(go_on))
+        self._ask(self._desk.decide, go_on)
 
     def _next_message(self) -> Message:
-        pending = self._desk.next_message.remote()
-        while True:
-            ready, _ = ray.wait([pending], timeout=POLL_S)
-            if ready:
-                break
+        message: Message = self._ask(self._desk.next_message)
+        return message
+
+    def _ask(self, method: Any, *arguments: Any) -> Any:
+        """What the desk answers, for as long as there are workers.
+
+        Raises:
+            LaneBrokenError: there are none, or no desk.
+        """
+        pending = method.remote(*arguments)
+        while not ray.wait([pending], timeout=POLL_S)[0]:
             if not self._thread.is_alive():
                 raise LaneBrokenError(f"the Ray Train workers ended: {self._failure}")
         try:
-            message: Message = ray.get(pending)
+            return ray.get(pending)
         except RayActorError as error:
             raise LaneBrokenError(f"the lane's desk is gone: {error}") from error
-        return message

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import ray
 import torch
-from ray.train import get_context
+from ray.train import get_context, get_preemption_info
 from ray.train.torch import get_device
 
-from adaptune.errors import CheckpointError, NonFiniteLossError
+from adaptune.errors import CheckpointError, NonFiniteLossError, PreemptedError
 from adaptune.execution.desk import Message
 from adaptune.execution.job import Bench, Job
+
+WATCHED = os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") == "1"
 
 
 def work(config: dict[str, Any]) -> None:
@@ -37,22 +40,30 @@ class _Worker:
         turn = 0
         while (job := ray.get(self.desk.job.remote(turn))) is not None:
             turn += 1
-            self._post(Message(error=self._train(job)))
+            error = self._train(job)
+            self._post(Message(error=error))
+            if isinstance(error, PreemptedError):
+                return  # at once: Ray Train would keep the lane until the node is gone
             self.bench.clear()
 
-    def _train(self, job: Job) -> NonFiniteLossError | CheckpointError | None:
+    def _train(self, job: Job) -> NonFiniteLossError | CheckpointError | PreemptedError | None:
         """Train until the end or a stop. The errors returned are raised by all workers alike."""
         try:
-            for record in self.bench.records(job):
+            for record in self.bench.records(job, _node_is_leaving if WATCHED else None):
                 self._post(Message(record=record))
                 go_on = ray.get(self.desk.decision.remote(self.decisions))
                 self.decisions += 1
                 if not go_on:
                     break
-        except (NonFiniteLossError, CheckpointError) as error:
+        except (NonFiniteLossError, CheckpointError, PreemptedError) as error:
             return error
         return None
 
     def _post(self, message: Message) -> None:
         if self.leads:
             ray.get(self.desk.post.remote(message))
+
+
+def _node_is_leaving() -> bool:
+    """Whether a node of this lane is about to be taken away; all workers get the same answer."""
+    return get_preemption_info() is not None

@@ -14,6 +14,7 @@ from adaptune.search import study as studies
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
 from adaptune.search.study import GUIDE
+from adaptune.search.warm_start import priors
 from adaptune.spec.schema import SearchSpec
 
 Clock = Callable[[], float]
@@ -36,7 +37,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     ) -> None:
         super().__init__(metric=GUIDE, mode="max")
         self._guide = guide
-        self._priors = studies.priors(spec)
+        self._priors = priors(spec)
         self._spec = spec
         self._study = study
         self._capacity = capacity

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
@@ -25,7 +25,6 @@ LOOK_EVERY_S = 5.0
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a lane, and nothing listens to it yet
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study, the tables and TensorBoard are ours
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial's last result has no metric
@@ -74,13 +73,15 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     Raises:
         ResourceError: there is no cluster at `address`, or not for this token.
     """
-    os.environ.update(ENVIRONMENT)
+    # A process a lane, for which there is no use where the only machine is this one.
+    environment = ENVIRONMENT | {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if address else "0"}
+    os.environ.update(environment)
     try:
         context = ray.init(
             address=address or "local",  # never a leftover cluster that Ray remembers
             namespace=f"adaptune-{name}",
             log_to_driver=False,
-            runtime_env={"env_vars": ENVIRONMENT},
+            runtime_env={"env_vars": environment},
             **({} if address else {"include_dashboard": True, "dashboard_host": "127.0.0.1"}),
         )
     except ConnectionError as error:
@@ -91,6 +92,9 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     try:
         yield context.dashboard_url or ""
     finally:
+        if address:
+            with suppress(Exception):  # the cluster may be gone
+                request_resources(bundles=[])
         ray.shutdown()
 
 
@@ -100,24 +104,26 @@ def node_resources() -> list[dict[str, float]]:
 
 
 def await_plan(spec: SearchSpec, console: Console) -> Plan:
-    """The plan for the cluster, once it has the nodes for a trial; an autoscaler is asked for them.
+    """The plan for the cluster, once it has the nodes for a trial.
+
+    An autoscaler, where there is one, is asked for what `resources` speaks of; it is told when we leave.
 
     Raises:
         ResourceError: it has not within `resources.wait_for_nodes_s`.
     """
     patience_s = spec.resources.wait_for_nodes_s
     deadline = time.monotonic() + patience_s
-    asked = False
+    waiting = False
+    request_resources(bundles=wanted_bundles(spec))
     while True:
         try:
             return make_plan(spec, node_resources())
         except ResourceError as error:
             if time.monotonic() >= deadline:
                 raise
-            if not asked:
+            if not waiting:
                 console.print(f"waiting up to {patience_s:g} s for nodes: {error}", highlight=False)
-                request_resources(bundles=wanted_bundles(spec))
-                asked = True
+                waiting = True
         time.sleep(POLL_S)
 
 

@@ -20,9 +20,10 @@ from adaptune.search.results import ResultsFolder
 def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None:
     """Write both tables anew. Empty tables are not written."""
     trials, metric = studies.started(study), studies.guided_by(study)
-    _write(folder.path / "trials.parquet", [_trial_row(trial, metric, plan, folder) for trial in trials])
+    trials_table, epochs_table = folder.tables
+    _write(trials_table, [_trial_row(trial, metric, plan, folder) for trial in trials])
     _write(
-        folder.path / "epochs.parquet",
+        epochs_table,
         [{"trial": trial.number} | record for trial in trials for record in studies.records(trial)],
     )
 
@@ -80,7 +81,7 @@ def _trial_row(trial: FrozenTrial, metric: str, plan: Plan, folder: ResultsFolde
         "wall_s": wall_s,
         "device_s": studies.busy_s(trial) * plan.workers,
         "overhead_s": None if wall_s is None else wall_s - studies.busy_s(trial),
-        "checkpoint": str(folder.checkpoints(trial.number)),
+        "checkpoint": folder.checkpoints(trial.number),
         "sick": trial.user_attrs.get("sick"),
         "error": trial.user_attrs.get("error"),
     }

@@ -130,11 +130,12 @@ def _arithmetic(spec: SearchSpec, nodes: Sequence[Node], slots: Sequence[int], w
 
 
 def wanted_bundles(spec: SearchSpec) -> list[dict[str, float]]:
-    """What a trial needs, as an autoscaler is asked for it: a bundle a worker."""
+    """What an autoscaler is asked for: a bundle for each worker of all trials at a time, of one where that is auto."""
     wish = spec.resources
     gpus = 0.0 if wish.gpus_per_worker == "auto" else wish.gpus_per_worker
     bundle = {"CPU": float(wish.cpus_per_worker)} | ({"GPU": gpus} if gpus else {})
-    return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial)
+    trials = 1 if wish.max_concurrent == "auto" else min(wish.max_concurrent, planned_trials(spec))
+    return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial) * trials
 
 
 def check_metric(spec: SearchSpec, splits: Splits) -> None:

@@ -14,9 +14,11 @@ from ray.tune import Callback
 from rich.console import Console
 
 from adaptune.search import study as studies
+from adaptune.search.budget import CheckpointBudget
 from adaptune.search.events import TrialEvents
 from adaptune.search.guide import Guide
 from adaptune.search.ledger import write_ledger
+from adaptune.search.mirror import push
 from adaptune.search.preflight import Plan
 from adaptune.search.results import ResultsFolder
 from adaptune.search.samplers import planned_trials
@@ -49,6 +51,7 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         self._console = console
         self._events: dict[int, TrialEvents] = {}
         self._best = max((value for t in studies.started(study) for value in studies.curve(t).values()), default=None)
+        self._budget = CheckpointBudget(spec, study, folder)
         self._clock = clock
         self._since = time.perf_counter()
         self._tables_due = 0.0
@@ -67,6 +70,8 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             if number not in self._events:
                 self._events[number] = TrialEvents(self._folder.trial(number))
             self._events[number].add(record)
+        with _disk_may_be_full("budget of checkpoints", number):
+            self._budget.enforce(number)
         self._guide.note(number, record)
         value = self._guide.value(record)
         self._best = value if self._best is None else max(self._best, value)
@@ -99,14 +104,15 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
             self._tables_due = now + TABLES_EVERY_S
             with _disk_may_be_full("tables", number):
                 write_ledger(self._study, self._plan, self._folder)
+                push(self._folder)
 
     on_trial_error = on_trial_complete
 
 
 @contextmanager
 def _disk_may_be_full(what: str, number: int) -> Iterator[None]:
-    """What can be made again from the study must not end a search."""
+    """What can be made again from the study, or done another time, must not end a search."""
     try:
         yield
     except OSError as error:
-        log.warning("%s not written after trial %s: %s", what, number, error)
+        log.warning("%s: failed after trial %s: %s", what, number, error)

@@ -13,8 +13,9 @@ from rich.console import Console
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, ResultsError
 from adaptune.search import study as studies
+from adaptune.search.claim import claim
 from adaptune.search.preflight import Plan
-from adaptune.search.results import claim
+from adaptune.search.results import below
 from adaptune.search.sealed import accuracy_of, look
 from adaptune.search.tuner import Run, begin, load_found, rivals_of, run_trials
 from adaptune.spec.distributions import Value
@@ -112,7 +113,9 @@ def _spec_of_seed(spec: SearchSpec, settings: Sequence[Setting], seed: int, out:
             space[path] = {"search": "choice", "values": values}
     points = [{path: setting.values[path] for path in space} for setting in settings]
     tree |= {"name": f"seed-{seed}", "seed": seed, "space": space}
-    tree["storage"]["out"] = str(out)
+    tree["storage"] |= {"out": str(out), "study": None, "checkpoint_budget_gb": None}
+    if spec.storage.remote is not None:
+        tree["storage"]["remote"] = below(spec.storage.remote, spec.name, out.name)
     tree["evaluation"]["yardsticks"] = spec.evaluation.yardsticks or "auto"  # information only is what it is about
     tree["search"] |= {
         "trials": len(settings),

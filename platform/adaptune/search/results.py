@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.errors import ResultsError
-from adaptune.spec import SearchSpec, dump, fingerprint, load
+from adaptune.spec import SearchSpec
 
 
 @dataclass(frozen=True)
@@ -21,6 +14,7 @@ class ResultsFolder:
     """`results/<name>/` of one search."""
 
     path: Path
+    remote: str | None = None  # URI of its copy in an object store, where the checkpoints lie then
 
     @property
     def spec(self) -> Path:
@@ -43,94 +37,40 @@ class ResultsFolder:
         return self.path / "ray.log"
 
     @property
-    def scratch(self) -> Path:
-        """Ray's own files: nothing reads them back."""
-        return self.path / ".ray"
+    def tables(self) -> tuple[Path, Path]:
+        """Of trials and of epochs."""
+        return self.path / "trials.parquet", self.path / "epochs.parquet"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything of a search that a user would miss."""
+        return self.journal.exists() or (self.path / "trials").exists()
+
+    def scratch(self, *parts: str) -> str:
+        """A path or URI that all nodes see, for Ray's own files: nothing reads them back."""
+        return self._shared(".ray", *parts)
 
     def trial(self, number: int) -> Path:
         return self.path / "trials" / str(number)
 
-    def checkpoints(self, number: int) -> Path:
-        return self.trial(number) / "checkpoints"
+    def checkpoints(self, number: int) -> str:
+        """A path or URI that all nodes see."""
+        return self._shared("trials", str(number), "checkpoints")
+
+    def _shared(self, *parts: str) -> str:
+        return str(self.path.joinpath(*parts)) if self.remote is None else below(self.remote, *parts)
 
 
-def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
-    """Make or reopen the results folder of a search.
-
-    Raises:
-        ResultsError: there is nothing to resume; a search lies there and `resume` was not said; the
-            folder belongs to another spec, holds other files, or is being searched; or it cannot be written.
-    """
-    folder = ResultsFolder(Path(spec.storage.out).resolve() / spec.name)
-    exists = folder.spec.exists()
-    if resume and not exists:
-        raise ResultsError(f"nothing to resume: {folder.path} holds no search; run it without --resume")
-    if exists:
-        with exclusive(folder):  # whoever is at work there is named first, and search.yaml stays his
-            pass
-        if fingerprint(load(folder.spec)) != fingerprint(spec):
-            raise ResultsError(
-                f"{folder.path} holds a search of another spec: compare with its search.yaml,"
-                " or give this search another --name"
-            )
-        if not resume:
-            raise ResultsError(
-                f"{folder.path} holds this search already: add --resume to go on with it"
-                " (a larger --trials extends it), or give another --name"
-            )
-    try:
-        # A search that never begins is removed with its folder, which had better hold nothing else.
-        if not exists and folder.path.exists() and any(folder.path.iterdir()):
-            raise ResultsError(f"{folder.path} holds other files and no search: give this search another --name")
-        folder.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder.spec, dump(spec))
-    except OSError as error:
-        raise ResultsError(f"cannot write to {folder.path}: {error.strerror}") from error
-    return folder
+def below(uri: str, *parts: str) -> str:
+    """A path below that of a URI, whose options (`?endpoint_override=…`) stay at its end."""
+    base, mark, options = uri.partition("?")
+    return "/".join([base.rstrip("/"), *parts]) + mark + options
 
 
-@contextmanager
-def exclusive(folder: ResultsFolder) -> Iterator[None]:
-    """Keep a second driver off the folder; a killed one's lock goes with it.
-
-    Raises:
-        ResultsError: another driver is at work there.
-    """
-    lock = os.open(folder.path / ".driver", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _lock(lock, folder)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _lock(lock: int, folder: ResultsFolder) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ResultsError(
-            f"{folder.path} is being searched by {os.read(lock, 500).decode() or 'another process'}:"
-            " wait for it, stop it, or give this search another --name"
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        # Some clusters' file systems have no locks: better a search without one than none.
-    with suppress(OSError):  # a full disk: who holds it is for the message only
-        os.truncate(lock, 0)
-        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-
-
-def reopen(path: Path) -> tuple[ResultsFolder, SearchSpec]:
-    """A search's folder and its spec, to look at.
-
-    Raises:
-        ResultsError: no search lies there.
-    """
-    folder = ResultsFolder(path.resolve())
-    if not folder.spec.is_file():
-        raise ResultsError(f"{path} holds no search: there is no {folder.spec.name} in it")
-    return folder, load(folder.spec)
+def folder_of(spec: SearchSpec) -> ResultsFolder:
+    """Where the search of this spec leaves what."""
+    remote = None if spec.storage.remote is None else below(spec.storage.remote, spec.name)
+    return ResultsFolder(Path(spec.storage.out).resolve() / spec.name, remote)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -138,8 +78,3 @@ def write_atomically(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".part")
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, path)
-
-
-def unclaim(folder: ResultsFolder) -> None:
-    """Remove the folder of a search that never began."""
-    shutil.rmtree(folder.path, ignore_errors=True)

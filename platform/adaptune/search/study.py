@@ -2,94 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from adaptune.errors import ResultsError
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import distributions, make_sampler
 from adaptune.spec.schema import SearchSpec
-from adaptune.training.guide import ENSEMBLE, score
+from adaptune.training.guide import score
 from adaptune.training.loop import Record
 
 GUIDE = "guide"
-_METRIC = "metric"
+METRIC = "metric"
 _RECORD = "record:"
 _LEG = "leg:"
 
 
-def open_study(spec: SearchSpec, journal: str) -> optuna.Study:
-    """The study of this search, made with its start points where there is none yet.
-
-    The caller holds the folder's lock: a torn last line, which a kill or a power cut may leave, is cut off,
-    since Optuna would write on behind it and never read the journal again.
-    """
-    _cut_torn_line(Path(journal))
-    return begin_study(spec, JournalStorage(_WholeLines(journal)))
-
-
 def begin_study(spec: SearchSpec, storage: BaseStorage | None) -> optuna.Study:
     """The study in a storage, in memory for None, made with its start points where there is none yet."""
-    study = optuna.create_study(
-        study_name=spec.name, storage=storage, directions=_directions(spec), load_if_exists=True
-    )
-    if _METRIC not in study.user_attrs:
-        study.set_user_attr(_METRIC, spec.search.metric)
+    study = optuna.create_study(study_name=spec.name, storage=storage, directions=directions(spec), load_if_exists=True)
+    if METRIC not in study.user_attrs:
+        study.set_user_attr(METRIC, spec.search.metric)
     for point in spec.search.start_points:
         study.enqueue_trial(dict(point), skip_if_exists=True)
     return study
-
-
-def load_study(journal: str) -> optuna.Study:
-    """The study in a journal, to look at: nothing is written, and a search may be running on it.
-
-    Raises:
-        ResultsError: there is none.
-    """
-    # Optuna would make an empty journal.
-    if not Path(journal).is_file():
-        raise ResultsError(f"there is no study {journal}: the search has not begun its trials")
-    try:
-        storage = JournalStorage(JournalFileBackend(journal))
-        [name] = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=name, storage=storage)
-    except (KeyError, ValueError) as error:
-        raise ResultsError(f"there is no study in {journal}: {error}") from error
-
-
-def _cut_torn_line(journal: Path) -> None:
-    if not journal.exists():
-        return
-    with journal.open("rb+") as file:
-        whole = file.read()
-        if not whole.endswith(b"\n"):
-            file.truncate(whole.rfind(b"\n") + 1)
-
-
-class _WholeLines(JournalFileBackend):
-    """A journal that a full disk leaves as it was: Optuna would leave a torn line, and write on behind it."""
-
-    def __init__(self, journal: str) -> None:
-        super().__init__(journal)
-        self._journal = journal
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        size = os.path.getsize(self._journal)  # nobody else writes: the folder is locked
-        try:
-            super().append_logs(logs)
-        except OSError:
-            os.truncate(self._journal, size)
-            raise
 
 
 class WallClock:
@@ -115,45 +56,13 @@ def ask(study: optuna.Study, spec: SearchSpec, priors: Sequence[FrozenTrial] = (
     study.sampler = sampler
     if priors and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         # Other studies' trials stay out of this one: its numbers and counts are its own.
-        both = optuna.create_study(directions=_directions(spec), sampler=sampler)
+        both = optuna.create_study(directions=directions(spec), sampler=sampler)
         both.add_trials([*priors, *started(study)])
         study.enqueue_trial(_draw(both.ask(), spec).params)
     return _draw(study.ask(), spec)
 
 
-def priors(spec: SearchSpec) -> list[FrozenTrial]:
-    """The finished trials of the studies in `search.warm_start` whose values this space has too, without their epochs.
-
-    Raises:
-        ResultsError: a folder holds no study, or one that another metric guided.
-    """
-    space = distributions(spec.space)
-    found = []
-    for folder in spec.search.warm_start:
-        study = load_study(str(Path(folder).expanduser() / "study.journal"))
-        metric = study.user_attrs.get(_METRIC)
-        if metric != spec.search.metric or metric == ENSEMBLE:
-            raise ResultsError(
-                f"search.warm_start: {folder} was guided by {metric}, this search is by {spec.search.metric}:"
-                " their values cannot be compared"
-            )
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            drawn = {key: space[key] for key in space if spec.space[key].is_drawn(trial.params)}
-            values = {key: trial.params[key] for key in drawn if _holds(drawn[key], trial.params.get(key))}
-            worth = worth_of(trial, metric)
-            if worth is not None and len(values) == len(drawn):
-                found.append(optuna.trial.create_trial(params=values, distributions=drawn, value=worth))
-    return found
-
-
-def _holds(distribution: BaseDistribution, value: object) -> bool:
-    try:
-        return distribution._contains(distribution.to_internal_repr(value))
-    except (ValueError, TypeError):
-        return False
-
-
-def _directions(spec: SearchSpec) -> list[StudyDirection]:
+def directions(spec: SearchSpec) -> list[StudyDirection]:
     return [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: spec.search.objectives]
 
 
@@ -214,7 +123,7 @@ def best_record(trial: FrozenTrial | Trial, metric: str) -> dict[str, Any] | Non
 
 def guided_by(study: optuna.Study) -> str:
     """The metric of the search."""
-    return str(study.user_attrs[_METRIC])
+    return str(study.user_attrs[METRIC])
 
 
 def ranked(study: optuna.Study, *, running: bool = False) -> list[FrozenTrial]:

@@ -12,7 +12,7 @@ import ray
 from ray import tune
 from ray.util.metrics import Gauge
 
-from adaptune.errors import CheckpointError, LaneBrokenError, NonFiniteLossError
+from adaptune.errors import CheckpointError, LaneBrokenError, NonFiniteLossError, PreemptedError
 from adaptune.execution.job import Job, Lane, LaneSettings
 from adaptune.execution.lanes import Execution, open_lane
 from adaptune.search.results import ResultsFolder
@@ -85,7 +85,10 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._job: Job = make_job(self._context.spec, config["number"], config["values"], self._context.folder)
         self._breaks = 0
         if self._lane is not None:
-            self._lane.begin(self._job)
+            try:
+                self._lane.begin(self._job)
+            except LaneBrokenError as error:
+                self._drop_lane(error)
 
     def _next_record(self) -> Record | None:
         """The next epoch's; where the lane breaks, from a new lane, which goes on from the last checkpoint."""
@@ -94,7 +97,7 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
                 return self._opened_lane().next_record()
             except LaneBrokenError as error:
                 self._drop_lane(error)
-                self._breaks += 1
+                self._breaks += not isinstance(error, PreemptedError)
                 if self._breaks == MAX_LANES_A_TRIAL:
                     raise
 
@@ -110,7 +113,7 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
                 accelerator_type=context.spec.resources.accelerator_type,
                 label_selector=context.spec.resources.label_selector,
                 placement_strategy=context.spec.resources.placement_strategy,
-                scratch=str(context.folder.scratch / "train"),
+                scratch=context.folder.scratch("train"),
             )
             self._lanes_opened += 1
             self._lane = open_lane(context.execution, settings, context.shared)
@@ -119,6 +122,6 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     def _drop_lane(self, error: LaneBrokenError) -> None:
         log.warning("trial %s: lane lost: %s", self._job.number, error)
-        if self._lane is not None:
-            self._lane.close()
-        self._lane = None
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.close()

@@ -18,10 +18,15 @@ def make_job(spec: SearchSpec, number: int, values: Mapping[str, Value], folder:
     return Job(
         number=number,
         spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
-        checkpoints=CheckpointFolder(str(folder.checkpoints(number)), keep=spec.storage.keep_checkpoints),
+        checkpoints=checkpoint_folder(spec, number, folder),
         metric=spec.search.metric,
         health=spec.search.health != "off",
     )
+
+
+def checkpoint_folder(spec: SearchSpec, number: int, folder: ResultsFolder) -> CheckpointFolder:
+    """Where the checkpoints of trial `number` lie."""
+    return CheckpointFolder(folder.checkpoints(number), keep=spec.storage.keep_checkpoints)
 
 
 def describe_guide(metric: str, value: float) -> str:

@@ -25,6 +25,7 @@ from adaptune.search.results import ResultsFolder
 from adaptune.search.schedulers import StudyScheduler
 from adaptune.search.sealed import TestScores, look, score_sealed
 from adaptune.search.stages import source_stage, yardsticks
+from adaptune.search.storage import open_study
 from adaptune.search.summary import Summary, summarise, write_summary
 from adaptune.search.trainable import LaneTrainable, TrialContext
 from adaptune.search.trial import make_job
@@ -115,7 +116,7 @@ def begin(
     source = source_stage(base, splits.trial, data_ref, plan, folder.path.parent / ".cache")
     source_stage_s = time.perf_counter() - start
     console.print(f"source classifier ready after {source_stage_s:.0f} s", highlight=False)
-    study = studies.open_study(spec, str(folder.journal))
+    study = open_study(spec, str(folder.journal))
     clock = studies.WallClock(study, since)
     shared = [data_ref, ray.put(source)]
     return Run(spec, splits, plan, folder, console, study, clock, source, source_stage_s, shared)
@@ -218,7 +219,7 @@ def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: G
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(folder.scratch),
+            storage_path=folder.scratch(),
             verbose=0,
             callbacks=[Progress(spec, run.study, guide, plan, folder, run.console, run.clock)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

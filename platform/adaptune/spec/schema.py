@@ -147,6 +147,8 @@ class TrainingSpec(Section):
     classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="f_T; 0 is off")
     augment: AugmentSpec = AugmentSpec()
     precision: Literal["fp32", "bf16"] = "fp32"
+    tf32: bool = Field(default=True, description="fp32 products and convolutions in TF32, on GPUs that have it")
+    compile: bool = Field(default=False, description="torch.compile for the trained networks")
     channels_last: bool = Field(default=True, description="convolutions in NHWC memory: faster on CPUs and GPUs")
     source: SourceStageSpec = SourceStageSpec()
 
@@ -239,7 +241,23 @@ class ResourcesSpec(Section):
 
 class StorageSpec(Section):
     out: str = Field(default="results", description="folder that holds the folder of each search")
+    remote: str | None = Field(
+        default=None, description="s3://… or gs://…: checkpoints go there, and a copy of all results"
+    )
+    study: str | None = Field(
+        default=None, description="the study's database (sqlite:///…, postgresql://…); none: a journal in the results"
+    )
     keep_checkpoints: Annotated[int, Field(ge=2)] = Field(default=2, description="newest of a trial, beside its best")
+    checkpoint_budget_gb: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="of all trials together; what is missed least goes first"
+    )
+
+    @field_validator("remote")
+    @classmethod
+    def _uri(cls, remote: str | None) -> str | None:
+        if remote is not None and "://" not in remote:
+            raise ValueError(f"remote must be a URI such as s3://bucket/results, not {remote}; folders go into `out`")
+        return remote
 
 
 class EvaluationSpec(Section):

@@ -6,7 +6,8 @@ import hashlib
 import io
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -19,11 +20,21 @@ from adaptune.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 _DIGEST_BYTES = 32
+_MID_EPOCH = "mid-epoch.pt"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Where a trial goes on: after its last whole epoch, or within the one that follows."""
+
+    record: dict[str, Any] | None = None  # of the last whole epoch
+    means: Mapping[str, float] = field(default_factory=dict)  # each term's, over the updates since
+    updates: int = 0
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """`epoch-NNNN.pt` files: the newest `keep`, and the one of the best epoch.
+    """`epoch-NNNN.pt` files: the newest `keep`, and the one of the best epoch; a file for a broken-off epoch.
 
     Each begins with the SHA-256 of the rest, so that a torn file is never taken for a whole one.
     """
@@ -36,17 +47,27 @@ class CheckpointFolder:
 
         A failing write (a full disk) is logged and leaves the older ones: training goes on.
         """
+        if self._save(_name(record["epoch"]), state, Restored(record)):
+            self._prune(best=state.best_epoch)
+
+    def save_mid_epoch(self, state: TrainingState, where: Restored) -> None:
+        """As `save`, in the middle of an epoch."""
+        self._save(_MID_EPOCH, state, where)
+
+    def _save(self, name: str, state: TrainingState, where: Restored) -> bool:
+        """Whether it was written, and by this worker."""
         pools = _gather(state.pools_state())
         if rank() != 0:
-            return
+            return False
         buffer = io.BytesIO()
-        torch.save({"state": state.state_dict(), "pools": pools, "record": record}, buffer)
+        torch.save({"state": state.state_dict(), "pools": pools} | asdict(where), buffer)
         try:
             body = buffer.getvalue()
-            self._write(_name(record["epoch"]), hashlib.sha256(body).digest() + body)
-            self._prune(best=state.best_epoch)
+            self._write(name, hashlib.sha256(body).digest() + body)
         except OSError as error:
-            log.warning("checkpoint of epoch %s not written to %s: %s", record["epoch"], self.path, error)
+            log.warning("checkpoint %s not written to %s: %s", name, self.path, error)
+            return False
+        return True
 
     def save_picture(self, epoch: int, png: bytes) -> None:
         """Keep a picture of the generators' work beside the checkpoints; of every epoch."""
@@ -55,16 +76,16 @@ class CheckpointFolder:
         except OSError as error:
             log.warning("picture of epoch %s not written to %s: %s", epoch, self.path, error)
 
-    def restore(self, state: TrainingState) -> dict[str, Any] | None:
-        """Bring `state` to the newest whole checkpoint; returns its record, or None where there is none.
+    def restore(self, state: TrainingState) -> Restored:
+        """Bring `state` to the newest checkpoint that can be read; with none at all it is left as it is.
 
         Raises:
             CheckpointError: there are checkpoints, but none can be read.
         """
-        epochs = self.epochs()
-        for epoch in reversed(epochs):
+        names = self._newest_first()
+        for name in names:
             try:
-                saved = self.load(epoch)
+                saved = self._load(name)
             except CheckpointError as error:
                 log.warning("%s; trying the one before", error)
                 continue
@@ -73,20 +94,22 @@ class CheckpointFolder:
             # A pool belongs to a worker: with another number of them, the pools fill anew.
             if len(pools) == world_size():
                 state.load_pools_state(pools[rank()])
-            record: dict[str, Any] = saved["record"]
-            return record
-        if epochs:
-            raise CheckpointError(f"none of the {len(epochs)} checkpoints in {self.path} can be read")
-        return None
+            return Restored(saved["record"], saved["means"], saved["updates"])
+        if names:
+            raise CheckpointError(f"none of the {len(names)} checkpoints in {self.path} can be read")
+        return Restored()
 
     def load(self, epoch: int) -> dict[str, Any]:
-        """The contents of one checkpoint, on the CPU.
+        """The contents of one epoch's checkpoint, on the CPU.
 
         Raises:
             CheckpointError: it is missing or damaged.
         """
+        return self._load(_name(epoch))
+
+    def _load(self, base_name: str) -> dict[str, Any]:
         filesystem, folder = self._open()
-        name = f"{folder}/{_name(epoch)}"
+        name = f"{folder}/{base_name}"
         try:
             with filesystem.open_input_stream(name) as file:
                 raw: bytes = file.read()
@@ -100,9 +123,29 @@ class CheckpointFolder:
 
     def epochs(self) -> list[int]:
         """The epochs that have a checkpoint, in order."""
+        return sorted(int(name[6:-3]) for name in self._names() if name.startswith("epoch-"))
+
+    def sizes(self) -> dict[int, int]:
+        """Epoch → bytes of its checkpoint."""
+        filesystem, folder = self._open()
+        files = filesystem.get_file_info([f"{folder}/{_name(epoch)}" for epoch in self.epochs()])
+        return {int(file.base_name[6:-3]): file.size for file in files if file.type == fs.FileType.File}
+
+    def remove(self, epoch: int) -> None:
+        """Remove an epoch's checkpoint; it may be gone already."""
+        filesystem, folder = self._open()
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{folder}/{_name(epoch)}")
+
+    def _newest_first(self) -> list[str]:
+        """A broken-off epoch comes after all others: its file goes once it is whole."""
+        epochs = [_name(epoch) for epoch in reversed(self.epochs())]
+        return [_MID_EPOCH, *epochs] if _MID_EPOCH in self._names() else epochs
+
+    def _names(self) -> list[str]:
         filesystem, folder = self._open()
         files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        return sorted(int(f.base_name[6:-3]) for f in files if f.base_name.endswith(".pt"))
+        return [file.base_name for file in files if file.base_name.endswith(".pt")]
 
     def _write(self, name: str, body: bytes) -> None:
         filesystem, folder = self._open()
@@ -118,10 +161,15 @@ class CheckpointFolder:
             raise
 
     def _prune(self, best: int) -> None:
+        """Remove what is no longer needed; what cannot be removed now goes another time."""
         filesystem, folder = self._open()
-        for epoch in self.epochs()[: -self.keep]:
-            if epoch != best:
-                filesystem.delete_file(f"{folder}/{_name(epoch)}")
+        try:
+            epochs = self.epochs()
+            old = [_name(epoch) for epoch in epochs[: -self.keep] if epoch != best]
+            for name in {_MID_EPOCH, *old} & set(self._names()):
+                filesystem.delete_file(f"{folder}/{name}")
+        except OSError as error:
+            log.warning("old checkpoints in %s not removed: %s", self.path, error)
 
     def _open(self) -> tuple[fs.FileSystem, str]:
         filesystem, folder = fs.FileSystem.from_uri(self.path)

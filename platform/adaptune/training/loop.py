@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -12,11 +12,11 @@ from adaptune.data.batches import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.seeding import derive_seed
 from adaptune.data.splits import TrialData
-from adaptune.errors import NonFiniteLossError
+from adaptune.errors import NonFiniteLossError, PreemptedError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import LossWeights, TrialSpec
 from adaptune.training.batch import TrainingImages
-from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint import CheckpointFolder, Restored
 from adaptune.training.cycada import cycada_step
 from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, rank
@@ -28,6 +28,8 @@ from adaptune.training.samples import sample_grid
 from adaptune.training.state import TrainingState, Weights, build_state
 
 Record = dict[str, Any]
+Notice = Callable[[], bool]
+NOTICE_EVERY_STEPS = 20  # asking makes all workers meet
 GENERATOR_TERMS = {"loss/adversarial", "loss/cycle", "loss/identity", "loss/semantic"}
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 
@@ -42,6 +44,7 @@ def fit(
     images: TrainingImages | None = None,
     metric: str = TARGET_VAL,
     health: bool = False,
+    notice: Notice | None = None,
 ) -> Iterator[Record]:
     """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
 
@@ -49,7 +52,8 @@ def fit(
     is yielded first, since nobody may have seen it before the interruption. `images` may be those of an
     earlier trial on the same data and f_S: finding f_S's labels takes longer than all else before a trial.
     `metric` is what the best epoch, whose checkpoint is kept, is chosen by. With `health` each epoch is
-    looked over for the signs of a GAN gone wrong.
+    looked over for the signs of a GAN gone wrong. `notice`, asked now and then by all workers alike, says
+    whether a machine is about to be taken away: the trial is saved in mid-epoch then, and ends.
 
     Yields:
         `epoch` (from 1), what `Validation.record` and `Watch.look` say, the mean of each unweighted term as
@@ -58,12 +62,16 @@ def fit(
     Raises:
         NonFiniteLossError: a term became NaN or infinite.
         CheckpointError: the folder holds checkpoints, but none that can be read.
+        PreemptedError: there was a notice.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)
     watch = Watch(spec.training.gan_loss)
-    if checkpoints is not None and (record := checkpoints.restore(state)) is not None:
-        watch.note(record)
-        yield record
+    restored = Restored() if checkpoints is None else checkpoints.restore(state)
+    last, terms = restored.record, _TermWatch(spec.loss_weights, device)
+    terms.begin_with(restored.means, restored.updates)
+    if last is not None:
+        watch.note(last)
+        yield last
     training = images or TrainingImages(data, state.networks.f_source, device)
     validation = Validation(data, device)
     sampler = UnpairedSampler(
@@ -71,7 +79,11 @@ def fit(
     )
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
-        record = Record(epoch=epoch) | _train_epoch(state, training, sampler)
+        if not _train_epoch(state, training, sampler, terms, epoch, notice):
+            if checkpoints is not None:
+                checkpoints.save_mid_epoch(state, Restored(last, *terms.so_far()))
+            raise PreemptedError(f"preempted at update {state.step}, in epoch {epoch}")
+        record, terms = Record(epoch=epoch) | terms.means(), _TermWatch(spec.loss_weights, device)
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target), *state.averages.values()])
         record |= validation.record(cast(Classifier, state.best_of("f_target")))
@@ -84,6 +96,7 @@ def fit(
             checkpoints.save(state, record)
             if rank() == 0:
                 checkpoints.save_picture(epoch, sample_grid(state, training))
+        last = record
         yield record
 
 
@@ -98,12 +111,21 @@ def _signs(state: TrainingState, data: TrialData) -> Record:
     return signs(source, translated, images.labels, seen, len(data.class_names))
 
 
-def _train_epoch(state: TrainingState, images: TrainingImages, sampler: UnpairedSampler) -> Record:
+def _train_epoch(
+    state: TrainingState,
+    images: TrainingImages,
+    sampler: UnpairedSampler,
+    watch: _TermWatch,
+    epoch: int,
+    notice: Notice | None,
+) -> bool:
+    """Train to the end of the epoch. False: a notice came before."""
     spec = state.spec
     step = STEPS[spec.method]
     state.networks.f_target.train()
-    watch = _TermWatch(spec.loss_weights, state.device)
-    for _ in range(spec.training.steps_per_epoch):
+    while state.step < epoch * spec.training.steps_per_epoch:
+        if notice is not None and state.step % NOTICE_EVERY_STEPS == 0 and notice():
+            return False
         # Dropout draws from torch's own generator: seeded by the step, a resume needs no memory of it.
         torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
         state.set_learning_rates()
@@ -113,7 +135,7 @@ def _train_epoch(state: TrainingState, images: TrainingImages, sampler: Unpaired
         state.update_averages()
         state.step += 1
         watch.add(state.step, terms)
-    return watch.means()
+    return True
 
 
 class _TermWatch:
@@ -130,6 +152,17 @@ class _TermWatch:
         self.count = 0
         self.first_step = 0
 
+    def begin_with(self, means: Mapping[str, float], updates: int) -> None:
+        """The part of an epoch that was trained before an interruption."""
+        self.count = updates
+        self.sums = {name: torch.tensor(mean * updates, device=self.device) for name, mean in means.items()}
+
+    def so_far(self) -> tuple[dict[str, float], int]:
+        """The means over all workers, finite or not, and the number of updates."""
+        names = sorted(self.sums)
+        means = all_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist() if names else []
+        return dict(zip(names, means, strict=True)), self.count
+
     def add(self, step: int, terms: Terms) -> None:
         self.count += 1
         self.first_step = self.first_step or step
@@ -141,16 +174,15 @@ class _TermWatch:
 
     def means(self) -> Record:
         """The means over all workers. Every worker raises NonFiniteLossError together, or none."""
-        names = sorted(self.sums)
-        means = all_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist()
-        if not all(map(_finite, means)):
-            self._raise(names, means)
-        return {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
+        means, _ = self.so_far()
+        if not all(map(_finite, means.values())):
+            self._raise(means)
+        return {f"loss/{name}": mean for name, mean in means.items()}
 
-    def _raise(self, names: list[str], means: list[float]) -> None:
-        step, name = min((float(self.bad[name]), name) for name in names)
+    def _raise(self, means: Mapping[str, float]) -> None:
+        step, name = min((float(self.bad.get(name, torch.inf)), name) for name in means)
         if step == float("inf"):  # only another worker's share was bad
-            name = next(name for name, mean in zip(names, means, strict=True) if not _finite(mean))
+            name = next(name for name, mean in means.items() if not _finite(mean))
             step = self.first_step
         weights = ", ".join(f"{key} {value:g}" for key, value in self.weights.model_dump().items())
         raise NonFiniteLossError(

@@ -157,6 +157,9 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
         averages["f_target"] = _frozen_copy(f_t)
     for net in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feature):
         place(net, device, channels_last=training.channels_last)
+    if training.compile:
+        for net in (g_st, g_ts, d_s, d_t, f_t, d_feature):
+            net.compile()
     networks = Networks(
         g_source_to_target=wrap(g_st, device),
         g_target_to_source=wrap(g_ts, device),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adaptune import cli, runs
-from adaptune.search.results import claim
+from adaptune.search.claim import claim
 from adaptune.spec import load
 
 Run = Callable[..., tuple[int, str, str]]

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from adaptune.search import study as studies
-from adaptune.search.results import ResultsFolder, claim
+from adaptune.search.claim import claim
+from adaptune.search.results import ResultsFolder
+from adaptune.search.storage import open_study
 from adaptune.search.trial import make_job
 from adaptune.spec import load
 from adaptune.training.build import build_classifier
@@ -25,7 +27,7 @@ def killed(space: Path) -> ResultsFolder:
     """A search of three trials: one complete, one failed, one interrupted. Only the first has a checkpoint."""
     spec = load(space)
     folder = claim(spec, resume=False)
-    study = studies.open_study(spec, str(folder.journal))
+    study = open_study(spec, str(folder.journal))
     for accuracies, error in (((0.5, 0.75), None), ((), "step 3: the cycle term is nan"), ((0.25,), "killed")):
         trial = studies.ask(study, spec)
         for epoch, accuracy in enumerate(accuracies, start=1):
@@ -65,7 +67,7 @@ def test_status_before_the_first_trial_and_of_no_search(run: Run, tmp_path: Path
     assert "holds no search" in refusal(run, "status", tmp_path)
     folder = claim(load(space), resume=False)
     assert "has not begun its trials" in refusal(run, "status", folder.path)
-    studies.open_study(load(space), str(folder.journal))
+    open_study(load(space), str(folder.journal))
     assert run("status", folder.path)[1] == "small: 0 of 3 trials\n"
 
 

@@ -16,6 +16,7 @@ from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
 from adaptune.search.guide import MEMBERS, Guide
 from adaptune.search.schedulers import StudyScheduler
+from adaptune.search.storage import open_study
 from adaptune.spec.schema import SearchSpec
 
 Curve = Callable[[dict[str, Any], int], float]
@@ -88,7 +89,7 @@ def simulate(
     Args:
         stop_after: drop everything after so many results, as a kill does.
     """
-    study = studies.open_study(spec, journal)
+    study = open_study(spec, journal)
     guide = Guide(spec.search.metric)
     searcher = StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: 0.0)
     scheduler = StudyScheduler(spec, study, guide)

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
 from adaptune.search.guide import Guide
+from adaptune.search.storage import load_study, open_study
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def journal(tmp_path: Path) -> str:
 def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearcher:
     spec = make_search(search={"trials": trials})
     clock = iter(range(1000))
-    study, guide = studies.open_study(spec, journal), Guide(spec.search.metric)
+    study, guide = open_study(spec, journal), Guide(spec.search.metric)
     return StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: float(next(clock)))
 
 
@@ -43,7 +44,7 @@ def test_a_failed_trial_keeps_its_message(journal: str) -> None:
     ours.on_trial_complete("a", {"error": message, "done": True})
     ours.suggest("b")
     ours.on_trial_complete("b", None, error=True)
-    failed = studies.load_study(journal).trials
+    failed = load_study(journal).trials
     assert [trial.state for trial in failed] == [TrialState.FAIL] * 2
     assert failed[0].user_attrs["error"] == message
     assert studies.curve(failed[0]) == {1: 0.5}
@@ -55,7 +56,7 @@ def test_the_last_result_is_kept_and_the_clock_is_read(journal: str) -> None:
     ours.suggest("a")
     ours.on_trial_result("a", make_result(1, 0.5))
     ours.on_trial_complete("a", make_result(2, 0.75))
-    (trial,) = studies.load_study(journal).trials
+    (trial,) = load_study(journal).trials
     assert studies.curve(trial) == {1: 0.5, 2: 0.75}
     assert trial.user_attrs["wall_s"] == 1.0
 
@@ -75,4 +76,4 @@ def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(journal
     assert ours.suggest("d")["number"] == 2
     ours.on_trial_complete("d", make_result(9, 0.5))
     assert ours.suggest("e") == "FINISHED"
-    assert [trial.state for trial in studies.load_study(journal).trials] == [TrialState.COMPLETE] * 3
+    assert [trial.state for trial in load_study(journal).trials] == [TrialState.COMPLETE] * 3

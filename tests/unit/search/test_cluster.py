@@ -28,12 +28,23 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
 
 def test_the_first_trials_nodes_are_waited_for_and_said(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Nodes] = []
-    monkeypatch.setattr(cluster, "request_resources", lambda bundles: (asked.append(bundles), nodes.append({"CPU": 2})))
+    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles: asked.append(bundles))
+    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: nodes.append({"CPU": 2}))
     said = io.StringIO()
     spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
     assert cluster.await_plan(spec, Console(file=said, width=200)).concurrency == 1
     assert asked == [[{"CPU": 1.0}, {"CPU": 1.0}]]
     assert "waiting up to 10000 s for nodes: a trial needs 2 worker(s)" in said.getvalue()
+
+
+def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Nodes] = []
+    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles: asked.append(bundles))
+    nodes.append({"CPU": 2})
+    cluster.await_plan(make_search(resources={"workers_per_trial": 2, "max_concurrent": 3}), Console())
+    assert [len(bundles) for bundles in asked] == [6]
 
 
 def test_waiting_for_nodes_ends_with_the_arithmetic(nodes: Nodes) -> None:

@@ -12,6 +12,7 @@ from adaptune.search import study as studies
 from adaptune.search.confirm import FULL, ablations, compare, table, top_settings, verdict, winner
 from adaptune.search.repeat import INFORMATION_ONLY, SOURCE_ONLY, SUPERVISED, Row, Setting
 from adaptune.search.sealed import look
+from adaptune.search.storage import open_study
 
 
 def rows(**tests: list[float]) -> list[Row]:
@@ -107,7 +108,7 @@ def flat(values: dict[str, float], epoch: int) -> float:
 
 
 def test_a_model_is_scored_on_the_sealed_test_once_and_the_looks_are_counted(tmp_path: Path) -> None:
-    study = studies.open_study(make_search(), str(tmp_path / "journal"))
+    study = open_study(make_search(), str(tmp_path / "journal"))
     asked: list[str] = []
 
     def score(name: str) -> dict[str, float]:
@@ -115,7 +116,7 @@ def test_a_model_is_scored_on_the_sealed_test_once_and_the_looks_are_counted(tmp
         return {"adapted": 0.9}
 
     assert look(study, "trial 1, epoch 2", lambda: score("first")) == ({"adapted": 0.9}, 1)
-    again = studies.open_study(make_search(), str(tmp_path / "journal"))
+    again = open_study(make_search(), str(tmp_path / "journal"))
     assert look(again, "trial 1, epoch 2", lambda: score("again")) == ({"adapted": 0.9}, 1)
     assert look(again, "trial 3, epoch 9", lambda: score("second")) == ({"adapted": 0.9}, 2)
     assert asked == ["first", "second"]

@@ -11,13 +11,14 @@ from fake_search import make_record, make_search
 from adaptune.search import study as studies
 from adaptune.search.hindsight import hindsight
 from adaptune.search.ledger import cost_to_reach, overhead, saved_by_stopping
+from adaptune.search.storage import open_study
 from adaptune.training.validators import VALIDATORS
 
 
 def made(folder: Path, curves: list[list[tuple[float, float]]]) -> optuna.Study:
     """A study of trials whose epochs have (accuracy, what every validator but `entropy` says); entropy is constant."""
     spec = make_search(training={"epochs": 3})
-    study = studies.open_study(spec, str(folder / "journal"))
+    study = open_study(spec, str(folder / "journal"))
     for curve in curves:
         trial = studies.ask(study, spec)
         for epoch, (accuracy, said) in enumerate(curve, start=1):

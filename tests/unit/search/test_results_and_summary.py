@@ -18,10 +18,12 @@ from optuna.trial import TrialState
 
 from adaptune.errors import ResultsError
 from adaptune.search import study as studies
+from adaptune.search.claim import claim, exclusive, reopen, unclaim
 from adaptune.search.ledger import device_seconds, write_ledger
 from adaptune.search.preflight import Plan
-from adaptune.search.results import ResultsFolder, claim, exclusive, reopen, unclaim
+from adaptune.search.results import ResultsFolder
 from adaptune.search.sealed import TestScores as Scores
+from adaptune.search.storage import open_study
 from adaptune.search.summary import summarise, write_summary
 from adaptune.search.verdict import verdict
 from adaptune.spec.schema import SearchSpec
@@ -73,7 +75,8 @@ def test_a_driver_at_work_is_named_and_a_killed_one_is_forgotten(tmp_path: Path)
     folder = claim(spec_in(tmp_path), resume=False)
     before = folder.spec.read_text()
     script = (
-        "import sys, time; from pathlib import Path; from adaptune.search.results import ResultsFolder, exclusive\n"
+        "import sys, time; from pathlib import Path; from adaptune.search.claim import exclusive\n"
+        "from adaptune.search.results import ResultsFolder\n"
         "with exclusive(ResultsFolder(Path(sys.argv[1]))): print('held', flush=True), time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, folder.path], stdout=subprocess.PIPE) as driver:
@@ -133,7 +136,7 @@ def test_the_tables_have_a_row_a_trial_and_a_row_an_epoch(tmp_path: Path) -> Non
 
 def test_a_study_without_trials_writes_no_table(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
-    write_ledger(studies.open_study(make_search(), str(folder.journal)), PLAN, folder)
+    write_ledger(open_study(make_search(), str(folder.journal)), PLAN, folder)
     assert [file.name for file in tmp_path.glob("*.parquet")] == []
 
 
@@ -160,7 +163,7 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
     assert set(empty) == set(summary)
     assert empty["target_test_accuracy"] is empty["best_trial"] is empty["gap_closed"] is None
     assert empty["verdict"].startswith("No trial's best checkpoint can be read: there is nothing to export.")
-    unbegun = studies.open_study(spec, str(tmp_path / "unbegun"))
+    unbegun = open_study(spec, str(tmp_path / "unbegun"))
     nothing = summarise(spec, unbegun, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
     assert nothing["verdict"] == "No trial came to an end: there is nothing to export."
 

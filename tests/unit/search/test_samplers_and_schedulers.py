@@ -13,9 +13,12 @@ from optuna.trial import TrialState
 
 from adaptune.errors import ResultsError
 from adaptune.search import study as studies
+from adaptune.search.claim import claim
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
 from adaptune.search.schedulers import StudyScheduler
+from adaptune.search.storage import open_study
+from adaptune.search.warm_start import priors
 
 SAMPLERS = ["tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2"]
 
@@ -99,13 +102,17 @@ def test_a_constant_metric_and_a_single_trial_come_to_an_end(tmp_path: Path) -> 
     assert [trial.state for trial in single.trials] == [TrialState.COMPLETE]
 
 
+def an_earlier_search(out: Path, trials: int) -> Path:
+    spec = make_search(search={"trials": trials}, training={"epochs": 1}, storage={"out": str(out)})
+    folder = claim(spec, resume=False)
+    simulate(spec, str(folder.journal), smooth)
+    return folder.path
+
+
 def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Path) -> None:
-    (tmp_path / "old").mkdir()
-    old = make_search(search={"trials": 20}, training={"epochs": 1})
-    simulate(old, str(tmp_path / "old" / "study.journal"), smooth)
-    search = {"trials": 5, "warm_start": [str(tmp_path / "old")]}
+    search = {"trials": 5, "warm_start": [str(an_earlier_search(tmp_path, trials=20))]}
     warm = make_search(search=search, training={"epochs": 1}, seed=3)
-    assert len(studies.priors(warm)) == 20
+    assert len(priors(warm)) == 20
     study = simulate(warm, str(tmp_path / "new"), smooth)
     assert [trial.number for trial in study.trials] == list(range(5))
     cold = simulate(make_search(search={"trials": 5}, training={"epochs": 1}, seed=3), str(tmp_path / "cold"), smooth)
@@ -114,13 +121,11 @@ def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Pa
 
 
 def test_a_warm_start_takes_only_what_lies_in_the_space_and_was_guided_alike(tmp_path: Path) -> None:
-    (tmp_path / "old").mkdir()
-    simulate(make_search(search={"trials": 6}, training={"epochs": 1}), str(tmp_path / "old" / "study.journal"), smooth)
-    warm = {"warm_start": [str(tmp_path / "old")]}
+    warm = {"warm_start": [str(an_earlier_search(tmp_path, trials=6))]}
     narrow = make_search(search=warm, space={"loss_weights.cycle": {"search": "uniform", "low": 1000, "high": 2000}})
-    assert studies.priors(narrow) == []
+    assert priors(narrow) == []
     with pytest.raises(ResultsError, match="was guided by target_val_accuracy, this search is by infomax"):
-        studies.priors(make_search(search=warm | {"metric": "infomax"}))
+        priors(make_search(search=warm | {"metric": "infomax"}))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
@@ -149,7 +154,7 @@ def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path,
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
 def test_a_failed_trial_leaves_the_scheduler_at_work(tmp_path: Path, name: str) -> None:
     spec = make_search(search={"scheduler": {"name": name}})
-    scheduler = StudyScheduler(spec, studies.open_study(spec, str(tmp_path / "journal")), Guide(spec.search.metric))
+    scheduler = StudyScheduler(spec, open_study(spec, str(tmp_path / "journal")), Guide(spec.search.metric))
     failed, *others = (FakeTrial(f"trial-{number}", {"number": number}) for number in range(6))
     scheduler.on_trial_add(None, failed)
     scheduler.on_trial_result(None, failed, make_result(1, 0.5))

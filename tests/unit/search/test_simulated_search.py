@@ -12,6 +12,7 @@ from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
 from adaptune.search.guide import Guide
 from adaptune.search.schedulers import StudyScheduler
+from adaptune.search.storage import open_study
 
 
 def test_asha_stops_the_bad_and_lets_the_best_run(tmp_path: Path) -> None:
@@ -56,10 +57,10 @@ def test_a_killed_search_ends_as_an_undisturbed_one(tmp_path: Path, kills: tuple
 def test_a_rung_keeps_its_own_value_where_the_next_epoch_is_said_first(tmp_path: Path) -> None:
     """Killed between the checkpoint of epoch 2 and its report: rung 1 is decided by epoch 1."""
     spec, journal = make_search(), str(tmp_path / "journal")
-    searcher = StudySearcher(spec, studies.open_study(spec, journal), Guide(spec.search.metric), lambda: 1)
+    searcher = StudySearcher(spec, open_study(spec, journal), Guide(spec.search.metric), lambda: 1)
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(1, 0.2))
-    scheduler = StudyScheduler(spec, studies.open_study(spec, journal), Guide(spec.search.metric))
+    scheduler = StudyScheduler(spec, open_study(spec, journal), Guide(spec.search.metric))
     trial = FakeTrial("b", {"number": 0})
     scheduler.on_trial_add(None, trial)
     scheduler.on_trial_result(None, trial, make_result(2, 0.9))

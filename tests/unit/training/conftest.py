@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
 from tiny_trial import CPU, make_data, make_source_weights
 
+from adaptune.errors import PreemptedError
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import Record, fit
+from adaptune.training.loop import Notice, Record, fit
 
 Fit = Callable[..., list[Record]]
 
@@ -25,18 +27,25 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def run_fit() -> Fit:
-    """Train a tiny trial and return its records; `stop_after` of them the listener stops asking."""
+    """Train a tiny trial and return its records; `stop_after` of them the listener stops asking.
+
+    A preempted trial's are those before the notice.
+    """
 
     def run(
-        spec: TrialSpec, checkpoints: CheckpointFolder | None = None, stop_after: int | None = None
+        spec: TrialSpec,
+        checkpoints: CheckpointFolder | None = None,
+        stop_after: int | None = None,
+        notice: Notice | None = None,
     ) -> list[Record]:
         weights: Any = make_source_weights(spec)
         data = make_data(spec.data.source.size)
         records = []
-        for record in fit(spec, data, weights, device=CPU, checkpoints=checkpoints):
-            records.append(record)
-            if len(records) == stop_after:
-                break
+        with suppress(PreemptedError):
+            for record in fit(spec, data, weights, device=CPU, checkpoints=checkpoints, notice=notice):
+                records.append(record)
+                if len(records) == stop_after:
+                    break
         return records
 
     return run

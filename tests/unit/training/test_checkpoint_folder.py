@@ -12,7 +12,7 @@ from pyarrow import fs
 from tiny_trial import make_spec, make_state
 
 from adaptune.errors import CheckpointError
-from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint import CheckpointFolder, Restored
 from adaptune.training.loop import Record
 from adaptune.training.state import TrainingState
 
@@ -52,7 +52,7 @@ def truncate(folder: CheckpointFolder, epoch: int, part: float = 0.5) -> None:
 
 
 def test_nothing_to_restore(tmp_path: Path, state: TrainingState) -> None:
-    assert CheckpointFolder(str(tmp_path / "never made")).restore(state) is None
+    assert CheckpointFolder(str(tmp_path / "never made")).restore(state) == Restored()
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -60,7 +60,7 @@ def test_restores_the_newest_from_a_path_or_a_uri(scheme: str, tmp_path: Path, s
     folder = CheckpointFolder(f"{scheme}{tmp_path}/trial")
     save_epochs(folder, state, 1, 2)
     other = make_state(make_spec())
-    assert folder.restore(other) == {"epoch": 2}
+    assert folder.restore(other).record == {"epoch": 2}
     assert other.step == 20
 
 
@@ -71,7 +71,7 @@ def test_truncated_newest_falls_back_to_the_one_before(
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1, 2)
     truncate(folder, 2, part)
-    assert folder.restore(state) == {"epoch": 1}
+    assert folder.restore(state).record == {"epoch": 1}
     assert state.step == 10
     assert "damaged; trying the one before" in caplog.text
 
@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_the_older_ones_and_training_goes_on(
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
         patch.setattr(CheckpointFolder, "_open", lambda self: (FullDisk(torn), self.path))
         assert [r["epoch"] for r in run_fit(spec, folder)] == [1, 2, 3]
-    assert "epoch 3 not written" in caplog.text
+    assert "epoch-0003.pt not written" in caplog.text
     assert "No space left" in caplog.text
     assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch-0001.png", "epoch-0001.pt"]
     assert [r["epoch"] for r in run_fit(spec, folder)] == [1, 2, 3]
@@ -150,6 +150,6 @@ def test_pools_fill_anew_where_the_number_of_workers_changed(tmp_path: Path) -> 
     saved["pools"] *= 2
     other = make_state(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CheckpointFolder, "load", lambda *_: saved)
+        patch.setattr(CheckpointFolder, "_load", lambda *_: saved)
         folder.restore(other)
     assert other.pool_source.images is None

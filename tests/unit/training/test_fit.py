@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from tiny_trial import CPU, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
-from adaptune.training import phases
+from adaptune.training import loop, phases
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import Record, fit
 
@@ -47,6 +48,38 @@ def test_interrupted_and_resumed_is_bit_exact(method: str, tmp_path: Path, run_f
     for part in ("state", "pools"):
         torch.testing.assert_close(ends[0][part], ends[1][part], rtol=0, atol=0)
     assert ends[0]["pools"][0]["source"].shape == (6, 1, 16, 16)
+
+
+@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
+@pytest.mark.parametrize("steps", [1, 20, 23])
+def test_a_notice_in_mid_epoch_costs_no_update_and_changes_no_number(
+    method: str, steps: int, tmp_path: Path, run_fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "NOTICE_EVERY_STEPS", 1)
+    spec = make_spec(method=method, epochs=3, steps_per_epoch=10, **EVERYTHING)
+    folder = CheckpointFolder(str(tmp_path / "trial"))
+    expected = run_fit(spec, CheckpointFolder(str(tmp_path / "undisturbed")))
+    asked = itertools.count()
+    before = run_fit(spec, folder, notice=lambda: next(asked) == steps)
+    assert (tmp_path / "trial" / "mid-epoch.pt").exists()
+    after = run_fit(spec, folder)
+    assert [record["epoch"] for record in before] == list(range(1, steps // 10 + 1))
+    said = {record["epoch"]: record for record in numbers([*before, *after])}
+    for record in numbers(expected):
+        assert said[record["epoch"]] == pytest.approx(record, rel=1e-6)
+    assert not (tmp_path / "trial" / "mid-epoch.pt").exists()
+
+
+def test_a_damaged_mid_epoch_checkpoint_costs_that_epoch_only(
+    tmp_path: Path, run_fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "NOTICE_EVERY_STEPS", 1)
+    spec = make_spec(epochs=2, steps_per_epoch=3)
+    folder = CheckpointFolder(str(tmp_path))
+    asked = itertools.count()
+    run_fit(spec, folder, notice=lambda: next(asked) == 4)
+    (tmp_path / "mid-epoch.pt").write_bytes(b"torn")
+    assert [record["epoch"] for record in run_fit(spec, folder)] == [1, 2]
 
 
 def test_same_seed_same_numbers_and_another_seed_others(run_fit: Fit) -> None:
