@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from real_ray import Cluster, answers, start_node, stop_node, wait_until
+from cluster.local.nodes import Nodes as LocalNodes
+from object_store import ObjectStore, running_store
+from real_ray import ENVIRONMENT, ROOT, Cluster, wait_until
 
 PORT = 6398
+NODES = 3
 
 
 @dataclass
 class Nodes(Cluster):
-    """A cluster whose nodes of one CPU can be killed and joined."""
+    """The cluster of cluster/local, whose nodes can be killed and joined."""
 
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    folder: Path = Path()
 
-    def join(self) -> None:
-        self.workers.append(start_node(f"--address={self.address}", "--num-cpus=1"))
+    def local(self, *arguments: str) -> str:
+        command = [sys.executable, str(ROOT / "cluster" / "local" / "nodes.py"), "--folder", str(self.folder)]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
 
-    def kill(self, number: int) -> None:
+    def living(self) -> list[str]:
+        """The names of the nodes beside the head."""
+        return [node.name for node in LocalNodes(self.folder).nodes() if node.name != "head" and node.processes()]
+
+    def join(self) -> str:
+        return self.local("add")
+
+    def kill(self, name: str) -> None:
         """As a power cut does."""
-        node = self.workers.pop(number)
-        os.killpg(node.pid, signal.SIGKILL)
-        node.wait()
+        self.local("kill", name)
+
+    def whole(self) -> None:
+        """Give it as many nodes as it began with."""
+        while self.cpus() < NODES:
+            before = self.cpus()
+            self.join()
+            wait_until(lambda before=before: self.cpus() > before, "the start of a node")  # type: ignore[misc]
 
 
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    cluster = Nodes(f"127.0.0.1:{PORT}")
-    head = start_node("--head", "--num-cpus=0", f"--port={PORT}", "--dashboard-host=127.0.0.1")
-    try:
-        wait_until(lambda: answers(cluster.address), "the Ray head's start")
-        for _ in range(3):
-            cluster.join()
-        wait_until(lambda: cluster.cpus() == 3, "the start of three nodes")
-        yield cluster
-    finally:
-        for node in (*cluster.workers, head):
-            stop_node(node)
+@pytest.fixture(scope="session")
+def running_nodes() -> Iterator[Nodes]:
+    # Ray's sockets lie in it, and their paths have a limit that pytest's folders go past.
+    folder = Path(tempfile.mkdtemp(prefix="chaos-")) / "nodes"
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+    cluster = Nodes(f"127.0.0.2:{PORT}", ENVIRONMENT | token, folder)
+    cluster.local("up", "--workers", str(NODES), "--port", str(PORT), "--dashboard-port", "8276")
+    yield cluster
+    cluster.local("down")
+
+
+@pytest.fixture
+def nodes(running_nodes: Nodes) -> Nodes:
+    running_nodes.whole()
+    return running_nodes
+
+
+@pytest.fixture
+def object_store() -> Iterator[ObjectStore]:
+    with running_store() as store:
+        yield store

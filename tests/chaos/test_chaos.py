@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from conftest import Nodes
+from object_store import ObjectStore
 from optuna.trial import TrialState
-from real_ray import ENVIRONMENT, RAY, actors, alive, ask, rows, tail, trials_of, wait_until
+from real_ray import RAY, actors, alive, ask, rows, tail, trials_of, wait_until
 
 from adaptune.artifacts.loading import load_export
 
@@ -81,9 +82,9 @@ def kill_actor(nodes: Nodes, class_name: str) -> None:
     os.kill(pids[0], signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    search = Search(nodes, tmp_path_factory.mktemp("undisturbed") / "s")
+@pytest.fixture(scope="session")
+def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    search = Search(running_nodes, tmp_path_factory.mktemp("undisturbed") / "s")
     search.ends_whole()
     return search.folder
 
@@ -110,8 +111,8 @@ def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
 def test_a_lost_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
     search = start()
     search.wait_for_epochs(2)
-    for number in (0, 0):  # a trial's two workers lie on two of the three
-        search.nodes.kill(number)
+    for name in search.nodes.living()[:2]:  # a trial's two workers lie on two of the three
+        search.nodes.kill(name)
         search.nodes.join()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
@@ -120,11 +121,14 @@ def test_a_lost_node_costs_the_current_epoch_only(start: Start, undisturbed: Pat
 def test_a_drained_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
     search = start()
     search.wait_for_epochs(2)
-    leaving = ask(search.nodes, "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']][:2]")
+    alive_with_cpus = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
+    leaving = ask(search.nodes, alive_with_cpus)[:2]
     for node in leaving:
         options = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=night", "--deadline-remaining-seconds=3"]
         address = f"--address={search.nodes.address}"
-        subprocess.run([*RAY, "drain-node", address, f"--node-id={node}", *options], env=ENVIRONMENT, check=True)
+        subprocess.run(
+            [*RAY, "drain-node", address, f"--node-id={node}", *options], env=search.nodes.environment, check=True
+        )
         search.nodes.join()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
@@ -194,3 +198,19 @@ def test_damaged_files_cost_no_more_than_themselves(start: Start, undisturbed: P
     search.resume()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
+
+
+def test_an_object_store_that_fails_for_a_while_costs_no_trial(
+    start: Start, undisturbed: Path, object_store: ObjectStore
+) -> None:
+    search = start(storage__remote=object_store.uri)
+    search.wait_for_epochs(2)
+    object_store.fails = True
+    heard = search.epochs()
+    wait_until(lambda: search.epochs() > heard + 1 and object_store.refused, "training without a store")
+    object_store.fails = False
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+    copied = object_store.files()
+    assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= copied
+    assert any(name.startswith("s/trials/2/checkpoints/") for name in copied)

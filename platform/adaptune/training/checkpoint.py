@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +21,8 @@ from adaptune.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 _DIGEST_BYTES = 32
+PATIENCE_S = 300.0  # with a remote store
+T = TypeVar("T")
 _MID_EPOCH = "mid-epoch.pt"
 
 
@@ -110,9 +113,14 @@ class CheckpointFolder:
     def _load(self, base_name: str) -> dict[str, Any]:
         filesystem, folder = self._open()
         name = f"{folder}/{base_name}"
-        try:
+
+        def read() -> bytes:
             with filesystem.open_input_stream(name) as file:
-                raw: bytes = file.read()
+                found: bytes = file.read()
+            return found
+
+        try:
+            raw = self._patiently(read)
         except OSError as error:
             raise CheckpointError(f"cannot read checkpoint {name}: {error}") from error
         digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
@@ -144,7 +152,7 @@ class CheckpointFolder:
 
     def _names(self) -> list[str]:
         filesystem, folder = self._open()
-        files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        files = self._patiently(lambda: filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)))
         return [file.base_name for file in files if file.base_name.endswith(".pt")]
 
     def _write(self, name: str, body: bytes) -> None:
@@ -170,6 +178,22 @@ class CheckpointFolder:
                 filesystem.delete_file(f"{folder}/{name}")
         except OSError as error:
             log.warning("old checkpoints in %s not removed: %s", self.path, error)
+
+    def _patiently(self, read: Callable[[], T]) -> T:
+        """What `read` gives. A remote store that fails is asked again for a while: a trial hangs on the answer."""
+        deadline = time.monotonic() + (PATIENCE_S if "://" in self.path else 0.0)
+        pause_s = 1.0
+        while True:
+            try:
+                return read()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if time.monotonic() + pause_s > deadline:
+                    raise
+                log.warning("%s does not answer (%s); asking again in %.0f s", self.path, error, pause_s)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 30.0)
 
     def _open(self) -> tuple[fs.FileSystem, str]:
         filesystem, folder = fs.FileSystem.from_uri(self.path)

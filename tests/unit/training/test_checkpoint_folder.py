@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from object_store import ObjectStore, running_store
 from pyarrow import fs
 from tiny_trial import make_spec, make_state
 
 from adaptune.errors import CheckpointError
+from adaptune.search.results import below
+from adaptune.training import checkpoint
 from adaptune.training.checkpoint import CheckpointFolder, Restored
 from adaptune.training.loop import Record
 from adaptune.training.state import TrainingState
@@ -153,3 +156,46 @@ def test_pools_fill_anew_where_the_number_of_workers_changed(tmp_path: Path) -> 
         patch.setattr(CheckpointFolder, "_load", lambda *_: saved)
         folder.restore(other)
     assert other.pool_source.images is None
+
+
+@pytest.fixture
+def bucket() -> Iterator[ObjectStore]:
+    with running_store() as store:
+        yield store
+
+
+def test_an_object_store_holds_checkpoints_as_a_folder_does(bucket: ObjectStore, state: TrainingState) -> None:
+    folder = CheckpointFolder(below(bucket.uri, "trial"))
+    assert folder.restore(state) == Restored()
+    save_epochs(folder, state, 1, 2, 3)
+    folder.save_picture(3, b"png")
+    other = make_state(make_spec())
+    assert folder.restore(other).record == {"epoch": 3}
+    assert other.step == 30
+    assert folder.sizes().keys() == {2, 3}
+    assert bucket.files() == {"trial/epoch-0002.pt", "trial/epoch-0003.pt", "trial/epoch-0003.png"}
+
+
+@pytest.mark.slow
+def test_a_store_that_fails_for_a_while_is_asked_again(
+    bucket: ObjectStore, state: TrainingState, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = CheckpointFolder(below(bucket.uri, "trial"))
+    save_epochs(folder, state, 1)
+    bucket.fails = True
+    save_epochs(folder, state, 2)  # training goes on without it
+    assert "epoch-0002.pt not written" in caplog.text
+    monkeypatch.setattr(checkpoint.time, "sleep", lambda pause_s: setattr(bucket, "fails", False))
+    assert folder.restore(state).record == {"epoch": 1}
+    assert "does not answer" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_store_that_fails_for_good_ends_the_waiting(
+    bucket: ObjectStore, state: TrainingState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CheckpointFolder(below(bucket.uri, "trial"))
+    bucket.fails = True
+    monkeypatch.setattr(checkpoint, "PATIENCE_S", 0.5)
+    with pytest.raises(OSError, match=r"503"):
+        folder.restore(state)

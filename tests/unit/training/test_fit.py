@@ -115,6 +115,17 @@ def test_bf16_runs_on_the_cpu_with_finite_losses(generator: str, run_fit: Fit) -
     assert all(math.isfinite(value) for value in record.values())
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # torch's own, from within dynamo
+def test_compiled_networks_train_to_the_same_losses(tmp_path: Path, run_fit: Fit) -> None:
+    spec = make_spec(epochs=1, steps_per_epoch=3)
+    compiled = make_spec(epochs=1, steps_per_epoch=3, compile=True)
+    folder = CheckpointFolder(str(tmp_path))
+    [record], [expected] = numbers(run_fit(compiled, folder)), numbers(run_fit(spec))
+    assert record == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert numbers(run_fit(spec, folder)) == [record]  # its checkpoint is that of any network
+
+
 def test_a_term_that_is_not_finite_is_named_with_its_step(run_fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
