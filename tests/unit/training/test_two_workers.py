@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from tiny_trial import CPU, make_data, make_images, make_source_weights, make_sp
 from torch import multiprocessing
 
 from adaptune.data.sampling import UnpairedSampler
+from adaptune.errors import PreemptedError
+from adaptune.training import loop
+from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.cycada import cycada_step
 from adaptune.training.cyclegan import cyclegan_step
 from adaptune.training.distributed import all_mean, average_buffers, bare, gather_batch
@@ -70,11 +75,22 @@ def train(case: str) -> dict[str, Any]:
     }
 
 
-def fit_losses(case: str) -> list[dict[str, float]]:
-    """The mean terms of three epochs of a trial, evaluation and moving averages included."""
+def fit_losses(case: str, **options: Any) -> list[dict[str, float]]:
+    """The mean terms of three epochs of a trial, evaluation and averages included; less where it is preempted."""
     spec = make_spec(batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case])
-    records = fit(spec, make_data(), make_source_weights(spec), device=CPU)
+    records = []
+    with suppress(PreemptedError):
+        records.extend(fit(spec, make_data(), make_source_weights(spec), device=CPU, **options))
     return [{key: value for key, value in record.items() if not key.endswith("_s")} for record in records]
+
+
+def preempted_losses(case: str, checkpoints: CheckpointFolder) -> list[dict[str, float]]:
+    """The same of a trial that is broken off after its first update, and goes on."""
+    loop.NOTICE_EVERY_STEPS = 1
+    asked = itertools.count()
+    assert fit_losses(case, checkpoints=checkpoints, notice=lambda: next(asked) == 1) == []
+    dist.barrier()  # one of them wrote what both go on from
+    return fit_losses(case, checkpoints=checkpoints)
 
 
 def work(rank: int, folder: str) -> None:
@@ -83,6 +99,7 @@ def work(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     results: dict[str, Any] = {case: train(case) for case in CASES}
     results["fit"] = {case: fit_losses(case) for case in ("cycada", "cyclegan")}
+    results["preempted"] = preempted_losses("cycada", CheckpointFolder(f"{folder}/preempted"))
     rows = torch.tensor([[1.0 + rank]], requires_grad=True)
     gathered = gather_batch(rows)
     (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
@@ -115,6 +132,11 @@ def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, A
 @pytest.mark.parametrize("case", ["cycada", "cyclegan"])
 def test_two_workers_have_the_losses_of_one_over_three_epochs(case: str, workers: list[Any]) -> None:
     torch.testing.assert_close(workers[0]["fit"][case], fit_losses(case), rtol=0, atol=1e-4)
+
+
+def test_two_workers_that_are_preempted_go_on_with_the_losses_of_one(workers: list[Any]) -> None:
+    for worker in workers:
+        torch.testing.assert_close(worker["preempted"], fit_losses("cycada"), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", list(CASES))
