@@ -33,6 +33,10 @@ class LaneBrokenError(AdaptuneError):
     """The workers of a lane died; the trial can go on elsewhere from its last checkpoint."""
 
 
+class LaneNotStartedError(LaneBrokenError):
+    """The cluster had no room for a lane's workers, or they did not come up; the trial waits for its turn."""
+
+
 class PreemptedError(LaneBrokenError):
     """A node of the lane is about to be taken away; the trial was saved where it stands."""
 

@@ -30,6 +30,7 @@ class Desk:
         self._decisions: list[bool] = []
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._changed = asyncio.Condition()
+        self._attended = False
 
     async def submit(self, job: Job | None) -> None:
         """The owner's: a trial to run, or None to send the workers home."""
@@ -47,8 +48,13 @@ class Desk:
         """The owner's: what the workers say next."""
         return await self._messages.get()
 
+    async def attended(self) -> bool:
+        """The owner's: whether any worker has come up."""
+        return self._attended
+
     async def job(self, turn: int) -> Job | None:
         """A worker's: the trial of its `turn`-th asking, from 0."""
+        self._attended = True
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._jobs) > turn)
             return self._jobs[turn]

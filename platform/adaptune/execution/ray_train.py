@@ -12,7 +12,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from adaptune.errors import LaneBrokenError
+from adaptune.errors import LaneBrokenError, LaneNotStartedError
 from adaptune.execution.desk import Desk, Message
 from adaptune.execution.job import Job, LaneSettings
 from adaptune.execution.train_worker import work
@@ -116,13 +116,23 @@ class RayTrainLane:
         """What the desk answers, for as long as there are workers.
 
         Raises:
-            LaneBrokenError: there are none, or no desk.
+            LaneBrokenError: there are none any more, or no desk.
+            LaneNotStartedError: there were none ever.
         """
         pending = method.remote(*arguments)
         while not ray.wait([pending], timeout=POLL_S)[0]:
             if not self._thread.is_alive():
-                raise LaneBrokenError(f"the Ray Train workers ended: {self._failure}")
+                raise self._no_workers()
         try:
             return ray.get(pending)
         except RayActorError as error:
             raise LaneBrokenError(f"the lane's desk is gone: {error}") from error
+
+    def _no_workers(self) -> LaneBrokenError:
+        try:
+            attended = ray.get(self._desk.attended.remote())
+        except RayActorError:
+            attended = True
+        if attended:
+            return LaneBrokenError(f"the Ray Train workers ended: {self._failure}")
+        return LaneNotStartedError(f"the Ray Train workers did not start: {self._failure}")

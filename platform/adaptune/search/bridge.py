@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from ray.tune.search import Searcher
 
+from adaptune.errors import LaneNotStartedError
 from adaptune.search import study as studies
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
@@ -18,13 +19,15 @@ from adaptune.search.warm_start import priors
 from adaptune.spec.schema import SearchSpec
 
 Clock = Callable[[], float]
+LOST_NODES_PATIENCE_S = 600.0  # the least: a lost node's place is taken by another, but not at once
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Gives Tune the study's interrupted trials, then new ones, and tells the study how they went.
 
     It hands out a trial only while fewer than `capacity()` are under way, and never more than
-    `planned_trials(spec)` in all.
+    `planned_trials(spec)` in all. A trial that is put back, since the cluster had no room for it, goes on later.
+    LaneNotStartedError: no trial trained for ten minutes, or for `resources.wait_for_nodes_s` if that is longer.
     """
 
     def __init__(
@@ -44,6 +47,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._clock = clock
         self._interrupted = studies.interrupted(study)
         self._live: dict[str, tuple[optuna.Trial, float | None]] = {}
+        self._patience_s = max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
+        self._starved_since: float | None = None  # when the first of the trials was put back that wait for room
+        self._lack = "no node has room for one"
 
     def remaining(self) -> int:
         """How many trials there are to run."""
@@ -51,10 +57,15 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         return len(self._interrupted) + max(new, 0)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self._live) >= self._capacity():
-            return None
         if not self.remaining():
-            return str(Searcher.FINISHED)
+            # What is under way may yet be put back: Tune does not ask again once it is told of the end.
+            return None if self._live else str(Searcher.FINISHED)
+        capacity = self._capacity()
+        if not self._live and not capacity:
+            self._note_lack("no node has room for one")
+        self._check_patience()
+        if len(self._live) >= capacity:
+            return None
         if self._interrupted:
             trial, since = studies.ask_again(self._interrupted.pop(0), self._spec), None  # it began before us
         else:
@@ -64,6 +75,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if "record" in result:
+            self._starved_since = None
             trial, record = self._live[trial_id][0], json.loads(result["record"])
             self._guide.note(trial.number, record)
             studies.note_record(trial, record, self._guide.value(record))
@@ -72,6 +84,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         result = result or {}
         self.on_trial_result(trial_id, result)
         trial, since = self._live.pop(trial_id)
+        if "put_back" in result:
+            self._interrupted.append(trial)
+            self._note_lack(result["put_back"])
+            return
         message = result.get("error") or ("the trial's process died again and again" if error else None)
         studies.finish(
             self._study,
@@ -80,6 +96,18 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             error=message,
             wall_s=None if since is None else self._clock() - since,
         )
+
+    def _note_lack(self, reason: str) -> None:
+        self._lack = reason
+        if self._starved_since is None:
+            self._starved_since = self._clock()
+
+    def _check_patience(self) -> None:
+        if self._starved_since is not None and self._clock() - self._starved_since > self._patience_s:
+            raise LaneNotStartedError(
+                f"no trial could train for {self._patience_s:g} s: {self._lack}\nWhat was finished is kept, and the"
+                " same command with --resume goes on; resources.wait_for_nodes_s is how long to wait"
+            )
 
     # The study is on disk at every moment: Tune has nothing to save, and reads nothing back.
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...

@@ -142,8 +142,8 @@ class Capacity:
             self._looked = time.monotonic()
             try:
                 self._known = make_plan(self._spec, node_resources()).concurrency
-            except ResourceError:  # a node is gone: its trials' lanes wait for another, new trials with them
-                self._known = 1
+            except ResourceError:  # nodes are gone: trials wait for others
+                self._known = 0
         return self._known
 
 

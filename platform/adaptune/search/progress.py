@@ -94,6 +94,8 @@ class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
         with _disk_may_be_full("events", number):
             if (events := self._events.pop(number, None)) is not None:
                 events.close()
+        if reason := (trial.last_result or {}).get("put_back"):
+            self._console.print(f"         trial {number} waits for room: {reason}", style="yellow", soft_wrap=True)
         ended = self._study.get_trials(deepcopy=False)[number]
         if sick := ended.user_attrs.get("sick"):
             self._console.print(f"         trial {number} is sick: {sick}", style="yellow", soft_wrap=True)

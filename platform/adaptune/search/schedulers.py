@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +61,20 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return self._decide(trial, record)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        if "record" in result:
+        if "put_back" in result:
+            self._put_back(trial)
+        elif "record" in result:
             self._inner.on_trial_complete(tune_controller, trial, self._told(trial, json.loads(result["record"])))
         else:  # it failed: there is nothing to compare it by
             self._inner.on_trial_remove(tune_controller, trial)
+
+    def _put_back(self, trial: Any) -> None:
+        """It comes again under another of Tune's ids, and is told of its past anew."""
+        self._inner.on_trial_remove(None, trial)
+        said = [dict(record) for record in self._records.pop(trial.trial_id, {}).values()]
+        self._unfinished[trial.config["number"]] = [*self._held.pop(trial.trial_id, []), *said]
+        for _, recorded in self._rungs():
+            recorded.pop(trial.trial_id, None)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         self._inner.on_trial_remove(tune_controller, trial)
@@ -92,11 +102,15 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     def _rank_anew(self) -> None:
         """What a rung holds was ranked among fewer epochs: rank it among those of now."""
+        for milestone, recorded in self._rungs():
+            for trial_id in recorded:
+                known = self._records[trial_id]
+                recorded[trial_id] = self._guide.value(known[min(epoch for epoch in known if epoch >= milestone)])
+
+    def _rungs(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Of ASHA and Hyperband: each rung's epoch, and what it holds, by Tune's ids."""
         for bracket in getattr(self._inner, "_brackets", []):
-            for milestone, recorded in bracket._rungs:
-                for trial_id in recorded:
-                    known = self._records[trial_id]
-                    recorded[trial_id] = self._guide.value(known[min(epoch for epoch in known if epoch >= milestone)])
+            yield from bracket._rungs
 
 
 class _Hyperband(AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray is untyped

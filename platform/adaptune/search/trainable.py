@@ -12,7 +12,13 @@ import ray
 from ray import tune
 from ray.util.metrics import Gauge
 
-from adaptune.errors import CheckpointError, LaneBrokenError, NonFiniteLossError, PreemptedError
+from adaptune.errors import (
+    CheckpointError,
+    LaneBrokenError,
+    LaneNotStartedError,
+    NonFiniteLossError,
+    PreemptedError,
+)
 from adaptune.execution.job import Job, Lane, LaneSettings
 from adaptune.execution.lanes import Execution, open_lane
 from adaptune.search.results import ResultsFolder
@@ -40,7 +46,10 @@ class TrialContext:
 
 
 class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
-    """One Tune step is one epoch. A failed trial is a result with `error`, so that its lane lives on."""
+    """One Tune step is one epoch. A failed trial is a result with `error`, so that its lane lives on.
+
+    A trial for which no lane would start is a result with `put_back`: it goes on when there is room.
+    """
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:
         self._context = context
@@ -52,6 +61,8 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     def step(self) -> dict[str, Any]:
         try:
             record = self._next_record()
+        except LaneNotStartedError as error:
+            return {"put_back": str(error), "done": True}
         except (NonFiniteLossError, CheckpointError, LaneBrokenError) as error:
             return {"error": f"{type(error).__name__}: {error}", "done": True}
         if record is None:
@@ -95,6 +106,9 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         while True:
             try:
                 return self._opened_lane().next_record()
+            except LaneNotStartedError as error:
+                self._drop_lane(error)
+                raise
             except LaneBrokenError as error:
                 self._drop_lane(error)
                 self._breaks += not isinstance(error, PreemptedError)

@@ -212,7 +212,7 @@ def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: G
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=searcher.remaining(),
+            num_samples=-1,  # the searcher says when it is done
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,

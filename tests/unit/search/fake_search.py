@@ -83,18 +83,20 @@ def simulate(
     *,
     stop_after: int | None = None,
     concurrency: int = 1,
+    put_back_every: int | None = None,
 ) -> optuna.Study:
     """Run the search's searcher and scheduler over `curve`, or go on with what the journal holds.
 
     Args:
         stop_after: drop everything after so many results, as a kill does.
+        put_back_every: so many turns of trials a trial finds no room for its lane.
     """
     study = open_study(spec, journal)
     guide = Guide(spec.search.metric)
     searcher = StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: 0.0)
     scheduler = StudyScheduler(spec, study, guide)
     live: list[FakeTrial] = []
-    results = 0
+    results, turns = 0, itertools.count(1)
     while True:
         while (suggested := searcher.suggest(tune_id := f"tune-{next(_ids)}")) not in (None, "FINISHED"):
             past = studies.curve(study.get_trials(deepcopy=False)[suggested["number"]])
@@ -105,6 +107,12 @@ def simulate(
         if not live:
             return study
         for trial in list(live):
+            if put_back_every and next(turns) % put_back_every == 0:
+                result = {"put_back": "no room", "done": True}
+                scheduler.on_trial_complete(None, trial, result)
+                searcher.on_trial_complete(trial.trial_id, result)
+                live.remove(trial)
+                continue
             done = trial.epoch == spec.training.epochs
             result = make_result(trial.epoch, curve(trial.config["values"], trial.epoch), done=done)
             trial.epoch += 1

@@ -8,6 +8,7 @@ import pytest
 from fake_search import make_result, make_search
 from optuna.trial import TrialState
 
+from adaptune.errors import LaneNotStartedError
 from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
 from adaptune.search.guide import Guide
@@ -32,8 +33,46 @@ def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:
     ours.on_trial_complete("a", make_result(9, 0.5))
     assert ours.suggest("c") is not None
     ours.on_trial_complete("b", make_result(9, 0.5))
+    assert ours.suggest("d") is None  # c may yet be put back
+    ours.on_trial_complete("c", make_result(9, 0.5))
     assert ours.suggest("d") == "FINISHED"
     assert ours.suggest("e") == "FINISHED"
+
+
+def test_a_trial_that_is_put_back_goes_on_under_its_number(journal: str) -> None:
+    ours = searcher(journal, trials=1)
+    first = ours.suggest("a")
+    ours.on_trial_complete("a", {"put_back": "no room", "done": True})
+    assert ours.suggest("b") == first
+    assert [trial.state for trial in load_study(journal).trials] == [TrialState.RUNNING]
+
+
+def test_where_nothing_can_train_the_search_ends_and_says_how_to_go_on(journal: str) -> None:
+    spec = make_search(resources={"wait_for_nodes_s": 2000})
+    study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
+    ours = StudySearcher(spec, study, guide, lambda: 1, clock=lambda: now[0])
+    ours.suggest("a")
+    ours.on_trial_complete("a", {"put_back": "the workers did not start", "done": True})
+    now[0] = 1999
+    assert ours.suggest("b") is not None
+    ours.on_trial_result("b", make_result(1, 0.5))  # it trained: patience begins anew
+    ours.on_trial_complete("b", {"put_back": "the workers did not start", "done": True})
+    now[0] = 3000
+    assert ours.suggest("c") is not None
+    ours.on_trial_complete("c", {"put_back": "the workers did not start", "done": True})
+    now[0] = 4000
+    with pytest.raises(LaneNotStartedError, match=r"for 2000 s: the workers did not start\n.*--resume goes on"):
+        ours.suggest("d")
+
+
+def test_a_cluster_without_nodes_is_waited_for(journal: str) -> None:
+    spec = make_search()
+    study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
+    ours = StudySearcher(spec, study, guide, lambda: 0, clock=lambda: now[0])
+    assert ours.suggest("a") is None
+    now[0] = 601
+    with pytest.raises(LaneNotStartedError, match="no node has room"):
+        ours.suggest("a")
 
 
 def test_a_failed_trial_keeps_its_message(journal: str) -> None:

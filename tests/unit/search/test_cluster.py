@@ -63,4 +63,4 @@ def test_more_nodes_hold_more_trials_and_a_trials_workers_stay_as_they_are(nodes
     assert capacity() == 3
     nodes.clear()
     cluster.time.sleep(1)
-    assert capacity() == 1
+    assert capacity() == 0

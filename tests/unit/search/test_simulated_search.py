@@ -82,3 +82,12 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
     after = history(simulate(make_search(search={"trials": 6}), journal, smooth))
     assert after[:4] == before
     assert after == history(simulate(make_search(search={"trials": 6}), str(tmp_path / "at-once"), smooth))
+
+
+@pytest.mark.parametrize("metric", ["target_val_accuracy", "ensemble"])
+@pytest.mark.parametrize("every", [3, 5, 7])
+def test_trials_that_are_put_back_change_no_number(tmp_path: Path, every: int, metric: str) -> None:
+    spec = make_search(search={"trials": 12, "metric": metric})
+    undisturbed = simulate(spec, str(tmp_path / "undisturbed"), smooth)
+    disturbed = simulate(spec, str(tmp_path / "disturbed"), smooth, put_back_every=every)
+    assert history(disturbed) == history(undisturbed)
