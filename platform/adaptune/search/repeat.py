@@ -87,7 +87,8 @@ def _score(run: Run, settings: Sequence[Setting]) -> Iterator[tuple[str, float |
         models[SUPERVISED] = supervised
     for setting, trial in zip(settings, studies.started(run.study), strict=True):
         try:
-            models[setting.name] = best_weights(load_found(run, trial).checkpoint, "f_target")
+            epoch = (studies.best_record(trial, run.spec.search.metric) or {"epoch": 0})["epoch"]
+            models[setting.name] = best_weights(load_found(run, trial, epoch).checkpoint, "f_target")
         except CheckpointError:
             models[setting.name] = None
     data, sealed, like = run.splits.trial, run.splits.sealed, run.spec.trial({}, seed=0)

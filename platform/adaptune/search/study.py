@@ -128,6 +128,11 @@ def guided_by(study: optuna.Study) -> str:
 
 def ranked(study: optuna.Study, *, running: bool = False) -> list[FrozenTrial]:
     """The trials that ran to their end or were stopped, by their best epochs, best first; `running` ones too."""
+    return list({trial.number: trial for trial, _ in ranked_epochs(study, running=running)}.values())
+
+
+def ranked_epochs(study: optuna.Study, *, running: bool = False) -> list[tuple[FrozenTrial, Record]]:
+    """Every epoch of those trials, with its trial, best first."""
     states = (TrialState.COMPLETE, TrialState.PRUNED) + ((TrialState.RUNNING,) if running else ())
     metric = guided_by(study)
     guide = Guide(metric)
@@ -135,12 +140,14 @@ def ranked(study: optuna.Study, *, running: bool = False) -> list[FrozenTrial]:
         for record in records(trial):
             guide.note(trial.number, record)
 
-    def worth(trial: FrozenTrial) -> tuple[float, ...]:
-        record = best_record(trial, metric) or {}
-        return (guide.value(record),) if guide.is_relative else score(record, metric)
+    def worth(found: tuple[FrozenTrial, Record]) -> tuple[float, ...]:
+        trial, record = found
+        own = score(record, metric)
+        # A trial's workers kept what they took for its best: what all trials say comes after that.
+        return (guide.value(best_record(trial, metric) or {}), *own) if guide.is_relative else own
 
-    done = [trial for trial in study.get_trials(deepcopy=False, states=states) if records(trial)]
-    return sorted(done, key=worth, reverse=True)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return sorted(((trial, record) for trial in trials for record in records(trial)), key=worth, reverse=True)
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:

@@ -17,6 +17,7 @@ from adaptune.search.results import ResultsFolder, write_atomically
 from adaptune.search.sealed import TestScores
 from adaptune.search.verdict import verdict
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.loop import Record
 
 Summary = dict[str, Any]
 
@@ -27,15 +28,19 @@ def summarise(
     plan: Plan,
     *,
     best: FrozenTrial | None,
+    record: Record | None,
     scores: TestScores | None,
     looks: int = 0,
     wall_s: float,
     source_stage_s: float,
 ) -> Summary:
-    """The figures; null where not known."""
+    """The figures; null where not known.
+
+    Args:
+        best, record: the exported trial and epoch.
+    """
     trials = studies.started(study)
     counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
-    record = studies.best_record(best, spec.search.metric) if best else None
     return {
         "name": spec.name,
         "method": spec.method,
@@ -92,7 +97,7 @@ def _verdict(study: optuna.Study, best: FrozenTrial | None, scores: TestScores |
     if studies.best_trial(study) is None:
         return "No trial came to an end: there is nothing to export."
     return (
-        "No trial's best checkpoint can be read: there is nothing to export. If the disk was full, make room,"
+        "No checkpoint can be read: there is nothing to export. If the disk was full, make room,"
         " and run the same command with --resume and more --trials."
     )
 

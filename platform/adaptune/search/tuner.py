@@ -31,6 +31,7 @@ from adaptune.search.trainable import LaneTrainable, TrialContext
 from adaptune.search.trial import make_job
 from adaptune.spec.schema import SearchSpec, TrialSpec
 from adaptune.training.checkpoint import best_weights
+from adaptune.training.loop import Record
 from adaptune.training.source import State
 
 MAX_ACTOR_RESTARTS = 3
@@ -56,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Found:
-    """The best of a trial's epochs: its spec, and its checkpoint."""
+    """An epoch of a trial: its spec, and its checkpoint."""
 
     number: int
     params: dict[str, Any]
@@ -64,8 +65,13 @@ class Found:
     checkpoint: dict[str, Any]
 
     @property
+    def record(self) -> Record:
+        found: Record = self.checkpoint["record"]
+        return found
+
+    @property
     def epoch(self) -> int:
-        return int(self.checkpoint["record"]["epoch"])
+        return int(self.record["epoch"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ def run_search(
         run.study,
         plan,
         best=None if best is None else run.study.get_trials(deepcopy=False)[best.number],
+        record=None if best is None else best.record,
         scores=scores,
         looks=looks,
         wall_s=run.clock.note(),
@@ -123,25 +130,27 @@ def begin(
 
 
 def best_checkpoint(run: Run) -> Found | None:
-    """The best trial whose best epoch can be read: a full disk may have kept it from being written."""
-    for trial in studies.ranked(run.study):
+    """The best epoch of all that can be read: a full disk may have kept the very best from being written."""
+    passed_over = 0
+    for trial, record in studies.ranked_epochs(run.study):
         try:
-            return load_found(run, trial)
+            return load_found(run, trial, record["epoch"])
         except CheckpointError as error:
-            run.console.print(f"trial {trial.number} is passed over: {error}", style="red", soft_wrap=True)
+            if not passed_over:
+                said = f"the best epoch, {record['epoch']} of trial {trial.number}, is passed over: {error}"
+                run.console.print(said, style="red", soft_wrap=True)
+            passed_over += 1
     return None
 
 
-def load_found(run: Run, trial: FrozenTrial) -> Found:
-    """The best epoch of a trial that has one.
+def load_found(run: Run, trial: FrozenTrial, epoch: int) -> Found:
+    """An epoch of a trial.
 
     Raises:
         CheckpointError: its checkpoint cannot be read.
     """
-    record = studies.best_record(trial, run.spec.search.metric)
-    assert record is not None
     job = make_job(run.spec, trial.number, trial.params, run.folder)
-    return Found(trial.number, trial.params, job.spec, job.checkpoints.load(record["epoch"]))
+    return Found(trial.number, trial.params, job.spec, job.checkpoints.load(epoch))
 
 
 def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from fake_search import history, make_search, simulate, smooth
 from optuna.trial import TrialState
+from rich.console import Console
 
-from adaptune.errors import ResultsError
+from adaptune.errors import CheckpointError, ResultsError
 from adaptune.search import study as studies
 from adaptune.search.claim import claim, exclusive, reopen, unclaim
 from adaptune.search.ledger import device_seconds, write_ledger
@@ -25,8 +29,10 @@ from adaptune.search.results import ResultsFolder
 from adaptune.search.sealed import TestScores as Scores
 from adaptune.search.storage import open_study
 from adaptune.search.summary import summarise, write_summary
+from adaptune.search.tuner import best_checkpoint
 from adaptune.search.verdict import verdict
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.checkpoint import CheckpointFolder
 
 PLAN = Plan("ray_train", 2, 1, 0.0, 1, 2)
 KEYS = """name, method, source, target, execution, trials_total, trials_complete, trials_pruned, trials_failed,
@@ -151,7 +157,16 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
     best = studies.best_trial(study)
     assert best is not None
     found = scores(0.9, 0.7, information_only=0.8, supervised=0.95)
-    summary = summarise(spec, study, PLAN, best=best, scores=found, wall_s=9, source_stage_s=1)
+    summary = summarise(
+        spec,
+        study,
+        PLAN,
+        best=best,
+        record=studies.best_record(best, studies.guided_by(study)),
+        scores=found,
+        wall_s=9,
+        source_stage_s=1,
+    )
     assert set(summary) == set(re.split(r",\s+", KEYS))
     assert summary["gap_closed"] == pytest.approx(0.8)
     assert summary["best_params"] == best.params
@@ -159,12 +174,12 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
     write_summary(summary, folder)
     assert json.loads(folder.summary.read_text()) == summary
 
-    empty = summarise(spec, study, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
+    empty = summarise(spec, study, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1)
     assert set(empty) == set(summary)
     assert empty["target_test_accuracy"] is empty["best_trial"] is empty["gap_closed"] is None
-    assert empty["verdict"].startswith("No trial's best checkpoint can be read: there is nothing to export.")
+    assert empty["verdict"].startswith("No checkpoint can be read: there is nothing to export.")
     unbegun = open_study(spec, str(tmp_path / "unbegun"))
-    nothing = summarise(spec, unbegun, PLAN, best=None, scores=None, wall_s=9, source_stage_s=1)
+    nothing = summarise(spec, unbegun, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1)
     assert nothing["verdict"] == "No trial came to an end: there is nothing to export."
 
 
@@ -194,3 +209,26 @@ def test_the_verdict_says_plainly(found: Scores, says: str) -> None:
     said = verdict(found)
     assert said.startswith("The adapted classifier has 90.0% on the sealed test (86.6% to 92.8%, 95%)")
     assert said.endswith(says) or says in said
+
+
+def test_the_best_epoch_that_can_be_read_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, folder = make_search(search={"trials": 3}), ResultsFolder(tmp_path)
+    study = simulate(spec, str(folder.journal), smooth)
+    ranked = [(trial.number, record["epoch"]) for trial, record in studies.ranked_epochs(study)]
+    lost, told = ranked[:2], io.StringIO()
+
+    def load(checkpoints: CheckpointFolder, epoch: int) -> dict[str, Any]:
+        trial = int(Path(checkpoints.path).parent.name)
+        if (trial, epoch) in lost:
+            raise CheckpointError("no room on the disk")
+        return {"record": {"epoch": epoch}}
+
+    monkeypatch.setattr(CheckpointFolder, "load", load)
+    run: Any = SimpleNamespace(spec=spec, study=study, folder=folder, console=Console(file=told, width=200))
+    found = best_checkpoint(run)
+    assert found is not None
+    assert (found.number, found.epoch) == ranked[2]
+    said = f"the best epoch, {lost[0][1]} of trial {lost[0][0]}, is passed over: no room on the disk"
+    assert told.getvalue().strip() == said
+    lost[:] = ranked
+    assert best_checkpoint(run) is None
