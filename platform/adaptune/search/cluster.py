@@ -114,7 +114,8 @@ def await_plan(spec: SearchSpec, console: Console) -> Plan:
     patience_s = spec.resources.wait_for_nodes_s
     deadline = time.monotonic() + patience_s
     waiting = False
-    request_resources(bundles=wanted_bundles(spec))
+    wanted, labels = wanted_bundles(spec), spec.resources.label_selector
+    request_resources(bundles=wanted, bundle_label_selectors=[labels] * len(wanted) if labels else None)
     while True:
         try:
             return make_plan(spec, node_resources())

@@ -134,6 +134,8 @@ def wanted_bundles(spec: SearchSpec) -> list[dict[str, float]]:
     wish = spec.resources
     gpus = 0.0 if wish.gpus_per_worker == "auto" else wish.gpus_per_worker
     bundle = {"CPU": float(wish.cpus_per_worker)} | ({"GPU": gpus} if gpus else {})
+    if wish.accelerator_type is not None:
+        bundle[f"accelerator_type:{wish.accelerator_type}"] = 0.001  # as Ray marks the nodes that have it
     trials = 1 if wish.max_concurrent == "auto" else min(wish.max_concurrent, planned_trials(spec))
     return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial) * trials
 

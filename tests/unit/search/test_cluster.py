@@ -20,7 +20,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     found: Nodes = []
     clock = [0.0]
     monkeypatch.setattr(cluster, "node_resources", lambda: found)
-    monkeypatch.setattr(cluster, "request_resources", lambda bundles: None)
+    monkeypatch.setattr(cluster, "request_resources", lambda **_: None)
     monkeypatch.setattr(cluster.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(cluster.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + 3600 * seconds))
     return found
@@ -28,7 +28,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
 
 def test_the_first_trials_nodes_are_waited_for_and_said(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Nodes] = []
-    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles: asked.append(bundles))
+    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles, bundle_label_selectors: asked.append(bundles))
     monkeypatch.setattr(cluster.time, "sleep", lambda seconds: nodes.append({"CPU": 2}))
     said = io.StringIO()
     spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
@@ -41,10 +41,11 @@ def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Nodes] = []
-    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles: asked.append(bundles))
+    monkeypatch.setattr(cluster, "request_resources", lambda *, bundles, bundle_label_selectors: asked.append(bundles))
     nodes.append({"CPU": 2})
-    cluster.await_plan(make_search(resources={"workers_per_trial": 2, "max_concurrent": 3}), Console())
-    assert [len(bundles) for bundles in asked] == [6]
+    wish = {"workers_per_trial": 2, "max_concurrent": 3, "accelerator_type": "A100"}
+    cluster.await_plan(make_search(resources=wish), Console())
+    assert asked == [[{"CPU": 1.0, "accelerator_type:A100": 0.001}] * 6]
 
 
 def test_waiting_for_nodes_ends_with_the_arithmetic(nodes: Nodes) -> None:
