@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,11 +146,11 @@ def alive(cluster: Cluster) -> list[str]:
     return left
 
 
-def start_node(*options: str) -> subprocess.Popen[bytes]:
-    """`ray start --block` with its processes in a group of their own."""
+def start_node(*options: str, place: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
+    """`ray start --block` with its processes in a group of their own; `place` is a command that runs it elsewhere."""
     return subprocess.Popen(
-        [*RAY, "start", "--block", *options],
-        env=ENVIRONMENT,
+        [*place, *RAY, "start", "--block", *options],
+        env=ENVIRONMENT | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -16,7 +16,8 @@ import pytest
 from conftest import Nodes
 from object_store import ObjectStore
 from optuna.trial import TrialState
-from real_ray import RAY, actors, alive, ask, rows, tail, trials_of, wait_until
+from real_ray import RAY, Cluster, actors, alive, ask, rows, tail, trials_of, wait_until
+from two_networks import possible, two_networks
 
 from adaptune.artifacts.loading import load_export
 
@@ -30,7 +31,7 @@ Start = Callable[..., "Search"]
 class Search:
     """A running search, in its own process."""
 
-    def __init__(self, nodes: Nodes, folder: Path, **settings: Any) -> None:
+    def __init__(self, nodes: Cluster, folder: Path, **settings: Any) -> None:
         self.nodes, self.folder, self.settings = nodes, folder, LONG | settings
         self.driver = self._start()
 
@@ -108,17 +109,17 @@ def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
     assert rows(search.folder) == rows(undisturbed)
 
 
-def test_a_lost_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
+def test_a_lost_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, undisturbed: Path) -> None:
     search = start()
     search.wait_for_epochs(2)
-    for name in search.nodes.living()[:2]:  # a trial's two workers lie on two of the three
-        search.nodes.kill(name)
-        search.nodes.join()
+    for name in nodes.living()[:2]:  # a trial's two workers lie on two of the three
+        nodes.kill(name)
+        nodes.join()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
 
 
-def test_a_drained_node_costs_the_current_epoch_only(start: Start, undisturbed: Path) -> None:
+def test_a_drained_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, undisturbed: Path) -> None:
     search = start()
     search.wait_for_epochs(2)
     alive_with_cpus = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
@@ -129,7 +130,7 @@ def test_a_drained_node_costs_the_current_epoch_only(start: Start, undisturbed: 
         subprocess.run(
             [*RAY, "drain-node", address, f"--node-id={node}", *options], env=search.nodes.environment, check=True
         )
-        search.nodes.join()
+        nodes.join()
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
 
@@ -214,3 +215,16 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     copied = object_store.files()
     assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= copied
     assert any(name.startswith("s/trials/2/checkpoints/") for name in copied)
+
+
+@pytest.mark.skipif(not possible(), reason="makes network namespaces")
+def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(tmp_path: Path, undisturbed: Path) -> None:
+    with two_networks() as networks:
+        search = Search(networks, tmp_path / "s")
+        search.wait_for_epochs(2)
+        networks.cut()
+        wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")
+        networks.heal()
+        networks.join(far=True)  # the old one ends itself when it learns that it was given up
+        search.ends_whole()
+        assert rows(search.folder) == rows(undisturbed)

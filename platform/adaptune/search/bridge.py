@@ -27,7 +27,6 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     It hands out a trial only while fewer than `capacity()` are under way, and never more than
     `planned_trials(spec)` in all. A trial that is put back, since the cluster had no room for it, goes on later.
-    LaneNotStartedError: no trial trained for ten minutes, or for `resources.wait_for_nodes_s` if that is longer.
     """
 
     def __init__(
@@ -49,7 +48,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._live: dict[str, tuple[optuna.Trial, float | None]] = {}
         self._patience_s = max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
         self._starved_since: float | None = None  # when the first of the trials was put back that wait for room
-        self._lack = "no node has room for one"
+        self._lack = ""
+        self._training: set[str] = set()  # of the live ones, those that have said something
 
     def remaining(self) -> int:
         """How many trials there are to run."""
@@ -57,6 +57,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         return len(self._interrupted) + max(new, 0)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial; None: not now.
+
+        Raises:
+            LaneNotStartedError: none has trained for ten minutes, or for `resources.wait_for_nodes_s` if that is longer.
+        """
         if not self.remaining():
             # What is under way may yet be put back: Tune does not ask again once it is told of the end.
             return None if self._live else str(Searcher.FINISHED)
@@ -76,6 +81,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if "record" in result:
             self._starved_since = None
+            self._training.add(trial_id)
             trial, record = self._live[trial_id][0], json.loads(result["record"])
             self._guide.note(trial.number, record)
             studies.note_record(trial, record, self._guide.value(record))
@@ -84,6 +90,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         result = result or {}
         self.on_trial_result(trial_id, result)
         trial, since = self._live.pop(trial_id)
+        self._training.discard(trial_id)
         if "put_back" in result:
             self._interrupted.append(trial)
             self._note_lack(result["put_back"])
@@ -103,7 +110,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             self._starved_since = self._clock()
 
     def _check_patience(self) -> None:
-        if self._starved_since is not None and self._clock() - self._starved_since > self._patience_s:
+        if self._training or self._starved_since is None:
+            return
+        if self._clock() - self._starved_since > self._patience_s:
             raise LaneNotStartedError(
                 f"no trial could train for {self._patience_s:g} s: {self._lack}\nWhat was finished is kept, and the"
                 " same command with --resume goes on; resources.wait_for_nodes_s is how long to wait"

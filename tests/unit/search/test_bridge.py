@@ -65,6 +65,18 @@ def test_where_nothing_can_train_the_search_ends_and_says_how_to_go_on(journal: 
         ours.suggest("d")
 
 
+def test_a_trial_with_long_epochs_is_no_lack_of_room(journal: str) -> None:
+    spec = make_search()
+    study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
+    ours = StudySearcher(spec, study, guide, lambda: 2, clock=lambda: now[0])
+    ours.suggest("long")
+    ours.on_trial_result("long", make_result(1, 0.5))
+    ours.suggest("homeless")
+    ours.on_trial_complete("homeless", {"put_back": "no room", "done": True})
+    now[0] = 5000
+    assert ours.suggest("again") is not None
+
+
 def test_a_cluster_without_nodes_is_waited_for(journal: str) -> None:
     spec = make_search()
     study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
