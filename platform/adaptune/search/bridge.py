@@ -60,7 +60,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         """The next trial; None: not now.
 
         Raises:
-            LaneNotStartedError: none has trained for ten minutes, or for `resources.wait_for_nodes_s` if that is longer.
+            LaneNotStartedError: none has trained for ten minutes, or `resources.wait_for_nodes_s` if that is longer.
         """
         if not self.remaining():
             # What is under way may yet be put back: Tune does not ask again once it is told of the end.
