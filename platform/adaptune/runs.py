@@ -111,7 +111,7 @@ def _search_on_cluster(
     try:
         with joined(address, spec.name) as dashboard:
             plan = await_plan(spec, console)
-            console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False)
+            console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
             if dashboard:
                 console.print(f"dashboard: http://{dashboard}{token_hint()}", highlight=False)
             console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
