@@ -192,7 +192,7 @@ def _print_summary(console: Console, summary: dict[str, Any]) -> None:
         "target supervised": "target_supervised_test_accuracy",
     }
     console.print(
-        f"\n{summary['trials_total']} trials: {summary['trials_complete']} complete,"
+        f"\n{summary['trials_total']} trial(s): {summary['trials_complete']} complete,"
         f" {summary['trials_pruned']} stopped early, {summary['trials_failed']} failed;"
         f" {summary['wall_s']:.0f} s",
         highlight=False,

@@ -52,7 +52,7 @@ def status(results: ResultsArgument) -> None:
 
 
 def report(results: ResultsArgument) -> None:
-    """Show what a search cost, and how each validator would have guided it."""
+    """Show what a search cost, how each validator would have guided it, and what confirm and ablate found."""
     import json
 
     from rich import box
@@ -78,14 +78,21 @@ def report(results: ResultsArgument) -> None:
         console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
     if spec.search.warm_start:
         console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")
+    study = study_of(folder, spec)
+    if spec.search.objectives > 1:
+        console.print(_front(study, spec))
     judged = Table("as the guide", "rank correlation", "would choose", "regret, points of target_val", box=box.SIMPLE)
-    for one in hindsight(study_of(folder, spec)):
+    for one in hindsight(study):
         correlation = "–" if one.correlation is None else f"{one.correlation:.2f}"
         judged.add_row(
             one.validator, correlation, f"trial {one.chosen_trial}, epoch {one.chosen_epoch}", f"{100 * one.regret:.1f}"
         )
     if judged.row_count:
         console.print(judged)
+    for kind in ("confirm", "ablation"):
+        table = folder.path / kind / f"{kind}.md"
+        if table.exists():
+            console.print(f"{kind}:\n\n{table.read_text()}", soft_wrap=True)
 
 
 def export(
@@ -183,6 +190,21 @@ _STATES = {
     "FAIL": "failed",
     "RUNNING": "running or interrupted",
 }
+
+
+def _front(study: Any, spec: SearchSpec) -> Any:
+    """The trials that no other beats in both objectives."""
+    from rich import box
+    from rich.table import Table
+
+    from adaptune.search.trial import describe_guide, describe_values
+
+    front = Table("Pareto front", "", "device seconds", "values", box=box.SIMPLE)
+    for trial in sorted(study.best_trials, key=lambda trial: trial.values[1]):
+        worth, seconds = trial.values
+        guide = describe_guide(spec.search.metric, worth)
+        front.add_row(f"trial {trial.number}", guide, f"{seconds:.0f}", describe_values(trial.params))
+    return front
 
 
 def _chosen(study: Any, number: int | None) -> Any:

@@ -160,3 +160,35 @@ def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, kil
     assert out.startswith("It helped.\n")
     assert "of trials that ran to their end   12" in out
     assert "sick trials: 2 label flip" in out
+
+
+def test_report_has_the_tables_of_confirm_and_ablate(run: Run, killed: ResultsFolder) -> None:
+    killed.summary.write_text(json.dumps({"verdict": "It helped."}))
+    (killed.path / "ablation").mkdir()
+    (killed.path / "ablation" / "ablation.md").write_text("| setting | seeds | test accuracy |\n")
+    out = run("report", killed.path)[1]
+    assert "ablation:\n\n| setting | seeds | test accuracy |" in out
+    assert "confirm" not in out
+
+
+def test_report_of_two_objectives_has_the_pareto_front(run: Run, space: Path) -> None:
+    spec = load(space, ["search.sampler=nsga2"])
+    folder = claim(spec, resume=False)
+    study = open_study(spec, str(folder.journal))
+    for accuracy, seconds in ((0.9, 30.0), (0.5, 40.0), (0.6, 5.0)):
+        trial = studies.ask(study, spec)
+        record = {
+            "epoch": 2,
+            "target_val_accuracy": accuracy,
+            "target_val_loss": 1.0,
+            "train_s": seconds,
+            "eval_s": 0.0,
+        }
+        studies.note_record(trial, record, accuracy)
+        studies.finish(study, trial, epochs=2, error=None, wall_s=1)
+    folder.summary.write_text(json.dumps({"verdict": "It helped."}))
+    front = [line.split() for line in run("report", folder.path)[1].splitlines() if line.strip().startswith("trial ")]
+    assert [row[:5] for row in front] == [
+        ["trial", "2", "target_val", "60.0%", "5"],
+        ["trial", "0", "target_val", "90.0%", "30"],
+    ]
