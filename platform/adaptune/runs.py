@@ -106,12 +106,17 @@ def _search_on_cluster(
     from adaptune.artifacts.export import write_export
     from adaptune.search.claim import unclaim
     from adaptune.search.cluster import await_plan, joined, token_hint
+    from adaptune.search.samplers import planned_trials
     from adaptune.search.tuner import run_search
 
     try:
         with joined(address, spec.name) as dashboard:
             plan = await_plan(spec, console)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
+            if (planned := planned_trials(spec)) < spec.search.trials:
+                console.print(
+                    f"the grid has {planned} settings, fewer than {spec.search.trials} trials", soft_wrap=True
+                )
             if dashboard:
                 console.print(f"dashboard: http://{dashboard}{token_hint()}", highlight=False)
             console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
