@@ -40,10 +40,10 @@ class TwoNetworks(Cluster):
         self.processes.append(start_node(*options, place=place, GLOO_SOCKET_IFNAME=FAR if far else NEAR))
 
     def cut(self) -> None:
-        ip("link", "set", NEAR, "down")
+        ip("route", "add", "blackhole", THERE)
 
     def heal(self) -> None:
-        ip("link", "set", NEAR, "up")
+        ip("route", "del", "blackhole", THERE)
 
     def living(self) -> int:
         found: int = ask(self, "sum(node['Alive'] for node in ray.nodes())")
