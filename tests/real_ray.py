@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120.0
+ASKING = 3  # times: on a busy machine Ray's state API runs out of time now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "disabled"}
 TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
@@ -109,10 +110,13 @@ def ask(cluster: Cluster, question: str) -> Any:
         f"ray.init('{cluster.address}', log_to_driver=False)\n"
         f"print(json.dumps({question}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    for _ in range(ASKING):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return json.loads(done.stdout.strip().splitlines()[-1])
+    raise AssertionError(f"the cluster does not answer: {done.stderr}")
 
 
 def actors(cluster: Cluster, class_name: str) -> list[int]:
