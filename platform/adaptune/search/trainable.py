@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +90,8 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     def cleanup(self) -> None:
         if self._lane is not None:
-            self._lane.stop()
+            with suppress(LaneBrokenError):
+                self._lane.stop()
             self._lane.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
