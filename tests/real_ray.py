@@ -110,9 +110,11 @@ def ask(cluster: Cluster, question: str) -> Any:
         f"ray.init('{cluster.address}', log_to_driver=False)\n"
         f"print(json.dumps({question}))"
     )
+    # The state API asks the machine's newest cluster, not the one connected to, unless it is told.
+    environment = cluster.environment | {"RAY_ADDRESS": cluster.address}
     for _ in range(ASKING):
         done = subprocess.run(
-            [sys.executable, "-c", script], env=cluster.environment, capture_output=True, text=True, check=False
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
             return json.loads(done.stdout.strip().splitlines()[-1])
