@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120.0
+ANSWER = "answer: "
 ASKING = 3  # times: on a busy machine Ray's state API runs out of time now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "disabled"}
@@ -108,7 +109,7 @@ def ask(cluster: Cluster, question: str) -> Any:
     script = (
         "import json, ray; from ray.util.state import list_actors, list_placement_groups\n"
         f"ray.init('{cluster.address}', log_to_driver=False)\n"
-        f"print(json.dumps({question}))"
+        f"print('{ANSWER}' + json.dumps({question}))"
     )
     # The state API asks the machine's newest cluster, not the one connected to, unless it is told.
     environment = cluster.environment | {"RAY_ADDRESS": cluster.address}
@@ -117,7 +118,8 @@ def ask(cluster: Cluster, question: str) -> Any:
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
-            return json.loads(done.stdout.strip().splitlines()[-1])
+            # Ray prints its warnings of the cluster among our lines.
+            return json.loads(next(line for line in done.stdout.splitlines() if line.startswith(ANSWER))[len(ANSWER) :])
     raise AssertionError(f"the cluster does not answer: {done.stderr}")
 
 

@@ -222,9 +222,8 @@ def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(tmp_path: Pa
     with two_networks() as networks:
         search = Search(networks, tmp_path / "s")
         search.wait_for_epochs(2)
-        networks.cut()
-        wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")
-        networks.heal()
+        with networks.cut():
+            wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")
         networks.join(far=True)  # the old one ends itself when it learns that it was given up
         search.ends_whole()
         assert rows(search.folder) == rows(undisturbed)

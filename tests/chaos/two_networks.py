@@ -39,11 +39,14 @@ class TwoNetworks(Cluster):
         options = [f"--address={self.address}", f"--node-ip-address={THERE if far else HERE}", "--num-cpus=1"]
         self.processes.append(start_node(*options, place=place, GLOO_SOCKET_IFNAME=FAR if far else NEAR))
 
-    def cut(self) -> None:
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """For as long as this lasts, nothing gets from here to there."""
         ip("route", "add", "blackhole", THERE)
-
-    def heal(self) -> None:
-        ip("route", "del", "blackhole", THERE)
+        try:
+            yield
+        finally:
+            ip("route", "del", "blackhole", THERE)
 
     def living(self) -> int:
         found: int = ask(self, "sum(node['Alive'] for node in ray.nodes())")
