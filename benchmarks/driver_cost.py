@@ -64,7 +64,12 @@ def main() -> None:
         spec = load("cycada.yaml", [*settings, "execution=in_process", "resources.workers_per_trial=1"])
         folder = claim(spec, resume=False)
         with chatter_to(Path(out) / "ray.log") as console, (Path(out) / "epochs").open("w") as epochs:
-            ray.init(num_cpus=chosen.concurrency, log_to_driver=False, runtime_env={"env_vars": ENVIRONMENT})
+            ray.init(
+                "local",  # never a leftover cluster that Ray remembers
+                num_cpus=chosen.concurrency,
+                log_to_driver=False,
+                runtime_env={"env_vars": ENVIRONMENT},
+            )
             plan = make_plan(spec, [{"CPU": float(chosen.concurrency)}])
             study, since = open_study(spec, str(folder.journal)), time.perf_counter()
             lines = type(console)(file=epochs)
