@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import tempfile
 import threading
 import time
@@ -64,6 +65,7 @@ def main() -> None:
         spec = load("cycada.yaml", [*settings, "execution=in_process", "resources.workers_per_trial=1"])
         folder = claim(spec, resume=False)
         with chatter_to(Path(out) / "ray.log") as console, (Path(out) / "epochs").open("w") as epochs:
+            os.environ.update(ENVIRONMENT)  # as a search does: Tune's own loggers stay off
             ray.init(
                 "local",  # never a leftover cluster that Ray remembers
                 num_cpus=chosen.concurrency,
