@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -99,3 +101,16 @@ def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_searc
     assert "term" in first.user_attrs["error"]
     assert summary["trials_total"] == 3
     assert any(trial.state != TrialState.FAIL for trial in others)
+
+
+def test_each_process_of_a_search_asks_the_state_of_its_own_cluster(cluster: Cluster) -> None:
+    script = (
+        "import os, ray\n"
+        "from adaptune.search.cluster import joined\n"
+        f"with joined({cluster.address!r}, 'own'):\n"
+        "    told = ray.get(ray.remote(lambda: os.environ['RAY_ADDRESS']).remote())\n"
+        "    assert told == ray.get_runtime_context().gcs_address, told\n"
+    )
+    environment = {key: value for key, value in cluster.environment.items() if key != "RAY_ADDRESS"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from ray.autoscaler.sdk import request_resources
 from rich.console import Console
 
 from adaptune.errors import ResourceError
+from adaptune.search import own_cluster
 from adaptune.search.preflight import Plan, make_plan, wanted_bundles
 from adaptune.spec.schema import SearchSpec
 
@@ -81,7 +82,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
             address=address or "local",  # never a leftover cluster that Ray remembers
             namespace=f"adaptune-{name}",
             log_to_driver=False,
-            runtime_env={"env_vars": environment},
+            runtime_env={"env_vars": environment, "worker_process_setup_hook": own_cluster.HOOK},
             **({} if address else {"include_dashboard": True, "dashboard_host": "127.0.0.1"}),
         )
     except ConnectionError as error:
