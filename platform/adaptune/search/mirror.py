@@ -51,7 +51,8 @@ def pull(folder: ResultsFolder) -> None:
     try:
         store, prefix = fs.FileSystem.from_uri(folder.remote)
         folder.path.mkdir(parents=True, exist_ok=True)
-        for file in (folder.journal, folder.spec):  # the second is what tells a search from an empty folder
+        # The last is what tells a search from an empty folder.
+        for file in (folder.journal, folder.splits, folder.spec):
             if store.get_file_info(f"{prefix}/{file.name}").type == fs.FileType.File:
                 fs.copy_files(
                     f"{prefix}/{file.name}",
@@ -72,7 +73,7 @@ def unreachable(folder: ResultsFolder, error: Exception) -> ResultsError:
 
 
 def _files(folder: ResultsFolder) -> Iterator[Path]:
-    own = (folder.spec, folder.journal, *folder.tables, folder.summary, folder.log)
+    own = (folder.spec, folder.journal, folder.splits, *folder.tables, folder.summary, folder.log)
     yield from (file for file in own if file.exists())
     if folder.best.exists():
         yield from (file for file in folder.best.rglob("*") if file.is_file())

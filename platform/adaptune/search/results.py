@@ -37,6 +37,11 @@ class ResultsFolder:
         return self.path / "ray.log"
 
     @property
+    def splits(self) -> Path:
+        """Which sample went to which part of the data."""
+        return self.path / "splits.parquet"
+
+    @property
     def tables(self) -> tuple[Path, Path]:
         """Of trials and of epochs."""
         return self.path / "trials.parquet", self.path / "epochs.parquet"

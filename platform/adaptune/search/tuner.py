@@ -24,6 +24,7 @@ from adaptune.search.progress import Progress
 from adaptune.search.results import ResultsFolder
 from adaptune.search.schedulers import StudyScheduler
 from adaptune.search.sealed import TestScores, look, score_sealed
+from adaptune.search.split_record import record_splits
 from adaptune.search.stages import source_stage, yardsticks
 from adaptune.search.storage import open_study
 from adaptune.search.summary import Summary, summarise, write_summary
@@ -116,7 +117,12 @@ def run_search(
 def begin(
     spec: SearchSpec, splits: Splits, plan: Plan, folder: ResultsFolder, console: Console, *, since: float
 ) -> Run:
-    """Open the study, put the data where all trials see it, and train f_S."""
+    """Open the study, put the data where all trials see it, and train f_S.
+
+    Raises:
+        ResultsError: the search was begun with other data, or its study cannot be opened.
+    """
+    record_splits(splits, folder)
     data_ref = ray.put(splits.trial)
     start = time.perf_counter()
     base = spec.trial({}, seed=spec.seed)

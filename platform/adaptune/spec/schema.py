@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.samplers import Asha, Gp, Grid, Nsga2, Sampler, Scheduler, Tpe
@@ -18,6 +18,10 @@ from adaptune.spec.section import Count, Section
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
+# YAML takes a bare `true` for a truth value.
+SemanticLabels = Annotated[
+    Literal["predicted", "true"], BeforeValidator(lambda value: "true" if value is True else value)
+]
 
 # The image sizes (px) that each network takes; the flattened layers of the LeNets grow with size².
 CLASSIFIER_SIZES = {"lenet": (16, 64), "dtn": (32, 64), "resnet18": (32, 256)}
@@ -135,7 +139,7 @@ class TrainingSpec(Section):
         default=0.5, description="part of the run after which the rates fall linearly to 0; 1 is never"
     )
     gan_loss: Literal["lsgan", "log"] = "lsgan"
-    semantic_labels: Literal["predicted", "true"] = "predicted"
+    semantic_labels: SemanticLabels = "predicted"
     semantic_gate: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="the semantic term starts once f_T's unweighted task loss is this low"
     )

@@ -38,6 +38,13 @@ def test_an_override_may_be_a_distribution_or_a_part_of_one(read: Read) -> None:
     assert spec.space["loss_weights.cycle"].extremes() == (0.1, 50)
 
 
+@pytest.mark.parametrize("written", ["true", '"true"'])
+def test_true_labels_need_no_quotes(read: Read, written: str) -> None:
+    spec = read(f"training: {{semantic_labels: {written}}}\n")
+    assert spec.training.semantic_labels == "true"
+    assert read("training:\n  semantic_labels: {search: choice, values: [predicted, true]}\n").space
+
+
 def test_start_points_lose_what_an_override_fixes_and_repeats_go(read: Read) -> None:
     spec = read(SEARCHED, "loss_weights.information=0")
     assert list(spec.space) == ["loss_weights.cycle"]
