@@ -127,6 +127,7 @@ def _search_on_cluster(
         raise
     if outcome.best is None:
         console.print(outcome.summary["verdict"])
+        _write_page(folder, spec, console)
         _copy(folder, console)
         raise typer.Exit(1)
     best = write_export(
@@ -138,7 +139,21 @@ def _search_on_cluster(
     )
     _print_summary(console, outcome.summary)
     console.print(f"exported to {best}", highlight=False, soft_wrap=True)
+    _write_page(folder, spec, console)
     _copy(folder, console)
+
+
+def _write_page(folder: ResultsFolder, spec: SearchSpec, console: Console) -> None:
+    """Leave the search's report; it can be made again, so that a full disk costs no more than it."""
+    from adaptune.report.page import write_report
+    from adaptune.search.storage import study_of
+
+    try:
+        page = write_report(folder, spec, study_of(folder, spec))
+    except OSError as error:
+        console.print(f"no report: {error}; `adaptune report {folder.path}` makes it", soft_wrap=True)
+    else:
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 
 def _copy(folder: ResultsFolder, console: Console) -> None:
@@ -279,6 +294,7 @@ def _repeat(
         write_atomically(out / f"{kind}.md", said + "\n")
         console.print(said, highlight=False, soft_wrap=True)
         console.print(f"\nkept in {out}", highlight=False, soft_wrap=True)
+        _write_page(folder, spec, console)
 
 
 def _repeats_table(rows: list[Row]) -> str:

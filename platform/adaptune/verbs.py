@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adaptune.errors import ResultsError
-from adaptune.spec.schema import DataSpec, SearchSpec
+from adaptune.spec.schema import DataSpec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adaptune.report.tables import Table
 
 ResultsArgument = Annotated[Path, typer.Argument(help="the results folder of a search")]
 ExportArgument = Annotated[Path, typer.Argument(help="an export, such as results/NAME/best")]
@@ -25,8 +30,11 @@ class Direction(StrEnum):
 
 def status(results: ResultsArgument) -> None:
     """Show the trials of a search, be it running, killed or done."""
+    from collections import Counter
+
     from rich.console import Console
 
+    from adaptune.report import tables
     from adaptune.search import study as studies
     from adaptune.search.claim import reopen
     from adaptune.search.samplers import planned_trials
@@ -35,32 +43,28 @@ def status(results: ResultsArgument) -> None:
 
     folder, spec = reopen(results)
     study = study_of(folder, spec)
-    trials = studies.started(study)
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[_STATES[trial.state.name]] = counts.get(_STATES[trial.state.name], 0) + 1
+    counts = Counter(tables.STATES[trial.state.name] for trial in studies.started(study))
     console = Console(highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{spec.name}: {len(trials)} of {planned_trials(spec)} trials" + (f": {states}" if states else ""))
+    console.print(f"{spec.name}: {counts.total()} of {planned_trials(spec)} trials" + (f": {states}" if states else ""))
     metric = spec.search.metric
     best = next(iter(studies.ranked(study, running=True)), None)
     if best is not None:
         record = studies.best_record(best, metric) or {}
         value = describe_guide(metric, record[studies.GUIDE])
         console.print(f"best so far: trial {best.number}, epoch {record['epoch']}, {value}")
-        console.print(_trials_table(trials, spec))
+        _print_table(console, tables.trials(study, spec))
 
 
 def report(results: ResultsArgument) -> None:
-    """Show what a search cost, how each validator would have guided it, and what confirm and ablate found."""
+    """Show costs, each validator in hindsight, what confirm and ablate found; write report.html, which has plots."""
     import json
 
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
+    from adaptune.report import tables
+    from adaptune.report.page import write_report
     from adaptune.search.claim import reopen
-    from adaptune.search.hindsight import hindsight
     from adaptune.search.storage import study_of
 
     folder, spec = reopen(results)
@@ -69,30 +73,21 @@ def report(results: ResultsArgument) -> None:
     summary = json.loads(folder.summary.read_text())
     console = Console(highlight=False)
     console.print(summary["verdict"] + "\n")
-    costs = Table("device seconds", "", box=box.SIMPLE)
-    for key, words in _COSTS.items():
-        if summary.get(key) is not None:
-            costs.add_row(words, f"{summary[key]:.0f}")
-    console.print(costs)
+    study = study_of(folder, spec)
+    _print_table(console, tables.costs(summary))
     if summary.get("trials_sick"):
         console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
     if spec.search.warm_start:
         console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")
-    study = study_of(folder, spec)
-    if spec.search.objectives > 1:
-        console.print(_front(study, spec))
-    judged = Table("as the guide", "rank correlation", "would choose", "regret, points of target_val", box=box.SIMPLE)
-    for one in hindsight(study):
-        correlation = "–" if one.correlation is None else f"{one.correlation:.2f}"
-        judged.add_row(
-            one.validator, correlation, f"trial {one.chosen_trial}, epoch {one.chosen_epoch}", f"{100 * one.regret:.1f}"
-        )
-    if judged.row_count:
-        console.print(judged)
+    _print_table(console, tables.front(study, spec))
+    _print_table(console, tables.validators(study))
     for kind in ("confirm", "ablation"):
-        table = folder.path / kind / f"{kind}.md"
-        if table.exists():
-            console.print(f"{kind}:\n\n{table.read_text()}", soft_wrap=True)
+        repeated, said = tables.repeats(folder, kind)
+        if repeated:
+            console.print(f"{kind}:")
+            _print_table(console, repeated)
+            console.print("\n".join(said), soft_wrap=True)
+    console.print(f"with plots: {write_report(folder, spec, study)}", soft_wrap=True)
 
 
 def export(
@@ -176,35 +171,17 @@ def datasets() -> None:
 
 VERBS = (status, report, export, predict, translate, evaluate, datasets)
 
-_COSTS = {
-    "device_s_useful": "of trials that ran to their end",
-    "device_s_pruned": "of trials stopped early",
-    "device_s_failed": "of failed trials",
-    "device_s_overhead": "held without training or evaluation",
-    "device_s_to_99_percent_of_best": "until 99% of the best was reached",
-    "device_s_saved_by_stopping_estimated": "saved by stopping early (an estimate: had they run on at their pace)",
-}
-_STATES = {
-    "COMPLETE": "complete",
-    "PRUNED": "stopped early",
-    "FAIL": "failed",
-    "RUNNING": "running or interrupted",
-}
 
-
-def _front(study: Any, spec: SearchSpec) -> Any:
-    """The trials that no other beats in both objectives."""
+def _print_table(console: Console, one: Table) -> None:
+    """Nothing, where it has no rows."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    from adaptune.search.trial import describe_guide, describe_values
-
-    front = Table("Pareto front", "", "device seconds", "values", box=box.SIMPLE)
-    for trial in sorted(study.best_trials, key=lambda trial: trial.values[1]):
-        worth, seconds = trial.values
-        guide = describe_guide(spec.search.metric, worth)
-        front.add_row(f"trial {trial.number}", guide, f"{seconds:.0f}", describe_values(trial.params))
-    return front
+    if one:
+        laid_out = RichTable(*one.head, box=box.SIMPLE)
+        for row in one.rows:
+            laid_out.add_row(*row)
+        console.print(laid_out)
 
 
 def _chosen(study: Any, number: int | None) -> Any:
@@ -219,25 +196,3 @@ def _chosen(study: Any, number: int | None) -> Any:
     if number not in trials:
         raise ResultsError(f"there is no trial {number}; there are {', '.join(map(str, trials)) or 'none'}")
     return trials[number]
-
-
-def _trials_table(trials: list[Any], spec: SearchSpec) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from adaptune.search import study as studies
-    from adaptune.search.trial import describe_guide, describe_values
-
-    metric = spec.search.metric
-    table = Table("trial", "state", "epoch", "best epoch", metric.removesuffix("_accuracy"), "values", box=box.SIMPLE)
-    for trial in trials:
-        best = studies.best_record(trial, metric)
-        table.add_row(
-            str(trial.number),
-            _STATES[trial.state.name],
-            f"{max(studies.curve(trial), default=0)}/{spec.training.epochs}",
-            str(best["epoch"]) if best else "",
-            describe_guide(metric, best[studies.GUIDE]).split()[-1] if best else "",
-            trial.user_attrs.get("error") or describe_values(trial.params),
-        )
-    return table

@@ -73,7 +73,7 @@ def unreachable(folder: ResultsFolder, error: Exception) -> ResultsError:
 
 
 def _files(folder: ResultsFolder) -> Iterator[Path]:
-    own = (folder.spec, folder.journal, folder.splits, *folder.tables, folder.summary, folder.log)
+    own = (folder.spec, folder.journal, folder.splits, *folder.tables, folder.summary, folder.report, folder.log)
     yield from (file for file in own if file.exists())
     if folder.best.exists():
         yield from (file for file in folder.best.rglob("*") if file.is_file())

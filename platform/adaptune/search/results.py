@@ -29,6 +29,10 @@ class ResultsFolder:
         return self.path / "summary.json"
 
     @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def best(self) -> Path:
         return self.path / "best"
 

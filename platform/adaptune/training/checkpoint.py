@@ -79,6 +79,16 @@ class CheckpointFolder:
         except OSError as error:
             log.warning("picture of epoch %s not written to %s: %s", epoch, self.path, error)
 
+    def picture(self, epoch: int) -> bytes | None:
+        """The picture of an epoch, as PNG; None where there is none."""
+        filesystem, folder = self._open()
+        try:
+            with filesystem.open_input_stream(f"{folder}/epoch-{epoch:04d}.png") as file:
+                found: bytes = file.read()
+        except FileNotFoundError:
+            return None
+        return found
+
     def restore(self, state: TrainingState) -> Restored:
         """Bring `state` to the newest checkpoint that can be read; with none at all it is left as it is.
 

@@ -159,16 +159,22 @@ def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, kil
     assert status == 0
     assert out.startswith("It helped.\n")
     assert "of trials that ran to their end   12" in out
+    assert (killed.path / "report.html").read_text().count("<svg") == 2
+    assert out.endswith(f"with plots: {killed.path / 'report.html'}\n")
     assert "sick trials: 2 label flip" in out
 
 
 def test_report_has_the_tables_of_confirm_and_ablate(run: Run, killed: ResultsFolder) -> None:
     killed.summary.write_text(json.dumps({"verdict": "It helped."}))
     (killed.path / "ablation").mkdir()
-    (killed.path / "ablation" / "ablation.md").write_text("| setting | seeds | test accuracy |\n")
+    (killed.path / "ablation" / "ablation.md").write_text(
+        "| setting | seeds | test accuracy |\n|---|---|---|\n| no cycle | 3 | 91.0 ± 0.5 |\n\nIt is worth it.\n"
+    )
     out = run("report", killed.path)[1]
-    assert "ablation:\n\n| setting | seeds | test accuracy |" in out
-    assert "confirm" not in out
+    assert "ablation:" in out
+    assert "no cycle   3       91.0 ± 0.5" in out
+    assert "It is worth it." in out
+    assert "confirm:" not in out
 
 
 def test_report_of_two_objectives_has_the_pareto_front(run: Run, space: Path) -> None:

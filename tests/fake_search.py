@@ -14,10 +14,11 @@ from ray.tune.schedulers import TrialScheduler
 
 from adaptune.search import study as studies
 from adaptune.search.bridge import StudySearcher
-from adaptune.search.guide import MEMBERS, Guide
+from adaptune.search.guide import Guide
 from adaptune.search.schedulers import StudyScheduler
 from adaptune.search.storage import open_study
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.validators import VALIDATORS
 
 Curve = Callable[[dict[str, Any], int], float]
 _ids = itertools.count()
@@ -55,7 +56,7 @@ def make_record(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, Any
         "epoch": epoch,
         "target_val_accuracy": accuracy,
         "target_val_loss": loss,
-        **dict.fromkeys(MEMBERS, accuracy),
+        **dict.fromkeys((f"validator/{name}" for name in VALIDATORS), accuracy),
         "train_s": 2.0,
         "eval_s": 0.5,
     }

@@ -1,0 +1,64 @@
+"""`report.html`: one file that shows a search, and needs no other."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from adaptune.report import figures, tables
+from adaptune.search.results import ResultsFolder, write_atomically
+from adaptune.search.trial import checkpoint_folder
+from adaptune.spec import dump
+from adaptune.spec.schema import SearchSpec
+
+
+def write_report(folder: ResultsFolder, spec: SearchSpec, study: optuna.Study) -> Path:
+    """Write the page of a search that has ended, from its summary and its study.
+
+    Raises:
+        OSError: the summary cannot be read, or the page not be written.
+    """
+    summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+    environment = Environment(
+        loader=PackageLoader("adaptune.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("page.html.jinja").render(_contents(folder, spec, study, summary))
+    write_atomically(folder.report, page)
+    return folder.report
+
+
+def _contents(
+    folder: ResultsFolder, spec: SearchSpec, study: optuna.Study, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    best = summary.get("best_trial")
+    return {
+        "spec": spec,
+        "summary": summary,
+        "accuracies": figures.accuracies(summary),
+        "curves": figures.curves(study, spec, best),
+        "values": figures.values(study, spec, best),
+        "picture": _picture(folder, spec, summary),
+        "sick": summary.get("trials_sick") or {},
+        "trials": tables.trials(study, spec),
+        "validators": tables.validators(study),
+        "costs": tables.costs(summary),
+        "front": tables.front(study, spec),
+        "repeats": {kind: tables.repeats(folder, kind) for kind in ("confirm", "ablation")},
+        "yaml": dump(spec),
+        "version": summary.get("version", ""),
+    }
+
+
+def _picture(folder: ResultsFolder, spec: SearchSpec, summary: Mapping[str, Any]) -> str | None:
+    """What the generators make of images at the best epoch: a PNG as base64."""
+    trial, epoch = summary.get("best_trial"), summary.get("best_epoch")
+    if trial is None or epoch is None:
+        return None
+    png = checkpoint_folder(spec, trial, folder).picture(epoch)
+    return None if png is None else base64.b64encode(png).decode()
