@@ -150,8 +150,8 @@ def _write_page(folder: ResultsFolder, spec: SearchSpec, console: Console) -> No
 
     try:
         page = write_report(folder, spec, study_of(folder, spec))
-    except OSError as error:
-        console.print(f"no report: {error}; `adaptune report {folder.path}` makes it", soft_wrap=True)
+    except ResultsError as error:
+        console.print(f"no report: {error}; `adaptune report {folder.path}` makes it another time", soft_wrap=True)
     else:
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
 

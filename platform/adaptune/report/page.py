@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from adaptune.errors import ResultsError
 from adaptune.report import figures, tables
 from adaptune.search.results import ResultsFolder, write_atomically
 from adaptune.search.trial import checkpoint_folder
@@ -22,14 +23,17 @@ def write_report(folder: ResultsFolder, spec: SearchSpec, study: optuna.Study) -
     """Write the page of a search that has ended, from its summary and its study.
 
     Raises:
-        OSError: the summary cannot be read, or the page not be written.
+        ResultsError: the page cannot be written.
     """
     summary = json.loads(folder.summary.read_text(encoding="utf-8"))
     environment = Environment(
         loader=PackageLoader("adaptune.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template("page.html.jinja").render(_contents(folder, spec, study, summary))
-    write_atomically(folder.report, page)
+    try:
+        write_atomically(folder.report, page)
+    except OSError as error:
+        raise ResultsError(f"cannot write {folder.report}: {error.strerror}") from error
     return folder.report
 
 

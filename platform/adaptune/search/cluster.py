@@ -77,6 +77,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     # A process a lane, for which there is no use where the only machine is this one.
     environment = ENVIRONMENT | {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if address else "0"}
     os.environ.update(environment)
+    keep_token_private()
     try:
         context = ray.init(
             address=address or "local",  # never a leftover cluster that Ray remembers
@@ -90,6 +91,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
             f"no Ray cluster answers at {address}: {error}. One that asks for a token looks the same: for it,"
             " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)"
         ) from error
+    keep_token_private()
     try:
         yield context.dashboard_url or ""
     finally:
@@ -97,6 +99,14 @@ def joined(address: str | None, name: str) -> Iterator[str]:
             with suppress(Exception):  # the cluster may be gone
                 request_resources(bundles=[])
         ray.shutdown()
+
+
+def keep_token_private() -> None:
+    """Let nobody else read the token that Ray makes for local clusters: whoever has it can run code as this user."""
+    folder = Path.home() / ".ray"
+    with suppress(OSError):  # none of ours
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "auth_token").chmod(0o600)
 
 
 def node_resources() -> list[dict[str, float]]:

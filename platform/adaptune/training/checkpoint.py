@@ -80,12 +80,13 @@ class CheckpointFolder:
             log.warning("picture of epoch %s not written to %s: %s", epoch, self.path, error)
 
     def picture(self, epoch: int) -> bytes | None:
-        """The picture of an epoch, as PNG; None where there is none."""
+        """The picture of an epoch, as PNG; None where there is none that can be read."""
         filesystem, folder = self._open()
         try:
             with filesystem.open_input_stream(f"{folder}/epoch-{epoch:04d}.png") as file:
                 found: bytes = file.read()
-        except FileNotFoundError:
+        except OSError as error:
+            log.warning("picture of epoch %s in %s not read: %s", epoch, self.path, error)
             return None
         return found
 

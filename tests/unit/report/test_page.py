@@ -10,6 +10,7 @@ import optuna
 import pytest
 from fake_search import make_search, simulate, smooth
 
+from adaptune.errors import ResultsError
 from adaptune.report.page import write_report
 from adaptune.search import study as studies
 from adaptune.search.preflight import Plan
@@ -101,3 +102,11 @@ def test_a_search_of_which_nothing_ended_has_a_page(tmp_path: Path) -> None:
     study = studies.begin_study(spec, None)
     studies.finish(study, studies.ask(study, spec), epochs=9, error="step 1: nan", wall_s=1.0)
     assert "step 1: nan" in page_of(tmp_path, study, spec, None)
+
+
+def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, study: optuna.Study) -> None:
+    page_of(tmp_path, study, make_search(), SCORES)
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(ResultsError, match="cannot write"):
+        write_report(ResultsFolder(tmp_path), make_search(), study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from fake_search import make_search
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from adaptune.errors import ResourceError
 from adaptune.search import cluster
+from adaptune.search.cluster import keep_token_private
 
 Nodes = list[dict[str, float]]
 
@@ -65,3 +67,14 @@ def test_more_nodes_hold_more_trials_and_a_trials_workers_stay_as_they_are(nodes
     nodes.clear()
     cluster.time.sleep(1)
     assert capacity() == 0
+
+
+def test_the_token_of_local_clusters_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keep_token_private()  # before Ray has made one
+    assert (tmp_path / ".ray").stat().st_mode & 0o777 == 0o700
+    token = tmp_path / ".ray" / "auth_token"
+    token.write_text("secret")
+    token.chmod(0o644)
+    keep_token_private()
+    assert token.stat().st_mode & 0o777 == 0o600
