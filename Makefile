@@ -5,8 +5,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: search test chaos check cluster-check bench clean
 
+# A search that is there already goes on, or shows again what it found.
 search: .venv/.installed
-	$(BIN)/python run_search.py --space cycada.yaml
+	$(BIN)/python run_search.py --space cycada.yaml $(if $(wildcard results/cycada/search.yaml),--resume)
 
 test: .venv/.test-installed
 	$(BIN)/python -m pytest -m "not chaos"
