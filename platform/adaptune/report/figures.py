@@ -68,7 +68,7 @@ def values(study: optuna.Study, spec: SearchSpec, best: int | None) -> str | Non
         for trial in studies.started(study):
             reached = studies.curve(trial).values()
             if reached and path in trial.params:
-                axes.plot([_place(trial.params[path])], [max(reached)], "o", **_look(trial, spec, best))
+                axes.plot([_place(trial.params[path])], [max(reached)], "o", clip_on=False, **_look(trial, spec, best))
         if isinstance(distribution, LogUniform):
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())
