@@ -143,6 +143,9 @@ class TrainingSpec(Section):
     semantic_gate: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="the semantic term starts once f_T's unweighted task loss is this low"
     )
+    task_images: Literal["translated", "both"] = Field(
+        default="translated", description="what f_T learns source labels from; both: from the source images, too"
+    )
     feature_gate: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.6, description="f_T learns from D_feat only where D_feat's batch accuracy is above this"
     )

@@ -17,8 +17,8 @@ from adaptune.training.state import TrainingState
 
 def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> Terms:
     """One update of f_T on G_source_to_target(x_s) with the source labels: all of it in CycleGAN."""
-    logits = state.networks.f_target(_augmented(state, translated.detach(), "source"))
-    terms = {"task": task_loss(logits, batch.source_labels)}
+    images, labels = _labelled(state, batch, translated)
+    terms = {"task": task_loss(state.networks.f_target(images), labels)}
     descend(state.optimizers.f_target, weighted_sum(terms, state.spec.loss_weights))
     return terms
 
@@ -31,24 +31,33 @@ def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> 
     so that all workers do the same work whatever it says.
     """
     nets, weights = state.networks, state.spec.loss_weights
-    parts = [_augmented(state, translated.detach(), "source")]
+    images, labels = _labelled(state, batch, translated)
     if weights.feature or weights.information:
-        parts.append(_augmented(state, batch.target, "target"))
-    source_logits, *rest = nets.f_target(torch.cat(parts)).split(len(translated))
-    terms = {"task": task_loss(source_logits, batch.source_labels)}
+        images = torch.cat([images, _augmented(state, batch.target, "target")])
+    source_logits, target_logits = nets.f_target(images).tensor_split([len(labels)])
+    terms = {"task": task_loss(source_logits, labels)}
     logged: Terms = {}
     if weights.information:
         # H(mean p) is the whole batch's: a mean over workers of their own would be another loss.
-        terms["information"] = information_loss(gather_batch(rest[0]))
+        terms["information"] = information_loss(gather_batch(target_logits))
     if weights.feature:
-        gate, logged = _feature_discriminator_step(state, source_logits.detach(), rest[0].detach())
+        translated_logits = source_logits[: len(translated)]
+        gate, logged = _feature_discriminator_step(state, translated_logits.detach(), target_logits.detach())
         with frozen(nets.d_feature):
-            terms["feature"] = gate * feature_loss(bare(nets.d_feature)(rest[0]))
+            terms["feature"] = gate * feature_loss(bare(nets.d_feature)(target_logits))
             logged["feature_gate"] = gate
             descend(state.optimizers.f_target, weighted_sum(terms, weights))
     else:
         descend(state.optimizers.f_target, weighted_sum(terms, weights))
     return terms | logged
+
+
+def _labelled(state: TrainingState, batch: Batch, translated: Tensor) -> tuple[Tensor, Tensor]:
+    """What f_T learns the source labels from: translated images, then the source's own where the spec asks for both."""
+    images = _augmented(state, translated.detach(), "source")
+    if state.spec.training.task_images == "translated":
+        return images, batch.source_labels
+    return torch.cat([images, _augmented(state, batch.source, "original")]), batch.source_labels.repeat(2)
 
 
 def _feature_discriminator_step(state: TrainingState, source: Tensor, target: Tensor) -> tuple[Tensor, Terms]:

@@ -184,9 +184,20 @@ def test_f_target_on_both_domains_in_one_call_equals_two_calls() -> None:
     torch.testing.assert_close(together, torch.cat([f_target(source), f_target(target)]), rtol=1e-10, atol=1e-10)
 
 
-def images_seen(method: str = "cycada", **weights: float) -> Counter[str]:
+@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
+def test_the_task_on_both_is_the_mean_over_translated_and_source_images(method: str) -> None:
+    state = make_state(spec := make_spec(method=method, task_images="both"))
+    batch = make_batch(spec, state)
+    f_target, labels = state.networks.f_target.train(), batch.source_labels
+    with torch.no_grad():  # f_T learns from what the generators made before their update
+        images = batch.source, state.networks.g_source_to_target(batch.source)
+        expected = sum(F.cross_entropy(f_target(one), labels) for one in images) / 2
+    torch.testing.assert_close(run(state, batch)["task"], expected)
+
+
+def images_seen(method: str = "cycada", task_images: str = "translated", **weights: float) -> Counter[str]:
     """Images (rows) that each network is given in one update of batch size 4."""
-    state = make_state(spec := make_spec(method=method, loss_weights=weights))
+    state = make_state(spec := make_spec(method=method, loss_weights=weights, task_images=task_images))
     batch = make_batch(spec, state)
     rows: Counter[str] = Counter()
 
@@ -220,6 +231,13 @@ def images_seen(method: str = "cycada", **weights: float) -> Counter[str]:
 )
 def test_a_weight_of_0_skips_the_forward_passes(weights: dict[str, float], network: str, rows: int) -> None:
     assert images_seen(**weights)[network] == rows
+
+
+@pytest.mark.parametrize(("method", "rows"), [("cycada", 12), ("cyclegan", 8)])
+def test_source_images_are_for_the_task_and_not_for_d_feature(method: str, rows: int) -> None:
+    seen = images_seen(method, task_images="both")
+    assert seen["f_target"] == rows
+    assert seen["d_feature"] == images_seen(method)["d_feature"]
 
 
 def test_cyclegan_leaves_cycadas_terms_out() -> None:

@@ -30,6 +30,7 @@ STEPS = 3
 CYCADA = {"method": "cycada", "loss_weights": {"information": 2, "feature": 1}, "semantic_gate": 1.1}
 CASES: dict[str, dict[str, Any]] = {
     "cycada": CYCADA | {"feature_gate": 0.4},
+    "task on both": CYCADA | {"feature_gate": 0.4, "task_images": "both"},
     "feature gate shut": CYCADA | {"feature_gate": 0.53},
     "information": {
         "method": "cycada",
