@@ -148,6 +148,8 @@ def _write_page(folder: ResultsFolder, spec: SearchSpec, console: Console) -> No
     from adaptune.report.page import write_report
     from adaptune.search.storage import study_of
 
+    if not folder.summary.exists():  # settings of a search that was interrupted were trained again
+        return
     try:
         page = write_report(folder, spec, study_of(folder, spec))
     except ResultsError as error:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
+from adaptune import runs
 from adaptune.search import study as studies
 from adaptune.search.claim import claim
 from adaptune.search.results import ResultsFolder
@@ -162,6 +164,12 @@ def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, kil
     assert (killed.path / "report.html").read_text().count("<svg") == 2
     assert out.endswith(f"with plots: {killed.path / 'report.html'}\n")
     assert "sick trials: 2 label flip" in out
+
+
+def test_a_search_without_a_summary_gets_no_page(killed: ResultsFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    runs._write_page(killed, load(killed.spec), Console())
+    assert capsys.readouterr().out == ""
+    assert not killed.report.exists()
 
 
 def test_report_has_the_tables_of_confirm_and_ablate(run: Run, killed: ResultsFolder) -> None:
