@@ -16,6 +16,15 @@ from adaptune.training.state import TrainingState, Weights, build_state
 
 CLASSES = 3
 CPU = torch.device("cpu")
+# All that has a memory but for dropout: pool, averages, augmentation, both gates.
+WITH_MEMORY: dict[str, Any] = {
+    "pool_size": 6,
+    "ema_decay": 0.9,
+    "classifier_ema_decay": 0.9,
+    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1},
+    "semantic_gate": 1.1,
+    "feature_gate": 0.5,
+}
 
 
 def make_spec(

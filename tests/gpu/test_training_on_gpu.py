@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from tiny_trial import CPU, make_data, make_source_weights, make_spec
+from tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 from torch import multiprocessing
 
 from adaptune.execution.job import Bench, Job
@@ -19,16 +19,8 @@ from adaptune.training.loop import Record
 
 GPUS = torch.cuda.device_count()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not GPUS, reason="no CUDA device")]
-# All that has a memory; TF32 would hide a wrong number behind its rounding.
-EVERYTHING: dict[str, Any] = {
-    "tf32": False,
-    "pool_size": 6,
-    "ema_decay": 0.9,
-    "classifier_ema_decay": 0.9,
-    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1},
-    "semantic_gate": 1.1,
-    "feature_gate": 0.5,
-}
+# TF32 would hide a wrong number behind its rounding.
+EVERYTHING: dict[str, Any] = {"tf32": False} | WITH_MEMORY
 CLOSE: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pyarrow as pa
-import pyarrow.parquet as pq
 from optuna.trial import FrozenTrial, TrialState
 
 from adaptune.search import study as studies
 from adaptune.search.preflight import Plan
-from adaptune.search.results import ResultsFolder
+from adaptune.search.results import ResultsFolder, write_table
 
 
 def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None:
@@ -91,7 +89,4 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     columns = dict.fromkeys(key for row in rows for key in row)
-    table = pa.Table.from_pylist([{key: row.get(key) for key in columns} for row in rows])
-    draft = path.with_name(path.name + ".part")
-    pq.write_table(table, draft)
-    os.replace(draft, path)
+    write_table(path, pa.Table.from_pylist([{key: row.get(key) for key in columns} for row in rows]))

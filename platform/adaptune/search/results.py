@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from adaptune.spec import SearchSpec
 
 
@@ -86,4 +89,11 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader, or a kill, finds the old or the new one, never a part."""
     draft = path.with_name(path.name + ".part")
     draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file, as `write_atomically` does."""
+    draft = path.with_name(path.name + ".part")
+    pq.write_table(table, draft)
     os.replace(draft, path)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adaptune.data.splits import Splits
 from adaptune.errors import ResultsError
-from adaptune.search.results import ResultsFolder
+from adaptune.search.results import ResultsFolder, write_table
 
 _DIGEST = b"adaptune:digest"
 
@@ -31,6 +29,4 @@ def record_splits(splits: Splits, folder: ResultsFolder) -> None:
         return
     parts = [part for part, indices in splits.indices.items() for _ in indices]
     table = pa.table({"part": parts, "index": np.concatenate(list(splits.indices.values()))})
-    draft = folder.splits.with_name(folder.splits.name + ".part")
-    pq.write_table(table.replace_schema_metadata({_DIGEST: digest}), draft)
-    os.replace(draft, folder.splits)
+    write_table(folder.splits, table.replace_schema_metadata({_DIGEST: digest}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_trial import CPU, make_data, make_source_weights, make_spec
+from tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
 from adaptune.training import loop, phases
@@ -17,15 +17,7 @@ from adaptune.training.loop import Record, fit
 
 Fit = Callable[..., list[Record]]
 # All that has a memory: pool, averages, dropout, augmentation, both gates, the decaying rates.
-EVERYTHING: dict[str, Any] = {
-    "dropout": 0.5,
-    "pool_size": 6,
-    "ema_decay": 0.9,
-    "classifier_ema_decay": 0.9,
-    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1},
-    "semantic_gate": 1.1,
-    "feature_gate": 0.5,
-}
+EVERYTHING: dict[str, Any] = {"dropout": 0.5} | WITH_MEMORY
 
 
 def numbers(records: list[Record]) -> list[Record]:
