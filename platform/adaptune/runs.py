@@ -207,19 +207,15 @@ def _print_plan(spec: SearchSpec) -> None:
 
 
 def _print_summary(console: Console, summary: dict[str, Any]) -> None:
-    names = {
-        "adapted": "target_test_accuracy",
-        "source only": "source_only_test_accuracy",
-        "information only": "information_only_test_accuracy",
-        "target supervised": "target_supervised_test_accuracy",
-    }
+    from adaptune.search.summary import MODELS
+
     console.print(
         f"\n{summary['trials_total']} trial(s): {summary['trials_complete']} complete,"
         f" {summary['trials_pruned']} stopped early, {summary['trials_failed']} failed;"
         f" {summary['wall_s']:.0f} s",
         highlight=False,
     )
-    for name, key in names.items():
+    for name, key in MODELS.items():
         if summary[key] is not None:
             console.print(f"  {name:<18}{summary[key]:.1%}", highlight=False)
     if summary["gap_closed"] is not None:

@@ -37,7 +37,13 @@ def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(clust
     assert ": helps" not in said
     rows = pq.read_table(folder / "confirm" / "confirm.parquet").to_pylist()
     assert {row["seed"] for row in rows} == {1, 2}
-    assert {row["setting"] for row in rows} == {"trial 0", "source only", "information only", "target supervised"}
+    assert {row["setting"] for row in rows} == {
+        "trial 0",
+        "source only",
+        "information only",
+        "no GAN",
+        "target supervised",
+    }
     assert all(0 <= row["target_test"] <= 1 for row in rows)
     journals = {path: path.read_bytes() for path in folder.glob("confirm/*/study.journal")}
     more = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "3")
@@ -51,6 +57,6 @@ def test_an_ablation_has_cycadas_table(cluster: Cluster, tmp_path: Path) -> None
     said = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
     rows = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
     names = [row.split("|")[1].strip() for row in rows if row]
-    assert names[:3] == ["source only", "information only", "full"]
+    assert names[:4] == ["source only", "information only", "no GAN", "full"]
     assert {"pixel only", "feature only", "no cycle", "no semantic", "no feature", "no information"} <= set(names)
     assert "±" in said

@@ -13,22 +13,17 @@ from matplotlib.ticker import NullFormatter
 from optuna.trial import FrozenTrial
 
 from adaptune.search import study as studies
+from adaptune.search.summary import MODELS
 from adaptune.spec.distributions import LogUniform, Value
 from adaptune.spec.schema import SearchSpec
 
 BEST, COMPLETE, STOPPED, RIVAL = "#c2410c", "#2563eb", "#9ca3af", "#64748b"
 _COLUMNS = 3
-_MODELS = {
-    "source only": "source_only_test_accuracy",
-    "information only": "information_only_test_accuracy",
-    "adapted": "target_test_accuracy",
-    "target supervised": "target_supervised_test_accuracy",
-}
 
 
 def accuracies(summary: Mapping[str, Any]) -> str | None:
     """The models on the sealed test, the adapted one with its 95% interval; None without labels to score by."""
-    known = {name: summary[key] for name, key in _MODELS.items() if summary.get(key) is not None}
+    known = {name: summary[key] for name, key in MODELS.items() if summary.get(key) is not None}
     if "adapted" not in known:
         return None
     figure = Figure(figsize=(7, 0.5 + 0.4 * len(known)), layout="constrained")

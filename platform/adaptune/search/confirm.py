@@ -10,7 +10,7 @@ from typing import Any, cast
 import optuna
 
 from adaptune.search import study as studies
-from adaptune.search.repeat import INFORMATION_ONLY, SOURCE_ONLY, SUPERVISED, Row, Setting
+from adaptune.search.repeat import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY, SUPERVISED, Row, Setting
 from adaptune.search.trial import describe_values
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import LossWeights, SearchSpec
@@ -100,7 +100,7 @@ def winner(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
 def verdict(rows: Sequence[Row], setting: str) -> str:
     """`setting` against its rivals, in words."""
     lines = []
-    for rival in (SOURCE_ONLY, INFORMATION_ONLY):
+    for rival in (SOURCE_ONLY, INFORMATION_ONLY, NO_GAN):
         found = compare(rows, setting, rival)
         lines.append(
             f"{setting}: {found.word}, against {rival}: {100 * found.mean:+.1f} points on the test"

@@ -24,7 +24,7 @@ from adaptune.spec.schema import SearchSpec, put
 from adaptune.training.checkpoint import best_weights
 from adaptune.training.source import State
 
-SOURCE_ONLY, INFORMATION_ONLY, SUPERVISED = "source only", "information only", "target supervised"
+SOURCE_ONLY, INFORMATION_ONLY, NO_GAN, SUPERVISED = "source only", "information only", "no GAN", "target supervised"
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,14 @@ def repeat(
 
 def _score(run: Run, settings: Sequence[Setting]) -> Iterator[tuple[str, float | None, float | None]]:
     """(name, target_val accuracy, target_test accuracy) of every model of a seed."""
-    information, supervised = rivals_of(run, run.spec.trial(settings[0].values, seed=run.spec.seed))
-    models: dict[str, State | None] = {SOURCE_ONLY: run.source, INFORMATION_ONLY: information}
-    if supervised is not None:
-        models[SUPERVISED] = supervised
+    rivals = rivals_of(run, run.spec.trial(settings[0].values, seed=run.spec.seed))
+    models: dict[str, State | None] = {
+        SOURCE_ONLY: run.source,
+        INFORMATION_ONLY: rivals.information_only,
+        NO_GAN: rivals.no_gan,
+    }
+    if rivals.supervised is not None:
+        models[SUPERVISED] = rivals.supervised
     for setting, trial in zip(settings, studies.started(run.study), strict=True):
         try:
             epoch = (studies.best_record(trial, run.spec.search.metric) or {"epoch": 0})["epoch"]
@@ -117,7 +121,7 @@ def _spec_of_seed(spec: SearchSpec, settings: Sequence[Setting], seed: int, out:
     tree["storage"] |= {"out": str(out), "study": None, "checkpoint_budget_gb": None}
     if spec.storage.remote is not None:
         tree["storage"]["remote"] = below(spec.storage.remote, spec.name, out.name)
-    tree["evaluation"]["yardsticks"] = spec.evaluation.yardsticks or "auto"  # information only is what it is about
+    tree["evaluation"]["yardsticks"] = spec.evaluation.yardsticks or "auto"  # the rivals are what it is about
     tree["search"] |= {
         "trials": len(settings),
         "sampler": Random(name="random").model_dump(),

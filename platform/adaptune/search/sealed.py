@@ -23,14 +23,24 @@ _LOOK = "sealed:"
 
 
 @dataclass(frozen=True)
+class Rivals:
+    """The weights of what a search is held against, beside f_S; None where one was not trained."""
+
+    information_only: State | None = None  # f_S adapted by the information term alone
+    no_gan: State | None = None  # by task on source images and information, as f_T but for the GAN
+    supervised: State | None = None  # trained on the labelled target_train
+
+
+@dataclass(frozen=True)
 class TestScores:
     """Accuracies on target_test, in [0, 1]; None where a yardstick was not trained."""
 
     size: int
     adapted: float
     source_only: float
-    information_only: float | None
-    supervised: float | None
+    information_only: float | None = None
+    no_gan: float | None = None
+    supervised: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -52,8 +62,7 @@ def score_sealed(
     *,
     adapted: State,
     source_only: State,
-    information_only: State | None = None,
-    supervised: State | None = None,
+    rivals: Rivals,
 ) -> TestScores:
     """Score all models on target_test."""
 
@@ -64,8 +73,7 @@ def score_sealed(
         size=len(sealed.target_test_labels),
         adapted=accuracy(adapted),
         source_only=accuracy(source_only),
-        information_only=None if information_only is None else accuracy(information_only),
-        supervised=None if supervised is None else accuracy(supervised),
+        **{name: accuracy(weights) for name, weights in vars(rivals).items() if weights is not None},
     )
 
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from adaptune.data.batches import DeviceImages
 from adaptune.data.splits import Sealed, TrialData, content_hash
 from adaptune.search.preflight import Plan
+from adaptune.search.sealed import Rivals
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.source import State, train_information_only, train_supervised
+from adaptune.training.source import State, adapt_without_gan, train_supervised
 
 
 def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, cache: Path) -> State:
@@ -34,22 +35,23 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     return state
 
 
-def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: Plan) -> tuple[State, State | None]:
-    """The weights of the information-only classifier and, where `sealed` is given, of the target-supervised one.
-
-    Both are trained side by side.
+def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: Plan) -> Rivals:
+    """The weights of all rivals, trained side by side; of the target-supervised one where `sealed` is given.
 
     Args:
         shared: object references to the TrialData and to the weights of f_S.
     """
     share = _resources(plan, plan.cpus_per_worker)
-    information = ray.remote(_train_information_only).options(name="yardstick information-only", **share)
-    tasks = [information.remote(spec, *shared, plan.cpus_per_worker)]
+    without_gan = ray.remote(_adapt_without_gan)
+    tasks = {
+        name: without_gan.options(name=f"yardstick {name}", **share).remote(spec, *shared, task, plan.cpus_per_worker)
+        for name, task in (("information_only", False), ("no_gan", True))
+    }
     if sealed is not None:
-        supervised = ray.remote(_train_target).options(name="yardstick target-supervised", **share)
-        tasks.append(supervised.remote(spec, sealed, len(ray.get(shared[0]).class_names), plan.cpus_per_worker))
-    weights: list[State] = ray.get(tasks)
-    return weights[0], weights[1] if sealed is not None else None
+        supervised = ray.remote(_train_target).options(name="yardstick supervised", **share)
+        classes = len(ray.get(shared[0]).class_names)
+        tasks["supervised"] = supervised.remote(spec, sealed, classes, plan.cpus_per_worker)
+    return Rivals(**dict(zip(tasks, ray.get(list(tasks.values())), strict=True)))
 
 
 def _train_source(spec: TrialSpec, data: TrialData, threads: int) -> State:
@@ -63,11 +65,11 @@ def _train_target(spec: TrialSpec, sealed: Sealed, classes: int, threads: int) -
     return train_supervised(spec, images, classes, "target-supervised")
 
 
-def _train_information_only(spec: TrialSpec, data: TrialData, f_source: State, threads: int) -> State:
+def _adapt_without_gan(spec: TrialSpec, data: TrialData, f_source: State, task: bool, threads: int) -> State:
     device = _device(threads)
     source = DeviceImages(data.source_train_images, data.source_train_labels, device)
     target = DeviceImages(data.target_train_images, None, device)
-    return train_information_only(spec, source, target, f_source, len(data.class_names))
+    return adapt_without_gan(spec, source, target, f_source, len(data.class_names), task=task)
 
 
 def _resources(plan: Plan, cpus: int) -> dict[str, float]:

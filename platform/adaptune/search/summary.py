@@ -20,6 +20,14 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.training.loop import Record
 
 Summary = dict[str, Any]
+# What is scored on the sealed test, and where its accuracy stands.
+MODELS = {
+    "source only": "source_only_test_accuracy",
+    "information only": "information_only_test_accuracy",
+    "no GAN": "no_gan_test_accuracy",
+    "adapted": "target_test_accuracy",
+    "target supervised": "target_supervised_test_accuracy",
+}
 
 
 def summarise(
@@ -63,6 +71,7 @@ def summarise(
         "target_test_size": scores.size if scores else None,
         "source_only_test_accuracy": scores.source_only if scores else None,
         "information_only_test_accuracy": scores.information_only if scores else None,
+        "no_gan_test_accuracy": scores.no_gan if scores else None,
         "target_supervised_test_accuracy": scores.supervised if scores else None,
         "target_test_looks": looks,
         "gap_closed": scores.gap_closed if scores else None,

@@ -23,7 +23,7 @@ from adaptune.search.preflight import Plan
 from adaptune.search.progress import Progress
 from adaptune.search.results import ResultsFolder
 from adaptune.search.schedulers import StudyScheduler
-from adaptune.search.sealed import TestScores, look, score_sealed
+from adaptune.search.sealed import Rivals, TestScores, look, score_sealed
 from adaptune.search.split_record import record_splits
 from adaptune.search.stages import source_stage, yardsticks
 from adaptune.search.storage import open_study
@@ -166,15 +166,13 @@ def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
 
     def score() -> dict[str, Any]:
         run.console.print("scoring it and its rivals on the sealed test", highlight=False)
-        information, supervised = rivals_of(run, run.spec.trial(best.params, seed=run.spec.seed))
         found = score_sealed(
             best.spec,
             run.splits.sealed,
             len(run.splits.trial.class_names),
             adapted=best_weights(best.checkpoint, "f_target"),
             source_only=run.source,
-            information_only=information,
-            supervised=supervised,
+            rivals=rivals_of(run, run.spec.trial(best.params, seed=run.spec.seed)),
         )
         return asdict(found)
 
@@ -182,14 +180,14 @@ def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
     return TestScores(**scores), looks
 
 
-def rivals_of(run: Run, spec: TrialSpec) -> tuple[State | None, State | None]:
-    """The information-only and the target-supervised classifier, trained as `spec` says, as far as the search wants.
+def rivals_of(run: Run, spec: TrialSpec) -> Rivals:
+    """The rivals, trained as `spec` says, as far as the search wants them.
 
-    `auto`: the second for built-in data, whose target is labelled through and through.
+    `auto`: the target-supervised one for built-in data, whose target is labelled through and through.
     """
     wish = run.spec.evaluation.yardsticks
     if not wish:
-        return None, None
+        return Rivals()
     labelled = wish is True or ":" not in run.spec.data.target.domain
     return yardsticks(spec, run.shared, run.splits.sealed if labelled else None, run.plan)
 

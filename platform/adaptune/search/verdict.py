@@ -26,11 +26,21 @@ def _verdict(scores: TestScores) -> str:
         )
     else:
         said += f": adaptation helped, source-only has {scores.source_only:.1%}."
-    if scores.information_only is None:
-        return f"{said} Information maximisation without a GAN was not tried."
-    margin = 100 * (scores.adapted - scores.information_only)
-    rival = f"Information maximisation without a GAN has {scores.information_only:.1%}"
+    return f"{said} {_against_rivals(scores)}"
+
+
+def _against_rivals(scores: TestScores) -> str:
+    known = {
+        "the information term alone has {:.1%}": scores.information_only,
+        "task and information together {:.1%}": scores.no_gan,
+    }
+    told = [words.format(rival) for words, rival in known.items() if rival is not None]
+    if not told:
+        return "Information maximisation without a GAN was not tried."
+    best = max(rival for rival in known.values() if rival is not None)
+    said = f"Without a GAN, {', '.join(told)}"
+    margin = 100 * (scores.adapted - best)
     if margin <= 0:
-        return f"{said} {rival}: the GAN was not worth its cost here."
-    certain = "" if low > scores.information_only else ", too little to be sure of on one seed"
-    return f"{said} {rival}: the search is {margin:.1f} points above it{certain}."
+        return f"{said}: the GAN was not worth its cost here."
+    certain = "" if scores.interval[0] > best else ", too little to be sure of on one seed"
+    return f"{said}: the search is {margin:.1f} points above{certain}."

@@ -44,34 +44,38 @@ def train_supervised(spec: TrialSpec, images: DeviceImages, classes: int, purpos
     return to_cpu(net)
 
 
-def train_information_only(
-    spec: TrialSpec, source: DeviceImages, target: DeviceImages, f_source: State, classes: int
+def adapt_without_gan(
+    spec: TrialSpec, source: DeviceImages, target: DeviceImages, f_source: State, classes: int, *, task: bool
 ) -> State:
-    """The cheapest rival of a GAN: f_S adapted by task (on source images) + information (on target images).
+    """The rivals of a GAN: f_S adapted by information on target images, with `task` by task on source images, too.
 
-    It gets what a trial's f_T gets: as many updates, its learning rate, its moving average, its augmentation.
+    They get what a trial's f_T gets: as many updates, its learning rate, its moving average, its augmentation.
+
+    Returns:
+        Its weights, on the CPU.
     """
     training = spec.training
     net = build_classifier(spec.model.classifier, spec.data.source, classes)
     net.load_state_dict(f_source)
-    net = place(net.train(), source.device, channels_last=training.channels_last)
+    net = place(net.train(), target.device, channels_last=training.channels_last)
     optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2))
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True)
-    sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "information-only"))
+    sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "no-gan"))
     total = training.epochs * training.steps_per_epoch
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(spec.seed, "information-only", "dropout"))
+        torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
         for step in range(total):
             set_lr(optimizer, training.classifier_lr * lr_factor(step / total, training.lr_decay_from))
-            drawn = sampler.indices(step)
-            random = torch.Generator().manual_seed(derive_seed(spec.seed, "information-only", step))
-            images = torch.cat([source.take(drawn[0]), target.take(drawn[1])])
+            of_source, of_target = sampler.indices(step)
+            images = target.take(of_target)
+            if task:
+                images = torch.cat([images, source.take(of_source)])
+            random = torch.Generator().manual_seed(derive_seed(spec.seed, "no-gan", step))
             logits = net(apply(images, draw(training.augment, len(images), random)))
-            source_logits, target_logits = logits.split([len(drawn[0]), len(drawn[1])])
-            descend(
-                optimizer,
-                task_loss(source_logits, source.labels_of(drawn[0])) + information_loss(target_logits),
-            )
+            loss = information_loss(logits[: len(of_target)])
+            if task:
+                loss = loss + task_loss(logits[len(of_target) :], source.labels_of(of_source))
+            descend(optimizer, loss)
             average.update_parameters(net)
     return to_cpu(average.module if training.classifier_ema_decay else net)
 

@@ -48,11 +48,12 @@ def test_pairs_are_of_one_seed_and_a_failed_trial_makes_none() -> None:
     assert compare(known, "nobody", SOURCE_ONLY).word == "not shown to help"
 
 
-def test_the_verdict_names_both_rivals_and_their_margins() -> None:
+def test_the_verdict_names_all_rivals_and_their_margins() -> None:
     said = verdict(rows(ours=[0.9, 0.91, 0.92], source=[0.8, 0.8, 0.8], information=[0.9, 0.92, 0.91]), "ours")
-    first, second = said.splitlines()
+    first, second, third = said.splitlines()
     assert first.startswith("ours: helps, against source only: +11.0 points on the test (+8.5 to +13.5, 95%; p ")
     assert second.startswith("ours: not shown to help, against information only: +0.0 points on the test (")
+    assert third.startswith("ours: not shown to help, against no GAN: ")
 
 
 def test_target_val_chooses_among_settings_and_the_test_does_not() -> None:
