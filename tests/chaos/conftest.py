@@ -18,6 +18,15 @@ PORT = 6398
 NODES = 3
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fresh-workers", action="store_true", help="all of it with a worker group per trial")
+
+
+@pytest.fixture(scope="session")
+def fresh_workers(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--fresh-workers", default=False))
+
+
 @dataclass
 class Nodes(Cluster):
     """The cluster of cluster/local, whose nodes can be killed and joined."""

@@ -70,9 +70,9 @@ class Search:
 
 
 @pytest.fixture
-def start(nodes: Nodes, tmp_path: Path) -> Start:
+def start(nodes: Nodes, tmp_path: Path, fresh_workers: bool) -> Start:
     def _start(**settings: Any) -> Search:
-        return Search(nodes, tmp_path / "s", **settings)
+        return Search(nodes, tmp_path / "s", **{"resources__fresh_workers": fresh_workers} | settings)
 
     return _start
 
@@ -136,11 +136,11 @@ def test_a_drained_node_costs_the_current_epoch_only(nodes: Nodes, start: Start,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_full_disk_takes_nothing_that_was_there(nodes: Nodes, tmp_path: Path, undisturbed: Path) -> None:
+def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path, undisturbed: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
     subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
     try:
-        search = Search(nodes, tmp_path / "s")
+        search = start()
         assert search.driver.wait(timeout=300) in (0, 1)
         before = {trial.number: trial.datetime_complete for trial in trials_of(search.folder)}
         subprocess.run([*mount, "remount,size=1g"], check=True)
@@ -218,9 +218,11 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
 
 
 @pytest.mark.skipif(not possible(), reason="makes network namespaces")
-def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(tmp_path: Path, undisturbed: Path) -> None:
+def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(
+    tmp_path: Path, undisturbed: Path, fresh_workers: bool
+) -> None:
     with two_networks() as networks:
-        search = Search(networks, tmp_path / "s")
+        search = Search(networks, tmp_path / "s", resources__fresh_workers=fresh_workers)
         search.wait_for_epochs(2)
         with networks.cut():
             wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")

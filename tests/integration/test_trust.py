@@ -35,7 +35,7 @@ def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(clust
     said = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
     assert "trial 0: " in said
     assert ": helps" not in said
-    rows = pq.read_table(folder / "confirm" / "confirm.parquet").to_pylist()
+    rows = pq.read_table(folder / "confirm" / "confirm_seeds.parquet").to_pylist()
     assert {row["seed"] for row in rows} == {1, 2}
     assert {row["setting"] for row in rows} == {
         "trial 0",
@@ -48,7 +48,7 @@ def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(clust
     journals = {path: path.read_bytes() for path in folder.glob("confirm/*/study.journal")}
     more = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "3")
     assert all(path.read_bytes().startswith(body) for path, body in journals.items())
-    assert set(pq.read_table(folder / "confirm" / "confirm.parquet")["seed"].to_pylist()) == {1, 2, 3}
+    assert set(pq.read_table(folder / "confirm" / "confirm_seeds.parquet")["seed"].to_pylist()) == {1, 2, 3}
     assert "3 seeds" in more
 
 
@@ -56,7 +56,7 @@ def test_an_ablation_has_cycadas_table(cluster: Cluster, tmp_path: Path) -> None
     cluster.search(tmp_path, "s", "--trials", "1", search__start_points="[]", training__epochs=1)
     said = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
     rows = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
-    names = [row.split("|")[1].strip() for row in rows if row]
+    names = [row.split("|")[1].strip() for row in rows if row.startswith("|")]
     assert names[:4] == ["source only", "information only", "no GAN", "full"]
     assert {"pixel only", "feature only", "no cycle", "no semantic", "no feature", "no information"} <= set(names)
     assert "±" in said

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from adaptune.errors import ResultsError
 from adaptune.report import figures, tables
 from adaptune.search.results import ResultsFolder, write_atomically
+from adaptune.search.study import warm_start
 from adaptune.search.trial import checkpoint_folder
 from adaptune.spec import dump
 from adaptune.spec.schema import SearchSpec
@@ -48,6 +49,7 @@ def _contents(
         "curves": figures.curves(study, spec, best),
         "values": figures.values(study, spec, best),
         "picture": _picture(folder, spec, summary),
+        "warm_start": warm_start(study),
         "sick": summary.get("trials_sick") or {},
         "trials": tables.trials(study, spec),
         "validators": tables.validators(study),

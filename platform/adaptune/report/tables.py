@@ -87,7 +87,7 @@ def front(study: optuna.Study, spec: SearchSpec) -> Table:
             worth, seconds = trial.values
             guide = describe_guide(spec.search.metric, worth)
             rows.append((f"trial {trial.number}", guide, f"{seconds:.0f}", describe_values(trial.params)))
-    return Table(("Pareto front", "", "device seconds", "values"), rows)
+    return Table(("Pareto front", "", "seconds", "values"), rows)
 
 
 def repeats(folder: ResultsFolder, kind: str) -> tuple[Table, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any, cast
 
 import optuna
 
@@ -13,7 +12,7 @@ from adaptune.search import study as studies
 from adaptune.search.repeat import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY, SUPERVISED, Row, Setting
 from adaptune.search.trial import describe_values
 from adaptune.spec.distributions import Value
-from adaptune.spec.schema import LossWeights, SearchSpec
+from adaptune.spec.schema import LossWeights, SearchSpec, value_at
 
 LEVEL = 0.05
 # CyCADA's own table: what is left out of the winner.
@@ -27,6 +26,7 @@ _OFF: dict[str, tuple[str, ...]] = {
     "no information": ("information",),
 }
 FULL = "full"
+_ADAPTING = {f"loss_weights.{term}" for term in LossWeights.model_fields if term != "task"}
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,21 @@ def top_settings(spec: SearchSpec, study: optuna.Study, count: int) -> list[Sett
 
 
 def ablations(spec: SearchSpec, params: Mapping[str, Value]) -> list[Setting]:
-    """The winner, and the winner without this or that; what is off in it already is left out."""
+    """The winner, and the winner without this or that; what is off in it already is left out: see `off_already`."""
     full = _all_values(spec, params)
     settings = [Setting(FULL, full)]
     for name, terms in _OFF.items():
+        if name == "feature only" and (spec.method == "cyclegan" or not full["loss_weights.feature"]):
+            continue  # there is nothing that adapts
         values = full | {f"loss_weights.{term}": 0.0 for term in terms}
         if values not in [setting.values for setting in settings]:
             settings.append(Setting(name, values))
     return settings
+
+
+def off_already(full: Setting) -> list[str]:
+    """The rows of the table that the winner is itself."""
+    return [name for name, terms in _OFF.items() if not any(full.values[f"loss_weights.{term}"] for term in terms)]
 
 
 def compare(rows: Sequence[Row], setting: str, rival: str) -> Comparison:
@@ -87,23 +94,30 @@ def compare(rows: Sequence[Row], setting: str, rival: str) -> Comparison:
     return Comparison(mean, mean - half, mean + half, p, len(pairs))
 
 
-def winner(rows: Sequence[Row], settings: Sequence[Setting]) -> str:
+def winner(rows: Sequence[Row], settings: Sequence[Setting]) -> Setting:
     """The setting with the highest mean target_val: the test must not choose."""
 
     def val(setting: Setting) -> float:
         known = [row.target_val for row in rows if row.setting == setting.name and row.target_val is not None]
         return fmean(known) if known else float("-inf")
 
-    return max(settings, key=val).name
+    return max(settings, key=val)
 
 
-def verdict(rows: Sequence[Row], setting: str) -> str:
+def verdict(rows: Sequence[Row], setting: Setting) -> str:
     """`setting` against its rivals, in words."""
     lines = []
-    for rival in (SOURCE_ONLY, INFORMATION_ONLY, NO_GAN):
-        found = compare(rows, setting, rival)
+    adapts = any(value for path, value in setting.values.items() if path in _ADAPTING)
+    if not adapts:
         lines.append(
-            f"{setting}: {found.word}, against {rival}: {100 * found.mean:+.1f} points on the test"
+            f"{setting.name}: not shown to help: every weight but task is 0, so that nothing in it adapts to the"
+            " target. What it gains, more training on the source gains."
+        )
+    for rival in (SOURCE_ONLY, INFORMATION_ONLY, NO_GAN):
+        found = compare(rows, setting.name, rival)
+        lines.append(
+            f"{setting.name}: {found.word + ', ' if adapts else ''}against {rival}:"
+            f" {100 * found.mean:+.1f} points on the test"
             f" ({100 * found.low:+.1f} to {100 * found.high:+.1f}, 95%; p {found.p:.2g}, {found.seeds} seeds)."
         )
     return "\n".join(lines)
@@ -130,10 +144,4 @@ def _all_values(spec: SearchSpec, params: Mapping[str, Value]) -> dict[str, Valu
     """Every loss weight, and whatever else is searched, drawn or not."""
     tree = spec.trial(params).model_dump()
     paths = dict.fromkeys([*(f"loss_weights.{term}" for term in LossWeights.model_fields), *spec.space])
-    return {path: _at(tree, path) for path in paths}
-
-
-def _at(tree: Mapping[str, Any], path: str) -> Value:
-    for key in path.split("."):
-        tree = tree[key]
-    return cast(Value, tree)
+    return {path: value_at(tree, path) for path in paths}

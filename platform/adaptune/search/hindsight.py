@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from adaptune.search import study as studies
 from adaptune.search.guide import Guide
@@ -36,12 +38,14 @@ def hindsight(study: optuna.Study) -> list[Hindsight]:
     epochs = [
         (trial.number, record)
         for trial in studies.started(study)
+        if trial.state != TrialState.FAIL  # which is never exported
         for record in studies.records(trial)
         if record.get(TARGET_VAL) is not None and f"validator/{next(iter(VALIDATORS))}" in record
     ]
     if not epochs:
         return []
-    found = [_judge(name, epochs) for name in (*VALIDATORS, ENSEMBLE)]
+    computed = [name for name in VALIDATORS if not any(isnan(record[f"validator/{name}"]) for _, record in epochs)]
+    found = [_judge(name, epochs) for name in (*computed, ENSEMBLE)]
     return sorted(found, key=lambda one: one.regret)
 
 

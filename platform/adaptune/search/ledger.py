@@ -27,8 +27,14 @@ def write_ledger(study: optuna.Study, plan: Plan, folder: ResultsFolder) -> None
 
 
 def device_seconds(study: optuna.Study, workers: int, state: TrialState) -> float:
-    """Seconds of training and evaluation, times workers, over the trials of one state."""
-    return sum(studies.busy_s(trial) for trial in studies.started(study) if trial.state == state) * workers
+    """Seconds of training and evaluation, times workers, over the trials of a state; of failed ones, all they took."""
+    return sum(_spent_s(trial) for trial in studies.started(study) if trial.state == state) * workers
+
+
+def _spent_s(trial: FrozenTrial) -> float:
+    """The epoch in which a trial failed has no record, but took its time."""
+    whole = trial.user_attrs.get("wall_s") if trial.state == TrialState.FAIL else None
+    return float(studies.busy_s(trial) if whole is None else whole)
 
 
 def saved_by_stopping(study: optuna.Study, epochs: int, workers: int) -> float:
@@ -49,15 +55,18 @@ def cost_to_reach(study: optuna.Study, part: float, workers: int) -> float | Non
     for trial in trials:
         for record in studies.records(trial):
             spent += (record["train_s"] + record["eval_s"]) * workers
-            if best is not None and record[studies.GUIDE] >= part * best:
+            if best is not None and record[studies.GUIDE] >= best - (1 - part) * abs(best):
                 return float(spent)
     return None
 
 
 def overhead(study: optuna.Study, workers: int) -> float:
-    """Device seconds that trials held their workers for without training or evaluation, as far as known."""
+    """Device seconds that trials held their workers for without training or evaluation, as far as known.
+
+    Of failed ones it is not known what they did in their last epoch.
+    """
     known = [(trial, trial.user_attrs.get("wall_s")) for trial in studies.started(study)]
-    held = sum(max(0.0, wall_s - studies.busy_s(trial)) for trial, wall_s in known if wall_s is not None)
+    held = sum(max(0.0, wall_s - _spent_s(trial)) for trial, wall_s in known if wall_s is not None)
     return float(held * workers)
 
 

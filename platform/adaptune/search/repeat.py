@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
 from rich.console import Console
 
 from adaptune.data.splits import load_splits
@@ -90,6 +91,9 @@ def _score(run: Run, settings: Sequence[Setting]) -> Iterator[tuple[str, float |
     if rivals.supervised is not None:
         models[SUPERVISED] = rivals.supervised
     for setting, trial in zip(settings, studies.started(run.study), strict=True):
+        if trial.state == TrialState.FAIL:  # what it had reached before is no result
+            models[setting.name] = None
+            continue
         try:
             epoch = (studies.best_record(trial, run.spec.search.metric) or {"epoch": 0})["epoch"]
             models[setting.name] = best_weights(load_found(run, trial, epoch).checkpoint, "f_target")

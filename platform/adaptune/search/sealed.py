@@ -90,11 +90,12 @@ def look(study: optuna.Study, model: str, score: Callable[[], dict[str, Any]]) -
     A model that was scored before is not scored again: its scores were written down.
     """
     looks = {key: value for key, value in study.user_attrs.items() if key.startswith(_LOOK)}
-    known = next((value for value in looks.values() if value["model"] == model), None)
+    known = next((look for look in looks.values() if look["model"] == model and look["scores"] is not None), None)
     if known is not None:
         return known["scores"], len(looks)
+    key, when = f"{_LOOK}{len(looks)}", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # Written down first: a look that is cut off is one all the same.
+    study.set_user_attr(key, {"model": model, "time": when, "scores": None})
     scores = score()
-    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    entry = {"model": model, "time": when, "scores": scores}
-    study.set_user_attr(f"{_LOOK}{len(looks)}", entry)
+    study.set_user_attr(key, {"model": model, "time": when, "scores": scores})
     return scores, len(looks) + 1

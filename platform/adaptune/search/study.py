@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from adaptune.training.guide import score
 from adaptune.training.loop import Record
 
 GUIDE = "guide"
+WARM_START = "warm_start"
 METRIC = "metric"
 _RECORD = "record:"
 _LEG = "leg:"
@@ -106,6 +108,19 @@ def note_record(trial: Trial, record: Record, value: float) -> bool:
     return True
 
 
+def note_warm_start(study: optuna.Study, counts: Mapping[str, int]) -> None:
+    """Keep how many trials of each earlier search count as seen."""
+    if counts:
+        study.set_user_attr(WARM_START, dict(counts))
+
+
+def warm_start(study: optuna.Study) -> str | None:
+    """Where observations came from that no trial of this search made, in words."""
+    counts: Mapping[str, int] = study.user_attrs.get(WARM_START, {})
+    said = ", ".join(f"{count} trial(s) of {folder}" for folder, count in counts.items())
+    return f"warm start: {said} counted as seen" if said else None
+
+
 def records(trial: FrozenTrial | Trial) -> list[dict[str, Any]]:
     """The records of a trial's epochs, in order."""
     found = [value for key, value in trial.user_attrs.items() if key.startswith(_RECORD)]
@@ -170,10 +185,13 @@ def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None,
     if sick := next((record["sick"] for record in reversed(records(trial)) if record.get("sick")), None):
         trial.set_user_attr("sick", sick)
     values: list[float] | None = None
+    worth = worth_of(trial, guided_by(study))
+    if error is None and worth is not None and math.isnan(worth):
+        error = f"search.metric {guided_by(study)} cannot be computed: it needs more samples"
     if error is not None:
         trial.set_user_attr("error", error)
         state = TrialState.FAIL
-    elif max(curve(trial), default=0) >= epochs and (worth := worth_of(trial, guided_by(study))) is not None:
+    elif max(curve(trial), default=0) >= epochs and worth is not None:
         state = TrialState.COMPLETE
         values = [worth] if len(study.directions) == 1 else [worth, busy_s(trial)]
     else:

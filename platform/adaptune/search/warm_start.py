@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -13,20 +16,24 @@ from adaptune.search.claim import reopen
 from adaptune.search.samplers import distributions
 from adaptune.search.storage import study_of
 from adaptune.search.study import guided_by, worth_of
-from adaptune.spec.schema import SearchSpec
+from adaptune.spec.distributions import Value
+from adaptune.spec.schema import SearchSpec, value_at
 from adaptune.training.guide import ENSEMBLE
 
 
-def priors(spec: SearchSpec) -> list[FrozenTrial]:
-    """The finished trials of the studies in `search.warm_start` whose values this space has too, without their epochs.
+def priors(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
+    """By folder of `search.warm_start`, the finished trials whose values this space has too, without their epochs.
+
+    What the earlier search held fixed counts as a value of all its trials.
 
     Raises:
         ResultsError: a folder holds no study, or one that another metric guided.
     """
     space = distributions(spec.space)
-    found = []
+    found: dict[str, list[FrozenTrial]] = {}
     for folder in spec.search.warm_start:
-        study = study_of(*reopen(Path(folder).expanduser()))
+        place, earlier = reopen(Path(folder).expanduser())
+        study, found[folder] = study_of(place, earlier), []
         metric = guided_by(study)
         if metric != spec.search.metric or metric == ENSEMBLE:
             raise ResultsError(
@@ -34,11 +41,21 @@ def priors(spec: SearchSpec) -> list[FrozenTrial]:
                 " their values cannot be compared"
             )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            drawn = {key: space[key] for key in space if spec.space[key].is_drawn(trial.params)}
-            values = {key: trial.params[key] for key in drawn if _holds(drawn[key], trial.params.get(key))}
+            known = _values(earlier.trial(trial.params).model_dump(), space)
+            drawn = {key: space[key] for key in space if spec.space[key].is_drawn(known)}
+            values = {key: known[key] for key in drawn if key in known and _holds(drawn[key], known[key])}
             worth = worth_of(trial, metric)
             if worth is not None and len(values) == len(drawn):
-                found.append(optuna.trial.create_trial(params=values, distributions=drawn, value=worth))
+                found[folder].append(optuna.trial.create_trial(params=values, distributions=drawn, value=worth))
+    return found
+
+
+def _values(tree: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Value]:
+    """Of those paths that this trial has: another network has other options."""
+    found = {}
+    for path in paths:
+        with suppress(KeyError):
+            found[path] = value_at(tree, path)
     return found
 
 

@@ -7,7 +7,7 @@ keyed by the dotted path of the number they replace (`loss_weights.cycle`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -308,6 +308,17 @@ class SearchSpec(Section):
         if seed is not None:
             tree["seed"] = seed
         return TrialSpec.model_validate(tree)
+
+
+def value_at(tree: Mapping[str, Any], path: str) -> Value:
+    """The value at a dotted path.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for key in path.split("."):
+        tree = tree[key]
+    return cast(Value, tree)
 
 
 def put(tree: dict[str, object], path: str, value: object) -> None:

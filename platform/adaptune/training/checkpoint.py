@@ -145,10 +145,15 @@ class CheckpointFolder:
         return sorted(int(name[6:-3]) for name in self._names() if name.startswith("epoch-"))
 
     def sizes(self) -> dict[int, int]:
-        """Epoch → bytes of its checkpoint."""
+        """Epoch → bytes of its checkpoint.
+
+        Raises:
+            OSError: the store does not answer; whoever asks is not made to wait until it does.
+        """
         filesystem, folder = self._open()
-        files = filesystem.get_file_info([f"{folder}/{_name(epoch)}" for epoch in self.epochs()])
-        return {int(file.base_name[6:-3]): file.size for file in files if file.type == fs.FileType.File}
+        files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        ours = [file for file in files if file.base_name.startswith("epoch-") and file.base_name.endswith(".pt")]
+        return {int(file.base_name[6:-3]): file.size for file in sorted(ours, key=lambda file: file.base_name)}
 
     def remove(self, epoch: int) -> None:
         """Remove an epoch's checkpoint; it may be gone already."""

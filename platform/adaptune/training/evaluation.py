@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from adaptune.data.batches import DeviceImages
 from adaptune.data.splits import TrialData
+from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
 from adaptune.training.distributed import all_sum, rank, world_size
 from adaptune.training.validators import Dump, score_all
@@ -56,9 +57,18 @@ class Validation:
         self._target = DeviceImages(data.target_val_images, data.target_val_labels, device)
         self._labelled = data.target_labelled
 
-    def record(self, classifier: Classifier) -> dict[str, Any]:
-        """`source_val_accuracy`; each `validator/<name>`; `target_val_accuracy` and `target_val_loss`, or None."""
+    def record(self, classifier: Classifier, step: int) -> dict[str, Any]:
+        """`source_val_accuracy`; each `validator/<name>`; `target_val_accuracy` and `target_val_loss`, or None.
+
+        Raises:
+            NonFiniteLossError: f_T's logits are not finite after update `step`. Every worker raises it, or none.
+        """
         source, target = outputs_of(classifier, self._source), outputs_of(classifier, self._target)
+        if not (source.logits.isfinite().all() and target.logits.isfinite().all()):
+            raise NonFiniteLossError(
+                f"f_T's logits are not finite after step {step}: term `task` comes next; lower the learning rates or"
+                " narrow the weights' ranges"
+            )
         source_labels, target_labels = self._source.labels, self._target.labels
         accuracy, loss = target.score(target_labels) if self._labelled else (None, None)
         dump = Dump(

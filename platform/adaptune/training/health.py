@@ -43,7 +43,7 @@ def label_flip(labels: Tensor, seen: Tensor, classes: int) -> tuple[float, str]:
     The one-to-one renaming of classes that the confusion matrix supports best is held against "no renaming".
     Of the samples in its renamed classes that f_S sees as one or the other, each would be as likely the one
     as the other if labels survived no better than by chance: p is that chance's tail (an exact sign
-    permutation test), times the number of classes, since the renaming was chosen.
+    permutation test), times the number of renamings of so many classes, since the best of them was chosen.
 
     Args:
         labels: the true ones, int64 (N,).
@@ -60,16 +60,32 @@ def label_flip(labels: Tensor, seen: Tensor, classes: int) -> tuple[float, str]:
     kept = int(confusion[moved, moved].sum())
     if flipped <= kept:
         return 1.0, ""
-    p = binomtest(flipped, flipped + kept, alternative="greater").pvalue * classes
-    return min(1.0, float(p)), ", ".join(f"{label} as {renamed[label]}" for label in moved)
+    p = float(binomtest(flipped, flipped + kept, alternative="greater").pvalue)
+    log_renamings = math.lgamma(classes + 1) - math.lgamma(classes - len(moved) + 1)
+    return min(1.0, p and math.exp(min(0.0, math.log(p) + log_renamings))), ", ".join(
+        f"{label} as {renamed[label]}" for label in moved
+    )
 
 
-def signs(source: Tensor, translated: Tensor, labels: Tensor, seen: Tensor, classes: int) -> dict[str, Any]:
-    """What of an epoch's record is about health: three figures, and which classes seem flipped."""
+def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> float:
+    """How much further from the target's mean intensity translations are than their source images; below 0: nearer."""
+    goal = target.float().mean()
+    return float((translated.float().mean() - goal).abs() - (source.float().mean() - goal).abs())
+
+
+def signs(
+    source: Tensor, translated: Tensor, target: Tensor, labels: Tensor, seen: Tensor, classes: int
+) -> dict[str, Any]:
+    """What of an epoch's record is about health: four figures, and which classes seem flipped.
+
+    Args:
+        target: images of the target, whichever: (M, C, H, W).
+    """
     p, flips = label_flip(labels, seen, classes)
     return {
         "health/diversity": diversity(source, translated),
         "health/colour_correlation": colour_correlation(source, translated),
+        "health/brightness_drift": brightness_drift(source, translated, target),
         "health/flip_p": p,
         "health/flips": flips,
     }
@@ -84,7 +100,8 @@ def diagnose(record: Mapping[str, Any], lowest: Mapping[str, float], gan_loss: s
     """
     if record["health/diversity"] < MIN_DIVERSITY:
         return f"generator collapse: translations have {record['health/diversity']:.0%} of the source's variety"
-    if record["health/colour_correlation"] < MAX_COLOUR_CORRELATION:
+    # Where the target is the source's negative, an inversion is what is asked for.
+    if record["health/colour_correlation"] < MAX_COLOUR_CORRELATION and record["health/brightness_drift"] > 0:
         return f"colour inversion: images and translations correlate by {record['health/colour_correlation']:.2f}"
     if record["health/flip_p"] < MAX_FLIP_P:
         return f"label flip: f_S sees classes {record['health/flips']} (p {record['health/flip_p']:.1g})"

@@ -60,7 +60,7 @@ def fit(
         `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
 
     Raises:
-        NonFiniteLossError: a term became NaN or infinite.
+        NonFiniteLossError: a term, or what f_T says after an epoch, became NaN or infinite.
         CheckpointError: the folder holds checkpoints, but none that can be read.
         PreemptedError: there was a notice.
     """
@@ -86,7 +86,7 @@ def fit(
         record, terms = Record(epoch=epoch) | terms.means(), _TermWatch(spec.loss_weights, device)
         trained = time.perf_counter()
         average_buffers([bare(state.networks.f_target), *state.averages.values()])
-        record |= validation.record(cast(Classifier, state.best_of("f_target")))
+        record |= validation.record(cast(Classifier, state.best_of("f_target")), state.step)
         if health and GENERATOR_TERMS & record.keys():
             record |= _signs(state, data)
             record |= watch.look(record)
@@ -107,8 +107,9 @@ def _signs(state: TrainingState, data: TrialData) -> Record:
     images = DeviceImages(data.source_val_images[some], data.source_val_labels[some], state.device)
     source = images.take(torch.arange(len(images)))
     translated = state.best_of("g_source_to_target")(source)
+    target = DeviceImages(data.target_train_images[some], None, state.device)
     seen = state.networks.f_source(translated).argmax(dim=1)
-    return signs(source, translated, images.labels, seen, len(data.class_names))
+    return signs(source, translated, target.take(torch.arange(len(target))), images.labels, seen, len(data.class_names))
 
 
 def _train_epoch(

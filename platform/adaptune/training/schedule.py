@@ -15,6 +15,11 @@ def lr_factor(progress: float, decay_from: float) -> float:
     return (1.0 - progress) / (1.0 - decay_from)
 
 
+def warmed_up(decay: float, step: int) -> float:
+    """The decay of a moving average after `step` updates: a short memory at first, lest the initial weights linger."""
+    return min(decay, (1 + step) / (10 + step))
+
+
 def set_lr(optimizer: Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -16,9 +18,10 @@ from adaptune.spec.schema import SourceStageSpec, TrialSpec
 from adaptune.training.augment import apply, draw
 from adaptune.training.build import build_classifier, place
 from adaptune.training.phases import descend
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.schedule import lr_factor, set_lr, warmed_up
 
 State = dict[str, Tensor]
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def train_supervised(spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source") -> State:
@@ -59,7 +62,7 @@ def adapt_without_gan(
     net.load_state_dict(f_source)
     net = place(net.train(), target.device, channels_last=training.channels_last)
     optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2))
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.classifier_ema_decay), use_buffers=True)
+    average = AveragedModel(net, multi_avg_fn=_moving_average(training.classifier_ema_decay), use_buffers=True)
     sampler = UnpairedSampler(len(source), len(target), training.batch_size, derive_seed(spec.seed, "no-gan"))
     total = training.epochs * training.steps_per_epoch
     with torch.random.fork_rng(devices=[]):
@@ -78,6 +81,13 @@ def adapt_without_gan(
             descend(optimizer, loss)
             average.update_parameters(net)
     return to_cpu(average.module if training.classifier_ema_decay else net)
+
+
+def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    def update(averaged: Tensors, live: Tensors, count: Tensor | int) -> None:
+        get_ema_multi_avg_fn(warmed_up(decay, int(count)))(averaged, live, count)
+
+    return update
 
 
 def to_cpu(net: nn.Module) -> State:

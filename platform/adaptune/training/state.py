@@ -23,7 +23,7 @@ from adaptune.training.build import (
 )
 from adaptune.training.distributed import bare, rank, wrap
 from adaptune.training.pool import ImagePool
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.schedule import lr_factor, set_lr, warmed_up
 
 Weights = Mapping[str, Tensor]
 TRAINED = ("g_source_to_target", "g_target_to_source", "d_source", "d_target", "f_target", "d_feature")
@@ -94,8 +94,7 @@ class TrainingState:
         training = self.spec.training
         for name, average in self.averages.items():
             decay = training.classifier_ema_decay if name == "f_target" else training.ema_decay
-            # A short memory at first, so that the initial weights do not linger.
-            update = get_ema_multi_avg_fn(min(decay, (1 + self.step) / (10 + self.step)))
+            update = get_ema_multi_avg_fn(warmed_up(decay, self.step))
             live = bare(getattr(self.networks, name))
             update(list(average.parameters()), list(live.parameters()), self.step)
             for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
@@ -130,7 +129,9 @@ class TrainingState:
         self.semantic_open = state["semantic_open"].to(self.device)
 
     def pools_state(self) -> dict[str, Tensor | None]:
-        return {"source": self.pool_source.images, "target": self.pool_target.images}
+        """On the CPU: another worker, which may not see this one's device, writes them."""
+        pools = {"source": self.pool_source, "target": self.pool_target}
+        return {name: None if pool.images is None else pool.images.cpu() for name, pool in pools.items()}
 
     def load_pools_state(self, state: Mapping[str, Tensor | None]) -> None:
         for pool, name in ((self.pool_source, "source"), (self.pool_target, "target")):

@@ -17,6 +17,7 @@ from scipy.special import entr, log_softmax, softmax
 Array = npt.NDArray[np.float64]
 EPSILON = 1e-12
 SND_TEMPERATURE = 0.05  # Saito et al. 2021
+_FEWEST_FOR_DEV = 4  # of which a third is two
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,12 @@ def ami(dump: Dump) -> float:
 
 
 def snd(dump: Dump) -> float:
-    """Soft neighbourhood density (Saito et al. 2021, eq. 1–3): entropy of each sample's softmax over its neighbours."""
+    """Soft neighbourhood density (Saito et al. 2021, eq. 1–3): entropy of each sample's softmax over its neighbours.
+
+    NaN for a single sample.
+    """
+    if len(dump.target_logits) < 2:
+        return np.nan
     probabilities = softmax(dump.target_logits, axis=1)
     unit = probabilities / np.linalg.norm(probabilities, axis=1, keepdims=True)
     similarity = unit @ unit.T / SND_TEMPERATURE
@@ -111,10 +117,13 @@ def dev(dump: Dump) -> float:
     """Deep embedded validation (You et al. 2019, algorithm 1): minus the weighted source risk, variance reduced.
 
     Two thirds of source_val and all of target_val train the classifier of domains; the other third is weighted.
+    NaN where that third has fewer than two samples.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
 
+    if len(dump.source_labels) < _FEWEST_FOR_DEV:
+        return np.nan
     train, rest = train_test_split(np.arange(len(dump.source_labels)), test_size=0.33, random_state=0)
     features = np.concatenate([dump.source_features[train], dump.target_features])
     is_source = np.arange(len(features)) < len(train)

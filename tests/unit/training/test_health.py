@@ -13,12 +13,13 @@ from adaptune.training.loop import fit
 
 CLASSES = 4
 LABELS = torch.arange(200) % CLASSES
-SOURCE = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+SOURCE = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1  # dark
+TARGET = SOURCE[:50].flip(0)
 
 
 def record(translated: torch.Tensor = SOURCE, seen: torch.Tensor = LABELS, **losses: float) -> dict[str, Any]:
     named = {f"loss/{term}": value for term, value in ({"discriminator": 0.5, "cycle": 0.3} | losses).items()}
-    return named | signs(SOURCE, translated, LABELS, seen, CLASSES)
+    return named | signs(SOURCE, translated, TARGET, LABELS, seen, CLASSES)
 
 
 def said(found: dict[str, Any]) -> str | None:
@@ -42,6 +43,12 @@ def test_negatives_are_a_colour_inversion() -> None:
     assert str(said(record(-SOURCE))) == "colour inversion: images and translations correlate by -1.00"
 
 
+def test_negatives_are_right_where_the_target_is_the_sources_negative() -> None:
+    found = {"loss/cycle": 0.3} | signs(SOURCE, -SOURCE, -TARGET, LABELS, LABELS, CLASSES)
+    assert found["health/colour_correlation"] == pytest.approx(-1, abs=1e-5)
+    assert said(found) is None
+
+
 def test_classes_that_change_places_are_flipped() -> None:
     swapped = torch.tensor([1, 0, 2, 3])[LABELS]
     p, flips = label_flip(LABELS, swapped, CLASSES)
@@ -50,10 +57,22 @@ def test_classes_that_change_places_are_flipped() -> None:
     assert str(said(record(seen=swapped))).startswith("label flip: f_S sees classes 0 as 1, 1 as 0 (p ")
 
 
-def test_guesses_confusion_and_a_dead_classifier_are_no_flip() -> None:
+@pytest.mark.parametrize("classes", [4, 10, 31, 65])
+def test_guesses_are_no_flip(classes: int) -> None:
     draw = torch.Generator().manual_seed(1)
-    guesses = [torch.randint(CLASSES, (200,), generator=draw) for _ in range(20)]
-    assert min(label_flip(LABELS, seen, CLASSES)[0] for seen in guesses) > 1e-4
+    labels = torch.arange(256) % classes
+    guesses = [torch.randint(classes, (256,), generator=draw) for _ in range(100)]
+    assert min(label_flip(labels, seen, classes)[0] for seen in guesses) > 1e-4
+
+
+def test_two_of_many_classes_that_change_places_are_found() -> None:
+    labels = torch.arange(256) % 10
+    swapped = torch.where(labels == 4, 9, torch.where(labels == 9, 4, labels))
+    p, flips = label_flip(labels, swapped, 10)
+    assert (p < 1e-10, flips) == (True, "4 as 9, 9 as 4")
+
+
+def test_confusion_and_a_dead_classifier_are_no_flip() -> None:
     assert label_flip(LABELS, torch.zeros_like(LABELS), CLASSES) == (1.0, "")
     confused = torch.where(torch.arange(200) % 5 == 0, (LABELS + 1) % CLASSES, LABELS)
     assert label_flip(LABELS, confused, CLASSES)[0] == 1.0
