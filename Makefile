@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # A search that is there already goes on, or shows again what it found.
 search: .venv/.installed
-	$(BIN)/python run_search.py --space cycada.yaml $(if $(wildcard results/cycada/search.yaml),--resume)
+	$(BIN)/python run_search.py --space cycada.yaml --resume-if-begun
 
 test: .venv/.test-installed
 	$(BIN)/python -m pytest -m "not chaos"

@@ -58,7 +58,7 @@ def main() -> None:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            plan, splits = make_plan(spec, node_resources()), load_splits(spec.data, spec.seed)
+            plan, splits = make_plan(spec, node_resources(spec.resources)), load_splits(spec.data, spec.seed)
             run_search(spec, splits, plan, folder, console, since=time.perf_counter())
         finally:
             done.set()

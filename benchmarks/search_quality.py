@@ -69,7 +69,7 @@ def rays_own(seed: int) -> Search:
 def ours(seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = MORE_TRIALS) -> Search:
     spec = make_spec(seed, sampler, scheduler, trials)
     study, guide = studies.begin_study(spec, None), Guide(TARGET_VAL)
-    searcher = StudySearcher(spec, study, guide, lambda: CONCURRENCY, clock=lambda: 0.0)
+    searcher = StudySearcher(spec, study, guide, lambda _: CONCURRENCY, clock=lambda: 0.0)
     return searcher, StudyScheduler(spec, study, guide), lambda config: config["values"]
 
 

@@ -47,7 +47,7 @@ def lane_overheads(execution: str, workers: int, trials: int, out: Path, console
     spec = load(
         "cycada.yaml", [*SHORT, *settings, f"search.trials={trials}", f"name={execution}", f"storage.out={out}"]
     )
-    plan = make_plan(spec, node_resources())
+    plan = make_plan(spec, node_resources(spec.resources))
     folder = claim(spec, resume=False)
     run_search(spec, load_splits(spec.data, spec.seed), plan, folder, console, since=time.perf_counter())
     rows = pq.read_table(folder.path / "trials.parquet").to_pylist()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start a search, or go on with it where its folder holds one: what a scheduler may run again and again.
 #
-#   cluster/search.sh FOLDER [arguments of run_search.py but --out, --name and --resume]
+#   cluster/search.sh FOLDER [arguments of run_search.py but --out and --name]
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
@@ -12,7 +12,4 @@ folder=$1
 [[ $folder == /* ]] || folder=$PWD/$folder
 shift
 cd "$(dirname "$0")/.."
-if [[ -e $folder/search.yaml ]]; then
-    set -- "$@" --resume
-fi
-exec "${PYTHON:-python}" run_search.py --out "$(dirname "$folder")" --name "$(basename "$folder")" "$@"
+exec "${PYTHON:-python}" run_search.py --resume-if-begun --out "$(dirname "$folder")" --name "$(basename "$folder")" "$@"

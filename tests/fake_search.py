@@ -94,7 +94,7 @@ def simulate(
     """
     study = open_study(spec, journal)
     guide = Guide(spec.search.metric)
-    searcher = StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: 0.0)
+    searcher = StudySearcher(spec, study, guide, lambda _: concurrency, clock=lambda: 0.0)
     scheduler = StudyScheduler(spec, study, guide)
     live: list[FakeTrial] = []
     results, turns = 0, itertools.count(1)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from adaptune.spec import SearchSpec
 
 INTERRUPTED = 130
+MEANS = ("setting", "seeds", "target_test", "standard_error")  # of confirm's and ablate's tables
 AddressOption = Annotated[str | None, typer.Option(help="a running Ray cluster; none: one is started here")]
 SeedsOption = Annotated[int, typer.Option(min=2, help="how many fresh seeds")]
 
@@ -34,10 +35,14 @@ def search(
     name: Annotated[str | None, typer.Option(help="the results' folder")] = None,
     out: Annotated[str | None, typer.Option(help="the folder of all results")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a search that was interrupted")] = False,
+    resume_if_begun: Annotated[
+        bool, typer.Option("--resume-if-begun", help="the same where there is one, else a new search")
+    ] = False,
     address: Annotated[str | None, typer.Option(help="a running Ray cluster; none: one is started here")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved spec and the plan")] = False,
 ) -> None:
     """Search the loss weights."""
+    from adaptune.search.claim import begun
     from adaptune.spec import load
 
     overrides = list(set_ or [])
@@ -48,7 +53,7 @@ def search(
     if dry_run:
         _print_plan(spec)
         return
-    _search(spec, resume=resume, address=address)
+    _search(spec, resume=resume or (resume_if_begun and begun(spec)), address=address)
 
 
 def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:
@@ -111,7 +116,7 @@ def _search_on_cluster(
 
     try:
         with joined(address, spec.name) as dashboard:
-            plan = await_plan(spec, console)
+            plan = await_plan(spec, console, address)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
             if (planned := planned_trials(spec)) < spec.search.trials:
                 console.print(
@@ -163,7 +168,7 @@ def _copy(folder: ResultsFolder, console: Console) -> None:
     from adaptune.search.mirror import push
 
     try:
-        push(folder)
+        push(folder, whole=True)
     except OSError as error:
         console.print(
             f"not copied to {folder.remote}: {error}\nAll is in {folder.path}; the same command with --resume copies"
@@ -250,7 +255,13 @@ def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOpt
     best = studies.best_trial(study)
     assert best is not None
     settings = confirming.ablations(spec, best.params)
-    _repeat(folder, spec, "ablation", settings, seeds, address, _repeats_table)
+    already = confirming.off_already(settings[0])
+
+    def conclude(rows: list[Row]) -> str:
+        note = f"\n{', '.join(already)}: as full, which has no such term." if already else ""
+        return _repeats_table(rows) + note
+
+    _repeat(folder, spec, "ablation", settings, seeds, address, conclude)
 
 
 def _finished(results: Path) -> tuple[ResultsFolder, SearchSpec, Any]:
@@ -277,22 +288,25 @@ def _repeat(
 ) -> None:
     """Train the settings under fresh seeds; leaves the tables in `folder/kind`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from adaptune.search.cluster import await_plan, joined
+    from adaptune.search.confirm import table
     from adaptune.search.repeat import repeat
-    from adaptune.search.results import write_atomically
+    from adaptune.search.results import write_atomically, write_table
 
     fresh = range(spec.seed + 1, spec.seed + 1 + seeds)
     out = folder.path / kind
     with _session(folder, "The same command goes on.") as console, joined(address, f"{spec.name}-{kind}"):
-        rows = repeat(spec, settings, fresh, out, lambda ours: await_plan(ours, console), console)
-        pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), out / f"{kind}.parquet")
+        rows = repeat(spec, settings, fresh, out, lambda ours: await_plan(ours, console, address), console)
+        write_table(out / f"{kind}_seeds.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
+        means = [dict(zip(MEANS, row, strict=True)) for row in table(rows)]
+        write_table(out / f"{kind}.parquet", pa.Table.from_pylist(means))
         said = conclude(rows)
         write_atomically(out / f"{kind}.md", said + "\n")
         console.print(said, highlight=False, soft_wrap=True)
         console.print(f"\nkept in {out}", highlight=False, soft_wrap=True)
         _write_page(folder, spec, console)
+        _copy(folder, console)
 
 
 def _repeats_table(rows: list[Row]) -> str:

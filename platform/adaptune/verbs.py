@@ -66,6 +66,7 @@ def report(results: ResultsArgument) -> None:
     from adaptune.report.page import write_report
     from adaptune.search.claim import reopen
     from adaptune.search.storage import study_of
+    from adaptune.search.study import warm_start
 
     folder, spec = reopen(results)
     if not folder.summary.exists():
@@ -77,8 +78,8 @@ def report(results: ResultsArgument) -> None:
     _print_table(console, tables.costs(summary))
     if summary.get("trials_sick"):
         console.print("sick trials: " + ", ".join(f"{n} {what}" for what, n in summary["trials_sick"].items()))
-    if spec.search.warm_start:
-        console.print(f"warm start: what lies in this space of {', '.join(spec.search.warm_start)} counted as seen")
+    if warm := warm_start(study):
+        console.print(warm, soft_wrap=True)
     _print_table(console, tables.front(study, spec))
     _print_table(console, tables.validators(study))
     for kind in ("confirm", "ablation"):

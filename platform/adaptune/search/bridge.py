@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
+from ray import tune
 from ray.tune.search import Searcher
 
 from adaptune.errors import LaneNotStartedError
 from adaptune.search import study as studies
+from adaptune.search.cluster import LOST_NODES_PATIENCE_S
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
 from adaptune.search.study import GUIDE
@@ -19,13 +21,25 @@ from adaptune.search.warm_start import priors
 from adaptune.spec.schema import SearchSpec
 
 Clock = Callable[[], float]
-LOST_NODES_PATIENCE_S = 600.0  # the least: a lost node's place is taken by another, but not at once
+
+
+class Watch(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+    """Has the searcher notice what Tune does not tell it."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        self._searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore, which is not how we resume
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._searcher.watch(running=any(trial.status == "RUNNING" for trial in trials))
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Gives Tune the study's interrupted trials, then new ones, and tells the study how they went.
 
-    It hands out a trial only while fewer than `capacity()` are under way, and never more than
+    It hands out a trial only while fewer than `capacity(unfinished)` are under way, and never more than
     `planned_trials(spec)` in all. A trial that is put back, since the cluster had no room for it, goes on later.
     """
 
@@ -34,12 +48,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         spec: SearchSpec,
         study: optuna.Study,
         guide: Guide,
-        capacity: Callable[[], int],
+        capacity: Callable[[int], int],
         clock: Clock = time.perf_counter,
     ) -> None:
         super().__init__(metric=GUIDE, mode="max")
         self._guide = guide
-        self._priors = priors(spec)
+        known = priors(spec)
+        self._priors = [trial for trials in known.values() for trial in trials]
+        studies.note_warm_start(study, {folder: len(trials) for folder, trials in known.items()})
         self._spec = spec
         self._study = study
         self._capacity = capacity
@@ -62,10 +78,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         Raises:
             LaneNotStartedError: none has trained for ten minutes, or `resources.wait_for_nodes_s` if that is longer.
         """
+        capacity = self._capacity(len(self._live) + self.remaining())
         if not self.remaining():
             # What is under way may yet be put back: Tune does not ask again once it is told of the end.
             return None if self._live else str(Searcher.FINISHED)
-        capacity = self._capacity()
         if not self._live and not capacity:
             self._note_lack("no node has room for one")
         self._check_patience()
@@ -103,6 +119,20 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             error=message,
             wall_s=None if since is None else self._clock() - since,
         )
+
+    def watch(self, *, running: bool) -> None:
+        """To be called at each of Tune's steps: a trial whose node is gone waits without a word to `suggest`.
+
+        Args:
+            running: whether a trial has its place.
+
+        Raises:
+            LaneNotStartedError: see `suggest`.
+        """
+        if self._live and not running and not self._capacity(len(self._live) + self.remaining()):
+            self._training.clear()
+            self._note_lack("no node has room for one")
+            self._check_patience()
 
     def _note_lack(self, reason: str) -> None:
         self._lack = reason

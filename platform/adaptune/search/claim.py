@@ -18,6 +18,16 @@ from adaptune.search.results import ResultsFolder, folder_of, write_atomically
 from adaptune.spec import SearchSpec, dump, fingerprint, load
 
 
+def begun(spec: SearchSpec) -> bool:
+    """Whether a search of this name lies in its results folder, or in the copy of it.
+
+    Raises:
+        ResultsError: `storage.remote` does not answer.
+    """
+    folder = folder_of(spec)
+    return folder.spec.exists() or mirror.holds(folder)
+
+
 def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
     """Make or reopen the results folder of a search.
 
@@ -113,5 +123,6 @@ def reopen(path: Path) -> tuple[ResultsFolder, SearchSpec]:
 
 
 def unclaim(folder: ResultsFolder) -> None:
-    """Remove the folder of a search that never began."""
+    """Remove the folder of a search that never began, and the copy of it."""
     shutil.rmtree(folder.path, ignore_errors=True)
+    mirror.forget(folder)

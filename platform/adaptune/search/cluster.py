@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
@@ -16,11 +18,12 @@ from rich.console import Console
 
 from adaptune.errors import ResourceError
 from adaptune.search import own_cluster
-from adaptune.search.preflight import Plan, make_plan, wanted_bundles
-from adaptune.spec.schema import SearchSpec
+from adaptune.search.preflight import Plan, accelerator, make_plan, wanted_bundles
+from adaptune.spec.schema import ResourcesSpec, SearchSpec
 
 POLL_S = 1.0
 LOOK_EVERY_S = 5.0
+LOST_NODES_PATIENCE_S = 600.0  # the least: a lost node's place is taken by another, but not at once
 
 # Set before Ray reads them, here and (through the environment) in every process it starts.
 ENVIRONMENT = {
@@ -109,15 +112,34 @@ def keep_token_private() -> None:
         (folder / "auth_token").chmod(0o600)
 
 
-def node_resources() -> list[dict[str, float]]:
-    """The resources of each living node of the cluster that this process is connected to."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def node_resources(wish: ResourcesSpec) -> list[dict[str, float]]:
+    """The resources of each living node of this process's cluster that has the wished GPU and labels."""
+    needed = set() if wish.accelerator_type is None else {accelerator(wish.accelerator_type)}
+    return [
+        node["Resources"]
+        for node in ray.nodes()
+        if node["Alive"]
+        and needed <= node["Resources"].keys()
+        and has_labels(node["Labels"], wish.label_selector or {})
+    ]
 
 
-def await_plan(spec: SearchSpec, console: Console) -> Plan:
+def has_labels(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
+    """Whether Ray places there what has this selector, of conditions `a`, `!a`, `in(a, b)` and `!in(a, b)`."""
+    for key, condition in selector.items():
+        values = re.findall(r"[\w.-]+", condition.removeprefix("!").removeprefix("in("))
+        if (labels.get(key) in values) == condition.startswith("!"):
+            return False
+    return True
+
+
+def await_plan(spec: SearchSpec, console: Console, address: str | None = None) -> Plan:
     """The plan for the cluster, once it has the nodes for a trial.
 
-    An autoscaler, where there is one, is asked for what `resources` speaks of; it is told when we leave.
+    An autoscaler, where there is one, is asked for those of a trial; it is told when we leave.
+
+    Args:
+        address: of a cluster that was there before us.
 
     Raises:
         ResourceError: it has not within `resources.wait_for_nodes_s`.
@@ -125,11 +147,10 @@ def await_plan(spec: SearchSpec, console: Console) -> Plan:
     patience_s = spec.resources.wait_for_nodes_s
     deadline = time.monotonic() + patience_s
     waiting = False
-    wanted, labels = wanted_bundles(spec), spec.resources.label_selector
-    request_resources(bundles=wanted, bundle_label_selectors=[labels] * len(wanted) if labels else None)
+    ask_for_nodes(spec.resources, 1)
     while True:
         try:
-            return make_plan(spec, node_resources())
+            return make_plan(spec, node_resources(spec.resources), own=address is None)
         except ResourceError as error:
             if time.monotonic() >= deadline:
                 raise
@@ -139,8 +160,14 @@ def await_plan(spec: SearchSpec, console: Console) -> Plan:
         time.sleep(POLL_S)
 
 
+def ask_for_nodes(wish: ResourcesSpec, trials: int) -> None:
+    """Tell an autoscaler, where there is one, to have nodes for so many trials, and for no more."""
+    wanted, labels = wanted_bundles(wish, trials), wish.label_selector
+    request_resources(bundles=wanted, bundle_label_selectors=[labels] * len(wanted) if labels else None)
+
+
 class Capacity:
-    """How many trials fit on the cluster: nodes may join and leave while a search runs."""
+    """How many trials fit on the cluster: nodes may join and leave while a search runs, and are asked for."""
 
     def __init__(self, spec: SearchSpec, plan: Plan) -> None:
         # What a trial is made of stays as the search began with it.
@@ -148,15 +175,44 @@ class Capacity:
         self._spec = spec.model_copy(update={"resources": spec.resources.model_copy(update=resources)})
         self._known = plan.concurrency
         self._looked = time.monotonic()
+        self._asked_for = 1
 
-    def __call__(self) -> int:
+    def __call__(self, unfinished: int) -> int:
+        """How many may run at a time.
+
+        Args:
+            unfinished: trials that are under way or to come. Nodes for all of these are asked for.
+        """
+        wish = self._spec.resources
+        if unfinished != self._asked_for:
+            self._asked_for = unfinished
+            ask_for_nodes(wish, unfinished)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()
             try:
-                self._known = make_plan(self._spec, node_resources()).concurrency
+                self._known = make_plan(self._spec, node_resources(wish)).concurrency
             except ResourceError:  # nodes are gone: trials wait for others
                 self._known = 0
         return self._known
+
+
+def results_of(tasks: list[Any], spec: SearchSpec, plan: Plan) -> list[Any]:
+    """What the tasks return. They may take as long as they like, but not wait for ever for a node.
+
+    Raises:
+        ResourceError: the cluster has had none for a trial for `resources.wait_for_nodes_s`, and for ten minutes.
+    """
+    capacity, patience_s = Capacity(spec, plan), max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
+    starved_since: float | None = None
+    pending = tasks
+    while pending:
+        _, pending = ray.wait(pending, num_returns=len(pending), timeout=LOOK_EVERY_S)
+        now = time.monotonic()
+        starved_since = None if capacity(1) or not pending else starved_since or now
+        if starved_since is not None and now - starved_since > patience_s:
+            raise ResourceError(f"no node has had room for a trial for {patience_s:g} s; --resume goes on")
+    found: list[Any] = ray.get(tasks)
+    return found
 
 
 def token_hint() -> str:

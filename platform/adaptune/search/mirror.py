@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pyarrow import fs
@@ -11,8 +12,11 @@ from adaptune.errors import ResultsError
 from adaptune.search.results import ResultsFolder
 
 
-def push(folder: ResultsFolder) -> None:
+def push(folder: ResultsFolder, *, whole: bool = False) -> None:
     """Copy what a search leaves in its folder but for the checkpoints, which workers write there themselves.
+
+    Args:
+        whole: not only what a resume and a look at the tables need.
 
     Raises:
         OSError: the store cannot be written to.
@@ -20,7 +24,7 @@ def push(folder: ResultsFolder) -> None:
     if folder.remote is None:
         return
     store, prefix = fs.FileSystem.from_uri(folder.remote)
-    for file in _files(folder):
+    for file in _files(folder) if whole else _tables(folder):
         target = f"{prefix}/{file.relative_to(folder.path).as_posix()}"
         store.create_dir(target.rpartition("/")[0])
         fs.copy_files(str(file), target, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store)
@@ -72,8 +76,21 @@ def unreachable(folder: ResultsFolder, error: Exception) -> ResultsError:
     )
 
 
+def forget(folder: ResultsFolder) -> None:
+    """Remove what tells a search from an empty folder; of a store that does not answer, another time."""
+    if folder.remote is not None:
+        with suppress(OSError, ValueError):
+            store, prefix = fs.FileSystem.from_uri(folder.remote)
+            store.delete_file(f"{prefix}/{folder.spec.name}")
+
+
+def _tables(folder: ResultsFolder) -> Iterator[Path]:
+    own = (folder.spec, folder.journal, folder.splits, *folder.tables)
+    return (file for file in own if file.exists())
+
+
 def _files(folder: ResultsFolder) -> Iterator[Path]:
-    own = (folder.spec, folder.journal, folder.splits, *folder.tables, folder.summary, folder.report, folder.log)
-    yield from (file for file in own if file.exists())
-    if folder.best.exists():
-        yield from (file for file in folder.best.rglob("*") if file.is_file())
+    for file in sorted(folder.path.rglob("*")):
+        parts = file.relative_to(folder.path).parts
+        if file.is_file() and "checkpoints" not in parts and not any(part.startswith(".") for part in parts):
+            yield file

@@ -13,7 +13,7 @@ from adaptune.execution.lanes import Execution
 from adaptune.search.samplers import planned_trials
 from adaptune.spec.distributions import Choice, Int
 from adaptune.spec.samplers import Asha, Hyperband
-from adaptune.spec.schema import SearchSpec
+from adaptune.spec.schema import ResourcesSpec, SearchSpec
 from adaptune.training.guide import TARGET_VAL
 
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
@@ -32,6 +32,8 @@ class Plan:
     gpus_per_worker: float
     concurrency: int
     task_cpus: int  # what a task beside the trials, on one node, may take
+    accelerator_type: str | None = None
+    label_selector: dict[str, str] | None = None
 
     def describe(self) -> str:
         gpus = f", {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
@@ -42,8 +44,13 @@ class Plan:
         )
 
 
-def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
+def make_plan(spec: SearchSpec, nodes: Sequence[Node], *, own: bool = True) -> Plan:
     """Fit the spec's wishes to the nodes of a cluster, node by node: a worker cannot be split over two.
+
+    Args:
+        nodes: those that trials may run on.
+        own: the cluster is this search's alone, on this machine. On others nodes come and go, which Ray Train
+            lanes survive at the least cost: `auto` takes these there, also for one worker a trial.
 
     Raises:
         ResourceError: not even one trial fits; the message has the arithmetic.
@@ -54,10 +61,15 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
     if gpus_per_worker == "auto":
         gpus_per_worker = 1.0 if any(node.get("GPU", 0.0) >= 1 for node in nodes) else 0.0
     slots = [_slots(node, wish.cpus_per_worker, gpus_per_worker) for node in nodes]
-    workers = _workers(spec, slots, on_gpus=gpus_per_worker > 0)
-    execution: Execution = "ray_train" if workers > 1 or spec.execution == "ray_train" else "in_process"
+    workers = _workers(spec, slots, gpus_per_worker)
+    execution: Execution = "ray_train" if workers > 1 or not own else "in_process"
     if spec.execution != "auto":
         execution = spec.execution
+    if workers > 1 and 0 < gpus_per_worker < 1 and wish.placement_strategy != "STRICT_SPREAD":
+        raise SpecError(
+            f"resources.gpus_per_worker {gpus_per_worker:g}: NCCL does not let two workers of a trial share a GPU;"
+            " take resources.workers_per_trial=1 for several trials a GPU"
+        )
     if execution == "in_process" and workers > 1:
         raise SpecError(
             f"execution in_process runs one worker a trial, not {workers}:"
@@ -73,7 +85,16 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node]) -> Plan:
         concurrency = min(concurrency, wish.max_concurrent)
     concurrency = min(concurrency, planned_trials(spec))
     task_cpus = min(workers, max(slots)) * wish.cpus_per_worker
-    return Plan(execution, workers, wish.cpus_per_worker, gpus_per_worker, concurrency, task_cpus)
+    return Plan(
+        execution,
+        workers,
+        wish.cpus_per_worker,
+        gpus_per_worker,
+        concurrency,
+        task_cpus,
+        wish.accelerator_type,
+        wish.label_selector,
+    )
 
 
 def _slots(node: Node, cpus: float, gpus: float) -> int:
@@ -93,14 +114,14 @@ def _fitting(slots: Sequence[int], workers: int, strategy: str) -> int:
     return fits
 
 
-def _workers(spec: SearchSpec, slots: Sequence[int], *, on_gpus: bool) -> int:
+def _workers(spec: SearchSpec, slots: Sequence[int], gpus: float) -> int:
     wish = spec.resources.workers_per_trial
     if wish != "auto":
         return wish
-    if spec.execution == "in_process":
+    if spec.execution == "in_process" or 0 < gpus < 1:
         return 1
     # One for each GPU of a node, the smallest node deciding; on CPUs no more than two, and on any nodes.
-    most = min((held for held in slots if held), default=1) if on_gpus else min(sum(slots), 2)
+    most = min((held for held in slots if held), default=1) if gpus else min(sum(slots), 2)
     sizes = _batch_sizes(spec)
     return next(count for count in range(max(most, 1), 0, -1) if not any(size % count for size in sizes))
 
@@ -121,23 +142,37 @@ def _arithmetic(spec: SearchSpec, nodes: Sequence[Node], slots: Sequence[int], w
     have = Counter(f"{node.get('CPU', 0.0):g} CPU and {node.get('GPU', 0.0):g} GPU" for node in nodes)
     listed = ", ".join(f"{count} node(s) of {what}" for what, count in have.items()) or "no node"
     placed = "" if wish.placement_strategy == "PACK" else f", placed {wish.placement_strategy}"
+    fit_for_it = [f"{key}={value}" for key, value in (wish.label_selector or {}).items()]
+    if wish.accelerator_type is not None:
+        fit_for_it.append(f"accelerator_type {wish.accelerator_type}")
+    where = f" with {', '.join(fit_for_it)}" if fit_for_it else ""
     return (
         f"a trial needs {workers} worker(s) × {cpus} CPU = {workers * cpus} CPU"
         f" and {workers} × {gpus:g} GPU = {workers * gpus:g} GPU{placed},"
-        f" but the cluster has {listed}, room for {sum(slots)} worker(s): lower resources.workers_per_trial,"
+        f" but the cluster has {listed}{where}, room for {sum(slots)} worker(s): lower resources.workers_per_trial,"
         " resources.cpus_per_worker or resources.gpus_per_worker, or join more nodes"
     )
 
 
-def wanted_bundles(spec: SearchSpec) -> list[dict[str, float]]:
-    """What an autoscaler is asked for: a bundle for each worker of all trials at a time, of one where that is auto."""
-    wish = spec.resources
+def worker_bundle(wish: ResourcesSpec) -> dict[str, float]:
+    """What a worker takes of a node, as Ray names it; `auto` is none."""
     gpus = 0.0 if wish.gpus_per_worker == "auto" else wish.gpus_per_worker
     bundle = {"CPU": float(wish.cpus_per_worker)} | ({"GPU": gpus} if gpus else {})
     if wish.accelerator_type is not None:
-        bundle[f"accelerator_type:{wish.accelerator_type}"] = 0.001  # as Ray marks the nodes that have it
-    trials = 1 if wish.max_concurrent == "auto" else min(wish.max_concurrent, planned_trials(spec))
-    return [bundle] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial) * trials
+        bundle[accelerator(wish.accelerator_type)] = 0.001
+    return bundle
+
+
+def accelerator(name: str) -> str:
+    """The resource by which Ray marks the nodes that have such a GPU."""
+    return f"accelerator_type:{name}"
+
+
+def wanted_bundles(wish: ResourcesSpec, trials: int) -> list[dict[str, float]]:
+    """What an autoscaler is asked for: a bundle for each worker of the trials that may run at a time of so many."""
+    if wish.max_concurrent != "auto":
+        trials = min(wish.max_concurrent, trials)
+    return [worker_bundle(wish)] * (1 if wish.workers_per_trial == "auto" else wish.workers_per_trial) * trials
 
 
 def check_metric(spec: SearchSpec, splits: Splits) -> None:

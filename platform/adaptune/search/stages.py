@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from adaptune.search.sealed import Rivals
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.source import State, adapt_without_gan, train_supervised
 
+Results = Callable[[list[Any]], list[State]]  # from references
 
-def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, cache: Path) -> State:
-    """f_S, trained on the source; read from `cache` where the same data and settings trained it before."""
+
+def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, cache: Path, results: Results) -> State:
+    """f_S, trained on the source; read from `cache` where the same data and settings trained it before.
+
+    Args:
+        results: waits for those of tasks.
+    """
     settings = spec.model_dump_json(include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}})
     arrays = content_hash(data.source_train_images, data.source_train_labels)
     key = hashlib.sha256(f"{settings} {spec.training.lr_decay_from} {arrays}".encode()).hexdigest()
@@ -27,7 +34,7 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     if file.exists():
         return load_file(file)
     task = ray.remote(_train_source).options(name="source stage", **_resources(plan, plan.task_cpus))
-    state: State = ray.get(task.remote(spec, data_ref, plan.task_cpus))
+    [state] = results([task.remote(spec, data_ref, plan.task_cpus)])
     cache.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(".part")
     save_file(state, draft)
@@ -35,11 +42,12 @@ def source_stage(spec: TrialSpec, data: TrialData, data_ref: Any, plan: Plan, ca
     return state
 
 
-def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: Plan) -> Rivals:
+def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: Plan, results: Results) -> Rivals:
     """The weights of all rivals, trained side by side; of the target-supervised one where `sealed` is given.
 
     Args:
         shared: object references to the TrialData and to the weights of f_S.
+        results: waits for those of tasks.
     """
     share = _resources(plan, plan.cpus_per_worker)
     without_gan = ray.remote(_adapt_without_gan)
@@ -51,7 +59,7 @@ def yardsticks(spec: TrialSpec, shared: list[Any], sealed: Sealed | None, plan: 
         supervised = ray.remote(_train_target).options(name="yardstick supervised", **share)
         classes = len(ray.get(shared[0]).class_names)
         tasks["supervised"] = supervised.remote(spec, sealed, classes, plan.cpus_per_worker)
-    return Rivals(**dict(zip(tasks, ray.get(list(tasks.values())), strict=True)))
+    return Rivals(**dict(zip(tasks, results(list(tasks.values())), strict=True)))
 
 
 def _train_source(spec: TrialSpec, data: TrialData, threads: int) -> State:
@@ -72,8 +80,13 @@ def _adapt_without_gan(spec: TrialSpec, data: TrialData, f_source: State, task: 
     return adapt_without_gan(spec, source, target, f_source, len(data.class_names), task=task)
 
 
-def _resources(plan: Plan, cpus: int) -> dict[str, float]:
-    return {"num_cpus": cpus, "num_gpus": plan.gpus_per_worker}
+def _resources(plan: Plan, cpus: int) -> dict[str, Any]:
+    return {
+        "num_cpus": cpus,
+        "num_gpus": plan.gpus_per_worker,
+        "accelerator_type": plan.accelerator_type,
+        "label_selector": plan.label_selector,
+    }
 
 
 def _device(threads: int) -> torch.device:

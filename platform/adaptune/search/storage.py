@@ -57,6 +57,10 @@ def _database(url: str) -> RDBStorage:
     try:
         # A connection may have been cut since it was last used.
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        raise ResultsError(
+            "storage.study: the database's client is missing; for PostgreSQL, pip install 'adaptune[postgresql]'"
+        ) from error
     except Exception as error:  # each database has errors of its own
         raise ResultsError(f"storage.study: no database answers there: {error}") from error
 

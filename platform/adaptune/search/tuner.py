@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -15,11 +16,11 @@ from rich.console import Console
 from adaptune.data.splits import Splits
 from adaptune.errors import CheckpointError
 from adaptune.search import study as studies
-from adaptune.search.bridge import StudySearcher
-from adaptune.search.cluster import Capacity
+from adaptune.search.bridge import StudySearcher, Watch
+from adaptune.search.cluster import Capacity, results_of
 from adaptune.search.guide import Guide
 from adaptune.search.ledger import write_ledger
-from adaptune.search.preflight import Plan
+from adaptune.search.preflight import Plan, worker_bundle
 from adaptune.search.progress import Progress
 from adaptune.search.results import ResultsFolder
 from adaptune.search.schedulers import StudyScheduler
@@ -124,9 +125,10 @@ def begin(
     """
     record_splits(splits, folder)
     data_ref = ray.put(splits.trial)
+    results = partial(results_of, spec=spec, plan=plan)
     start = time.perf_counter()
     base = spec.trial({}, seed=spec.seed)
-    source = source_stage(base, splits.trial, data_ref, plan, folder.path.parent / ".cache")
+    source = source_stage(base, splits.trial, data_ref, plan, folder.path.parent / ".cache", results)
     source_stage_s = time.perf_counter() - start
     console.print(f"source classifier ready after {source_stage_s:.0f} s", highlight=False)
     study = open_study(spec, str(folder.journal))
@@ -189,7 +191,8 @@ def rivals_of(run: Run, spec: TrialSpec) -> Rivals:
     if not wish:
         return Rivals()
     labelled = wish is True or ":" not in run.spec.data.target.domain
-    return yardsticks(spec, run.shared, run.splits.sealed if labelled else None, run.plan)
+    results = partial(results_of, spec=run.spec, plan=run.plan)
+    return yardsticks(spec, run.shared, run.splits.sealed if labelled else None, run.plan, results)
 
 
 def run_trials(run: Run) -> None:
@@ -213,12 +216,12 @@ def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: G
         gpus_per_worker=plan.gpus_per_worker,
         shared=run.shared,
     )
-    bundle = HEAD_SHARE
+    bundle, selector = HEAD_SHARE, None
     if plan.execution == "in_process":
-        bundle = {"CPU": float(plan.cpus_per_worker), "GPU": plan.gpus_per_worker}
-    trainable = tune.with_resources(
-        tune.with_parameters(LaneTrainable, context=context), tune.PlacementGroupFactory([bundle])
-    )
+        bundle = worker_bundle(spec.resources.model_copy(update={"gpus_per_worker": plan.gpus_per_worker}))
+        selector = [labels] if (labels := spec.resources.label_selector) else None
+    place = tune.PlacementGroupFactory([bundle], bundle_label_selector=selector)
+    trainable = tune.with_resources(tune.with_parameters(LaneTrainable, context=context), place)
     trainable.__qualname__ = LaneTrainable.__name__  # the dashboard would say with_resources.<locals>.ResourceTrainable
     tuner = tune.Tuner(
         trainable,
@@ -234,7 +237,7 @@ def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: G
             name="tune",
             storage_path=folder.scratch(),
             verbose=0,
-            callbacks=[Progress(spec, run.study, guide, plan, folder, run.console, run.clock)],
+            callbacks=[Progress(spec, run.study, guide, plan, folder, run.console, run.clock), Watch(searcher)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
         ),

@@ -24,7 +24,7 @@ def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearch
     spec = make_search(search={"trials": trials})
     clock = iter(range(1000))
     study, guide = open_study(spec, journal), Guide(spec.search.metric)
-    return StudySearcher(spec, study, guide, lambda: concurrency, clock=lambda: float(next(clock)))
+    return StudySearcher(spec, study, guide, lambda _: concurrency, clock=lambda: float(next(clock)))
 
 
 def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:
@@ -50,7 +50,7 @@ def test_a_trial_that_is_put_back_goes_on_under_its_number(journal: str) -> None
 def test_where_nothing_can_train_the_search_ends_and_says_how_to_go_on(journal: str) -> None:
     spec = make_search(resources={"wait_for_nodes_s": 2000})
     study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda: 1, clock=lambda: now[0])
+    ours = StudySearcher(spec, study, guide, lambda _: 1, clock=lambda: now[0])
     ours.suggest("a")
     ours.on_trial_complete("a", {"put_back": "the workers did not start", "done": True})
     now[0] = 1999
@@ -68,7 +68,7 @@ def test_where_nothing_can_train_the_search_ends_and_says_how_to_go_on(journal: 
 def test_a_trial_with_long_epochs_is_no_lack_of_room(journal: str) -> None:
     spec = make_search()
     study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda: 2, clock=lambda: now[0])
+    ours = StudySearcher(spec, study, guide, lambda _: 2, clock=lambda: now[0])
     ours.suggest("long")
     ours.on_trial_result("long", make_result(1, 0.5))
     ours.suggest("homeless")
@@ -80,7 +80,7 @@ def test_a_trial_with_long_epochs_is_no_lack_of_room(journal: str) -> None:
 def test_a_cluster_without_nodes_is_waited_for(journal: str) -> None:
     spec = make_search()
     study, guide, now = open_study(spec, journal), Guide(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda: 0, clock=lambda: now[0])
+    ours = StudySearcher(spec, study, guide, lambda _: 0, clock=lambda: now[0])
     assert ours.suggest("a") is None
     now[0] = 601
     with pytest.raises(LaneNotStartedError, match="no node has room"):
@@ -128,3 +128,18 @@ def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(journal
     ours.on_trial_complete("d", make_result(9, 0.5))
     assert ours.suggest("e") == "FINISHED"
     assert [trial.state for trial in load_study(journal).trials] == [TrialState.COMPLETE] * 3
+
+
+def test_trials_whose_node_is_gone_are_not_waited_for_for_ever() -> None:
+    now, room = [0.0], [1]
+    spec = make_search()
+    study = studies.begin_study(spec, None)
+    ours = StudySearcher(spec, study, Guide(spec.search.metric), lambda _: room[0], clock=lambda: now[0])
+    assert ours.suggest("a") is not None
+    room[0] = 0
+    ours.watch(running=True)  # its process has not been missed yet
+    now[0] = 1000.0
+    ours.watch(running=False)
+    now[0] = 1601.0
+    with pytest.raises(LaneNotStartedError, match="no node has room for one"):
+        ours.watch(running=False)

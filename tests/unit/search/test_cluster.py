@@ -21,7 +21,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     """The nodes that Ray has; an hour passes with each second that is waited."""
     found: Nodes = []
     clock = [0.0]
-    monkeypatch.setattr(cluster, "node_resources", lambda: found)
+    monkeypatch.setattr(cluster, "node_resources", lambda wish: found)
     monkeypatch.setattr(cluster, "request_resources", lambda **_: None)
     monkeypatch.setattr(cluster.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(cluster.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + 3600 * seconds))
@@ -44,10 +44,31 @@ def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
 ) -> None:
     asked: list[Nodes] = []
     monkeypatch.setattr(cluster, "request_resources", lambda *, bundles, bundle_label_selectors: asked.append(bundles))
-    nodes.append({"CPU": 2})
-    wish = {"workers_per_trial": 2, "max_concurrent": 3, "accelerator_type": "A100"}
-    cluster.await_plan(make_search(resources=wish), Console())
-    assert asked == [[{"CPU": 1.0, "accelerator_type:A100": 0.001}] * 6]
+    nodes.append({"CPU": 2, "GPU": 2})
+    spec = make_search(resources={"max_concurrent": 3, "accelerator_type": "A100"})
+    capacity = cluster.Capacity(spec, cluster.await_plan(spec, Console()))
+    for unfinished in (10, 10, 2):
+        capacity(unfinished)
+    unknown, known = ({"CPU": 1.0} | gpu | {"accelerator_type:A100": 0.001} for gpu in ({}, {"GPU": 1.0}))
+    assert asked == [[unknown], [known] * 6, [known] * 4]  # two workers a trial, as the first node has it
+
+
+def test_trials_run_on_nodes_with_their_gpu_and_their_labels_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        {"Alive": True, "Resources": {"CPU": 1.0, "accelerator_type:A100": 1.0}, "Labels": {"market": "spot"}},
+        {"Alive": True, "Resources": {"CPU": 2.0, "accelerator_type:T4": 1.0}, "Labels": {}},
+        {"Alive": False, "Resources": {"CPU": 4.0, "accelerator_type:A100": 1.0}, "Labels": {"market": "spot"}},
+    ]
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: found)
+
+    def cpus(**wish: object) -> list[float]:
+        return [node["CPU"] for node in cluster.node_resources(make_search(resources=wish).resources)]
+
+    assert cpus() == [1, 2]
+    assert cpus(accelerator_type="A100") == [1]
+    assert cpus(label_selector={"market": "in(spot, on-demand)"}) == [1]
+    assert cpus(label_selector={"market": "!spot"}) == [2]
+    assert cpus(accelerator_type="T4", label_selector={"market": "spot"}) == []
 
 
 def test_waiting_for_nodes_ends_with_the_arithmetic(nodes: Nodes) -> None:
@@ -60,13 +81,13 @@ def test_more_nodes_hold_more_trials_and_a_trials_workers_stay_as_they_are(nodes
     nodes.append({"CPU": 2})
     spec = make_search()
     capacity = cluster.Capacity(spec, cluster.await_plan(spec, Console()))
-    assert capacity() == 1
+    assert capacity(20) == 1
     nodes.append({"CPU": 4})
     cluster.time.sleep(1)
-    assert capacity() == 3
+    assert capacity(20) == 3
     nodes.clear()
     cluster.time.sleep(1)
-    assert capacity() == 0
+    assert capacity(20) == 0
 
 
 def test_the_token_of_local_clusters_is_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

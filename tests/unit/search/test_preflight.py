@@ -117,3 +117,20 @@ def test_a_plan_describes_itself() -> None:
 )
 def test_rungs(epochs: int, scheduler: dict[str, Any], expected: list[int]) -> None:
     assert rungs(make_search(training={"epochs": epochs}, search={"scheduler": scheduler})) == expected
+
+
+def test_workers_of_a_trial_do_not_share_a_gpu() -> None:
+    assert plan({"CPU": 8, "GPU": 1}, resources={"gpus_per_worker": 0.25}).workers == 1
+    with pytest.raises(SpecError, match="NCCL does not let two workers of a trial share a GPU"):
+        plan({"CPU": 8, "GPU": 1}, resources={"gpus_per_worker": 0.25, "workers_per_trial": 2})
+
+
+def test_on_a_cluster_of_others_one_worker_is_a_ray_train_worker_too() -> None:
+    assert make_plan(make_search(), [{"CPU": 8, "GPU": 1}], own=False).execution == "ray_train"
+    chosen = make_search(execution="in_process")
+    assert make_plan(chosen, [{"CPU": 8, "GPU": 1}], own=False).execution == "in_process"
+
+
+def test_a_refusal_names_what_the_nodes_must_have() -> None:
+    with pytest.raises(ResourceError, match="but the cluster has no node with market=spot, accelerator_type A100"):
+        plan(resources={"accelerator_type": "A100", "label_selector": {"market": "spot"}})

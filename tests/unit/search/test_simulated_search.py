@@ -57,7 +57,7 @@ def test_a_killed_search_ends_as_an_undisturbed_one(tmp_path: Path, kills: tuple
 def test_a_rung_keeps_its_own_value_where_the_next_epoch_is_said_first(tmp_path: Path) -> None:
     """Killed between the checkpoint of epoch 2 and its report: rung 1 is decided by epoch 1."""
     spec, journal = make_search(), str(tmp_path / "journal")
-    searcher = StudySearcher(spec, open_study(spec, journal), Guide(spec.search.metric), lambda: 1)
+    searcher = StudySearcher(spec, open_study(spec, journal), Guide(spec.search.metric), lambda _: 1)
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(1, 0.2))
     scheduler = StudyScheduler(spec, open_study(spec, journal), Guide(spec.search.metric))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from adaptune.errors import ResultsError
 from adaptune.search import mirror
 from adaptune.search import study as studies
 from adaptune.search.budget import CheckpointBudget
-from adaptune.search.claim import claim, reopen
+from adaptune.search.claim import begun, claim, reopen, unclaim
 from adaptune.search.results import ResultsFolder, below, folder_of
 from adaptune.search.storage import check_new, open_study, study_of
 from adaptune.search.trial import checkpoint_folder
@@ -47,6 +48,13 @@ def test_a_database_that_does_not_answer_is_said(url: str) -> None:
         check_new(make_search(storage={"study": url}))
 
 
+def test_a_database_without_its_client_is_said() -> None:
+    with pytest.raises(
+        ResultsError, match=r"storage\.study: the database's client is missing; .*adaptune\[postgresql\]"
+    ):
+        check_new(make_search(storage={"study": "mysql://nobody@127.0.0.1:1/none"}))
+
+
 def test_the_options_of_a_uri_stay_at_its_end() -> None:
     assert below("s3://bucket/results/", "a", "b") == "s3://bucket/results/a/b"
     assert below("s3://bucket?scheme=http", "a") == "s3://bucket/a?scheme=http"
@@ -65,7 +73,13 @@ def test_a_search_goes_on_from_its_copy_on_another_machine(tmp_path: Path) -> No
     simulate(spec, str(folder.journal), smooth, stop_after=10)
     (folder.path / "best").mkdir()
     (folder.path / "best" / "config.json").write_text("{}")
-    mirror.push(folder)
+    elsewhere = folder.path / "trials" / "0" / "checkpoints"
+    elsewhere.mkdir(parents=True)
+    for file in (elsewhere / "epoch-0001.pt", folder.path / "trials" / "0" / "events", folder.path / ".driver"):
+        file.touch()
+    mirror.push(folder, whole=True)
+    copied = {file.name for file in (tmp_path / "store" / "fake").rglob("*") if file.is_file()}
+    assert copied == {"search.yaml", "study.journal", "config.json", "events"}
     assert (tmp_path / "store" / "fake" / "best" / "config.json").read_text() == "{}"
 
     elsewhere = remote_search(tmp_path, "there")
@@ -75,6 +89,17 @@ def test_a_search_goes_on_from_its_copy_on_another_machine(tmp_path: Path) -> No
     there = claim(elsewhere, resume=True)
     assert there.journal.read_bytes() == folder.journal.read_bytes()
     assert reopen(there.path)[0] == there
+
+
+def test_a_search_that_never_began_leaves_nothing_in_its_copy_either(tmp_path: Path) -> None:
+    spec = remote_search(tmp_path, "here")
+    assert not begun(spec)
+    folder = claim(spec, resume=False)
+    shutil.rmtree(folder.path)
+    assert begun(spec)  # by its copy
+    unclaim(folder)
+    assert not begun(spec)
+    claim(spec, resume=False)
 
 
 def test_a_store_that_cannot_be_written_is_said_before_anything_starts(tmp_path: Path) -> None:
