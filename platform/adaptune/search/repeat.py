@@ -11,13 +11,14 @@ from typing import Any
 from optuna.trial import TrialState
 from rich.console import Console
 
+from adaptune.data.domain import Images, Labels
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, ResultsError
 from adaptune.search import study as studies
 from adaptune.search.claim import claim
 from adaptune.search.preflight import Plan
 from adaptune.search.results import below
-from adaptune.search.sealed import accuracy_of, look
+from adaptune.search.sealed import hits_of, look
 from adaptune.search.tuner import Run, begin, load_found, rivals_of, run_trials
 from adaptune.spec.distributions import Value
 from adaptune.spec.samplers import NoScheduler, Random
@@ -100,14 +101,18 @@ def _score(run: Run, settings: Sequence[Setting]) -> Iterator[tuple[str, float |
         except CheckpointError:
             models[setting.name] = None
     data, sealed, like = run.splits.trial, run.splits.sealed, run.spec.trial({}, seed=0)
+
+    def accuracy(weights: State, images: Images, labels: Labels) -> float:
+        return float(hits_of(weights, like, images, labels, len(data.class_names)).mean())
+
     for name, weights in models.items():
         if weights is None:
             yield name, None, None
         else:
             yield (
                 name,
-                accuracy_of(weights, like, data.target_val_images, data.target_val_labels, len(data.class_names)),
-                accuracy_of(weights, like, sealed.target_test_images, sealed.target_test_labels, len(data.class_names)),
+                accuracy(weights, data.target_val_images, data.target_val_labels),
+                accuracy(weights, sealed.target_test_images, sealed.target_test_labels),
             )
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import optuna
 import torch
+from numpy.typing import NDArray
 
 from adaptune.data.batches import DeviceImages
 from adaptune.data.domain import Images, Labels
 from adaptune.data.splits import Sealed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
-from adaptune.training.evaluation import evaluate
-from adaptune.training.interval import accuracy_interval
+from adaptune.training.evaluation import outputs_of
+from adaptune.training.interval import accuracy_interval, paired_p
 from adaptune.training.source import State
 
 _LOOK = "sealed:"
@@ -41,6 +43,9 @@ class TestScores:
     information_only: float | None = None
     no_gan: float | None = None
     supervised: float | None = None
+    p: Mapping[str, float] = field(
+        default_factory=dict
+    )  # that `adapted` differs from the model so named by chance only
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -65,23 +70,26 @@ def score_sealed(
     rivals: Rivals,
 ) -> TestScores:
     """Score all models on target_test."""
-
-    def accuracy(weights: State) -> float:
-        return accuracy_of(weights, spec, sealed.target_test_images, sealed.target_test_labels, classes)
-
+    models = {"adapted": adapted, "source_only": source_only} | vars(rivals)
+    hits = {
+        name: hits_of(weights, spec, sealed.target_test_images, sealed.target_test_labels, classes)
+        for name, weights in models.items()
+        if weights is not None
+    }
     return TestScores(
         size=len(sealed.target_test_labels),
-        adapted=accuracy(adapted),
-        source_only=accuracy(source_only),
-        **{name: accuracy(weights) for name, weights in vars(rivals).items() if weights is not None},
+        **{name: float(right.mean()) for name, right in hits.items()},
+        p={name: paired_p(hits["adapted"], right) for name, right in hits.items() if name != "adapted"},
     )
 
 
-def accuracy_of(weights: State, spec: TrialSpec, images: Images, labels: Labels, classes: int) -> float:
-    """Of a classifier with these weights on target images, on the CPU."""
+def hits_of(weights: State, spec: TrialSpec, images: Images, labels: Labels, classes: int) -> NDArray[np.bool_]:
+    """Which of N target images a classifier with these weights gets right, [N]; on the CPU."""
     classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
     classifier.load_state_dict(weights)
-    return evaluate(classifier, DeviceImages(images, labels, torch.device("cpu")))[0]
+    seen = outputs_of(classifier, DeviceImages(images, labels, torch.device("cpu"))).logits.argmax(dim=1).numpy()
+    right: NDArray[np.bool_] = seen == labels
+    return right
 
 
 def look(study: optuna.Study, model: str, score: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], int]:

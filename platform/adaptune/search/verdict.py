@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from adaptune.search.sealed import TestScores
 
+LEVEL = 0.05
+_TOLD = {
+    "information_only": "the information term alone has {:.1%}",
+    "no_gan": "task and information together {:.1%}",
+}
+
 
 def verdict(scores: TestScores, looks: int = 1) -> str:
     """A few sentences; both rivals are named where they are known, and so are earlier looks at the sealed test."""
@@ -19,7 +25,7 @@ def _verdict(scores: TestScores) -> str:
     gain = scores.adapted - scores.source_only
     if gain <= 0:
         said += f": adaptation did not help, source-only has {scores.source_only:.1%}."
-    elif low <= scores.source_only:
+    elif scores.p["source_only"] >= LEVEL:
         said += (
             f", source-only {scores.source_only:.1%}: the gain of {100 * gain:.1f} points is within chance"
             f" for {scores.size} samples."
@@ -30,17 +36,14 @@ def _verdict(scores: TestScores) -> str:
 
 
 def _against_rivals(scores: TestScores) -> str:
-    known = {
-        "the information term alone has {:.1%}": scores.information_only,
-        "task and information together {:.1%}": scores.no_gan,
-    }
-    told = [words.format(rival) for words, rival in known.items() if rival is not None]
-    if not told:
+    tried = {"information_only": scores.information_only, "no_gan": scores.no_gan}
+    known = {name: accuracy for name, accuracy in tried.items() if accuracy is not None}
+    if not known:
         return "Information maximisation without a GAN was not tried."
-    best = max(rival for rival in known.values() if rival is not None)
-    said = f"Without a GAN, {', '.join(told)}"
-    margin = 100 * (scores.adapted - best)
+    said = "Without a GAN, " + ", ".join(_TOLD[name].format(accuracy) for name, accuracy in known.items())
+    best = max(known, key=known.__getitem__)
+    margin = 100 * (scores.adapted - known[best])
     if margin <= 0:
         return f"{said}: the GAN was not worth its cost here."
-    certain = "" if scores.interval[0] > best else ", too little to be sure of on one seed"
+    certain = "" if scores.p[best] < LEVEL else ", too little to be sure of on one seed"
     return f"{said}: the search is {margin:.1f} points above{certain}."

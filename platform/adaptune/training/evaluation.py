@@ -40,15 +40,6 @@ def outputs_of(classifier: Classifier, images: DeviceImages, batch_size: int = 5
     return Outputs(_whole(logits, len(images)), _whole(features, len(images)))
 
 
-def evaluate(classifier: Classifier, images: DeviceImages) -> tuple[float, float]:
-    """(accuracy in [0, 1], mean cross-entropy in nats) over all images.
-
-    Raises:
-        ValueError: the images have no labels.
-    """
-    return outputs_of(classifier, images).score(images.labels)
-
-
 class Validation:
     """source_val and target_val on a device, and what a trial's record says of f_T on them."""
 

@@ -20,7 +20,14 @@ from adaptune.search.summary import summarise, write_summary
 from adaptune.spec.schema import SearchSpec
 
 PLAN = Plan("ray_train", 2, 1, 0.0, 1, 2)
-SCORES = Scores(size=100, adapted=0.95, source_only=0.8, information_only=0.9, supervised=0.98)
+SCORES = Scores(
+    size=100,
+    adapted=0.95,
+    source_only=0.8,
+    information_only=0.9,
+    supervised=0.98,
+    p={"source_only": 0.001, "information_only": 0.1},
+)
 
 
 @pytest.fixture

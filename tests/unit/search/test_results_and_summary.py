@@ -147,8 +147,9 @@ def test_a_study_without_trials_writes_no_table(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.glob("*.parquet")] == []
 
 
-def scores(adapted: float, source_only: float, **rivals: float | None) -> Scores:
-    return Scores(size=400, adapted=adapted, source_only=source_only, **rivals)
+def scores(adapted: float, source_only: float, p: float = 0.001, **rivals: float) -> Scores:
+    names = ("source_only", "information_only", "no_gan")
+    return Scores(size=400, adapted=adapted, source_only=source_only, p=dict.fromkeys(names, p), **rivals)
 
 
 def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_gap_is_closed_only_where_there_is_one() -> None:
     ("found", "says"),
     [
         (scores(0.9, 0.8), ": adaptation helped, source-only has 80.0%."),
-        (scores(0.9, 0.87), "the gain of 3.0 points is within chance for 400 samples."),
+        (scores(0.9, 0.87, p=0.06), "the gain of 3.0 points is within chance for 400 samples."),
         (scores(0.9, 0.9), ": adaptation did not help, source-only has 90.0%."),
         (scores(0.9, 0.95), ": adaptation did not help, source-only has 95.0%."),
         (scores(0.9, 0.8), "Information maximisation without a GAN was not tried."),
@@ -202,8 +203,11 @@ def test_a_gap_is_closed_only_where_there_is_one() -> None:
         (scores(0.9, 0.8, information_only=0.8, no_gan=0.91), "together 91.0%: the GAN was not worth its cost here."),
         (
             scores(0.9, 0.8, information_only=0.8, no_gan=0.88),
-            "alone has 80.0%, task and information together 88.0%: the search is 2.0 points above, too little to be"
-            " sure of on one seed.",
+            "alone has 80.0%, task and information together 88.0%: the search is 2.0 points above.",
+        ),
+        (
+            Scores(400, 0.9, 0.8, no_gan=0.88, p={"source_only": 0.001, "no_gan": 0.2}),
+            "the search is 2.0 points above, too little to be sure of on one seed.",
         ),
     ],
 )
