@@ -183,14 +183,13 @@ class Capacity:
         Args:
             unfinished: trials that are under way or to come. Nodes for all of these are asked for.
         """
-        wish = self._spec.resources
-        if unfinished != self._asked_for:
-            self._asked_for = unfinished
-            ask_for_nodes(wish, unfinished)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()
+            if unfinished != self._asked_for:
+                self._asked_for = unfinished
+                ask_for_nodes(self._spec.resources, unfinished)
             try:
-                self._known = make_plan(self._spec, node_resources(wish)).concurrency
+                self._known = make_plan(self._spec, node_resources(self._spec.resources)).concurrency
             except ResourceError:  # nodes are gone: trials wait for others
                 self._known = 0
         return self._known

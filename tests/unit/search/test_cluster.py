@@ -48,6 +48,7 @@ def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
     spec = make_search(resources={"max_concurrent": 3, "accelerator_type": "A100"})
     capacity = cluster.Capacity(spec, cluster.await_plan(spec, Console()))
     for unfinished in (10, 10, 2):
+        cluster.time.sleep(1)
         capacity(unfinished)
     unknown, known = ({"CPU": 1.0} | gpu | {"accelerator_type:A100": 0.001} for gpu in ({}, {"GPU": 1.0}))
     assert asked == [[unknown], [known] * 6, [known] * 4]  # two workers a trial, as the first node has it
