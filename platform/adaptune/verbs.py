@@ -153,13 +153,16 @@ def evaluate(
     """Score the classifier on a labelled domain."""
     from adaptune import artifacts
 
-    figures = artifacts.evaluate_export(artifacts.load_export(export), data, root)
+    model = artifacts.load_export(export)
+    figures = artifacts.evaluate_export(model, data, root)
     low, high = figures["accuracy_ci95"]
     print(f"{data}: {figures['accuracy']:.1%} of {figures['n']} images ({low:.1%} to {high:.1%}, 95%)")
     for name, recall in figures["recall"].items():
         print(f"  {name:<16} {'no image' if recall is None else f'{recall:.1%}'}")
     if figures["seen_in_training"]:
         print("The model was trained on this domain: the accuracy is no measure of how it does on new images.")
+    if data == model.domains["target"].domain:
+        print("The search's sealed test is among these images: whoever chooses by this accuracy opens it.")
 
 
 def datasets() -> None:

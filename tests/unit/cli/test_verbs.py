@@ -141,6 +141,7 @@ def test_evaluate_scores_a_labelled_domain(run: Run, exported: Path, tmp_path: P
     assert status == 0
     assert " of 16 images (" in out
     assert "The model was trained on this domain" in out
+    assert "The search's sealed test is among these images" in out
     assert "there is no domain 'mars'" in refusal(run, "evaluate", exported, "--data", "mars")
 
 
