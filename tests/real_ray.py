@@ -154,6 +154,20 @@ def alive(cluster: Cluster) -> list[str]:
     return left
 
 
+def wait_for_the_end(cluster: Cluster) -> None:
+    """Of all that a search had on the cluster."""
+    left: list[str] = []
+
+    def ended() -> bool:
+        left[:] = alive(cluster)
+        return not left
+
+    try:
+        wait_until(ended, "the end of all actors and placement groups")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; left are {left}") from None
+
+
 def start_node(*options: str, place: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
     """`ray start --block` with its processes in a group of their own; `place` is a command that runs it elsewhere."""
     return subprocess.Popen(

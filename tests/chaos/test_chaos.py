@@ -16,7 +16,7 @@ import pytest
 from conftest import Nodes
 from object_store import ObjectStore
 from optuna.trial import TrialState
-from real_ray import RAY, Cluster, actors, alive, ask, rows, tail, trials_of, wait_until
+from real_ray import RAY, Cluster, actors, ask, rows, tail, trials_of, wait_for_the_end, wait_until
 from two_networks import possible, two_networks
 
 from adaptune.artifacts.loading import load_export
@@ -72,7 +72,7 @@ class Search:
         assert all(row["epochs"] == LONG["training__epochs"] for row in rows(self.folder))
         assert json.loads((self.folder / "summary.json").read_text())["trials_total"] == TRIALS
         load_export(self.folder / "best")
-        wait_until(lambda: not alive(self.nodes), "the end of all actors and placement groups")
+        wait_for_the_end(self.nodes)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -
     wait_until(lambda: actors(search.nodes, "TrainController"), "the start of a lane")
     search.driver.send_signal(signal.SIGINT)
     assert search.driver.wait(timeout=60) == 130
-    wait_until(lambda: not alive(search.nodes), "the end of all actors and placement groups")
+    wait_for_the_end(search.nodes)
     search.resume()
     search.ends_whole()
 
