@@ -134,3 +134,14 @@ def test_a_model_is_scored_on_the_sealed_test_once_and_the_looks_are_counted(tmp
     assert asked == ["first", "second"]
     (first, second) = (value for key, value in again.user_attrs.items() if key.startswith("sealed:"))
     assert first["time"] <= second["time"]
+
+
+def test_a_look_that_was_cut_off_counts(tmp_path: Path) -> None:
+    study = open_study(make_search(), str(tmp_path / "journal"))
+
+    def cut_off() -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look(study, "trial 1, epoch 2", cut_off)
+    assert look(study, "trial 1, epoch 2", lambda: {"adapted": 0.9}) == ({"adapted": 0.9}, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ from adaptune.search import study as studies
 from adaptune.search.hindsight import hindsight
 from adaptune.search.ledger import cost_to_reach, overhead, saved_by_stopping
 from adaptune.search.storage import open_study
+from adaptune.training.guide import ENSEMBLE
 from adaptune.training.validators import VALIDATORS
 
 
@@ -52,3 +54,19 @@ def test_costs_are_counted_in_device_seconds(tmp_path: Path) -> None:
     assert saved_by_stopping(study, epochs=3, workers=2) == pytest.approx((2.5 * 2 + 2.5) * 2)
     assert cost_to_reach(study, 0.99, workers=2) == pytest.approx(2.5 * 5 * 2)
     assert overhead(study, workers=2) == pytest.approx((30 - 2.5 * 6) * 2)
+
+
+def test_the_best_of_a_score_below_zero_is_reached_too(tmp_path: Path) -> None:
+    study = made(tmp_path, [[(-0.5, 1), (-0.2, 1)], [(-0.2, 1)]])
+    assert cost_to_reach(study, 0.99, workers=1) == pytest.approx(2.5 * 2)
+
+
+def test_hindsight_passes_over_failed_trials_and_what_is_not_a_number(tmp_path: Path) -> None:
+    study = made(tmp_path, [[(0.5, 0.5)], [(0.4, math.nan)]])
+    spec = make_search()
+    failed = studies.ask(study, spec)
+    studies.note_record(failed, make_record(1, 0.99) | {"validator/entropy": 0.5}, 0.99)
+    studies.finish(study, failed, epochs=3, error="step 3: nan", wall_s=1)
+    found = hindsight(study)
+    assert {one.validator for one in found} == {"entropy", ENSEMBLE}
+    assert all(one.chosen_trial != failed.number for one in found)

@@ -125,6 +125,10 @@ def test_a_warm_start_takes_only_what_lies_in_the_space_and_was_guided_alike(tmp
     warm = {"warm_start": [str(an_earlier_search(tmp_path, trials=6))]}
     narrow = make_search(search=warm, space={"loss_weights.cycle": {"search": "uniform", "low": 1000, "high": 2000}})
     assert list(priors(narrow).values()) == [[]]
+    wider = {f"loss_weights.{term}": {"search": "uniform", "low": 0, "high": 100} for term in ("cycle", "feature")}
+    (trials,) = priors(make_search(search=warm, space=wider)).values()
+    assert len(trials) == 6
+    assert {trial.params["loss_weights.feature"] for trial in trials} == {0.1}  # as the earlier search fixed it
     with pytest.raises(ResultsError, match="was guided by target_val_accuracy, this search is by infomax"):
         priors(make_search(search=warm | {"metric": "infomax"}))
 

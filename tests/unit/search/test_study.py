@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Iterator
@@ -92,6 +93,15 @@ def test_a_complete_trial_is_worth_its_best_epoch_and_a_pruned_one_its_last(jour
     assert (failed.state, failed.value) == (TrialState.FAIL, None)
     assert failed.user_attrs["error"] == "step 3: nan"
     assert studies.best_trial(study) == complete
+
+
+def test_a_trial_whose_metric_cannot_be_computed_fails_and_says_so(journal: str) -> None:
+    spec = make_search(search={"metric": "dev"}, training={"epochs": 1})
+    study = open_study(spec, journal)
+    trial = studies.ask(study, spec)
+    studies.note_record(trial, make_record(1, 0.5) | {"validator/dev": math.nan}, math.nan)
+    assert studies.finish(study, trial, epochs=1, error=None, wall_s=1) == TrialState.FAIL
+    assert load_study(journal).trials[0].user_attrs["error"].startswith("search.metric dev cannot be computed")
 
 
 def test_an_epoch_is_noted_once(journal: str) -> None:

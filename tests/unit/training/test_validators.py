@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import entropy as entropy_of
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -14,9 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, adjusted_mutual_info_score, v_measure_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec
 
+from adaptune.errors import NonFiniteLossError
+from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import SearchSection
+from adaptune.training.evaluation import Validation
 from adaptune.training.guide import ENSEMBLE, TARGET_VAL
+from adaptune.training.state import build_state
 from adaptune.training.validators import VALIDATORS, Dump, score_all
 
 
@@ -177,6 +183,34 @@ def test_a_collapsed_classifier_has_finite_scores() -> None:
     found = score_all(Dump(dump.source_logits, dump.source_features, dump.source_labels, same, points))
     assert all(np.isfinite(list(found.values())))
     assert found["infomax"] == pytest.approx(0, abs=1e-9)
+
+
+def test_what_too_few_samples_cannot_tell_is_not_a_number_and_the_rest_is_told() -> None:
+    few = random_dump()
+    found = score_all(
+        Dump(
+            few.source_logits[:1],
+            few.source_features[:1],
+            few.source_labels[:1],
+            few.target_logits[:1],
+            few.target_features[:1],
+        )
+    )
+    assert {name for name, score in found.items() if np.isnan(score)} == {"dev", "snd"}
+    four = Dump(
+        few.source_logits[:4], few.source_features[:4], few.source_labels[:4], few.target_logits, few.target_features
+    )
+    assert np.isfinite(VALIDATORS["dev"](four))
+
+
+def test_a_classifier_that_became_nan_fails_with_step_and_term() -> None:
+    spec = make_spec()
+    state = build_state(spec, CLASSES, make_source_weights(spec), CPU)
+    classifier = cast(Classifier, state.networks.f_target)
+    with torch.no_grad():
+        next(classifier.parameters()).fill_(torch.nan)
+    with pytest.raises(NonFiniteLossError, match=r"not finite after step 7: term `task`"):
+        Validation(make_data(), CPU).record(classifier, 7)
 
 
 def test_every_validator_can_guide_a_search() -> None:
