@@ -42,7 +42,6 @@ def search(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved spec and the plan")] = False,
 ) -> None:
     """Search the loss weights."""
-    from adaptune.search.claim import begun
     from adaptune.spec import load
 
     overrides = list(set_ or [])
@@ -53,7 +52,11 @@ def search(
     if dry_run:
         _print_plan(spec)
         return
-    _search(spec, resume=resume or (resume_if_begun and begun(spec)), address=address)
+    if resume_if_begun and not resume:
+        from adaptune.search.claim import begun  # not for a dry run, nor for a fault in the spec
+
+        resume = begun(spec)
+    _search(spec, resume=resume, address=address)
 
 
 def _search(spec: SearchSpec, *, resume: bool, address: str | None) -> None:

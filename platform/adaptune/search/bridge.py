@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from adaptune.errors import LaneNotStartedError
 from adaptune.search import study as studies
-from adaptune.search.cluster import LOST_NODES_PATIENCE_S
+from adaptune.search.cluster import lost_nodes_patience_s
 from adaptune.search.guide import Guide
 from adaptune.search.samplers import planned_trials
 from adaptune.search.study import GUIDE
@@ -62,7 +62,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._clock = clock
         self._interrupted = studies.interrupted(study)
         self._live: dict[str, tuple[optuna.Trial, float | None]] = {}
-        self._patience_s = max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
+        self._patience_s = lost_nodes_patience_s(spec)
         self._starved_since: float | None = None  # when the first of the trials was put back that wait for room
         self._lack = ""
         self._training: set[str] = set()  # of the live ones, those that have said something
@@ -78,8 +78,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         Raises:
             LaneNotStartedError: none has trained for ten minutes, or `resources.wait_for_nodes_s` if that is longer.
         """
-        capacity = self._capacity(len(self._live) + self.remaining())
-        if not self.remaining():
+        left = self.remaining()
+        capacity = self._capacity(len(self._live) + left)
+        if not left:
             # What is under way may yet be put back: Tune does not ask again once it is told of the end.
             return None if self._live else str(Searcher.FINISHED)
         if not self._live and not capacity:

@@ -195,13 +195,18 @@ class Capacity:
         return self._known
 
 
+def lost_nodes_patience_s(spec: SearchSpec) -> float:
+    """How long to wait for a node where there were some."""
+    return max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
+
+
 def results_of(tasks: list[Any], spec: SearchSpec, plan: Plan) -> list[Any]:
     """What the tasks return. They may take as long as they like, but not wait for ever for a node.
 
     Raises:
         ResourceError: the cluster has had none for a trial for `resources.wait_for_nodes_s`, and for ten minutes.
     """
-    capacity, patience_s = Capacity(spec, plan), max(spec.resources.wait_for_nodes_s, LOST_NODES_PATIENCE_S)
+    capacity, patience_s = Capacity(spec, plan), lost_nodes_patience_s(spec)
     starved_since: float | None = None
     pending = tasks
     while pending:

@@ -11,10 +11,10 @@ import optuna
 from adaptune.search import study as studies
 from adaptune.search.repeat import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY, SUPERVISED, Row, Setting
 from adaptune.search.trial import describe_values
+from adaptune.search.verdict import LEVEL
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import LossWeights, SearchSpec, value_at
 
-LEVEL = 0.05
 # CyCADA's own table: what is left out of the winner.
 _OFF: dict[str, tuple[str, ...]] = {
     "pixel only": ("semantic", "feature", "information"),

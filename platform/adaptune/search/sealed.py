@@ -43,9 +43,8 @@ class TestScores:
     information_only: float | None = None
     no_gan: float | None = None
     supervised: float | None = None
-    p: Mapping[str, float] = field(
-        default_factory=dict
-    )  # that `adapted` differs from the model so named by chance only
+    # By model, how likely `adapted` differs from it by chance only.
+    p: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -98,7 +97,7 @@ def look(study: optuna.Study, model: str, score: Callable[[], dict[str, Any]]) -
     A model that was scored before is not scored again: its scores were written down.
     """
     looks = {key: value for key, value in study.user_attrs.items() if key.startswith(_LOOK)}
-    known = next((look for look in looks.values() if look["model"] == model and look["scores"] is not None), None)
+    known = next((one for one in looks.values() if one["model"] == model and one["scores"] is not None), None)
     if known is not None:
         return known["scores"], len(looks)
     key, when = f"{_LOOK}{len(looks)}", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -62,9 +62,9 @@ def label_flip(labels: Tensor, seen: Tensor, classes: int) -> tuple[float, str]:
         return 1.0, ""
     p = float(binomtest(flipped, flipped + kept, alternative="greater").pvalue)
     log_renamings = math.lgamma(classes + 1) - math.lgamma(classes - len(moved) + 1)
-    return min(1.0, p and math.exp(min(0.0, math.log(p) + log_renamings))), ", ".join(
-        f"{label} as {renamed[label]}" for label in moved
-    )
+    if p:  # 0 where it is too small for a float
+        p = math.exp(min(0.0, math.log(p) + log_renamings))
+    return p, ", ".join(f"{label} as {renamed[label]}" for label in moved)
 
 
 def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> float:
