@@ -104,11 +104,21 @@ def tail(log: Path, lines: int = 40) -> str:
     return "\n".join(log.read_text().splitlines()[-lines:]) if log.exists() else "(no log)"
 
 
-def ask(cluster: Cluster, question: str) -> Any:
-    """The value of a Python expression on a connection to the cluster, with `ray` and its state API at hand."""
+def ask(cluster: Cluster, question: str, first: str = "") -> Any:
+    """The value of a Python expression on a connection to the cluster.
+
+    At hand are `ray`, and what is not gone: `actors()` and `groups()`.
+
+    Args:
+        first: statements to run before.
+    """
     script = (
-        "import json, ray; from ray.util.state import list_actors, list_placement_groups\n"
+        "import json, os, time, ray; from ray.util.state import list_actors, list_placement_groups\n"
         f"ray.init('{cluster.address}', log_to_driver=False)\n"
+        # Unfiltered, they would show a hundred, dead ones among them.
+        "actors = lambda: list_actors(filters=[('state', '!=', 'DEAD')], limit=1000)\n"
+        "groups = lambda: list_placement_groups(filters=[('state', '!=', 'REMOVED')], limit=1000)\n"
+        f"{first}\n"
         f"print('{ANSWER}' + json.dumps({question}))"
     )
     # The state API asks the machine's newest cluster, not the one connected to, unless it is told.
@@ -126,9 +136,25 @@ def ask(cluster: Cluster, question: str) -> Any:
 def actors(cluster: Cluster, class_name: str) -> list[int]:
     """The process ids of the living actors of a class."""
     found: list[int] = ask(
-        cluster, f"[a.pid for a in list_actors() if a.state == 'ALIVE' and {class_name!r} in a.class_name]"
+        cluster, f"[a.pid for a in actors() if a.state == 'ALIVE' and {class_name!r} in a.class_name]"
     )
     return found
+
+
+def kill_while_starting(cluster: Cluster, starting: str, victim: int | str) -> None:
+    """SIGKILL a process at the moment when an actor of class `starting` is not yet up.
+
+    Args:
+        victim: its id, or the class name of its actor.
+    """
+    pid = victim if isinstance(victim, int) else f"next(a.pid for a in actors() if a.class_name == {victim!r})"
+    waiting = (
+        f"deadline = time.monotonic() + {START_TIMEOUT_S}\n"
+        f"while not any(a.class_name == {starting!r} and a.state == 'PENDING_CREATION' for a in actors()):\n"
+        "    assert time.monotonic() < deadline\n"
+        "    time.sleep(0.05)\n"
+    )
+    ask(cluster, f"os.kill({pid}, {signal.SIGKILL:d})", waiting)
 
 
 def trials_of(folder: Path) -> list[FrozenTrial]:
@@ -148,8 +174,7 @@ def alive(cluster: Cluster) -> list[str]:
     """Actors and placement groups that are not gone."""
     left: list[str] = ask(
         cluster,
-        f"[a.class_name for a in list_actors() if a.state != 'DEAD' and a.class_name not in {RAYS_OWN}]"
-        " + [p.state for p in list_placement_groups() if p.state != 'REMOVED']",
+        f"[a.class_name for a in actors() if a.class_name not in {RAYS_OWN}] + [g.state for g in groups()]",
     )
     return left
 

@@ -16,7 +16,18 @@ import pytest
 from conftest import Nodes
 from object_store import ObjectStore
 from optuna.trial import TrialState
-from real_ray import RAY, Cluster, actors, ask, rows, tail, trials_of, wait_for_the_end, wait_until
+from real_ray import (
+    RAY,
+    Cluster,
+    actors,
+    ask,
+    kill_while_starting,
+    rows,
+    tail,
+    trials_of,
+    wait_for_the_end,
+    wait_until,
+)
 from two_networks import possible, two_networks
 
 from adaptune.artifacts.loading import load_export
@@ -115,6 +126,17 @@ def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
     assert rows(search.folder) == rows(undisturbed)
 
 
+@pytest.mark.parametrize("victim", ["TrainController", "LaneTrainable"])
+def test_a_lane_killed_while_its_workers_start_gives_their_place_back(
+    start: Start, undisturbed: Path, victim: str
+) -> None:
+    search = start()  # a placement group left behind would take two of the three CPUs: no trial would find a place
+    kill_while_starting(search.nodes, "RayTrainWorker", victim)
+    wait_until(lambda: search.epochs() > 0, "training after the kill", BACK_S)
+    search.ends_whole()
+    assert rows(search.folder) == rows(undisturbed)
+
+
 def test_a_lost_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, undisturbed: Path) -> None:
     search = start()
     search.wait_for_epochs(2)
@@ -170,6 +192,13 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(start: Start, undis
             )
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
+
+
+def test_a_driver_killed_while_a_lane_starts_leaves_nothing(start: Start) -> None:
+    search = start()
+    kill_while_starting(search.nodes, "LaneCleaner", search.driver.pid)  # what is to outlive the lane's other parts
+    search.driver.wait()
+    wait_for_the_end(search.nodes)
 
 
 def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from optuna.trial import TrialState
-from real_ray import Cluster, alive, rows, tail, trials_of
+from real_ray import Cluster, rows, tail, trials_of, wait_for_the_end
 
 from adaptune.artifacts.loading import load_export
 
@@ -39,10 +39,7 @@ def test_the_default_execution_trains_on_two_ray_train_workers_and_exports_the_b
 def test_a_finished_search_leaves_no_actor_and_no_placement_group(
     cluster: Cluster, undisturbed: tuple[Path, dict[str, Any]]
 ) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while left := alive(cluster):
-        assert time.monotonic() < deadline, left
-        time.sleep(1)
+    wait_for_the_end(cluster)
 
 
 def test_the_same_seed_and_spec_give_the_same_trials(

@@ -9,13 +9,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.errors import LaneBrokenError, LaneNotStartedError
 from adaptune.execution.desk import Desk, Message
 from adaptune.execution.job import Job, LaneSettings
 from adaptune.execution.train_worker import work
+from adaptune.execution.trainer import LaneTrainer
 from adaptune.training.loop import Record
 
 POLL_S = 1.0
@@ -35,7 +35,7 @@ class RayTrainLane:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "name": f"adaptune-desk-{settings.name}", "scheduling_strategy": here}
         self._desk = ray.remote(Desk).options(**options).remote()
-        self._trainer = TorchTrainer(
+        self._trainer = LaneTrainer(
             work,
             train_loop_config={"desk": self._desk, "shared": shared, "cpus": settings.cpus_per_worker},
             scaling_config=ScalingConfig(
