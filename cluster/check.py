@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 FOLDER = Path(__file__).parent
+METRICS = ("RAY_enable_metrics_collection", "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
 
 
 class Part(BaseModel):
@@ -37,6 +38,7 @@ class AuthOptions(Part):
 class AutoscalerOptions(Part):
     version: Literal["v2"]
     idle_timeout_seconds: int
+    env: list[dict[str, str]]
 
 
 class HeadGroup(Part):
@@ -172,20 +174,27 @@ def address_faults(path: Path) -> Iterator[str]:
             yield f"line {number} listens everywhere: {line.strip()}"
 
 
-CHECKS: dict[str, Callable[[Path], Iterator[str]]] = {
-    "kuberay/*.yaml": manifest_faults,
-    "ray-up/*.yaml": ray_up_faults,
-    "*.sh": script_faults,
-    "slurm/*.sbatch": script_faults,
-    "**/*": address_faults,
-}
+def metrics_faults(path: Path) -> Iterator[str]:
+    """Of a file that starts Ray: its figures for Prometheus would be for whoever asks, on all addresses."""
+    text = path.read_text()
+    yield from (f"{name} is not set" for name in METRICS if name not in text)
+
+
+CHECKS: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
+    ("kuberay/*.yaml", manifest_faults),
+    ("ray-up/*.yaml", ray_up_faults),
+    ("*.sh", script_faults),
+    ("slurm/*.sbatch", script_faults),
+    ("**/*", address_faults),
+    *((pattern, metrics_faults) for pattern in ("kuberay/ray*.yaml", "ray-up/*.yaml", "slurm/*", "local/nodes.py")),
+]
 
 
 def faults(folder: Path = FOLDER) -> list[str]:
     """Of all files."""
     return [
         f"{path.relative_to(folder)}: {fault}"
-        for pattern, check in CHECKS.items()
+        for pattern, check in CHECKS
         for path in sorted(folder.glob(pattern))
         for fault in check(path)
     ]

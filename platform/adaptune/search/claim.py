@@ -84,21 +84,25 @@ def exclusive(folder: ResultsFolder) -> Iterator[None]:
     Raises:
         ResultsError: another driver is at work there.
     """
-    lock = os.open(folder.path / ".driver", os.O_RDWR | os.O_CREAT, 0o644)
+    path = folder.path / ".driver"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _lock(lock, folder)
+        _lock(lock, path)
         yield
     finally:
         os.close(lock)
 
 
-def _lock(lock: int, folder: ResultsFolder) -> None:
+def _lock(lock: int, path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        holder = os.read(lock, 500).decode() or "another process"
+        # Some file systems keep the lock of a machine that died.
+        gone = "" if holder.endswith(f" on {socket.gethostname()}") else f"; if its machine is gone, delete {path}"
         raise ResultsError(
-            f"{folder.path} is being searched by {os.read(lock, 500).decode() or 'another process'}:"
-            " wait for it, stop it, or give this search another --name"
+            f"{path.parent} is being searched by {holder}:"
+            f" wait for it, stop it, or give this search another --name{gone}"
         ) from None
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):

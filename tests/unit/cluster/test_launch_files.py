@@ -65,6 +65,12 @@ def test_listening_on_all_addresses_is_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_figures_for_whoever_asks_are_refused(tmp_path: Path) -> None:
+    for path in (RAY_UP / "aws.yaml", KUBERAY / "rayjob.yaml", check.FOLDER / "slurm" / "search.sbatch"):
+        spoilt = _spoil(path, tmp_path, "DASHBOARD_METRIC_PORT", "DASHBOARD_PORT")
+        assert list(check.metrics_faults(spoilt)) == ["DASHBOARD_METRIC_PORT is not set"]
+
+
 def _spoil(path: Path, folder: Path, old: str, new: str) -> Path:
     text = path.read_text()
     assert old in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -13,9 +14,14 @@ from cluster.check import FOLDER
 # Says what it was called with, and what `ray symmetric-run` would find of the token.
 SRUN = """#!/bin/bash
 echo "srun $*"
+[[ $2 == mkdir ]] && "${@:2}"
 if [[ $2 == ray ]]; then
     stat --format="token %a %s" "$RAY_AUTH_TOKEN_PATH"
     echo "auth ${RAY_AUTH_MODE-} ${RAY_AUTH_TOKEN-unset}"
+    [[ ${NO_HEAD-} ]] && exit 0
+    while [[ $1 != -- ]]; do shift; done
+    cd "$REPOSITORY"
+    "${@:2}"
     sleep "${SEARCH_S:-0}"
     exit "${SEARCH_STATUS:-0}"
 fi
@@ -53,6 +59,8 @@ def slurm(tmp_path: Path) -> dict[str, str]:
         "SLURM_CPUS_PER_TASK": "8",
         "SLURM_GPUS_ON_NODE": "4",
         "RAY_AUTH_TOKEN": "of another cluster",
+        "REPOSITORY": str(FOLDER.parent),
+        "PYTHON": "echo",  # for search.sh
     }
 
 
@@ -62,7 +70,7 @@ JOB = ["bash", str(FOLDER / "slurm" / "search.sbatch"), "results/night", "--spac
 def test_slurm_runs_the_search_on_all_nodes_with_a_token_of_the_job(tmp_path: Path, slurm: dict[str, str]) -> None:
     said = subprocess.check_output(JOB, env=slurm, text=True)
     assert "ray symmetric-run --address 10.1.2.3:6379 --min-nodes 2 --num-cpus=8 --num-gpus=4" in said
-    assert "-- cluster/search.sh results/night --space cycada.yaml --address 10.1.2.3:6379" in said
+    assert re.search("--name night --space cycada.yaml --address 10.1.2.3:6379$", said, re.MULTILINE)
     assert "token 600 64" in said
     assert "auth token unset" in said
     assert list((tmp_path / ".ray").iterdir()) == []
@@ -70,6 +78,11 @@ def test_slurm_runs_the_search_on_all_nodes_with_a_token_of_the_job(tmp_path: Pa
 
 def test_slurm_job_has_the_status_of_the_search(slurm: dict[str, str]) -> None:
     assert subprocess.run(JOB, env=slurm | {"SEARCH_STATUS": "2"}, capture_output=True, check=False).returncode == 2
+
+
+def test_slurm_job_fails_where_ray_does_not_start(slurm: dict[str, str]) -> None:
+    done = subprocess.run(JOB, env=slurm | {"NO_HEAD": "1"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "Ray did not start on 10.1.2.3: what it said is above\n")
 
 
 def test_slurm_job_is_queued_again_before_its_time_is_up(slurm: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,18 @@ def test_two_drivers_cannot_share_a_folder(tmp_path: Path) -> None:
         pass
     with exclusive(folder):  # the first has gone
         pass
+
+
+def test_a_lock_of_another_machine_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = claim(spec_in(tmp_path), resume=False)
+    with exclusive(folder):
+        monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+        advice = f"if its machine is gone, delete {folder.path / '.driver'}"
+        with pytest.raises(ResultsError, match=re.escape(advice)), exclusive(folder):
+            pass
+        (folder.path / ".driver").unlink()
+        with exclusive(folder):
+            pass
 
 
 def test_a_driver_at_work_is_named_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
