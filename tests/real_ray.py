@@ -73,18 +73,18 @@ class Cluster:
         summary: dict[str, Any] = json.loads((out / name / "summary.json").read_text())
         return summary
 
-    def adaptune(self, verb: str, folder: Path, *arguments: str) -> str:
+    def adaptune(self, verb: str, *arguments: str | Path) -> str:
         """Run a verb that needs a cluster; returns what it printed."""
         script = Path(sys.executable).with_name("adaptune")
         done = subprocess.run(
-            [script, verb, str(folder), *arguments, "--address", self.address],
+            [script, verb, *arguments, "--address", self.address],
             env=self.environment,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr + tail(folder / "ray.log")
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def cpus(self) -> float:

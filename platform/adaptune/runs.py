@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 
 from adaptune.errors import BAD_INPUT, AdaptuneError, ResourceError, ResultsError
+from adaptune.spec.schema import StorageSpec
 from adaptune.verbs import ResultsArgument
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def _search_on_cluster(
     since: float,
 ) -> None:
     from adaptune.artifacts.export import write_export
+    from adaptune.search.checkup import check_nodes
     from adaptune.search.claim import unclaim
     from adaptune.search.cluster import await_plan, joined, token_hint
     from adaptune.search.samplers import planned_trials
@@ -120,6 +123,8 @@ def _search_on_cluster(
     try:
         with joined(address, spec.name) as dashboard:
             plan = await_plan(spec, console, address)
+            if address is not None:
+                check_nodes(folder.seen_by_all, console)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
             if (planned := planned_trials(spec)) < spec.search.trials:
                 console.print(
@@ -292,6 +297,7 @@ def _repeat(
     """Train the settings under fresh seeds; leaves the tables in `folder/kind`."""
     import pyarrow as pa
 
+    from adaptune.search.checkup import check_nodes
     from adaptune.search.cluster import await_plan, joined
     from adaptune.search.confirm import table
     from adaptune.search.repeat import repeat
@@ -300,6 +306,8 @@ def _repeat(
     fresh = range(spec.seed + 1, spec.seed + 1 + seeds)
     out = folder.path / kind
     with _session(folder, "The same command goes on.") as console, joined(address, f"{spec.name}-{kind}"):
+        if address is not None:
+            check_nodes(folder.seen_by_all, console)
         rows = repeat(spec, settings, fresh, out, lambda ours: await_plan(ours, console, address), console)
         write_table(out / f"{kind}_seeds.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
         means = [dict(zip(MEANS, row, strict=True)) for row in table(rows)]
@@ -323,4 +331,36 @@ def _repeats_table(rows: list[Row]) -> str:
     return "\n".join([*lines, ""])
 
 
-RUNS = (search, confirm, ablate)
+def doctor(
+    address: AddressOption = None,
+    out: Annotated[Path, typer.Option(help="where results would go; all nodes of a cluster must see it")] = Path(
+        StorageSpec.model_fields["out"].default
+    ),
+) -> None:
+    """Look whether this machine, or a cluster, is fit for a search."""
+    from adaptune.search.checkup import STYLES, machine, nodes
+    from adaptune.search.cluster import chatter_to, joined
+
+    out = out.expanduser().resolve()
+    folder = next(path for path in (out, *out.parents) if path.is_dir())
+    faults = 0
+    with chatter_to(Path(os.devnull)) as console:
+
+        def say(level: str, said: str) -> None:
+            nonlocal faults
+            faults += level == "fault"
+            console.print(f"{level:<9}", style=STYLES[level], end="")
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+        for finding in machine(folder):
+            say(finding.level, finding.said)
+        try:
+            with joined(address, "doctor"):
+                for finding in nodes(folder if os.access(folder, os.W_OK) else None):
+                    say(finding.level, finding.said)
+        except ResourceError as error:
+            say("fault", str(error))
+    raise typer.Exit(min(faults, 1))
+
+
+RUNS = (search, confirm, ablate, doctor)

@@ -42,6 +42,12 @@ def test_a_finished_search_leaves_no_actor_and_no_placement_group(
     wait_for_the_end(cluster)
 
 
+def test_the_doctor_looks_at_each_node(cluster: Cluster, tmp_path: Path) -> None:
+    said = cluster.adaptune("doctor", "--out", tmp_path)
+    assert "ok       node 127.0.0.1: 2 CPUs, 0 GPUs\n" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_same_seed_and_spec_give_the_same_trials(
     cluster: Cluster, undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -58,6 +58,11 @@ class ResultsFolder:
         """Whether there is anything of a search that a user would miss."""
         return self.journal.exists() or (self.path / "trials").exists()
 
+    @property
+    def seen_by_all(self) -> Path | None:
+        """What all nodes must see; None where an object store is what they share."""
+        return self.path if self.remote is None else None
+
     def scratch(self, *parts: str) -> str:
         """A path or URI that all nodes see, for Ray's own files: nothing reads them back."""
         return self._shared(".ray", *parts)
