@@ -118,22 +118,23 @@ def diagnose(record: Mapping[str, Any], lowest: Mapping[str, float], gan_loss: s
 class Watch:
     """Looks after each epoch of a trial; sick is who has the same sign twice running."""
 
-    def __init__(self, gan_loss: str) -> None:
-        self._gan_loss = gan_loss
-        self._lowest: dict[str, float] = {}
-        self._last: str | None = None
+    def __init__(self, gan_loss: str, lowest: dict[str, float], last: Mapping[str, Any] | None) -> None:
+        """Begin, or go on after an interruption.
 
-    def note(self, record: Mapping[str, Any]) -> None:
-        """Learn of an epoch without looking: a resumed trial's last one."""
-        for term in _GROWING:
-            if term in record:
-                self._lowest[term] = min(record[term], self._lowest.get(term, math.inf))
-        self._last = record.get("health/sign")
+        Args:
+            lowest: the lowest mean of each loss term so far; brought up to date here.
+            last: the record of the last epoch.
+        """
+        self._gan_loss = gan_loss
+        self._lowest = lowest
+        self._last: str | None = (last or {}).get("health/sign")
 
     def look(self, record: Mapping[str, Any]) -> dict[str, str | None]:
         """The epoch's `health/sign` and `sick`, each None in health."""
         sign, last = diagnose(record, self._lowest, self._gan_loss), self._last
         again = sign is not None and last is not None and sign.partition(":")[0] == last.partition(":")[0]
-        found = {"health/sign": sign, "sick": sign if again else None}
-        self.note({**record, **found})
-        return found
+        for term in _GROWING:
+            if term in record:
+                self._lowest[term] = min(record[term], self._lowest.get(term, math.inf))
+        self._last = sign
+        return {"health/sign": sign, "sick": sign if again else None}

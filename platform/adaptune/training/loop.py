@@ -65,12 +65,11 @@ def fit(
         PreemptedError: there was a notice.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)
-    watch = Watch(spec.training.gan_loss)
     restored = Restored() if checkpoints is None else checkpoints.restore(state)
     last, terms = restored.record, _TermWatch(spec.loss_weights, device)
     terms.begin_with(restored.means, restored.updates)
+    watch = Watch(spec.training.gan_loss, state.lowest_losses, last)
     if last is not None:
-        watch.note(last)
         yield last
     training = images or TrainingImages(data, state.networks.f_source, device)
     validation = Validation(data, device)

@@ -66,6 +66,7 @@ class TrainingState:
     best_epoch: int = 0
     best_score: tuple[float, float] = (float("-inf"), 0.0)
     base_lrs: dict[str, float] = field(default_factory=dict)
+    lowest_losses: dict[str, float] = field(default_factory=dict)  # see health.Watch
 
     @property
     def total_steps(self) -> int:
@@ -110,6 +111,7 @@ class TrainingState:
             "step": self.step,
             "best_epoch": self.best_epoch,
             "best_score": list(self.best_score),
+            "lowest_losses": self.lowest_losses,
             "networks": {name: bare(getattr(self.networks, name)).state_dict() for name in TRAINED},
             "optimizers": {name: getattr(self.optimizers, name).state_dict() for name in self.base_lrs},
             "averages": {name: module.state_dict() for name, module in self.averages.items()},
@@ -120,6 +122,7 @@ class TrainingState:
         self.step = state["step"]
         self.best_epoch = state["best_epoch"]
         self.best_score = tuple(state["best_score"])
+        self.lowest_losses = state["lowest_losses"]
         for name in TRAINED:
             bare(getattr(self.networks, name)).load_state_dict(state["networks"][name])
         for name in self.base_lrs:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny_trial import CPU, make_data, make_source_weights, make_spec
 
+from adaptune.training import health
+from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import Watch, colour_correlation, diagnose, diversity, label_flip, signs
-from adaptune.training.loop import fit
+from adaptune.training.loop import Record, fit
 
 CLASSES = 4
 LABELS = torch.arange(200) % CLASSES
@@ -90,12 +94,30 @@ def test_a_loss_that_grows_tenfold_diverges() -> None:
 
 
 def test_sick_is_who_has_the_same_sign_twice_running() -> None:
-    watch = Watch("lsgan")
+    watch = Watch("lsgan", {}, None)
     found = [watch.look(one)["sick"] for one in (record(-SOURCE), record(), record(-SOURCE), record(-SOURCE))]
     assert [sick is not None for sick in found] == [False, False, False, True]
-    resumed = Watch("lsgan")
-    resumed.note(record(-SOURCE) | {"health/sign": "colour inversion: …"})
+    resumed = Watch("lsgan", {}, {"health/sign": "colour inversion: …"})
     assert resumed.look(record(-SOURCE))["sick"] is not None
+
+
+def test_a_resumed_trial_remembers_its_lowest_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[dict[str, float]] = []
+    monkeypatch.setattr(health, "diagnose", lambda record, lowest, gan_loss: compared.append(dict(lowest)))
+    spec = make_spec(epochs=4)
+
+    def train(folder: Path) -> Iterator[Record]:
+        checkpoints = CheckpointFolder(str(folder))
+        return fit(spec, make_data(), make_source_weights(spec), device=CPU, checkpoints=checkpoints, health=True)
+
+    list(train(tmp_path / "undisturbed"))
+    undisturbed = compared.copy()
+    compared.clear()
+    interrupted = train(tmp_path / "killed")
+    for _ in range(2):
+        next(interrupted)
+    list(train(tmp_path / "killed"))
+    assert compared == undisturbed
 
 
 def test_a_trial_reports_its_health_and_one_without_a_gan_does_not() -> None:
