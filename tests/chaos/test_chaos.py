@@ -126,6 +126,14 @@ def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
     assert rows(search.folder) == rows(undisturbed)
 
 
+def test_a_killed_in_process_trial_goes_on_from_its_last_epoch(start: Start) -> None:
+    search = start(execution="in_process", resources__workers_per_trial=1)
+    search.wait_for_epochs(2)
+    kill_actor(search.nodes, "LaneTrainable")
+    search.ends_whole()
+    assert search.epochs() <= TRIALS * LONG["training__epochs"] + 1  # one was said again, and none trained again
+
+
 @pytest.mark.parametrize("victim", ["TrainController", "LaneTrainable"])
 def test_a_lane_killed_while_its_workers_start_gives_their_place_back(
     start: Start, undisturbed: Path, victim: str
