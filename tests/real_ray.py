@@ -24,7 +24,8 @@ START_TIMEOUT_S = 120.0
 ANSWER = "answer: "
 ASKING = 3  # times: on a busy machine Ray's state API runs out of time now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "disabled"}
+# Nodes end at once: nobody has to be told of it.
+ENVIRONMENT = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
 TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
 # Ray's own, one a cluster, for the dashboard and for Ray Data: they outlive every job.
 RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")

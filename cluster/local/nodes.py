@@ -142,6 +142,8 @@ class Nodes:
         environment |= self.environment() | QUIET
         # On a head without CPUs Ray would start worker processes one at a time.
         environment["RAY_worker_maximum_startup_concurrency"] = "8"
+        # `down` ends all nodes: there is nowhere to go on.
+        environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from adaptune.errors import BAD_INPUT, AdaptuneError, ResourceError, ResultsError
-from adaptune.spec.schema import StorageSpec
+from adaptune.spec.schema import ResourcesSpec, StorageSpec
 from adaptune.verbs import ResultsArgument
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _search_on_cluster(
         with joined(address, spec.name) as dashboard:
             plan = await_plan(spec, console, address)
             if address is not None:
-                check_nodes(folder.seen_by_all, console)
+                check_nodes(folder.seen_by_all, spec.resources, console)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
             if (planned := planned_trials(spec)) < spec.search.trials:
                 console.print(
@@ -307,7 +307,7 @@ def _repeat(
     out = folder.path / kind
     with _session(folder, "The same command goes on.") as console, joined(address, f"{spec.name}-{kind}"):
         if address is not None:
-            check_nodes(folder.seen_by_all, console)
+            check_nodes(folder.seen_by_all, spec.resources, console)
         rows = repeat(spec, settings, fresh, out, lambda ours: await_plan(ours, console, address), console)
         write_table(out / f"{kind}_seeds.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
         means = [dict(zip(MEANS, row, strict=True)) for row in table(rows)]
@@ -356,7 +356,7 @@ def doctor(
             say(finding.level, finding.said)
         try:
             with joined(address, "doctor"):
-                for finding in nodes(folder if os.access(folder, os.W_OK) else None):
+                for finding in nodes(folder if os.access(folder, os.W_OK) else None, ResourcesSpec()):
                     say(finding.level, finding.said)
         except ResourceError as error:
             say("fault", str(error))

@@ -1,27 +1,28 @@
-"""Whether this machine, and each node of a cluster, is fit for a search: a module that is quick to import."""
+"""Whether this machine, and each node of a cluster, is fit for a search."""
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import ray
+import torch
 from ray._private.utils import estimate_available_memory, get_num_cpus, get_shared_memory_bytes
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
-from adaptune import __version__
 from adaptune.errors import ResourceError
+from adaptune.search.cluster import trial_nodes
+from adaptune.search.sight import Sight, look_around, versions
+from adaptune.spec.schema import ResourcesSpec
 
 GB = 1e9
 MEMORY_GB = 6  # the default search on two CPUs takes 5.2
@@ -39,25 +40,16 @@ class Finding:
     said: str
 
 
-@dataclass(frozen=True)
-class Sight:
-    """What a process on a node finds."""
-
-    versions: dict[str, str]
-    gpus: bool  # whether its torch is built for them, where it has any
-    sees: bool  # the folder that was asked for
-
-
-def check_nodes(folder: Path | None, console: Console) -> None:
+def check_nodes(folder: Path | None, wish: ResourcesSpec, console: Console) -> None:
     """Say what is amiss with the nodes of this process's cluster, lest a night pass before it shows.
 
     Args:
-        folder: see `nodes`.
+        folder, wish: see `nodes`.
 
     Raises:
         ResourceError: trials would be lost.
     """
-    found = list(nodes(folder))
+    found = list(nodes(folder, wish))
     if faults := [finding.said for finding in found if finding.level == "fault"]:
         raise ResourceError("\n".join(faults))
     for finding in found:
@@ -71,8 +63,6 @@ def machine(out: Path) -> Iterator[Finding]:
     Args:
         out: where results would go.
     """
-    import torch
-
     yield Finding("ok", ", ".join(f"{name} {number}" for name, number in versions().items()))
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding("ok", f"{get_num_cpus():g} CPUs; GPUs: {', '.join(gpus) or 'none'}")
@@ -95,18 +85,19 @@ def _room(has_b: float, needs_gb: float, what: str, advice: str) -> Finding:
     return Finding("warning", f"{said}, less than {needs_gb:g}: {advice}")
 
 
-def nodes(folder: Path | None) -> Iterator[Finding]:
-    """Look at the nodes with CPUs of the cluster that this process is connected to.
+def nodes(folder: Path | None, wish: ResourcesSpec) -> Iterator[Finding]:
+    """Look at the nodes of the cluster that this process is connected to.
 
     Args:
         folder: of the results, as this process sees it; None: the nodes need not see it.
+        wish: which of the nodes trials may run on.
     """
     with _mark(folder) as mark:
-        looks = {node["NodeID"]: _look_on(node, mark) for node in _living()}
+        looks = {node["NodeID"]: _look_on(node, mark) for node in _with_cpus(wish)}
         pending = list(looks.values())
         while pending and (answered := ray.wait(pending, timeout=ANSWER_S))[0]:
             pending = answered[1]
-        living = [(node, *_sight(looks[node["NodeID"]])) for node in _living() if node["NodeID"] in looks]
+        living = [(node, *_sight(looks[node["NodeID"]])) for node in _with_cpus(wish) if node["NodeID"] in looks]
     if not any(sight for _, sight, _ in living):
         yield Finding("fault", "no node of the cluster with a CPU answers")
     for node, sight, trouble in living:
@@ -132,22 +123,6 @@ def _judge(node: dict[str, Any], sight: Sight | None, trouble: str, folder: Path
             yield Finding("warning", f"{name} has {package} {there}, this machine {here}")
 
 
-def versions() -> dict[str, str]:
-    """Of what had better be the same on all nodes, without what it was built for (`+cu128`)."""
-    found = {"python": platform.python_version(), "adaptune": __version__}
-    return found | {package: version(package).partition("+")[0] for package in ("torch", "torchvision", "ray")}
-
-
-def look_around(mark: str | None, has_gpus: bool) -> Sight:
-    """To be run on a node."""
-    gpus = True
-    if has_gpus:
-        import torch
-
-        gpus = torch.backends.cuda.is_built()
-    return Sight(versions(), gpus, mark is None or Path(mark).exists())
-
-
 @contextmanager
 def _mark(folder: Path | None) -> Iterator[str | None]:
     """A file in the folder, by which other nodes know it."""
@@ -162,8 +137,8 @@ def _mark(folder: Path | None) -> Iterator[str | None]:
         mark.unlink(missing_ok=True)
 
 
-def _living() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+def _with_cpus(wish: ResourcesSpec) -> list[dict[str, Any]]:
+    return [node for node in trial_nodes(wish) if node["Resources"].get("CPU")]
 
 
 def _look_on(node: dict[str, Any], mark: str | None) -> Any:

@@ -113,10 +113,15 @@ def keep_token_private() -> None:
 
 
 def node_resources(wish: ResourcesSpec) -> list[dict[str, float]]:
-    """The resources of each living node of this process's cluster that has the wished GPU and labels."""
+    """The resources of each node that trials may run on."""
+    return [node["Resources"] for node in trial_nodes(wish)]
+
+
+def trial_nodes(wish: ResourcesSpec) -> list[dict[str, Any]]:
+    """The living nodes of this process's cluster that have the wished GPU and labels, as Ray describes them."""
     needed = set() if wish.accelerator_type is None else {accelerator(wish.accelerator_type)}
     return [
-        node["Resources"]
+        node
         for node in ray.nodes()
         if node["Alive"]
         and needed <= node["Resources"].keys()

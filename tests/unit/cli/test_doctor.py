@@ -31,7 +31,7 @@ def found(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 
     monkeypatch.setattr(cluster, "joined", joined)
     monkeypatch.setattr(cluster, "chatter_to", chatter_to)  # whose console writes past pytest
-    monkeypatch.setattr(checkup, "nodes", lambda folder: iter(findings))
+    monkeypatch.setattr(checkup, "nodes", lambda folder, wish: iter(findings))
     return findings
 
 

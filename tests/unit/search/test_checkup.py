@@ -13,9 +13,11 @@ from rich.console import Console
 
 from adaptune.errors import ResourceError
 from adaptune.search import checkup
-from adaptune.search.checkup import Sight, check_nodes, look_around, machine, nodes
+from adaptune.search.checkup import check_nodes, machine, nodes
+from adaptune.search.sight import Sight, look_around, versions
+from adaptune.spec.schema import ResourcesSpec
 
-SOUND = Sight(checkup.versions(), gpus=True, sees=True)
+SOUND = Sight(versions(), gpus=True, sees=True)
 Cluster = dict[str, tuple[dict[str, float], Sight | None]]
 
 
@@ -24,10 +26,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """Of two sound nodes: the resources of each, and what a process there finds, None if there cannot be one."""
     found: Cluster = {name: ({"CPU": 4.0}, SOUND) for name in ("a", "b")}
 
-    def living() -> list[dict[str, Any]]:
+    def trial_nodes(wish: ResourcesSpec) -> list[dict[str, Any]]:
         return [{"NodeID": n, "NodeManagerAddress": n, "Resources": has} for n, (has, _) in found.items()]
 
-    monkeypatch.setattr(checkup, "_living", living)
+    monkeypatch.setattr(checkup, "trial_nodes", trial_nodes)
     monkeypatch.setattr(checkup, "_look_on", lambda node, mark: node["NodeID"])
     monkeypatch.setattr(checkup.ray, "wait", lambda pending, timeout: (pending, []))
     monkeypatch.setattr(checkup, "_sight", lambda look: (found[look][1], "no module"))
@@ -36,13 +38,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def told(folder: Path | None) -> str:
     said = io.StringIO()
-    check_nodes(folder, Console(file=said, width=300))
+    check_nodes(folder, ResourcesSpec(), Console(file=said, width=300))
     return said.getvalue()
 
 
 def test_of_sound_nodes_nothing_is_said(cluster: Cluster, tmp_path: Path) -> None:
     assert told(tmp_path) == ""
-    assert [finding.level for finding in nodes(tmp_path)] == ["ok", "ok"]
+    assert [finding.level for finding in nodes(tmp_path, ResourcesSpec())] == ["ok", "ok"]
 
 
 def test_a_node_that_does_not_see_the_results_is_refused(cluster: Cluster, tmp_path: Path) -> None:
