@@ -118,6 +118,8 @@ def _cluster_faults(spec: ClusterSpec) -> Iterator[str]:
         mounts = [mount["mountPath"] for one in pod["spec"]["containers"] for mount in one.get("volumeMounts", [])]
         if "/results" not in mounts:
             yield f"{name}: the results are not mounted"
+        if any(METRICS[0] not in (one["name"] for one in made.get("env", [])) for made in pod["spec"]["containers"]):
+            yield f"{name}: {METRICS[0]} is not set"
 
 
 def _kubernetes_faults(document: dict[str, Any]) -> Iterator[str]:

@@ -124,7 +124,7 @@ def ask(cluster: Cluster, question: str, first: str = "") -> Any:
     )
     # The state API asks the machine's newest cluster, not the one connected to, unless it is told.
     environment = cluster.environment | {"RAY_ADDRESS": cluster.address}
-    for _ in range(ASKING):
+    for _ in range(1 if first else ASKING):
         done = subprocess.run(
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
         )
@@ -148,7 +148,9 @@ def kill_while_starting(cluster: Cluster, starting: str, victim: int | str) -> N
     Args:
         victim: its id, or the class name of its actor.
     """
-    pid = victim if isinstance(victim, int) else f"next(a.pid for a in actors() if a.class_name == {victim!r})"
+    pid = (
+        victim if isinstance(victim, int) else f"next(a.pid for a in actors() if a.class_name == {victim!r} and a.pid)"
+    )
     waiting = (
         f"deadline = time.monotonic() + {START_TIMEOUT_S}\n"
         f"while not any(a.class_name == {starting!r} and a.state == 'PENDING_CREATION' for a in actors()):\n"

@@ -20,6 +20,7 @@ from adaptune.verbs import ResultsArgument
 
 if TYPE_CHECKING:
     from adaptune.data.splits import Splits
+    from adaptune.search.preflight import Plan
     from adaptune.search.repeat import Row, Setting
     from adaptune.search.results import ResultsFolder
     from adaptune.spec import SearchSpec
@@ -114,17 +115,14 @@ def _search_on_cluster(
     since: float,
 ) -> None:
     from adaptune.artifacts.export import write_export
-    from adaptune.search.checkup import check_nodes
     from adaptune.search.claim import unclaim
-    from adaptune.search.cluster import await_plan, joined, token_hint
+    from adaptune.search.cluster import joined, token_hint
     from adaptune.search.samplers import planned_trials
     from adaptune.search.tuner import run_search
 
     try:
         with joined(address, spec.name) as dashboard:
-            plan = await_plan(spec, console, address)
-            if address is not None:
-                check_nodes(folder.seen_by_all, spec.resources, console)
+            plan = _plan(spec, folder, console, address)
             console.print(f"adaptune: {spec.name}, {plan.describe()}", highlight=False, soft_wrap=True)
             if (planned := planned_trials(spec)) < spec.search.trials:
                 console.print(
@@ -154,6 +152,17 @@ def _search_on_cluster(
     console.print(f"exported to {best}", highlight=False, soft_wrap=True)
     _write_page(folder, spec, console)
     _copy(folder, console)
+
+
+def _plan(spec: SearchSpec, folder: ResultsFolder, console: Console, address: str | None) -> Plan:
+    """What fits on the cluster, once it has room; its nodes have been looked at then."""
+    from adaptune.search.checkup import check_nodes
+    from adaptune.search.cluster import await_plan
+
+    plan = await_plan(spec, console, address)
+    if address is not None:
+        check_nodes(folder.seen_by_all, spec.resources, plan, console)
+    return plan
 
 
 def _write_page(folder: ResultsFolder, spec: SearchSpec, console: Console) -> None:
@@ -297,8 +306,7 @@ def _repeat(
     """Train the settings under fresh seeds; leaves the tables in `folder/kind`."""
     import pyarrow as pa
 
-    from adaptune.search.checkup import check_nodes
-    from adaptune.search.cluster import await_plan, joined
+    from adaptune.search.cluster import joined
     from adaptune.search.confirm import table
     from adaptune.search.repeat import repeat
     from adaptune.search.results import write_atomically, write_table
@@ -306,9 +314,7 @@ def _repeat(
     fresh = range(spec.seed + 1, spec.seed + 1 + seeds)
     out = folder.path / kind
     with _session(folder, "The same command goes on.") as console, joined(address, f"{spec.name}-{kind}"):
-        if address is not None:
-            check_nodes(folder.seen_by_all, spec.resources, console)
-        rows = repeat(spec, settings, fresh, out, lambda ours: await_plan(ours, console, address), console)
+        rows = repeat(spec, settings, fresh, out, lambda ours: _plan(ours, folder, console, address), console)
         write_table(out / f"{kind}_seeds.parquet", pa.Table.from_pylist([asdict(row) for row in rows]))
         means = [dict(zip(MEANS, row, strict=True)) for row in table(rows)]
         write_table(out / f"{kind}.parquet", pa.Table.from_pylist(means))
@@ -355,7 +361,7 @@ def doctor(
         for finding in machine(folder):
             say(finding.level, finding.said)
         try:
-            with joined(address, "doctor"):
+            with joined(address, "doctor", asks=False):
                 for finding in nodes(folder if os.access(folder, os.W_OK) else None, ResourcesSpec()):
                     say(finding.level, finding.said)
         except ResourceError as error:

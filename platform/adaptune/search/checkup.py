@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import uuid
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ from typing import Any, Literal
 import ray
 import torch
 from ray._private.utils import estimate_available_memory, get_num_cpus, get_shared_memory_bytes
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from adaptune.errors import ResourceError
 from adaptune.search.cluster import trial_nodes
-from adaptune.search.sight import Sight, look_around, versions
+from adaptune.search.preflight import Plan, slots_of
+from adaptune.search.sight import PREFIX, Sight, look_around, versions
 from adaptune.spec.schema import ResourcesSpec
 
 GB = 1e9
@@ -40,18 +41,18 @@ class Finding:
     said: str
 
 
-def check_nodes(folder: Path | None, wish: ResourcesSpec, console: Console) -> None:
-    """Say what is amiss with the nodes of this process's cluster, lest a night pass before it shows.
+def check_nodes(folder: Path | None, wish: ResourcesSpec, plan: Plan, console: Console) -> None:
+    """Say what is amiss with the nodes that the plan's trials may run on, lest a night pass before it shows.
 
     Args:
-        folder, wish: see `nodes`.
+        folder: see `nodes`.
 
     Raises:
         ResourceError: trials would be lost.
     """
-    found = list(nodes(folder, wish))
-    if faults := [finding.said for finding in found if finding.level == "fault"]:
-        raise ResourceError("\n".join(faults))
+    found = list(nodes(folder, wish, plan))
+    if any(finding.level == "fault" for finding in found):
+        raise ResourceError("\n".join(finding.said for finding in found if finding.level != "ok"))
     for finding in found:
         if finding.level == "warning":
             console.print(finding.said, style=STYLES["warning"], highlight=False, soft_wrap=True)
@@ -85,41 +86,49 @@ def _room(has_b: float, needs_gb: float, what: str, advice: str) -> Finding:
     return Finding("warning", f"{said}, less than {needs_gb:g}: {advice}")
 
 
-def nodes(folder: Path | None, wish: ResourcesSpec) -> Iterator[Finding]:
+def nodes(folder: Path | None, wish: ResourcesSpec, plan: Plan | None = None) -> Iterator[Finding]:
     """Look at the nodes of the cluster that this process is connected to.
 
     Args:
         folder: of the results, as this process sees it; None: the nodes need not see it.
-        wish: which of the nodes trials may run on.
+        wish, plan: of the search whose trials are to run there; without a plan all nodes with CPUs are looked at.
     """
-    with _mark(folder) as mark:
-        looks = {node["NodeID"]: _look_on(node, mark) for node in _with_cpus(wish)}
-        pending = list(looks.values())
-        while pending and (answered := ray.wait(pending, timeout=ANSWER_S))[0]:
-            pending = answered[1]
-        living = [(node, *_sight(looks[node["NodeID"]])) for node in _with_cpus(wish) if node["NodeID"] in looks]
-    if not any(sight for _, sight, _ in living):
-        yield Finding("fault", "no node of the cluster with a CPU answers")
-    for node, sight, trouble in living:
-        yield from _judge(node, sight, trouble, folder)
+    try:
+        with _mark(folder) as mark:
+            looks = {node["NodeID"]: _look_on(node, mark, plan) for node in _fit(wish, plan)}
+            pending = list(looks.values())
+            while pending and (answered := ray.wait(pending, timeout=ANSWER_S))[0]:
+                pending = answered[1]
+            seen = {node_id: _sight(look) for node_id, look in looks.items()}
+    except OSError as error:
+        yield Finding("fault", f"{folder} cannot be written: {error.strerror}")
+        return
+    living = [node for node in _fit(wish, plan) if node["NodeID"] in seen]  # one may be lost at any time
+    if all(isinstance(seen[node["NodeID"]], RayError) for node in living):
+        yield Finding("fault", "on no node of the cluster can a process of ours start")
+    for node in living:
+        yield from _judge(node, seen[node["NodeID"]], folder)
 
 
-def _judge(node: dict[str, Any], sight: Sight | None, trouble: str, folder: Path | None) -> Iterator[Finding]:
+def _judge(node: dict[str, Any], seen: Sight | RayError | None, folder: Path | None) -> Iterator[Finding]:
     name, resources = f"node {node['NodeManagerAddress']}", node["Resources"]
-    if sight is None:
-        yield Finding("warning", f"{name} does not answer: is adaptune installed there? {trouble}")
+    if seen is None:
+        yield Finding("warning", f"{name} does not answer for {ANSWER_S:g} s")
+        return
+    if isinstance(seen, RayError):
+        yield Finding("warning", f"{name}: is adaptune installed there? {str(seen).strip().splitlines()[-1]}")
         return
     yield Finding("ok", f"{name}: {resources['CPU']:g} CPUs, {resources.get('GPU', 0):g} GPUs")
-    if folder is not None and not sight.sees:
+    if seen.out_of_reach:
         yield Finding(
             "fault",
-            f"{name} does not see {folder}: put the results where all nodes see them (--out, storage.out),"
-            " or name an object store (storage.remote)",
+            f"{name} cannot write to {folder} ({seen.out_of_reach}): put the results where all nodes can (--out,"
+            " storage.out), or name an object store (storage.remote)",
         )
-    if not sight.gpus:
+    if seen.torch_for_gpus is False:
         yield Finding("fault", f"{name} has a GPU, but a torch for CPUs: install one for GPUs there")
     for package, here in versions().items():
-        if (there := sight.versions[package]) != here:
+        if (there := seen.versions[package]) != here:
             yield Finding("warning", f"{name} has {package} {there}, this machine {here}")
 
 
@@ -129,28 +138,30 @@ def _mark(folder: Path | None) -> Iterator[str | None]:
     if folder is None:
         yield None
         return
-    mark = folder / f".seen-{uuid.uuid4().hex[:8]}"
-    mark.touch()
-    try:
-        yield str(mark)
-    finally:
-        mark.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX) as mark:
+        yield mark.name
 
 
-def _with_cpus(wish: ResourcesSpec) -> list[dict[str, Any]]:
-    return [node for node in trial_nodes(wish) if node["Resources"].get("CPU")]
+def _fit(wish: ResourcesSpec, plan: Plan | None) -> list[dict[str, Any]]:
+    """The nodes that have room for a worker, or at least a CPU."""
+    cpus, gpus = (1, 0.0) if plan is None else (plan.cpus_per_worker, plan.gpus_per_worker)
+    return [node for node in trial_nodes(wish) if slots_of(node["Resources"], cpus, gpus)]
 
 
-def _look_on(node: dict[str, Any], mark: str | None) -> Any:
+def _look_on(node: dict[str, Any], mark: str | None, plan: Plan | None) -> Any:
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     task = ray.remote(look_around).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-    return task.remote(mark, bool(node["Resources"].get("GPU")))
+    gpus_used = plan is None or plan.gpus_per_worker > 0
+    return task.remote(mark, ask_torch=gpus_used and bool(node["Resources"].get("GPU")))
 
 
-def _sight(look: Any) -> tuple[Sight | None, str]:
-    """What was seen; or why nothing was."""
+def _sight(look: Any) -> Sight | RayError | None:
+    """What was seen, or why nothing was; None: it is not over."""
     try:
-        return ray.get(look, timeout=0), ""
-    except RayError as error:
+        seen: Sight = ray.get(look, timeout=0)
+    except GetTimeoutError:
         ray.cancel(look, force=True)
-        return None, str(error).strip().splitlines()[-1]
+        return None
+    except RayError as error:
+        return error
+    return seen

@@ -98,8 +98,9 @@ def _lock(lock: int, path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 500).decode() or "another process"
+        _, _, machine = holder.partition(" on ")
         # Some file systems keep the lock of a machine that died.
-        gone = "" if holder.endswith(f" on {socket.gethostname()}") else f"; if its machine is gone, delete {path}"
+        gone = f"; if {machine} is gone, delete {path}" if machine and machine != socket.gethostname() else ""
         raise ResultsError(
             f"{path.parent} is being searched by {holder}:"
             f" wait for it, stop it, or give this search another --name{gone}"

@@ -69,10 +69,13 @@ def _flush_or_drop() -> None:
 
 
 @contextmanager
-def joined(address: str | None, name: str) -> Iterator[str]:
+def joined(address: str | None, name: str, *, asks: bool = True) -> Iterator[str]:
     """A connection to the cluster at `address`, or to a new local one; yields the dashboard's URL.
 
     A cluster that we started is shut down at the end.
+
+    Args:
+        asks: an autoscaler may be asked for nodes meanwhile: what was asked for is taken back at the end.
 
     Raises:
         ResourceError: there is no cluster at `address`, or not for this token.
@@ -98,7 +101,7 @@ def joined(address: str | None, name: str) -> Iterator[str]:
     try:
         yield context.dashboard_url or ""
     finally:
-        if address:
+        if address and asks:
             with suppress(Exception):  # the cluster may be gone
                 request_resources(bundles=[])
         ray.shutdown()
@@ -180,7 +183,6 @@ class Capacity:
         self._spec = spec.model_copy(update={"resources": spec.resources.model_copy(update=resources)})
         self._known = plan.concurrency
         self._looked = time.monotonic()
-        self._asked_for = 1
 
     def __call__(self, unfinished: int) -> int:
         """How many may run at a time.
@@ -190,9 +192,7 @@ class Capacity:
         """
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()
-            if unfinished != self._asked_for:
-                self._asked_for = unfinished
-                ask_for_nodes(self._spec.resources, unfinished)
+            ask_for_nodes(self._spec.resources, unfinished)  # again: another driver's word may have replaced ours
             try:
                 self._known = make_plan(self._spec, node_resources(self._spec.resources)).concurrency
             except ResourceError:  # nodes are gone: trials wait for others

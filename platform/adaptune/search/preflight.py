@@ -60,7 +60,7 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node], *, own: bool = True) -> P
     gpus_per_worker = wish.gpus_per_worker
     if gpus_per_worker == "auto":
         gpus_per_worker = 1.0 if any(node.get("GPU", 0.0) >= 1 for node in nodes) else 0.0
-    slots = [_slots(node, wish.cpus_per_worker, gpus_per_worker) for node in nodes]
+    slots = [slots_of(node, wish.cpus_per_worker, gpus_per_worker) for node in nodes]
     workers = _workers(spec, slots, gpus_per_worker)
     execution: Execution = "ray_train" if workers > 1 or not own else "in_process"
     if spec.execution != "auto":
@@ -97,7 +97,7 @@ def make_plan(spec: SearchSpec, nodes: Sequence[Node], *, own: bool = True) -> P
     )
 
 
-def _slots(node: Node, cpus: float, gpus: float) -> int:
+def slots_of(node: Node, cpus: float, gpus: float) -> int:
     """How many workers a node holds."""
     needs = (("CPU", cpus), ("GPU", gpus))
     return min(int(node.get(kind, 0.0) / need + _ROUNDING) for kind, need in needs if need)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import platform
+import tempfile
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from adaptune import __version__
+
+PREFIX = ".seen-"
+PATIENCE_S = 10.0  # file systems show other machines' files with some delay
+POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -15,22 +21,35 @@ class Sight:
     """What there is on a node."""
 
     versions: dict[str, str]
-    gpus: bool  # whether its torch is built for them, where it has any
-    sees: bool  # the file that was asked for
+    torch_for_gpus: bool | None  # None: nobody asked
+    out_of_reach: str  # why the results are, nothing where they are not
 
 
-def look_around(mark: str | None, has_gpus: bool) -> Sight:
+def look_around(mark: str | None, *, ask_torch: bool) -> Sight:
     """To be run on the node.
 
     Args:
-        mark: the path of a file to look for.
+        mark: the path of a file among the results, which were to be written beside it.
     """
-    gpus = True
-    if has_gpus:
+    torch_for_gpus = None
+    if ask_torch:
         import torch
 
-        gpus = torch.backends.cuda.is_built()
-    return Sight(versions(), gpus, mark is None or Path(mark).exists())
+        torch_for_gpus = torch.backends.cuda.is_built()
+    return Sight(versions(), torch_for_gpus, "" if mark is None else _out_of_reach(Path(mark)))
+
+
+def _out_of_reach(mark: Path) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            mark.stat()
+            with tempfile.TemporaryFile(dir=mark.parent, prefix=PREFIX):
+                return ""
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                return error.strerror or str(error)
+        time.sleep(POLL_S)
 
 
 def versions() -> dict[str, str]:

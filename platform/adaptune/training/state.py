@@ -122,7 +122,7 @@ class TrainingState:
         self.step = state["step"]
         self.best_epoch = state["best_epoch"]
         self.best_score = tuple(state["best_score"])
-        self.lowest_losses = state["lowest_losses"]
+        self.lowest_losses = dict(state.get("lowest_losses", {}))  # earlier checkpoints have none
         for name in TRAINED:
             bare(getattr(self.networks, name)).load_state_dict(state["networks"][name])
         for name in self.base_lrs:

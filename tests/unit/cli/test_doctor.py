@@ -20,7 +20,7 @@ def found(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     findings = [Finding("ok", "node a: 4 CPUs, 0 GPUs")]
 
     @contextmanager
-    def joined(address: str | None, name: str) -> Iterator[str]:
+    def joined(address: str | None, name: str, *, asks: bool) -> Iterator[str]:
         if address == "nowhere":
             raise ResourceError("no Ray cluster answers at nowhere")
         yield ""

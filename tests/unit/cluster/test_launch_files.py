@@ -24,6 +24,7 @@ def test_all_files_are_sound() -> None:
         ("raycluster.yaml", "2.60.0", "2.59.0", "rayVersion"),
         ("raycluster.yaml", "restartPolicy: Never", "restartPolice: Never", "restartPolice"),
         ("raycluster.yaml", "mountPath: /results", "mountPath: /elsewhere", "results are not mounted"),
+        ("raycluster.yaml", "env: [*quiet]", "env: []", "gpu: RAY_enable_metrics_collection is not set"),
         ("rayjob.yaml", "backoffLimit: 10", "backoff: 10", "backoffLimit: Field required"),
         ("rayjob.yaml", "version: v2", "version: v1", "autoscalerOptions.version"),
         ("rayjob-kueue.yaml", "secretName: adaptune-token", "", "authOptions.secretName"),

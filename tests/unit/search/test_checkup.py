@@ -2,75 +2,104 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from ray.exceptions import GetTimeoutError, RayError
 from rich.console import Console
 
 from adaptune.errors import ResourceError
-from adaptune.search import checkup
+from adaptune.search import checkup, sight
 from adaptune.search.checkup import check_nodes, machine, nodes
+from adaptune.search.preflight import Plan
 from adaptune.search.sight import Sight, look_around, versions
 from adaptune.spec.schema import ResourcesSpec
 
-SOUND = Sight(versions(), gpus=True, sees=True)
-Cluster = dict[str, tuple[dict[str, float], Sight | None]]
+SOUND = Sight(versions(), torch_for_gpus=None, out_of_reach="")
+CRASHED = RayError("the process died\nNo module named 'adaptune'")
+ON_GPUS = Plan("ray_train", 1, 1, 1.0, 1, 1)
+Cluster = dict[str, tuple[dict[str, float], Sight | RayError | None]]
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Of two sound nodes: the resources of each, and what a process there finds, None if there cannot be one."""
+    """Of two sound nodes: the resources of each, and what comes of a look at it."""
     found: Cluster = {name: ({"CPU": 4.0}, SOUND) for name in ("a", "b")}
 
     def trial_nodes(wish: ResourcesSpec) -> list[dict[str, Any]]:
         return [{"NodeID": n, "NodeManagerAddress": n, "Resources": has} for n, (has, _) in found.items()]
 
+    def get(look: str, timeout: float) -> Sight:
+        seen = found[look][1]
+        if seen is None:
+            raise GetTimeoutError
+        if isinstance(seen, RayError):
+            raise seen
+        return seen
+
     monkeypatch.setattr(checkup, "trial_nodes", trial_nodes)
-    monkeypatch.setattr(checkup, "_look_on", lambda node, mark: node["NodeID"])
+    monkeypatch.setattr(checkup, "_look_on", lambda node, mark, plan: node["NodeID"])
     monkeypatch.setattr(checkup.ray, "wait", lambda pending, timeout: (pending, []))
-    monkeypatch.setattr(checkup, "_sight", lambda look: (found[look][1], "no module"))
+    monkeypatch.setattr(checkup.ray, "get", get)
+    monkeypatch.setattr(checkup.ray, "cancel", lambda look, force: None)
     return found
 
 
 def told(folder: Path | None) -> str:
     said = io.StringIO()
-    check_nodes(folder, ResourcesSpec(), Console(file=said, width=300))
+    on_cpus = replace(ON_GPUS, gpus_per_worker=0.0)
+    check_nodes(folder, ResourcesSpec(), on_cpus, Console(file=said, width=300))
     return said.getvalue()
 
 
 def test_of_sound_nodes_nothing_is_said(cluster: Cluster, tmp_path: Path) -> None:
     assert told(tmp_path) == ""
     assert [finding.level for finding in nodes(tmp_path, ResourcesSpec())] == ["ok", "ok"]
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_node_that_does_not_see_the_results_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    cluster["b"] = {"CPU": 4.0}, replace(SOUND, sees=False)
-    with pytest.raises(ResourceError, match=rf"node b does not see {tmp_path}: .*storage\.remote"):
+def test_a_node_that_cannot_write_the_results_refuses_a_search(cluster: Cluster, tmp_path: Path) -> None:
+    cluster["b"] = {"CPU": 4.0}, replace(SOUND, out_of_reach="Permission denied")
+    with pytest.raises(ResourceError, match=rf"node b cannot write to {tmp_path} \(Permission denied\): .*remote"):
         told(tmp_path)
 
 
-def test_where_an_object_store_is_shared_no_folder_need_be(cluster: Cluster) -> None:
-    cluster["b"] = {"CPU": 4.0}, replace(SOUND, sees=False)
-    assert told(None) == ""
-
-
-def test_a_gpu_without_a_torch_for_it_is_refused(cluster: Cluster) -> None:
-    cluster["b"] = {"CPU": 4.0, "GPU": 1.0}, replace(SOUND, gpus=False)
+def test_a_gpu_without_a_torch_for_it_refuses_a_search(cluster: Cluster) -> None:
+    cluster["b"] = {"CPU": 4.0, "GPU": 1.0}, replace(SOUND, torch_for_gpus=False)
     with pytest.raises(ResourceError, match="node b has a GPU, but a torch for CPUs"):
         told(None)
 
 
+def test_a_node_without_room_for_a_worker_is_not_looked_at(cluster: Cluster) -> None:
+    cluster["a"] = {"CPU": 4.0}, replace(SOUND, out_of_reach="not there")
+    cluster["b"] = {"CPU": 4.0, "GPU": 1.0}, SOUND
+    found = list(nodes(None, ResourcesSpec(), ON_GPUS))
+    assert [finding.said for finding in found] == ["node b: 4 CPUs, 1 GPUs"]
+
+
+@pytest.mark.parametrize(("gpus", "asked"), [(1.0, True), (0.0, False)])
+def test_torch_is_asked_for_gpus_where_they_are_used(gpus: float, asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    task = SimpleNamespace(remote=lambda mark, ask_torch: looks.append(ask_torch))
+    monkeypatch.setattr(checkup.ray, "remote", lambda _: SimpleNamespace(options=lambda **_: task))
+    node = {"NodeID": "00" * 28, "Resources": {"CPU": 4.0, "GPU": 1.0}}
+    checkup._look_on(node, None, replace(ON_GPUS, gpus_per_worker=gpus))
+    checkup._look_on(node | {"Resources": {"CPU": 4.0}}, None, ON_GPUS)
+    assert looks == [asked, False]
+
+
 @pytest.mark.parametrize("built", [True, False])
-def test_where_there_is_a_gpu_torch_is_asked_what_it_was_built_for(
-    built: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torch_says_what_it_was_built_for(built: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
-    assert look_around(None, has_gpus=True).gpus == built
-    assert look_around(None, has_gpus=False).gpus
+    assert look_around(None, ask_torch=True).torch_for_gpus == built
+    assert look_around(None, ask_torch=False).torch_for_gpus is None
 
 
 def test_other_versions_are_told_of(cluster: Cluster) -> None:
@@ -78,31 +107,47 @@ def test_other_versions_are_told_of(cluster: Cluster) -> None:
     assert told(None) == f"node b has torch 1.13, this machine {SOUND.versions['torch']}\n"
 
 
-def test_a_node_that_does_not_answer_is_told_of_and_a_cluster_refused(cluster: Cluster) -> None:
-    cluster["b"] = {"CPU": 4.0}, None
-    assert told(None) == "node b does not answer: is adaptune installed there? no module\n"
-    cluster["a"] = {"CPU": 4.0}, None
-    with pytest.raises(ResourceError, match="no node"):
+def test_a_node_without_adaptune_is_told_of_and_a_cluster_without_refused(cluster: Cluster) -> None:
+    cluster["b"] = {"CPU": 4.0}, CRASHED
+    warning = "node b: is adaptune installed there? No module named 'adaptune'"
+    assert told(None) == f"{warning}\n"
+    cluster["a"] = {"CPU": 4.0}, CRASHED
+    with pytest.raises(ResourceError, match=re.escape(warning)):
         told(None)
 
 
-def test_a_node_that_is_lost_meanwhile_is_no_fault(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(pending: list[str], timeout: float) -> tuple[list[str], list[str]]:
-        cluster.pop("b")
-        return pending, []
+def test_nodes_that_are_slow_are_told_of_and_waited_for_no_longer(cluster: Cluster) -> None:
+    cluster["a"] = cluster["b"] = {"CPU": 4.0}, None
+    assert told(None) == "node a does not answer for 120 s\nnode b does not answer for 120 s\n"
 
-    monkeypatch.setattr(checkup.ray, "wait", wait)
+
+def test_a_node_that_is_lost_meanwhile_is_no_fault(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancel(look: str, force: bool) -> None:
+        cluster.pop("b")
+
+    cluster["b"] = {"CPU": 4.0}, None
+    monkeypatch.setattr(checkup.ray, "cancel", cancel)
     assert told(None) == ""
 
 
-def test_a_node_sees_the_results_by_a_file_that_is_gone_after(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkup, "_look_on", lambda node, mark: look_around(mark, False))
-    monkeypatch.setattr(checkup, "_sight", lambda look: (look, ""))
-    assert told(tmp_path) == ""
-    assert not list(tmp_path.iterdir())
-    assert not look_around(str(tmp_path / "elsewhere"), False).sees
+def test_what_cannot_be_reached_is_asked_for_again_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = tmp_path / "mark"
+    waits: list[float] = []
+    monkeypatch.setattr(sight.time, "sleep", lambda seconds: waits.append(seconds) or mark.touch())
+    assert look_around(str(mark), ask_torch=False).out_of_reach == ""
+    assert len(waits) == 1
+    monkeypatch.setattr(sight, "PATIENCE_S", 0.0)
+    assert look_around(str(tmp_path / "elsewhere"), ask_torch=False).out_of_reach == "No such file or directory"
+
+
+def test_a_folder_on_a_full_disk_is_a_fault(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkup.tempfile, "NamedTemporaryFile", full)
+    assert [finding.said for finding in nodes(tmp_path, ResourcesSpec())] == [
+        f"{tmp_path} cannot be written: No space left on device"
+    ]
 
 
 def test_a_machine_with_little_room_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

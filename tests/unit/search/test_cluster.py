@@ -51,7 +51,7 @@ def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
         cluster.time.sleep(1)
         capacity(unfinished)
     unknown, known = ({"CPU": 1.0} | gpu | {"accelerator_type:A100": 0.001} for gpu in ({}, {"GPU": 1.0}))
-    assert asked == [[unknown], [known] * 6, [known] * 4]  # two workers a trial, as the first node has it
+    assert asked == [[unknown], [known] * 6, [known] * 6, [known] * 4]  # two workers a trial, as the first node has it
 
 
 def test_trials_run_on_nodes_with_their_gpu_and_their_labels_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,8 +82,9 @@ def test_two_drivers_cannot_share_a_folder(tmp_path: Path) -> None:
 def test_a_lock_of_another_machine_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = claim(spec_in(tmp_path), resume=False)
     with exclusive(folder):
+        machine = socket.gethostname()
         monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
-        advice = f"if its machine is gone, delete {folder.path / '.driver'}"
+        advice = f"if {machine} is gone, delete {folder.path / '.driver'}"
         with pytest.raises(ResultsError, match=re.escape(advice)), exclusive(folder):
             pass
         (folder.path / ".driver").unlink()

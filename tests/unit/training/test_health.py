@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_trial import CPU, make_data, make_source_weights, make_spec
 
-from adaptune.training import health
+from adaptune.training import health, loop
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import Watch, colour_correlation, diagnose, diversity, label_flip, signs
 from adaptune.training.loop import Record, fit
@@ -104,6 +104,8 @@ def test_sick_is_who_has_the_same_sign_twice_running() -> None:
 def test_a_resumed_trial_remembers_its_lowest_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[dict[str, float]] = []
     monkeypatch.setattr(health, "diagnose", lambda record, lowest, gan_loss: compared.append(dict(lowest)))
+    rising = iter(range(1, 100))
+    monkeypatch.setattr(loop._TermWatch, "means", lambda _: {"loss/cycle": float(next(rising))})
     spec = make_spec(epochs=4)
 
     def train(folder: Path) -> Iterator[Record]:
@@ -111,13 +113,13 @@ def test_a_resumed_trial_remembers_its_lowest_losses(tmp_path: Path, monkeypatch
         return fit(spec, make_data(), make_source_weights(spec), device=CPU, checkpoints=checkpoints, health=True)
 
     list(train(tmp_path / "undisturbed"))
-    undisturbed = compared.copy()
+    undisturbed, rising = compared.copy(), iter(range(1, 100))
     compared.clear()
     interrupted = train(tmp_path / "killed")
     for _ in range(2):
         next(interrupted)
     list(train(tmp_path / "killed"))
-    assert compared == undisturbed
+    assert compared == undisturbed == [{}] + 3 * [{"loss/cycle": 1.0}]
 
 
 def test_a_trial_reports_its_health_and_one_without_a_gan_does_not() -> None:
