@@ -73,6 +73,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._inner.on_trial_remove(None, trial)
         said = [dict(record) for record in self._records.pop(trial.trial_id, {}).values()]
         self._unfinished[trial.config["number"]] = [*self._held.pop(trial.trial_id, []), *said]
+        self._means().pop(trial, None)
         for _, recorded in self._rungs():
             recorded.pop(trial.trial_id, None)
 
@@ -101,7 +102,10 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return {"epoch": record["epoch"], GUIDE: self._guide.value(record)}
 
     def _rank_anew(self) -> None:
-        """What a rung holds was ranked among fewer epochs: rank it among those of now."""
+        """What the scheduler holds was ranked among fewer epochs: rank it among those of now."""
+        for trial, told in self._means().items():
+            for one in told:
+                one[GUIDE] = self._guide.value(self._records[trial.trial_id][one["epoch"]])
         for milestone, recorded in self._rungs():
             for trial_id in recorded:
                 known = self._records[trial_id]
@@ -111,6 +115,11 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         """Of ASHA and Hyperband: each rung's epoch, and what it holds, by Tune's ids."""
         for bracket in getattr(self._inner, "_brackets", []):
             yield from bracket._rungs
+
+    def _means(self) -> dict[Any, list[dict[str, Any]]]:
+        """Of the median rule: what each trial was told, which it takes running means of."""
+        found: dict[Any, list[dict[str, Any]]] = getattr(self._inner, "_results", {})
+        return found
 
 
 class _Hyperband(AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray is untyped

@@ -81,8 +81,9 @@ def test_two_objectives_leave_a_pareto_front(tmp_path: Path) -> None:
     assert best.number in {trial.number for trial in study.best_trials}
 
 
-def test_the_ensemble_guides_a_search_and_re_ranks_what_asha_has_seen(tmp_path: Path) -> None:
-    spec = make_search(search={"trials": 16, "metric": "ensemble"})
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
+def test_the_ensemble_guides_a_search_and_re_ranks_what_its_scheduler_has_seen(tmp_path: Path, scheduler: str) -> None:
+    spec = make_search(search={"trials": 16, "metric": "ensemble", "scheduler": scheduler})
     study = simulate(spec, str(tmp_path / "journal"), smooth)
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.PRUNED) >= 5

@@ -84,10 +84,11 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
     assert after == history(simulate(make_search(search={"trials": 6}), str(tmp_path / "at-once"), smooth))
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
 @pytest.mark.parametrize("metric", ["target_val_accuracy", "ensemble"])
 @pytest.mark.parametrize("every", [3, 5, 7])
-def test_trials_that_are_put_back_change_no_number(tmp_path: Path, every: int, metric: str) -> None:
-    spec = make_search(search={"trials": 12, "metric": metric})
+def test_trials_that_are_put_back_change_no_number(tmp_path: Path, every: int, metric: str, scheduler: str) -> None:
+    spec = make_search(search={"trials": 12, "metric": metric, "scheduler": scheduler})
     undisturbed = simulate(spec, str(tmp_path / "undisturbed"), smooth)
     disturbed = simulate(spec, str(tmp_path / "disturbed"), smooth, put_back_every=every)
     assert history(disturbed) == history(undisturbed)
