@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray.autoscaler.sdk import request_resources
+from ray.exceptions import AuthenticationError
 from rich.console import Console
 
 from adaptune.errors import ResourceError
@@ -78,7 +79,8 @@ def joined(address: str | None, name: str, *, asks: bool = True) -> Iterator[str
         asks: an autoscaler may be asked for nodes meanwhile: what was asked for is taken back at the end.
 
     Raises:
-        ResourceError: there is no cluster at `address`, or not for this token.
+        ResourceError: there is no cluster at `address`, or not for this token; or there is no token where one
+            should be.
     """
     # A process a lane, for which there is no use where the only machine is this one.
     environment = ENVIRONMENT | {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if address else "0"}
@@ -97,6 +99,8 @@ def joined(address: str | None, name: str, *, asks: bool = True) -> Iterator[str
             f"no Ray cluster answers at {address}: {error}. One that asks for a token looks the same: for it,"
             " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)"
         ) from error
+    except AuthenticationError as error:  # a variable that an earlier cluster has left, say
+        raise ResourceError(f"Ray and its token: {error}") from error
     keep_token_private()
     try:
         yield context.dashboard_url or ""

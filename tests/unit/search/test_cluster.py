@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,13 @@ def test_the_token_of_local_clusters_is_for_its_user_alone(tmp_path: Path, monke
     token.chmod(0o644)
     keep_token_private()
     assert token.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_is_nowhere_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "gone"))
+    asking = "from adaptune.search.cluster import joined\nwith joined(None, 'x'): pass"
+    done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith(
+        "adaptune.errors.ResourceError: Ray and its token: RAY_AUTH_TOKEN_PATH"
+    )
