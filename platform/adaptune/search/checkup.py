@@ -104,7 +104,9 @@ def nodes(folder: Path | None, wish: ResourcesSpec, plan: Plan | None = None) ->
         yield Finding("fault", f"{folder} cannot be written: {error.strerror}")
         return
     living = [node for node in _fit(wish, plan) if node["NodeID"] in seen]  # one may be lost at any time
-    if all(isinstance(seen[node["NodeID"]], RayError) for node in living):
+    if not living:
+        yield Finding("warning", "the cluster has no node with room for a worker now")
+    elif all(isinstance(seen[node["NodeID"]], RayError) for node in living):
         yield Finding("fault", "on no node of the cluster can a process of ours start")
     for node in living:
         yield from _judge(node, seen[node["NodeID"]], folder)

@@ -130,6 +130,11 @@ def test_a_node_that_is_lost_meanwhile_is_no_fault(cluster: Cluster, monkeypatch
     assert told(None) == ""
 
 
+def test_a_cluster_whose_nodes_are_all_gone_now_is_no_fault(cluster: Cluster) -> None:
+    cluster.clear()
+    assert told(None) == "the cluster has no node with room for a worker now\n"
+
+
 def test_what_cannot_be_reached_is_asked_for_again_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = tmp_path / "mark"
     waits: list[float] = []
