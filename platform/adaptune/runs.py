@@ -20,6 +20,7 @@ from adaptune.verbs import ResultsArgument
 
 if TYPE_CHECKING:
     from adaptune.data.splits import Splits
+    from adaptune.search.checkup import Finding
     from adaptune.search.preflight import Plan
     from adaptune.search.repeat import Row, Setting
     from adaptune.search.results import ResultsFolder
@@ -41,7 +42,7 @@ def search(
     resume_if_begun: Annotated[
         bool, typer.Option("--resume-if-begun", help="the same where there is one, else a new search")
     ] = False,
-    address: Annotated[str | None, typer.Option(help="a running Ray cluster; none: one is started here")] = None,
+    address: AddressOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved spec and the plan")] = False,
 ) -> None:
     """Search the loss weights."""
@@ -344,29 +345,30 @@ def doctor(
     ),
 ) -> None:
     """Look whether this machine, or a cluster, is fit for a search."""
-    from adaptune.search.checkup import STYLES, machine, nodes
-    from adaptune.search.cluster import chatter_to, joined
+    from adaptune.search.checkup import STYLES
+    from adaptune.search.cluster import chatter_to
 
-    out = out.expanduser().resolve()
-    folder = next(path for path in (out, *out.parents) if path.is_dir())
-    faults = 0
+    faulty = False
     with chatter_to(Path(os.devnull)) as console:
+        for finding in _findings(address, out.expanduser().resolve()):
+            console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
+            console.print(finding.said, markup=False, highlight=False, soft_wrap=True)
+            faulty |= finding.level == "fault"
+    raise typer.Exit(int(faulty))
 
-        def say(level: str, said: str) -> None:
-            nonlocal faults
-            faults += level == "fault"
-            console.print(f"{level:<9}", style=STYLES[level], end="")
-            console.print(said, markup=False, highlight=False, soft_wrap=True)
 
-        for finding in machine(folder):
-            say(finding.level, finding.said)
-        try:
-            with joined(address, "doctor", asks=False):
-                for finding in nodes(folder if os.access(folder, os.W_OK) else None, ResourcesSpec()):
-                    say(finding.level, finding.said)
-        except ResourceError as error:
-            say("fault", str(error))
-    raise typer.Exit(min(faults, 1))
+def _findings(address: str | None, out: Path) -> Iterator[Finding]:
+    """Of this machine, then of the cluster's nodes."""
+    from adaptune.search.checkup import Finding, machine, nodes
+    from adaptune.search.cluster import joined
+
+    folder = next(path for path in (out, *out.parents) if path.is_dir())
+    yield from machine(folder)
+    try:
+        with joined(address, "doctor", asks=False):
+            yield from nodes(folder if os.access(folder, os.W_OK) else None, ResourcesSpec())
+    except ResourceError as error:
+        yield Finding("fault", str(error))
 
 
 RUNS = (search, confirm, ablate, doctor)
