@@ -52,7 +52,12 @@ def _distance(values: Values) -> float:
     """Squared, from the optimum, in units of the ranges."""
     total = 0.0
     for name, distribution in SPACE.items():
-        low, high, at, best = distribution["low"], distribution["high"], values[name], OPTIMUM[name.split(".")[1]]
+        low, high, at, best = (
+            distribution["low"],
+            distribution["high"],
+            values[name],
+            OPTIMUM[name.split(".")[1]],
+        )
         if distribution["search"] == "loguniform":
             low, high, at, best = map(math.log, (low, high, at, best))
         total += ((at - best) / (high - low)) ** 2
@@ -72,7 +77,9 @@ LANDSCAPES = (
     Landscape("smooth", _hill, lambda values: 0.6),
     Landscape("noisy", _hill, lambda values: 0.6, noise=0.02),
     # The better the setting, the slower it starts: early epochs mislead.
-    Landscape("crossing", _hill, lambda values: 0.3 + 0.6 * math.exp(-3 * _distance(values)), noise=0.005),
+    Landscape(
+        "crossing", _hill, lambda values: 0.3 + 0.6 * math.exp(-3 * _distance(values)), noise=0.005
+    ),
     Landscape(
         "plateau with failures",
         _ridge,

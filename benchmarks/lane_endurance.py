@@ -15,12 +15,12 @@ from pathlib import Path
 
 from proc import Held, held_by
 
+from adaptune.cluster.connection import joined, node_resources, redirect_output
+from adaptune.cluster.placement import plan_placement
 from adaptune.data.splits import load_splits
-from adaptune.search.claim import claim
-from adaptune.search.cluster import chatter_to, joined, node_resources
-from adaptune.search.preflight import make_plan
-from adaptune.search.results import ResultsFolder
-from adaptune.search.tuner import run_search
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lifecycle import claim
+from adaptune.search.driver import run_search
 from adaptune.spec import load
 
 SHORT = [
@@ -45,7 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as out, chatter_to(Path(out) / "ray.log") as console, joined(None, "bench"):
+    with (
+        tempfile.TemporaryDirectory() as out,
+        redirect_output(Path(out) / "ray.log") as console,
+        joined(None, "bench"),
+    ):
         spec = load("cycada.yaml", [*SHORT, f"search.trials={chosen.trials}", f"storage.out={out}"])
         folder = claim(spec, resume=False)
         seen: dict[int, dict[int, Held]] = {}  # by trials begun, then by pid
@@ -58,7 +62,10 @@ def main() -> None:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            plan, splits = make_plan(spec, node_resources(spec.resources)), load_splits(spec.data, spec.seed)
+            plan, splits = (
+                plan_placement(spec, node_resources(spec.resources)),
+                load_splits(spec.data, spec.seed),
+            )
             run_search(spec, splits, plan, folder, console, since=time.perf_counter())
         finally:
             done.set()
@@ -66,8 +73,14 @@ def main() -> None:
         pids = {pid for workers in seen.values() for pid in workers}
         console.print(f"\n{len(pids)} worker processes for {chosen.trials} trials")
         for pid in sorted(pids):
-            curve = {count: workers[pid] for count, workers in seen.items() if pid in workers and count > 0}
-            for count in sorted({min(curve), min((c for c in curve if c >= 20), default=min(curve)), max(curve)}):
+            curve = {
+                count: workers[pid]
+                for count, workers in seen.items()
+                if pid in workers and count > 0
+            }
+            for count in sorted(
+                {min(curve), min((c for c in curve if c >= 20), default=min(curve)), max(curve)}
+            ):
                 held = curve[count]
                 console.print(
                     f"worker {pid} at trial {count:>4}: {held.own_mb:6.0f} MB of its own,"
@@ -75,7 +88,9 @@ def main() -> None:
                 )
             later = [held.own_mb for count, held in curve.items() if count >= 20]
             if later:
-                console.print(f"worker {pid} after trial 20: {min(later):.0f} to {max(later):.0f} MB")
+                console.print(
+                    f"worker {pid} after trial 20: {min(later):.0f} to {max(later):.0f} MB"
+                )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,11 @@ def held_by(title: str) -> dict[int, Held]:
             if not (entry / "cmdline").read_bytes().startswith(title.encode()):
                 continue
             rollup = (entry / "smaps_rollup").read_text().splitlines()
-            own_kb = sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_Clean", "Private_Dirty")))
+            own_kb = sum(
+                int(line.split()[1])
+                for line in rollup
+                if line.startswith(("Private_Clean", "Private_Dirty"))
+            )
             files, threads = (len(list((entry / name).iterdir())) for name in ("fd", "task"))
             found[int(entry.name)] = Held(own_kb / 1e3, files, threads)
     return found

@@ -32,15 +32,20 @@ from rich.console import Console
 from rich.table import Table
 
 from adaptune.search import study as studies
-from adaptune.search.bridge import StudySearcher
-from adaptune.search.guide import Guide
+from adaptune.search.objective import Objective
 from adaptune.search.samplers import distributions
-from adaptune.search.schedulers import StudyScheduler
+from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.guide import TARGET_VAL
 
 TRIALS, MORE_TRIALS, CONCURRENCY, FACTOR = 64, 192, 4, 3
-RAY, OURS, RANDOM, FULL = "Ray's OptunaSearch + ASHA", "ours + ASHA", "ours, random + ASHA", "ours, no ASHA"
+RAY, OURS, RANDOM, FULL = (
+    "Ray's OptunaSearch + ASHA",
+    "ours + ASHA",
+    "ours, random + ASHA",
+    "ours, no ASHA",
+)
 
 
 @dataclass(eq=False)
@@ -61,14 +66,20 @@ def rays_own(seed: int) -> Search:
     spec = make_spec(seed)
     searcher = OptunaSearch(space=distributions(spec.space), metric="guide", mode="max", seed=seed)
     scheduler = ASHAScheduler(
-        time_attr="training_iteration", metric="guide", mode="max", max_t=EPOCHS, reduction_factor=FACTOR
+        time_attr="training_iteration",
+        metric="guide",
+        mode="max",
+        max_t=EPOCHS,
+        reduction_factor=FACTOR,
     )
     return Limited(searcher, TRIALS), scheduler, lambda config: config
 
 
-def ours(seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = MORE_TRIALS) -> Search:
+def ours(
+    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = MORE_TRIALS
+) -> Search:
     spec = make_spec(seed, sampler, scheduler, trials)
-    study, guide = studies.begin_study(spec, None), Guide(TARGET_VAL)
+    study, guide = studies.create_study(spec, None), Objective(TARGET_VAL)
     searcher = StudySearcher(spec, study, guide, lambda _: CONCURRENCY, clock=lambda: 0.0)
     return searcher, StudyScheduler(spec, study, guide), lambda config: config["values"]
 
@@ -92,7 +103,9 @@ class Limited:
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._searcher.on_trial_result(trial_id, result)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         self._live -= 1
         self._searcher.on_trial_complete(trial_id, None if error else result, error=error)
 
@@ -105,7 +118,9 @@ SEARCHES: dict[str, Callable[[int], Search]] = {
 }
 
 
-def make_spec(seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = TRIALS) -> SearchSpec:
+def make_spec(
+    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = TRIALS
+) -> SearchSpec:
     domain = {"domain": "mnist5k", "size": 32, "channels": 1}
     options = {"name": scheduler} | ({"reduction_factor": FACTOR} if scheduler == "asha" else {})
     return SearchSpec.model_validate(
@@ -155,7 +170,13 @@ def _goes_on(trial: FakeTrial, value: float, searcher: Any, scheduler: Any) -> b
         scheduler.on_trial_remove(None, trial)
         searcher.on_trial_complete(trial.trial_id, {"error": "nan"}, error=True)
         return False
-    record = {"epoch": trial.epoch, TARGET_VAL: value, "target_val_loss": 0.0, "train_s": 1.0, "eval_s": 0.0}
+    record = {
+        "epoch": trial.epoch,
+        TARGET_VAL: value,
+        "target_val_loss": 0.0,
+        "train_s": 1.0,
+        "eval_s": 0.0,
+    }
     result = {
         "record": json.dumps(record),
         "epoch": trial.epoch,
@@ -203,25 +224,43 @@ def parts(runs: dict[str, list[list[float]]]) -> Iterator[tuple[str, float, floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    tasks = [(i, name, seed) for i in range(len(LANDSCAPES)) for name in SEARCHES for seed in range(options.seeds)]
-    found: list[dict[str, list[list[float]]]] = [{name: [] for name in SEARCHES} for _ in LANDSCAPES]
+    tasks = [
+        (i, name, seed)
+        for i in range(len(LANDSCAPES))
+        for name in SEARCHES
+        for seed in range(options.seeds)
+    ]
+    found: list[dict[str, list[list[float]]]] = [
+        {name: [] for name in SEARCHES} for _ in LANDSCAPES
+    ]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         for index, name, run in pool.map(run_one, tasks, chunksize=4):
             found[index][name].append(run)
-    table = Table("landscape", "search", "regret at Ray's budget", "part of it to reach Ray's", box=box.SIMPLE)
+    table = Table(
+        "landscape", "search", "regret at Ray's budget", "part of it to reach Ray's", box=box.SIMPLE
+    )
     ratios = []
     for landscape, runs in zip(LANDSCAPES, found, strict=True):
         for name, regret, part in parts(runs):
-            table.add_row(landscape.name, name, f"{regret:.4f}", f"{part:.2f}" if part < math.inf else "not reached")
+            table.add_row(
+                landscape.name,
+                name,
+                f"{regret:.4f}",
+                f"{part:.2f}" if part < math.inf else "not reached",
+            )
             ratios += [part] if name == OURS else []
     console = Console(width=120)
     console.print(table)
     worst, median = max(ratios), np.median(ratios)
-    console.print(f"{OURS}: worst {worst:.2f}, median {median:.2f} of Ray's budget, {options.seeds} seeds")
+    console.print(
+        f"{OURS}: worst {worst:.2f}, median {median:.2f} of Ray's budget, {options.seeds} seeds"
+    )
 
 
 if __name__ == "__main__":

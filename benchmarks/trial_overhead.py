@@ -24,11 +24,11 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 from rich.console import Console
 
+from adaptune.cluster.connection import joined, node_resources, redirect_output
+from adaptune.cluster.placement import plan_placement
 from adaptune.data.splits import load_splits
-from adaptune.search.claim import claim
-from adaptune.search.cluster import chatter_to, joined, node_resources
-from adaptune.search.preflight import make_plan
-from adaptune.search.tuner import run_search
+from adaptune.results.lifecycle import claim
+from adaptune.search.driver import run_search
 from adaptune.spec import SearchSpec, load
 from adaptune.training.loop import fit
 
@@ -41,15 +41,24 @@ SHORT = [
 ]
 
 
-def lane_overheads(execution: str, workers: int, trials: int, out: Path, console: Console) -> list[float]:
+def lane_overheads(
+    execution: str, workers: int, trials: int, out: Path, console: Console
+) -> list[float]:
     """Seconds a trial of a search, by its own ledger; without the first, which warms the lane."""
-    settings = [f"execution={execution}", f"resources.workers_per_trial={workers}", "resources.max_concurrent=1"]
+    settings = [
+        f"execution={execution}",
+        f"resources.workers_per_trial={workers}",
+        "resources.max_concurrent=1",
+    ]
     spec = load(
-        "cycada.yaml", [*SHORT, *settings, f"search.trials={trials}", f"name={execution}", f"storage.out={out}"]
+        "cycada.yaml",
+        [*SHORT, *settings, f"search.trials={trials}", f"name={execution}", f"storage.out={out}"],
     )
-    plan = make_plan(spec, node_resources(spec.resources))
+    plan = plan_placement(spec, node_resources(spec.resources))
     folder = claim(spec, resume=False)
-    run_search(spec, load_splits(spec.data, spec.seed), plan, folder, console, since=time.perf_counter())
+    run_search(
+        spec, load_splits(spec.data, spec.seed), plan, folder, console, since=time.perf_counter()
+    )
     rows = pq.read_table(folder.path / "trials.parquet").to_pylist()
     return [row["overhead_s"] for row in rows][1:]
 
@@ -68,7 +77,9 @@ def nested_overheads(trials: int, out: Path) -> list[float]:
             train_loop_config={"shared": [shared], "number": config["number"]},
             scaling_config=train.ScalingConfig(num_workers=2, resources_per_worker={"CPU": 1}),
             run_config=train.RunConfig(
-                name=f"nested-{config['number']}", storage_path=str(out / "train"), callbacks=[TuneReportCallback()]
+                name=f"nested-{config['number']}",
+                storage_path=str(out / "train"),
+                callbacks=[TuneReportCallback()],
             ),
         ).fit()
         # A Result has the metrics of its checkpoint only, and there is none here; rank 0's return value it has.
@@ -95,7 +106,9 @@ def _nested_worker(config: dict[str, Any]) -> float:
     busy = 0.0
     for record in fit(spec.trial({}, seed=config["number"]), data, weights, device=get_device()):
         busy += record["train_s"] + record["eval_s"]
-        train.report({"epoch": record["epoch"], "target_val_accuracy": record["target_val_accuracy"]})
+        train.report(
+            {"epoch": record["epoch"], "target_val_accuracy": record["target_val_accuracy"]}
+        )
     return busy
 
 
@@ -105,7 +118,7 @@ def main() -> None:
     trials: int = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        with chatter_to(out / "ray.log") as console, joined(None, "benchmark"):
+        with redirect_output(out / "ray.log") as console, joined(None, "benchmark"):
             lanes = {
                 "ray_train lane": lane_overheads("ray_train", 2, trials, out, console),
                 "in-process lane": lane_overheads("in_process", 1, trials, out, console),

@@ -98,7 +98,9 @@ def manifest_faults(path: Path) -> Iterator[str]:
             else:
                 spec = RayJob.model_validate(document).spec.ray_cluster_spec
         except ValidationError as error:
-            yield from (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            yield from (
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            )
             continue
         yield from _cluster_faults(spec)
 
@@ -115,10 +117,17 @@ def _cluster_faults(spec: ClusterSpec) -> Iterator[str]:
     for name, template in templates.items():
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **template}
         yield from (f"{name}: {fault}" for fault in _kubernetes_faults(pod))
-        mounts = [mount["mountPath"] for one in pod["spec"]["containers"] for mount in one.get("volumeMounts", [])]
+        mounts = [
+            mount["mountPath"]
+            for one in pod["spec"]["containers"]
+            for mount in one.get("volumeMounts", [])
+        ]
         if "/results" not in mounts:
             yield f"{name}: the results are not mounted"
-        if any(METRICS[0] not in (one["name"] for one in made.get("env", [])) for made in pod["spec"]["containers"]):
+        if any(
+            METRICS[0] not in (one["name"] for one in made.get("env", []))
+            for made in pod["spec"]["containers"]
+        ):
             yield f"{name}: {METRICS[0]} is not set"
 
 
@@ -155,7 +164,9 @@ def ray_up_faults(path: Path) -> Iterator[str]:
                 continue
             if "RAY_AUTH_MODE=token" not in command:
                 yield f"{key}: ray start without RAY_AUTH_MODE=token"
-            if "--head" in command and not {"--num-cpus=0", "--dashboard-host=127.0.0.1"} <= set(command.split()):
+            if "--head" in command and not {"--num-cpus=0", "--dashboard-host=127.0.0.1"} <= set(
+                command.split()
+            ):
                 yield f"{key}: the head needs --num-cpus=0 and --dashboard-host=127.0.0.1"
 
 
@@ -188,11 +199,14 @@ CHECKS: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
     ("*.sh", script_faults),
     ("slurm/*.sbatch", script_faults),
     ("**/*", address_faults),
-    *((pattern, metrics_faults) for pattern in ("kuberay/ray*.yaml", "ray-up/*.yaml", "slurm/*", "local/nodes.py")),
+    *(
+        (pattern, metrics_faults)
+        for pattern in ("kuberay/ray*.yaml", "ray-up/*.yaml", "slurm/*", "local/nodes.py")
+    ),
 ]
 
 
-def faults(folder: Path = FOLDER) -> list[str]:
+def diagnostics(folder: Path = FOLDER) -> list[str]:
     """Of all files."""
     return [
         f"{path.relative_to(folder)}: {fault}"
@@ -203,7 +217,7 @@ def faults(folder: Path = FOLDER) -> list[str]:
 
 
 def main() -> int:
-    found = faults()
+    found = diagnostics()
     print("\n".join(found) or "cluster: all files are sound")
     return 1 if found else 0
 

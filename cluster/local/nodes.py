@@ -29,7 +29,11 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
 OBJECT_STORE_BYTES = 512 * 1024**2
 # Ray's metrics are for whoever asks, on all addresses: none here.
-QUIET = {"RAY_enable_metrics_collection": "0", "AUTOSCALER_METRIC_PORT": "-1", "DASHBOARD_METRIC_PORT": "-1"}
+QUIET = {
+    "RAY_enable_metrics_collection": "0",
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "DASHBOARD_METRIC_PORT": "-1",
+}
 NOT_OURS = ("RAY_ADDRESS", "RAY_AUTH_TOKEN")  # of another cluster, where they are set
 
 
@@ -84,7 +88,9 @@ class Nodes:
         try:
             self.folder.mkdir(mode=0o700)
         except FileExistsError:
-            raise NodesError(f"{self.folder} is there already: a cluster is up, or was; end it with `down`") from None
+            raise NodesError(
+                f"{self.folder} is there already: a cluster is up, or was; end it with `down`"
+            ) from None
         try:
             _write_privately(self.token, secrets.token_hex(32))
             lines = [f"export {key}={value}\n" for key, value in self.environment().items()]
@@ -146,7 +152,12 @@ class Nodes:
         environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._children.append(process)
         _, started = _process_table().get(process.pid, (0, "unknown"))
@@ -202,7 +213,9 @@ def _process_table() -> dict[int, tuple[int, str]]:
     table = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()  # proc(5), from its third field on
+            fields = (
+                (entry / "stat").read_text().rpartition(")")[2].split()
+            )  # proc(5), from its third field on
             if fields[0] != "Z":
                 table[int(entry.name)] = (int(fields[3]), fields[19])
     return table
@@ -239,16 +252,22 @@ def _describe(nodes: Nodes) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Several Ray nodes on this machine.")
     folder = Path(tempfile.gettempdir()) / f"adaptune-{os.getuid()}"
-    parser.add_argument("--folder", type=Path, default=folder, help="of the cluster; short (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=folder, help="of the cluster; short (default: %(default)s)"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     up = verbs.add_parser("up", help="start a head of 0 CPUs and workers")
-    up.add_argument("--workers", type=int, default=2, help="nodes beside the head (default: %(default)s)")
+    up.add_argument(
+        "--workers", type=int, default=2, help="nodes beside the head (default: %(default)s)"
+    )
     up.add_argument("--port", type=int, default=6399)
     up.add_argument("--dashboard-port", type=int, default=8275)
     add = verbs.add_parser("add", help="start one more worker")
     for verb in (up, add):
         verb.add_argument("--cpus", type=int, default=1, help="of a worker (default: %(default)s)")
-    verbs.add_parser("kill", help="end a node as a power cut would").add_argument("name", help="worker-1, head, …")
+    verbs.add_parser("kill", help="end a node as a power cut would").add_argument(
+        "name", help="worker-1, head, …"
+    )
     verbs.add_parser("down", help="end all nodes and remove the folder")
     chosen = parser.parse_args()
     try:

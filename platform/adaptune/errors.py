@@ -29,15 +29,15 @@ class CheckpointError(AdaptuneError):
     """A checkpoint cannot be written or read."""
 
 
-class LaneBrokenError(AdaptuneError):
+class WorkersLostError(AdaptuneError):
     """The workers of a lane died; the trial can go on elsewhere from its last checkpoint."""
 
 
-class LaneNotStartedError(LaneBrokenError):
+class WorkersNotStartedError(WorkersLostError):
     """The cluster had no room for a lane's workers, or they did not come up; the trial waits for its turn."""
 
 
-class PreemptedError(LaneBrokenError):
+class PreemptedError(WorkersLostError):
     """A node of the lane is about to be taken away; the trial was saved where it stands."""
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Nodes
-from object_store import ObjectStore
 from optuna.trial import TrialState
-from real_ray import (
+from support.local_cluster import Nodes
+from support.object_store import ObjectStore
+from support.real_ray import (
     RAY,
     Cluster,
     actors,
@@ -28,9 +28,9 @@ from real_ray import (
     wait_for_the_end,
     wait_until,
 )
-from two_networks import possible, two_networks
+from support.two_networks import possible, two_networks
 
-from adaptune.artifacts.loading import load_export
+from adaptune.artifacts.load import load_export
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 TRIALS = 3
@@ -53,7 +53,9 @@ class Search:
         self.driver = self._start()
 
     def _start(self, *extra: str) -> subprocess.Popen[bytes]:
-        return self.nodes.start(self.folder.parent, self.folder.name, "--trials", str(TRIALS), *extra, **self.settings)
+        return self.nodes.start(
+            self.folder.parent, self.folder.name, "--trials", str(TRIALS), *extra, **self.settings
+        )
 
     def epochs(self) -> int:
         """How many epochs the study has heard of, over all trials."""
@@ -89,7 +91,9 @@ class Search:
 @pytest.fixture
 def start(nodes: Nodes, tmp_path: Path, fresh_workers: bool) -> Start:
     def _start(**settings: Any) -> Search:
-        return Search(nodes, tmp_path / "s", **{"resources__fresh_workers": fresh_workers} | settings)
+        return Search(
+            nodes, tmp_path / "s", **{"resources__fresh_workers": fresh_workers} | settings
+        )
 
     return _start
 
@@ -112,7 +116,8 @@ def test_a_trials_workers_may_lie_on_two_nodes(undisturbed: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("victim", "fresh"), [("RayTrainWorker", False), ("RayTrainWorker", True), ("TrainController", False)]
+    ("victim", "fresh"),
+    [("RayTrainWorker", False), ("RayTrainWorker", True), ("TrainController", False)],
 )
 def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
     start: Start, undisturbed: Path, victim: str, fresh: bool
@@ -129,23 +134,29 @@ def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
 def test_a_killed_in_process_trial_goes_on_from_its_last_epoch(start: Start) -> None:
     search = start(execution="in_process", resources__workers_per_trial=1)
     search.wait_for_epochs(2)
-    kill_actor(search.nodes, "LaneTrainable")
+    kill_actor(search.nodes, "TrialTrainable")
     search.ends_whole()
-    assert search.epochs() <= TRIALS * LONG["training__epochs"] + 1  # one was said again, and none trained again
+    assert (
+        search.epochs() <= TRIALS * LONG["training__epochs"] + 1
+    )  # one was said again, and none trained again
 
 
-@pytest.mark.parametrize("victim", ["TrainController", "LaneTrainable"])
+@pytest.mark.parametrize("victim", ["TrainController", "TrialTrainable"])
 def test_a_lane_killed_while_its_workers_start_gives_their_place_back(
     start: Start, undisturbed: Path, victim: str
 ) -> None:
-    search = start()  # a placement group left behind would take two of the three CPUs: no trial would find a place
+    search = (
+        start()
+    )  # a placement group left behind would take two of the three CPUs: no trial would find a place
     kill_while_starting(search.nodes, "RayTrainWorker", victim)
     wait_until(lambda: search.epochs() > 0, "training after the kill", BACK_S)
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)
 
 
-def test_a_lost_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, undisturbed: Path) -> None:
+def test_a_lost_node_costs_the_current_epoch_only(
+    nodes: Nodes, start: Start, undisturbed: Path
+) -> None:
     search = start()
     search.wait_for_epochs(2)
     for name in nodes.living()[:2]:  # a trial's two workers lie on two of the three
@@ -155,16 +166,24 @@ def test_a_lost_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, un
     assert rows(search.folder) == rows(undisturbed)
 
 
-def test_a_drained_node_costs_the_current_epoch_only(nodes: Nodes, start: Start, undisturbed: Path) -> None:
+def test_a_drained_node_costs_the_current_epoch_only(
+    nodes: Nodes, start: Start, undisturbed: Path
+) -> None:
     search = start()
     search.wait_for_epochs(2)
     alive_with_cpus = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
     leaving = ask(search.nodes, alive_with_cpus)[:2]
     for node in leaving:
-        options = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=night", "--deadline-remaining-seconds=3"]
+        options = [
+            "--reason=DRAIN_NODE_REASON_PREEMPTION",
+            "--reason-message=night",
+            "--deadline-remaining-seconds=3",
+        ]
         address = f"--address={search.nodes.address}"
         subprocess.run(
-            [*RAY, "drain-node", address, f"--node-id={node}", *options], env=search.nodes.environment, check=True
+            [*RAY, "drain-node", address, f"--node-id={node}", *options],
+            env=search.nodes.environment,
+            check=True,
         )
         nodes.join()
     search.ends_whole()
@@ -172,7 +191,9 @@ def test_a_drained_node_costs_the_current_epoch_only(nodes: Nodes, start: Start,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path, undisturbed: Path) -> None:
+def test_a_full_disk_takes_nothing_that_was_there(
+    start: Start, tmp_path: Path, undisturbed: Path
+) -> None:
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
     subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
     try:
@@ -188,7 +209,9 @@ def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path, 
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
-def test_a_driver_killed_ten_times_ends_with_the_same_trials(start: Start, undisturbed: Path) -> None:
+def test_a_driver_killed_ten_times_ends_with_the_same_trials(
+    start: Start, undisturbed: Path
+) -> None:
     search, moments = start(), random.Random(0)
     for _ in range(10):
         try:
@@ -204,7 +227,9 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(start: Start, undis
 
 def test_a_driver_killed_while_a_lane_starts_leaves_nothing(start: Start) -> None:
     search = start()
-    kill_while_starting(search.nodes, "LaneCleaner", search.driver.pid)  # what is to outlive the lane's other parts
+    kill_while_starting(
+        search.nodes, "OrphanCleaner", search.driver.pid
+    )  # what is to outlive the lane's other parts
     search.driver.wait()
     wait_for_the_end(search.nodes)
 
@@ -251,7 +276,9 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     search.wait_for_epochs(2)
     object_store.fails = True
     heard = search.epochs()
-    wait_until(lambda: search.epochs() > heard + 1 and object_store.refused, "training without a store")
+    wait_until(
+        lambda: search.epochs() > heard + 1 and object_store.refused, "training without a store"
+    )
     object_store.fails = False
     search.ends_whole()
     assert rows(search.folder) == rows(undisturbed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from real_ray import ROOT, SMALL, tail
+from support.real_ray import ROOT, SMALL, tail
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,7 +28,14 @@ def test_two_trials_at_a_time_share_a_gpu(execution: str, tmp_path: Path) -> Non
         "training.precision": "bf16",
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    script = [sys.executable, str(ROOT / "run_search.py"), "--space", "cycada.yaml", "--trials", "4"]
+    script = [
+        sys.executable,
+        str(ROOT / "run_search.py"),
+        "--space",
+        "cycada.yaml",
+        "--trials",
+        "4",
+    ]
     done = subprocess.run(
         [*script, "--out", str(tmp_path), "--name", "s", *sets],
         capture_output=True,

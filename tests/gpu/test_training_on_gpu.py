@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
+from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 from torch import multiprocessing
 
-from adaptune.execution.job import Bench, Job
+from adaptune.execution.base import TrialJob, WorkerRuntime
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import Record
 
@@ -27,8 +27,8 @@ CLOSE: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 def records(device: torch.device, folder: Path, **options: Any) -> Iterator[Record]:
     """A tiny trial's epochs, as a lane runs them, without their seconds."""
     spec = make_spec(**(EVERYTHING | {"batch_size": 8} | options))
-    bench = Bench(make_data(), make_source_weights(spec), device)
-    job = Job(0, spec, CheckpointFolder(str(folder)), "target_val_accuracy", health=True)
+    bench = WorkerRuntime(make_data(), make_source_weights(spec), device)
+    job = TrialJob(0, spec, CheckpointFolder(str(folder)), "target_val_accuracy", health=True)
     for record in bench.records(job):
         yield {key: value for key, value in record.items() if key.startswith("loss/")}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from real_ray import Cluster, answers, start_node, stop_node, wait_until
+from support.real_ray import Cluster, answers, start_node, stop_node, wait_until
 
 PORT = 6397
 

@@ -12,16 +12,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from optuna.trial import TrialState
-from real_ray import Cluster, rows, tail, trials_of, wait_for_the_end
+from support.real_ray import Cluster, rows, tail, trials_of, wait_for_the_end
 
-from adaptune.artifacts.loading import load_export
+from adaptune.artifacts.load import load_export
 
 pytestmark = pytest.mark.ray
 WAIT_S = 120.0
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def undisturbed(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("undisturbed")
     return out / "s", cluster.search(out, "s", "--trials", "5")
 
@@ -78,14 +80,32 @@ def test_a_killed_driver_is_resumed_to_the_same_trials(
     assert rows(folder) == rows(undisturbed[0])
 
 
-def test_in_process_and_two_ray_train_workers_have_the_same_first_losses(cluster: Cluster, tmp_path: Path) -> None:
-    exact: dict[str, Any] = {"training__pool_size": 0, "model__classifier__dropout": 0, "training__epochs": 1}
+def test_in_process_and_two_ray_train_workers_have_the_same_first_losses(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    exact: dict[str, Any] = {
+        "training__pool_size": 0,
+        "model__classifier__dropout": 0,
+        "training__epochs": 1,
+    }
     cluster.search(tmp_path, "two", "--trials", "1", **exact)
-    cluster.search(tmp_path, "one", "--trials", "1", execution="in_process", resources__workers_per_trial=1, **exact)
-    two, one = (pq.read_table(tmp_path / name / "epochs.parquet").to_pylist()[0] for name in ("two", "one"))
+    cluster.search(
+        tmp_path,
+        "one",
+        "--trials",
+        "1",
+        execution="in_process",
+        resources__workers_per_trial=1,
+        **exact,
+    )
+    two, one = (
+        pq.read_table(tmp_path / name / "epochs.parquet").to_pylist()[0] for name in ("two", "one")
+    )
     losses = [key for key in one if key.startswith("loss/")]
     assert len(losses) >= 8
-    assert {key: two[key] for key in losses} == pytest.approx({key: one[key] for key in losses}, abs=1e-4)
+    assert {key: two[key] for key in losses} == pytest.approx(
+        {key: one[key] for key in losses}, abs=1e-4
+    )
 
 
 def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_search_goes_on(
@@ -110,11 +130,13 @@ def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_searc
 def test_each_process_of_a_search_asks_the_state_of_its_own_cluster(cluster: Cluster) -> None:
     script = (
         "import os, ray\n"
-        "from adaptune.search.cluster import joined\n"
+        "from adaptune.cluster.connection import joined\n"
         f"with joined({cluster.address!r}, 'own'):\n"
         "    told = ray.get(ray.remote(lambda: os.environ['RAY_ADDRESS']).remote())\n"
         "    assert told == ray.get_runtime_context().gcs_address, told\n"
     )
     environment = {key: value for key, value in cluster.environment.items() if key != "RAY_ADDRESS"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

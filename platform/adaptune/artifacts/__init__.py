@@ -2,7 +2,7 @@
 
 from adaptune.artifacts.evaluate import evaluate_export
 from adaptune.artifacts.export import write_export
-from adaptune.artifacts.loading import Export, load_export
+from adaptune.artifacts.load import Export, load_export
 from adaptune.artifacts.predict import Prediction, predict
 from adaptune.artifacts.translate import translate
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptune.artifacts.loading import Export
-from adaptune.data.batches import DeviceImages
-from adaptune.data.domain import UNKNOWN, Domain, Images, Labels
+from adaptune.artifacts.load import Export
+from adaptune.data.device_images import DeviceImages
+from adaptune.data.domain import UNLABELLED, Domain, Images, Labels
 from adaptune.data.registry import load_domain
 from adaptune.errors import DataError
-from adaptune.training.interval import accuracy_interval
+from adaptune.training.significance import accuracy_interval
 
 _SAME_DIGITS = frozenset({"mnist", "mnist5k", "mnistm5k"})
 
@@ -47,10 +47,12 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> dict[str, 
 
 def _labelled(export: Export, name: str, root: Path) -> tuple[Images, Labels]:
     ours = export.domains
-    form = ours["source"] if name == ours["source"].domain != ours["target"].domain else ours["target"]
+    form = (
+        ours["source"] if name == ours["source"].domain != ours["target"].domain else ours["target"]
+    )
     spec = form.model_copy(update={"domain": name, "limit": None})
     domain = load_domain(spec, root=root, seed=export.config["seed"])
-    known = domain.labels != UNKNOWN
+    known = domain.labels != UNLABELLED
     if not known.any():
         raise DataError(f"domain {name} has no labels to evaluate against")
     return domain.images[known], _labels_of(export, domain)[known]
@@ -64,7 +66,7 @@ def _labels_of(export: Export, domain: Domain) -> Labels:
             f"the export and {domain.name} must have the same classes:\n"
             f"  export: {', '.join(ours)}\n  {domain.name}: {', '.join(theirs)}"
         )
-    new = np.array([*(ours.index(name) for name in theirs), UNKNOWN], dtype=np.int64)
+    new = np.array([*(ours.index(name) for name in theirs), UNLABELLED], dtype=np.int64)
     return new[domain.labels]
 
 
@@ -73,7 +75,11 @@ def _predicted(export: Export, images: Images, batch_size: int = 512) -> Labels:
     stock = DeviceImages(images, None, export.device)
     numbers = torch.arange(len(stock))
     parts = (numbers[start : start + batch_size] for start in range(0, len(stock), batch_size))
-    labels: Labels = torch.cat([export.classifier(stock.take(part)).argmax(dim=1) for part in parts]).cpu().numpy()
+    labels: Labels = (
+        torch.cat([export.classifier(stock.take(part)).argmax(dim=1) for part in parts])
+        .cpu()
+        .numpy()
+    )
     return labels
 
 

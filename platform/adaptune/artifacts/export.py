@@ -13,11 +13,20 @@ from typing import Any
 from torch import Tensor
 
 from adaptune import __version__
-from adaptune.artifacts.card import model_card
-from adaptune.artifacts.layout import ALL, CARD, CONFIG, FORMAT, METRICS, NETWORKS, SUMS, weights_file
+from adaptune.artifacts.format import (
+    ALL,
+    CARD,
+    CONFIG,
+    FORMAT,
+    METRICS,
+    NETWORKS,
+    SUMS,
+    weights_file,
+)
+from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.checkpoint import best_weights
+from adaptune.training.checkpoint import eval_weights
 
 
 def write_export(
@@ -70,18 +79,23 @@ def _fill(
 
     plain = _plain(metrics)
     config = _config(spec, class_names)
-    contents = {weights_file(name): save(_weights(checkpoint, network)) for name, network in NETWORKS.items()}
+    contents = {
+        weights_file(name): save(_weights(checkpoint, network))
+        for name, network in NETWORKS.items()
+    }
     contents[CONFIG] = _json(config)
     contents[METRICS] = _json(plain)
     contents[CARD] = model_card(spec, class_names, plain).encode()
-    sums = [f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(contents.items())]
+    sums = [
+        f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(contents.items())
+    ]
     for name, body in contents.items():
         (folder / name).write_bytes(body)
     (folder / SUMS).write_bytes("".join(sums).encode())
 
 
 def _weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, Tensor]:
-    weights = best_weights(checkpoint, network)
+    weights = eval_weights(checkpoint, network)
     return {key: value.detach().cpu().contiguous() for key, value in weights.items()}
 
 
@@ -119,7 +133,9 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / CONFIG).is_file() or not (folder / SUMS).is_file():
-        raise ResultsError(f"{folder} is not an export and is left alone: name a new or empty folder")
+        raise ResultsError(
+            f"{folder} is not an export and is left alone: name a new or empty folder"
+        )
 
 
 def _finish_interrupted(folder: Path, draft: Path, retired: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from adaptune.artifacts.files import batches, image_files
-from adaptune.artifacts.loading import Export
+from adaptune.artifacts.image_files import batches, image_files
+from adaptune.artifacts.load import Export
 
 
 @dataclass(frozen=True)
@@ -34,5 +34,7 @@ def _predictions(export: Export, files: Sequence[Path], batch_size: int) -> Iter
     for part, images in batches(export, files, "target", batch_size):
         with torch.no_grad():  # not around the yield: the caller's own code runs there
             probabilities, labels = export.classifier(images).softmax(dim=1).max(dim=1)
-        for file, label, probability in zip(part, labels.tolist(), probabilities.tolist(), strict=True):
+        for file, label, probability in zip(
+            part, labels.tolist(), probabilities.tolist(), strict=True
+        ):
             yield Prediction(file, export.class_names[label], probability)

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from adaptune.artifacts.files import batches, image_files
-from adaptune.artifacts.loading import Export, Role
+from adaptune.artifacts.image_files import batches, image_files
+from adaptune.artifacts.load import Export, Role
 from adaptune.errors import ResultsError
 
 Direction = Literal["source_to_target", "target_to_source"]
@@ -56,7 +56,9 @@ def _outputs(files: Iterable[Path], to: Path) -> list[Path]:
     outputs: list[Path] = []
     for file in files:
         names = (f"{file.stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
-        output = next(to / name for name in names if str((to / name).resolve()).casefold() not in taken)
+        output = next(
+            to / name for name in names if str((to / name).resolve()).casefold() not in taken
+        )
         taken.add(str(output.resolve()).casefold())
         outputs.append(output)
     return outputs
@@ -66,5 +68,7 @@ def _write_png(image: Tensor, path: Path) -> None:
     """float [C, H, W] in [-1, 1] to a grey or RGB PNG of 8 bits."""
     from PIL import Image
 
-    pixels = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    pixels = (
+        ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    )
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path, "PNG")

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from adaptune.data.domain import DIGIT_NAMES, Images, Labels, RawDomain
-from adaptune.data.seeding import derive_seed
+from adaptune.seeding import derive_seed
 
 EDGE = 28
 ALL_DIGITS = slice(None)

@@ -12,7 +12,7 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 
-UNKNOWN = -1
+UNLABELLED = -1
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from adaptune.data.domain import UNKNOWN, Images, Labels, RawDomain
-from adaptune.data.images import decode
+from adaptune.data.domain import UNLABELLED, Images, Labels, RawDomain
+from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
 
@@ -44,32 +44,47 @@ def _read(path: Path) -> Any:
         try:
             names = pq.read_schema(file).names
             if "image" not in names:
-                raise DataError(f"parquet: {file} has no column `image`; it has {', '.join(names) or 'none'}")
-            tables.append(pq.read_table(file, columns=[name for name in ("image", "label") if name in names]))
+                raise DataError(
+                    f"parquet: {file} has no column `image`; it has {', '.join(names) or 'none'}"
+                )
+            tables.append(
+                pq.read_table(file, columns=[name for name in ("image", "label") if name in names])
+            )
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"parquet: {file} cannot be read: {error}") from error
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise DataError(f"parquet: the files of {path} differ in their columns' types: {error}") from error
+        raise DataError(
+            f"parquet: the files of {path} differ in their columns' types: {error}"
+        ) from error
     if not table.num_rows:
         raise DataError(f"parquet: {path} has no rows")
     return table
 
 
 def _labels(table: Any, path: Path) -> tuple[Labels, tuple[str, ...]]:
-    values = table.column("label").to_pylist() if "label" in table.column_names else [None] * table.num_rows
+    values = (
+        table.column("label").to_pylist()
+        if "label" in table.column_names
+        else [None] * table.num_rows
+    )
     # pandas writes integers with gaps as floats, the gaps as NaN.
-    missing = [value is None or value == -1 or (isinstance(value, float) and isnan(value)) for value in values]
+    missing = [
+        value is None or value == -1 or (isinstance(value, float) and isnan(value))
+        for value in values
+    ]
     given = [value for value, gone in zip(values, missing, strict=True) if not gone]
     texts = all(isinstance(value, str) for value in given)
     if not texts and not all(_is_index(value) for value in given):
         kind = table.schema.field("label").type
-        raise DataError(f"parquet: labels of {path} must be strings or integers from 0; the column is {kind}")
+        raise DataError(
+            f"parquet: labels of {path} must be strings or integers from 0; the column is {kind}"
+        )
     order = sorted(set(given))
     index = {value: position for position, value in enumerate(order)}
     labels = np.array(
-        [UNKNOWN if gone else index[value] for value, gone in zip(values, missing, strict=True)],
+        [UNLABELLED if gone else index[value] for value, gone in zip(values, missing, strict=True)],
         dtype=np.int64,
     )
     return labels, tuple(value if texts else str(int(value)) for value in order)
@@ -87,7 +102,9 @@ def _check_image_type(kind: Any, path: Path) -> None:
     nested = _is_list(kind)
     while _is_list(kind):
         kind = kind.value_type
-    fits = types.is_integer(kind) if nested else types.is_binary(kind) or types.is_large_binary(kind)
+    fits = (
+        types.is_integer(kind) if nested else types.is_binary(kind) or types.is_large_binary(kind)
+    )
     if not fits:
         raise DataError(
             f"parquet: column `image` of {path} must hold bytes, a struct with `bytes`, or lists of 0 to 255"

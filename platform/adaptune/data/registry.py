@@ -6,14 +6,14 @@ import difflib
 from pathlib import Path
 
 from adaptune.data import digits as digit_sets
-from adaptune.data import downloads
+from adaptune.data import torchvision_digits
 from adaptune.data.domain import Domain, RawDomain
-from adaptune.data.folders import imagefolder
-from adaptune.data.images import prepare
+from adaptune.data.imagefolder import imagefolder
 from adaptune.data.parquet import parquet
-from adaptune.data.seeding import derive_seed
+from adaptune.data.preprocessing import prepare
 from adaptune.data.stratify import subset
 from adaptune.errors import DataError
+from adaptune.seeding import derive_seed
 from adaptune.spec.schema import DomainSpec
 
 DESCRIPTIONS = {
@@ -57,12 +57,14 @@ def check_name(name: str) -> None:
     raise DataError(f"there is no domain {name!r}.{hint} The domains are {', '.join(DESCRIPTIONS)}")
 
 
-def load_domain(spec: DomainSpec, *, root: Path, seed: int, digits: slice = digit_sets.ALL_DIGITS) -> Domain:
+def load_domain(
+    spec: DomainSpec, *, root: Path, seed: int, digits: slice = digit_sets.ALL_DIGITS
+) -> Domain:
     """Load, thin out to `spec.limit` (stratified, by `seed`), crop, resize.
 
     Args:
         spec: what to load, and its common form.
-        root: the folder of what torchvision downloads.
+        root: the folder of what torchvision torchvision_digits.
         seed: decides the subset of `limit` and the photographs behind mnistm5k.
         digits: which of the 5,000 digits to use; mnist5k and mnistm5k only.
 
@@ -89,11 +91,11 @@ def _load_raw(name: str, root: Path, seed: int, digits: slice) -> RawDomain:  # 
         case "optdigits":
             return digit_sets.optdigits()
         case "mnist":
-            return downloads.mnist(root)
+            return torchvision_digits.mnist(root)
         case "usps":
-            return downloads.usps(root)
+            return torchvision_digits.usps(root)
         case "svhn":
-            return downloads.svhn(root)
+            return torchvision_digits.svhn(root)
         case "imagefolder":
             return imagefolder(Path(path).expanduser())
         case "parquet":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from adaptune.data.seeding import derive_seed
+from adaptune.seeding import derive_seed
 
 
 class UnpairedSampler:
@@ -48,7 +48,7 @@ class UnpairedSampler:
         return permutation
 
 
-def rank_share(indices: Tensor, rank: int, world: int) -> Tensor:
+def shard(indices: Tensor, rank: int, world: int) -> Tensor:
     """The part of a global batch that belongs to `rank` of `world`: [B] → [B / world].
 
     Raises:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import UNKNOWN, Domain, Images, Indices, Labels
-from adaptune.data.pair import load_pair
-from adaptune.data.seeding import derive_seed
+from adaptune.data.domain import UNLABELLED, Domain, Images, Indices, Labels
+from adaptune.data.domain_pair import load_pair
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
+from adaptune.seeding import derive_seed
 from adaptune.spec.schema import DataSpec
 
 
@@ -33,11 +33,11 @@ class TrialData:
     @property
     def target_labelled(self) -> bool:
         """Whether target_val has labels to score by."""
-        return bool((self.target_val_labels != UNKNOWN).all())
+        return bool((self.target_val_labels != UNLABELLED).all())
 
 
 @dataclass(frozen=True)
-class Sealed:
+class WithheldData:
     """For exported models and yardsticks only; a label of target_train is -1 where it is not known."""
 
     target_train_images: Images
@@ -51,12 +51,16 @@ class Splits:
     """`indices` (source_train, …, target_test) count in the loaded domain, after its `limit`."""
 
     trial: TrialData
-    sealed: Sealed
+    sealed: WithheldData
     indices: dict[str, Indices]
 
     def digest(self) -> str:
         """Hash of every image, label and class name."""
-        arrays = [getattr(part, field.name) for part in (self.trial, self.sealed) for field in fields(part)]
+        arrays = [
+            getattr(part, field.name)
+            for part in (self.trial, self.sealed)
+            for field in fields(part)
+        ]
         return content_hash(*(np.asarray(array) for array in arrays))
 
 
@@ -77,8 +81,14 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
     """
     source, target = load_pair(spec, seed)
     indices = _split_source(source, spec, seed) | _split_target(target, spec, seed)
-    images = {key: (source if key.startswith("source") else target).images[i] for key, i in indices.items()}
-    labels = {key: (source if key.startswith("source") else target).labels[i] for key, i in indices.items()}
+    images = {
+        key: (source if key.startswith("source") else target).images[i]
+        for key, i in indices.items()
+    }
+    labels = {
+        key: (source if key.startswith("source") else target).labels[i]
+        for key, i in indices.items()
+    }
     trial = TrialData(
         source_train_images=images["source_train"],
         source_train_labels=labels["source_train"],
@@ -89,7 +99,7 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
         target_val_labels=labels["target_val"],
         class_names=source.class_names,
     )
-    sealed = Sealed(
+    sealed = WithheldData(
         target_train_images=images["target_train"],
         target_train_labels=labels["target_train"],
         target_test_images=images["target_test"],
@@ -101,7 +111,9 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
 def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
     fractions = {"source_val": spec.source_val_fraction}
     _check_sizes("source", domain, fractions, train_needs=1)
-    val, train = split(domain.labels, list(fractions.values()), derive_seed(seed, "split", "source"))
+    val, train = split(
+        domain.labels, list(fractions.values()), derive_seed(seed, "split", "source")
+    )
     return {"source_train": train, "source_val": val}
 
 
@@ -110,16 +122,22 @@ def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indice
 
     Without a label there is no test, and the validators need a validation part all the same.
     """
-    labelled = np.flatnonzero(domain.labels != UNKNOWN)
-    unlabelled = np.flatnonzero(domain.labels == UNKNOWN)
+    labelled = np.flatnonzero(domain.labels != UNLABELLED)
+    unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
     if not len(labelled):
-        val, train = split(domain.labels, [spec.target_val_fraction], derive_seed(seed, "split", "target"))
+        val, train = split(
+            domain.labels, [spec.target_val_fraction], derive_seed(seed, "split", "target")
+        )
         if not len(train):
-            raise DataError(f"target {domain.name}: {len(domain.labels)} sample(s) are too few: training needs some")
+            raise DataError(
+                f"target {domain.name}: {len(domain.labels)} sample(s) are too few: training needs some"
+            )
         return {"target_train": train, "target_val": val, "target_test": val[:0]}
     fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
     _check_sizes("target", domain, fractions, train_needs=0 if len(unlabelled) else 1)
-    parts = split(domain.labels[labelled], list(fractions.values()), derive_seed(seed, "split", "target"))
+    parts = split(
+        domain.labels[labelled], list(fractions.values()), derive_seed(seed, "split", "target")
+    )
     val, test, train = (labelled[part] for part in parts)
     return {
         "target_train": np.sort(np.concatenate([train, unlabelled])),

@@ -7,29 +7,29 @@ from collections.abc import Iterator
 import torch
 
 from adaptune.data.splits import TrialData
-from adaptune.execution.job import Bench, Job, LaneSettings
+from adaptune.execution.base import RunnerSettings, TrialJob, WorkerRuntime
 from adaptune.training.loop import Record
 from adaptune.training.state import Weights
 
 
-class InProcessLane:
-    """See `Lane`."""
+class InProcessRunner:
+    """See `TrialRunner`."""
 
-    def __init__(self, settings: LaneSettings, data: TrialData, source_weights: Weights) -> None:
+    def __init__(self, settings: RunnerSettings, data: TrialData, source_weights: Weights) -> None:
         torch.set_num_threads(settings.cpus_per_worker)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._bench = Bench(data, source_weights, device)
+        self._runtime = WorkerRuntime(data, source_weights, device)
         self._records: Iterator[Record] = iter(())
 
-    def begin(self, job: Job) -> None:
-        self._records = self._bench.records(job)
+    def begin(self, job: TrialJob) -> None:
+        self._records = self._runtime.records(job)
 
     def next_record(self) -> Record | None:
         return next(self._records, None)
 
     def stop(self) -> None:
         self._records = iter(())
-        self._bench.clear()
+        self._runtime.clear()
 
     def close(self) -> None:
         self.stop()

@@ -11,21 +11,21 @@ from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from adaptune.errors import LaneBrokenError, LaneNotStartedError
-from adaptune.execution.desk import Desk, Message
-from adaptune.execution.job import Job, LaneSettings
-from adaptune.execution.train_worker import work
+from adaptune.errors import WorkersLostError, WorkersNotStartedError
+from adaptune.execution.base import RunnerSettings, TrialJob
+from adaptune.execution.coordinator import Message, TrialCoordinator
 from adaptune.execution.trainer import LaneTrainer
+from adaptune.execution.worker import work
 from adaptune.training.loop import Record
 
 POLL_S = 1.0
 CLOSE_TIMEOUT_S = 30.0
 
 
-class RayTrainLane:
-    """See `Lane`. `fit()` of the TorchTrainer runs in a thread of the owner; the desk is between them."""
+class RayTrainRunner:
+    """See `TrialRunner`. `fit()` of the TorchTrainer runs in a thread of the owner; the coordinator is between them."""
 
-    def __init__(self, settings: LaneSettings, shared: list[Any]) -> None:
+    def __init__(self, settings: RunnerSettings, shared: list[Any]) -> None:
         """Start the workers; returns at once.
 
         Args:
@@ -33,11 +33,19 @@ class RayTrainLane:
         """
         # Beside its owner: a lost node of the workers must not take it away.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = {"num_cpus": 0, "name": f"adaptune-desk-{settings.name}", "scheduling_strategy": here}
-        self._desk = ray.remote(Desk).options(**options).remote()
+        options = {
+            "num_cpus": 0,
+            "name": f"adaptune-desk-{settings.name}",
+            "scheduling_strategy": here,
+        }
+        self._coordinator = ray.remote(TrialCoordinator).options(**options).remote()
         self._trainer = LaneTrainer(
             work,
-            train_loop_config={"desk": self._desk, "shared": shared, "cpus": settings.cpus_per_worker},
+            train_loop_config={
+                "coordinator": self._coordinator,
+                "shared": shared,
+                "cpus": settings.cpus_per_worker,
+            },
             scaling_config=ScalingConfig(
                 num_workers=settings.workers,
                 use_gpu=settings.gpus_per_worker > 0,
@@ -52,7 +60,9 @@ class RayTrainLane:
                 storage_path=settings.scratch,
                 # A broken lane is replaced as a whole: Ray Train must not restart workers behind our back,
                 # nor try for ever to start them.
-                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
+                failure_config=FailureConfig(
+                    max_failures=0, controller_failure_limit=0, max_preemption_failures=0
+                ),
             ),
         )
         self._failure: BaseException | None = None
@@ -61,8 +71,8 @@ class RayTrainLane:
         self._running = False  # a trial is on the workers
         self._undecided = False  # they wait for a decision on its last record
 
-    def begin(self, job: Job) -> None:
-        self._ask(self._desk.submit, job)
+    def begin(self, job: TrialJob) -> None:
+        self._ask(self._coordinator.submit, job)
         self._running = True
 
     def next_record(self) -> Record | None:
@@ -86,15 +96,15 @@ class RayTrainLane:
                 self._decide(False)
 
     def close(self) -> None:
-        """See `Lane`.
+        """See `TrialRunner`.
 
         Raises:
             RuntimeError: the workers do not end, and only the owner's end will make them.
         """
-        with suppress(LaneBrokenError):
-            self._ask(self._desk.submit, None)
+        with suppress(WorkersLostError):
+            self._ask(self._coordinator.submit, None)
         self._thread.join(CLOSE_TIMEOUT_S)
-        ray.kill(self._desk)
+        ray.kill(self._coordinator)
         if self._thread.is_alive():
             raise RuntimeError(f"the Ray Train workers did not end within {CLOSE_TIMEOUT_S:.0f} s")
 
@@ -106,18 +116,18 @@ class RayTrainLane:
 
     def _decide(self, go_on: bool) -> None:
         self._undecided = False
-        self._ask(self._desk.decide, go_on)
+        self._ask(self._coordinator.decide, go_on)
 
     def _next_message(self) -> Message:
-        message: Message = self._ask(self._desk.next_message)
+        message: Message = self._ask(self._coordinator.next_message)
         return message
 
     def _ask(self, method: Any, *arguments: Any) -> Any:
-        """What the desk answers, for as long as there are workers.
+        """What the coordinator answers, for as long as there are workers.
 
         Raises:
-            LaneBrokenError: there are none any more, or no desk.
-            LaneNotStartedError: there were none ever.
+            WorkersLostError: there are none any more, or no coordinator.
+            WorkersNotStartedError: there were none ever.
         """
         pending = method.remote(*arguments)
         while not ray.wait([pending], timeout=POLL_S)[0]:
@@ -126,13 +136,13 @@ class RayTrainLane:
         try:
             return ray.get(pending)
         except RayActorError as error:
-            raise LaneBrokenError(f"the lane's desk is gone: {error}") from error
+            raise WorkersLostError(f"the lane's coordinator is gone: {error}") from error
 
-    def _no_workers(self) -> LaneBrokenError:
+    def _no_workers(self) -> WorkersLostError:
         try:
-            attended = ray.get(self._desk.attended.remote())
+            worker_connected = ray.get(self._coordinator.worker_connected.remote())
         except RayActorError:
-            attended = True
-        if attended:
-            return LaneBrokenError(f"the Ray Train workers ended: {self._failure}")
-        return LaneNotStartedError(f"the Ray Train workers did not start: {self._failure}")
+            worker_connected = True
+        if worker_connected:
+            return WorkersLostError(f"the Ray Train workers ended: {self._failure}")
+        return WorkersNotStartedError(f"the Ray Train workers did not start: {self._failure}")

@@ -12,7 +12,9 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 def feature_discriminator_loss(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     """Cross-entropy of D_feat over both domains. (N, 2), (M, 2) → a scalar."""
-    return F.cross_entropy(torch.cat([source_logits, target_logits]), _domains(source_logits, target_logits))
+    return F.cross_entropy(
+        torch.cat([source_logits, target_logits]), _domains(source_logits, target_logits)
+    )
 
 
 def feature_loss(target_logits: Tensor) -> Tensor:

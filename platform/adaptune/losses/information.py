@@ -17,6 +17,8 @@ def information_loss(logits: Tensor) -> Tensor:
     """
     log_p = logits.log_softmax(dim=1)
     each = -(log_p.exp() * log_p).sum(dim=1).mean()
-    mean_log_p = log_p.logsumexp(dim=0) - torch.log(torch.tensor(float(len(logits)), device=logits.device))
+    mean_log_p = log_p.logsumexp(dim=0) - torch.log(
+        torch.tensor(float(len(logits)), device=logits.device)
+    )
     overall = -(mean_log_p.exp() * mean_log_p).sum()
     return each - overall

@@ -12,7 +12,9 @@ class LeNet(nn.Module):
     `width` maps in the first convolution (20 there), the others in proportion: 5/2 of it, and 25 times.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, *, width: int = 20, dropout: float = 0.5) -> None:
+    def __init__(
+        self, channels: int, size: int, classes: int, *, width: int = 20, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         edge = ((size - 4) // 2 - 4) // 2
         maps, hidden = width * 5 // 2, width * 25

@@ -14,7 +14,9 @@ class PatchDiscriminator(nn.Module):
     (N, C, H, W) in [-1, 1] → (N, 1, H / 2^layers, W / 2^layers), without a sigmoid.
     """
 
-    def __init__(self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02) -> None:
+    def __init__(
+        self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02
+    ) -> None:
         super().__init__()
         parts: list[nn.Module] = [
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
@@ -23,7 +25,9 @@ class PatchDiscriminator(nn.Module):
         for layer in range(1, layers):
             out = width * min(2**layer, 8)
             parts += [
-                nn.Conv2d(width * min(2 ** (layer - 1), 8), out, 4, stride=2, padding=1, bias=False),
+                nn.Conv2d(
+                    width * min(2 ** (layer - 1), 8), out, 4, stride=2, padding=1, bias=False
+                ),
                 nn.InstanceNorm2d(out, affine=True),
                 nn.LeakyReLU(0.2, inplace=True),
             ]

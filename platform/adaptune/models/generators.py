@@ -81,7 +81,13 @@ class UnshuffleGenerator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, width: int = 32, blocks: int = 2, factor: int = 4, init_gain: float = 0.02
+        self,
+        channels: int,
+        *,
+        width: int = 32,
+        blocks: int = 2,
+        factor: int = 4,
+        init_gain: float = 0.02,
     ) -> None:
         super().__init__()
         folded = channels * factor**2
@@ -131,7 +137,9 @@ def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:
 
 def _upsample(width: int, out: int, *, transposed: bool) -> list[nn.Module]:
     if transposed:
-        return [nn.ConvTranspose2d(width, out, 3, stride=2, padding=1, output_padding=1, bias=False)]
+        return [
+            nn.ConvTranspose2d(width, out, 3, stride=2, padding=1, output_padding=1, bias=False)
+        ]
     return [
         nn.Upsample(scale_factor=2, mode="nearest"),
         nn.Conv2d(width, out, 3, padding=1, padding_mode="reflect", bias=False),

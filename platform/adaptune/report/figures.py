@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from optuna.trial import FrozenTrial
 
+from adaptune.evaluation.summary import MODELS
 from adaptune.search import study as studies
-from adaptune.search.summary import MODELS
 from adaptune.spec.distributions import LogUniform, Value
 from adaptune.spec.schema import SearchSpec
 
@@ -28,11 +28,17 @@ def accuracies(summary: Mapping[str, Any]) -> str | None:
         return None
     figure = Figure(figsize=(7, 0.5 + 0.4 * len(known)), layout="constrained")
     axes = figure.subplots()
-    bars = axes.barh(list(known), list(known.values()), color=[BEST if n == "adapted" else RIVAL for n in known])
-    axes.bar_label(bars, [f" {value:.1%}" for value in known.values()], label_type="center", color="white")
+    bars = axes.barh(
+        list(known), list(known.values()), color=[BEST if n == "adapted" else RIVAL for n in known]
+    )
+    axes.bar_label(
+        bars, [f" {value:.1%}" for value in known.values()], label_type="center", color="white"
+    )
     low, high = summary["target_test_ci95"]
     adapted = known["adapted"]
-    axes.errorbar(adapted, "adapted", xerr=[[adapted - low], [high - adapted]], color="black", capsize=3)
+    axes.errorbar(
+        adapted, "adapted", xerr=[[adapted - low], [high - adapted]], color="black", capsize=3
+    )
     axes.set_xlim(min(0.5, *known.values()) - 0.02, 1)
     axes.invert_yaxis()
     axes.set_xlabel(f"accuracy on target_test, {summary['target_test_size']} samples")
@@ -45,7 +51,9 @@ def curves(study: optuna.Study, spec: SearchSpec, best: int | None) -> str:
     axes = figure.subplots()
     for trial in studies.started(study):
         epochs = studies.curve(trial)
-        axes.plot(list(epochs), list(epochs.values()), "o-", markersize=3, **_look(trial, spec, best))
+        axes.plot(
+            list(epochs), list(epochs.values()), "o-", markersize=3, **_look(trial, spec, best)
+        )
     axes.set_xlabel("epoch")
     axes.set_ylabel(spec.search.metric)
     axes.set_xlim(0.5, spec.training.epochs + 0.5)
@@ -63,7 +71,13 @@ def values(study: optuna.Study, spec: SearchSpec, best: int | None) -> str | Non
         for trial in studies.started(study):
             reached = studies.curve(trial).values()
             if reached and path in trial.params:
-                axes.plot([_place(trial.params[path])], [max(reached)], "o", clip_on=False, **_look(trial, spec, best))
+                axes.plot(
+                    [_place(trial.params[path])],
+                    [max(reached)],
+                    "o",
+                    clip_on=False,
+                    **_look(trial, spec, best),
+                )
         if isinstance(distribution, LogUniform):
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())
@@ -94,7 +108,9 @@ def _svg(figure: Figure) -> str:
         axes.set_axisbelow(True)
     text = io.StringIO()
     # Text as text, and ids that are the same each time: the file changes only with what it shows.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "adaptune", "font.family": "sans-serif"}):
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "adaptune", "font.family": "sans-serif"}
+    ):
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adaptune.errors import ResultsError
 from adaptune.report import figures, tables
-from adaptune.search.results import ResultsFolder, write_atomically
+from adaptune.results.folder import ResultsFolder, write_atomically
 from adaptune.search.study import warm_start
 from adaptune.search.trial import checkpoint_folder
 from adaptune.spec import dump
@@ -28,9 +28,14 @@ def write_report(folder: ResultsFolder, spec: SearchSpec, study: optuna.Study) -
     """
     summary = json.loads(folder.summary.read_text(encoding="utf-8"))
     environment = Environment(
-        loader=PackageLoader("adaptune.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("adaptune.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
-    page = environment.get_template("page.html.jinja").render(_contents(folder, spec, study, summary))
+    page = environment.get_template("page.html.jinja").render(
+        _contents(folder, spec, study, summary)
+    )
     try:
         write_atomically(folder.report, page)
     except OSError as error:

@@ -8,10 +8,10 @@ from typing import Any
 
 import optuna
 
+from adaptune.evaluation.validator_regret import validator_regrets
+from adaptune.results.folder import ResultsFolder
 from adaptune.search import study as studies
-from adaptune.search.hindsight import hindsight
-from adaptune.search.results import ResultsFolder
-from adaptune.search.trial import describe_guide, describe_values
+from adaptune.search.trial import format_objective, format_values
 from adaptune.spec.schema import SearchSpec
 
 STATES = {
@@ -53,15 +53,21 @@ def trials(study: optuna.Study, spec: SearchSpec) -> Table:
                 STATES[trial.state.name],
                 f"{max(studies.curve(trial), default=0)}/{spec.training.epochs}",
                 str(best["epoch"]) if best else "",
-                describe_guide(metric, best[studies.GUIDE]).split()[-1] if best else "",
-                trial.user_attrs.get("error") or describe_values(trial.params),
+                format_objective(metric, best[studies.OBJECTIVE]).split()[-1] if best else "",
+                trial.user_attrs.get("error") or format_values(trial.params),
             )
         )
-    return Table(("trial", "state", "epoch", "best epoch", metric.removesuffix("_accuracy"), "values"), rows)
+    return Table(
+        ("trial", "state", "epoch", "best epoch", metric.removesuffix("_accuracy"), "values"), rows
+    )
 
 
 def costs(summary: Mapping[str, Any]) -> Table:
-    rows = [(words, f"{summary[key]:.0f}") for key, words in _COSTS.items() if summary.get(key) is not None]
+    rows = [
+        (words, f"{summary[key]:.0f}")
+        for key, words in _COSTS.items()
+        if summary.get(key) is not None
+    ]
     return Table(("device seconds", ""), rows)
 
 
@@ -74,9 +80,11 @@ def validators(study: optuna.Study) -> Table:
             f"trial {one.chosen_trial}, epoch {one.chosen_epoch}",
             f"{100 * one.regret:.1f}",
         )
-        for one in hindsight(study)
+        for one in validator_regrets(study)
     ]
-    return Table(("as the guide", "rank correlation", "would choose", "regret, points of target_val"), rows)
+    return Table(
+        ("as the guide", "rank correlation", "would choose", "regret, points of target_val"), rows
+    )
 
 
 def front(study: optuna.Study, spec: SearchSpec) -> Table:
@@ -85,8 +93,10 @@ def front(study: optuna.Study, spec: SearchSpec) -> Table:
     if spec.search.objectives > 1:
         for trial in sorted(study.best_trials, key=lambda trial: trial.values[1]):
             worth, seconds = trial.values
-            guide = describe_guide(spec.search.metric, worth)
-            rows.append((f"trial {trial.number}", guide, f"{seconds:.0f}", describe_values(trial.params)))
+            guide = format_objective(spec.search.metric, worth)
+            rows.append(
+                (f"trial {trial.number}", guide, f"{seconds:.0f}", format_values(trial.params))
+            )
     return Table(("Pareto front", "", "seconds", "values"), rows)
 
 
@@ -94,7 +104,9 @@ def repeats(folder: ResultsFolder, kind: str) -> tuple[Table, list[str]]:
     """What `confirm` or `ablation` left: its table, and what was concluded from it."""
     file = folder.path / kind / f"{kind}.md"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    head, *rows = [_cells(line) for line in lines if line.startswith("|") and not line.startswith("|-")] or [()]
+    head, *rows = [
+        _cells(line) for line in lines if line.startswith("|") and not line.startswith("|-")
+    ] or [()]
     return Table(head, rows), [line for line in lines if line and not line.startswith("|")]
 
 

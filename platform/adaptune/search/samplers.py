@@ -24,9 +24,9 @@ from optuna.samplers import (
     TPESampler,
 )
 
-from adaptune.data.seeding import derive_seed
+from adaptune.seeding import derive_seed
+from adaptune.spec.algorithms import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
-from adaptune.spec.samplers import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
 from adaptune.spec.schema import SearchSpec
 
 
@@ -44,7 +44,11 @@ def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911
             # In groups, values that only some trials have are modelled too.
             grouped = any(distribution.when for distribution in spec.space.values())
             return TPESampler(
-                seed=own, n_startup_trials=startup, n_ei_candidates=candidates, multivariate=True, group=grouped
+                seed=own,
+                n_startup_trials=startup,
+                n_ei_candidates=candidates,
+                multivariate=True,
+                group=grouped,
             )
         case Gp():
             return GPSampler(seed=own, n_startup_trials=startup)
@@ -82,7 +86,9 @@ def planned_trials(spec: SearchSpec) -> int:
     """`search.trials`, or what a grid and the start points have where that is less."""
     if not isinstance(spec.search.sampler, Grid):
         return spec.search.trials
-    settings = prod(len(values) for values in _grid(spec.space, spec.search.sampler.points).values())
+    settings = prod(
+        len(values) for values in _grid(spec.space, spec.search.sampler.points).values()
+    )
     return min(spec.search.trials, settings + len(spec.search.start_points))
 
 

@@ -12,22 +12,24 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from adaptune.search.guide import Guide
+from adaptune.search.objective import Objective
 from adaptune.search.samplers import distributions, make_sampler
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.guide import score
 from adaptune.training.loop import Record
 
-GUIDE = "guide"
+OBJECTIVE = "guide"
 WARM_START = "warm_start"
 METRIC = "metric"
 _RECORD = "record:"
 _LEG = "leg:"
 
 
-def begin_study(spec: SearchSpec, storage: BaseStorage | None) -> optuna.Study:
+def create_study(spec: SearchSpec, storage: BaseStorage | None) -> optuna.Study:
     """The study in a storage, in memory for None, made with its start points where there is none yet."""
-    study = optuna.create_study(study_name=spec.name, storage=storage, directions=directions(spec), load_if_exists=True)
+    study = optuna.create_study(
+        study_name=spec.name, storage=storage, directions=directions(spec), load_if_exists=True
+    )
     if METRIC not in study.user_attrs:
         study.set_user_attr(METRIC, spec.search.metric)
     for point in spec.search.start_points:
@@ -43,7 +45,9 @@ class WallClock:
         self._study = study
         self.since = since
         self._key = f"{_LEG}{time.time():.3f}"
-        self._earlier_s = sum(value for key, value in study.user_attrs.items() if key.startswith(_LEG))
+        self._earlier_s = sum(
+            value for key, value in study.user_attrs.items() if key.startswith(_LEG)
+        )
 
     def note(self) -> float:
         """Keep this run's seconds so far; returns those of all runs."""
@@ -68,7 +72,7 @@ def directions(spec: SearchSpec) -> list[StudyDirection]:
     return [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: spec.search.objectives]
 
 
-def ask_again(trial: Trial, spec: SearchSpec) -> Trial:
+def resume_trial(trial: Trial, spec: SearchSpec) -> Trial:
     """An interrupted trial, with the values drawn that it lacks: the interruption may have come between two values."""
     trial.study.sampler = make_sampler(spec, trial.number)
     return _draw(trial, spec)
@@ -85,7 +89,9 @@ def _draw(trial: Trial, spec: SearchSpec) -> Trial:
 
 def started(study: optuna.Study) -> list[FrozenTrial]:
     """All trials but the start points that still wait."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+    return [
+        trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING
+    ]
 
 
 def interrupted(study: optuna.Study) -> list[Trial]:
@@ -94,7 +100,7 @@ def interrupted(study: optuna.Study) -> list[Trial]:
     return [Trial(study, trial._trial_id) for trial in running]
 
 
-def note_record(trial: Trial, record: Record, value: float) -> bool:
+def add_epoch(trial: Trial, record: Record, value: float) -> bool:
     """Keep an epoch's record, and the value that guides the search.
 
     False where it is there already: a resumed trial says its last one again.
@@ -102,7 +108,7 @@ def note_record(trial: Trial, record: Record, value: float) -> bool:
     epoch = record["epoch"]
     if f"{_RECORD}{epoch}" in trial.user_attrs:
         return False
-    trial.set_user_attr(f"{_RECORD}{epoch}", record | {GUIDE: value})
+    trial.set_user_attr(f"{_RECORD}{epoch}", record | {OBJECTIVE: value})
     if len(trial.study.directions) == 1:  # Optuna has no curves of several objectives
         trial.report(value, epoch)
     return True
@@ -129,28 +135,32 @@ def records(trial: FrozenTrial | Trial) -> list[dict[str, Any]]:
 
 def curve(trial: FrozenTrial | Trial) -> dict[int, float]:
     """Epoch → the value that guided the search."""
-    return {record["epoch"]: record[GUIDE] for record in records(trial)}
+    return {record["epoch"]: record[OBJECTIVE] for record in records(trial)}
 
 
 def best_record(trial: FrozenTrial | Trial, metric: str) -> dict[str, Any] | None:
     return max(records(trial), key=lambda record: score(record, metric), default=None)
 
 
-def guided_by(study: optuna.Study) -> str:
+def metric_of(study: optuna.Study) -> str:
     """The metric of the search."""
     return str(study.user_attrs[METRIC])
 
 
 def ranked(study: optuna.Study, *, running: bool = False) -> list[FrozenTrial]:
     """The trials that ran to their end or were stopped, by their best epochs, best first; `running` ones too."""
-    return list({trial.number: trial for trial, _ in ranked_epochs(study, running=running)}.values())
+    return list(
+        {trial.number: trial for trial, _ in ranked_epochs(study, running=running)}.values()
+    )
 
 
-def ranked_epochs(study: optuna.Study, *, running: bool = False) -> list[tuple[FrozenTrial, Record]]:
+def ranked_epochs(
+    study: optuna.Study, *, running: bool = False
+) -> list[tuple[FrozenTrial, Record]]:
     """Every epoch of those trials, with its trial, best first."""
     states = (TrialState.COMPLETE, TrialState.PRUNED) + ((TrialState.RUNNING,) if running else ())
-    metric = guided_by(study)
-    guide = Guide(metric)
+    metric = metric_of(study)
+    guide = Objective(metric)
     for trial in started(study):
         for record in records(trial):
             guide.note(trial.number, record)
@@ -159,47 +169,53 @@ def ranked_epochs(study: optuna.Study, *, running: bool = False) -> list[tuple[F
         trial, record = found
         own = score(record, metric)
         # A trial's workers kept what they took for its best: what all trials say comes after that.
-        return (guide.value(best_record(trial, metric) or {}), *own) if guide.is_relative else own
+        return (guide.value(best_record(trial, metric) or {}), *own) if guide.is_rank_based else own
 
     trials = study.get_trials(deepcopy=False, states=states)
-    return sorted(((trial, record) for trial in trials for record in records(trial)), key=worth, reverse=True)
+    return sorted(
+        ((trial, record) for trial in trials for record in records(trial)), key=worth, reverse=True
+    )
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
     return next(iter(ranked(study)), None)
 
 
-def worth_of(trial: FrozenTrial | Trial, metric: str) -> float | None:
+def best_value(trial: FrozenTrial | Trial, metric: str) -> float | None:
     """What guided the search, at the trial's best epoch."""
     record = best_record(trial, metric)
-    return None if record is None else float(record[GUIDE])
+    return None if record is None else float(record[OBJECTIVE])
 
 
-def finish(study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None) -> TrialState:
+def finish(
+    study: optuna.Study, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None
+) -> TrialState:
     """Close a trial: FAIL with its error, COMPLETE after its last epoch, else PRUNED.
 
     A pruned trial keeps its curve, and Optuna takes its last value, with its epoch, for what it is
     worth. A complete one is worth its best epoch, which is the one that is exported.
     """
     trial.set_user_attr("wall_s", wall_s)
-    if sick := next((record["sick"] for record in reversed(records(trial)) if record.get("sick")), None):
+    if sick := next(
+        (record["sick"] for record in reversed(records(trial)) if record.get("sick")), None
+    ):
         trial.set_user_attr("sick", sick)
     values: list[float] | None = None
-    worth = worth_of(trial, guided_by(study))
+    worth = best_value(trial, metric_of(study))
     if error is None and worth is not None and math.isnan(worth):
-        error = f"search.metric {guided_by(study)} cannot be computed: it needs more samples"
+        error = f"search.metric {metric_of(study)} cannot be computed: it needs more samples"
     if error is not None:
         trial.set_user_attr("error", error)
         state = TrialState.FAIL
     elif max(curve(trial), default=0) >= epochs and worth is not None:
         state = TrialState.COMPLETE
-        values = [worth] if len(study.directions) == 1 else [worth, busy_s(trial)]
+        values = [worth] if len(study.directions) == 1 else [worth, active_s(trial)]
     else:
         state = TrialState.PRUNED
     study.tell(trial, values, state=state)
     return state
 
 
-def busy_s(trial: FrozenTrial | Trial) -> float:
+def active_s(trial: FrozenTrial | Trial) -> float:
     """Seconds of training and evaluation."""
     return float(sum(record["train_s"] + record["eval_s"] for record in records(trial)))

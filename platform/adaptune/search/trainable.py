@@ -15,22 +15,22 @@ from ray.util.metrics import Gauge
 
 from adaptune.errors import (
     CheckpointError,
-    LaneBrokenError,
-    LaneNotStartedError,
     NonFiniteLossError,
     PreemptedError,
+    WorkersLostError,
+    WorkersNotStartedError,
 )
-from adaptune.execution.job import Job, Lane, LaneSettings
-from adaptune.execution.lanes import Execution, open_lane
-from adaptune.search.results import ResultsFolder
-from adaptune.search.study import GUIDE
+from adaptune.execution.base import RunnerSettings, TrialJob, TrialRunner
+from adaptune.execution.open_runner import Execution, open_runner
+from adaptune.results.folder import ResultsFolder
+from adaptune.search.study import OBJECTIVE
 from adaptune.search.trial import make_job
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.guide import score
 from adaptune.training.loop import Record
 
 log = logging.getLogger(__name__)
-MAX_LANES_A_TRIAL = 3
+MAX_WORKER_GROUPS_PER_TRIAL = 3
 
 
 @dataclass(frozen=True)
@@ -46,35 +46,44 @@ class TrialContext:
     shared: list[Any]  # object references: TrialData, the weights of f_S
 
 
-class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     """One Tune step is one epoch. A failed trial is a result with `error`, so that its lane lives on.
 
-    A trial for which no lane would start is a result with `put_back`: it goes on when there is room.
+    A trial for which no lane would start is a result with `requeued`: it goes on when there is room.
     """
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:
         self._context = context
-        self._lane: Lane | None = None
+        self._lane: TrialRunner | None = None
         self._lanes_opened = 0
-        self._gauge = Gauge("adaptune_guide", description="What guides the search", tag_keys=("search", "trial"))
+        self._gauge = Gauge(
+            "adaptune_guide", description="What guides the search", tag_keys=("search", "trial")
+        )
         self._begin(config)
 
     def step(self) -> dict[str, Any]:
         try:
             record = self._next_record()
-        except LaneNotStartedError as error:
-            return {"put_back": str(error), "done": True}
-        except (NonFiniteLossError, CheckpointError, LaneBrokenError) as error:
+        except WorkersNotStartedError as error:
+            return {"requeued": str(error), "done": True}
+        except (NonFiniteLossError, CheckpointError, WorkersLostError) as error:
             return {"error": f"{type(error).__name__}: {error}", "done": True}
         if record is None:
             return {"done": True}
         # Of `ensemble` only the driver knows the value: see StudyScheduler.
         value = score(record, self._job.metric)[0]
-        self._gauge.set(value, tags={"search": self._context.spec.name, "trial": str(self._job.number)})
+        self._gauge.set(
+            value, tags={"search": self._context.spec.name, "trial": str(self._job.number)}
+        )
         done = record["epoch"] >= self._context.spec.training.epochs
         done |= self._context.spec.search.health == "stop" and record.get("sick") is not None
         # Tune would flatten a mapping.
-        return {"record": json.dumps(record), "epoch": record["epoch"], GUIDE: value, "done": done}
+        return {
+            "record": json.dumps(record),
+            "epoch": record["epoch"],
+            OBJECTIVE: value,
+            "done": done,
+        }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         if self._lane is not None:
@@ -83,24 +92,26 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
                 if self._context.spec.resources.fresh_workers:
                     self._lane.close()
                     self._lane = None
-            except LaneBrokenError as error:
+            except WorkersLostError as error:
                 self._drop_lane(error)
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
         if self._lane is not None:
-            with suppress(LaneBrokenError):
+            with suppress(WorkersLostError):
                 self._lane.stop()
             self._lane.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._job: Job = make_job(self._context.spec, config["number"], config["values"], self._context.folder)
+        self._job: TrialJob = make_job(
+            self._context.spec, config["number"], config["values"], self._context.folder
+        )
         self._breaks = 0
         if self._lane is not None:
             try:
                 self._lane.begin(self._job)
-            except LaneBrokenError as error:
+            except WorkersLostError as error:
                 self._drop_lane(error)
 
     def _next_record(self) -> Record | None:
@@ -108,20 +119,20 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         while True:
             try:
                 return self._opened_lane().next_record()
-            except LaneNotStartedError as error:
+            except WorkersNotStartedError as error:
                 self._drop_lane(error)
                 raise
-            except LaneBrokenError as error:
+            except WorkersLostError as error:
                 self._drop_lane(error)
                 self._breaks += not isinstance(error, PreemptedError)
-                if self._breaks == MAX_LANES_A_TRIAL:
+                if self._breaks == MAX_WORKER_GROUPS_PER_TRIAL:
                     raise
 
-    def _opened_lane(self) -> Lane:
+    def _opened_lane(self) -> TrialRunner:
         if self._lane is None:
             context = self._context
             actor = ray.get_runtime_context().get_actor_id() or ""
-            settings = LaneSettings(
+            settings = RunnerSettings(
                 name=f"{context.spec.name}-lane-{os.getpid()}-{actor[:6]}-{self._lanes_opened}",
                 workers=context.workers,
                 cpus_per_worker=context.cpus_per_worker,
@@ -132,11 +143,11 @@ class LaneTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
                 scratch=context.folder.scratch("train"),
             )
             self._lanes_opened += 1
-            self._lane = open_lane(context.execution, settings, context.shared)
+            self._lane = open_runner(context.execution, settings, context.shared)
             self._lane.begin(self._job)
         return self._lane
 
-    def _drop_lane(self, error: LaneBrokenError) -> None:
+    def _drop_lane(self, error: WorkersLostError) -> None:
         log.warning("trial %s: lane lost: %s", self._job.number, error)
         lane, self._lane = self._lane, None
         if lane is not None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adaptune.data.seeding import derive_seed
-from adaptune.execution.job import Job
-from adaptune.search.results import ResultsFolder
+from adaptune.execution.base import TrialJob
+from adaptune.results.folder import ResultsFolder
+from adaptune.seeding import derive_seed
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.guide import TARGET_VAL
 
 
-def make_job(spec: SearchSpec, number: int, values: Mapping[str, Value], folder: ResultsFolder) -> Job:
+def make_job(
+    spec: SearchSpec, number: int, values: Mapping[str, Value], folder: ResultsFolder
+) -> TrialJob:
     """The trial `number` of a search: nothing in it is left to chance but by its own seed."""
-    return Job(
+    return TrialJob(
         number=number,
         spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
         checkpoints=checkpoint_folder(spec, number, folder),
@@ -29,12 +31,12 @@ def checkpoint_folder(spec: SearchSpec, number: int, folder: ResultsFolder) -> C
     return CheckpointFolder(folder.checkpoints(number), keep=spec.storage.keep_checkpoints)
 
 
-def describe_guide(metric: str, value: float) -> str:
+def format_objective(metric: str, value: float) -> str:
     """What guides the search: `target_val 89.7%`, `v_measure 0.8124`."""
     return f"target_val {value:.1%}" if metric == TARGET_VAL else f"{metric} {value:.4f}"
 
 
-def describe_values(values: Mapping[str, Value]) -> str:
+def format_values(values: Mapping[str, Value]) -> str:
     """The values on one line, by their last names: `cycle=1.15 semantic=0.177`."""
     return " ".join(f"{key.split('.')[-1]}={_short(value)}" for key, value in values.items())
 

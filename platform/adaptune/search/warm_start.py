@@ -12,10 +12,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from adaptune.errors import ResultsError
-from adaptune.search.claim import reopen
+from adaptune.results.lifecycle import open_existing
 from adaptune.search.samplers import distributions
-from adaptune.search.storage import study_of
-from adaptune.search.study import guided_by, worth_of
+from adaptune.search.study import best_value, metric_of
+from adaptune.search.study_storage import study_of
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec, value_at
 from adaptune.training.guide import ENSEMBLE
@@ -32,21 +32,27 @@ def priors(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
     space = distributions(spec.space)
     found: dict[str, list[FrozenTrial]] = {}
     for folder in spec.search.warm_start:
-        place, earlier = reopen(Path(folder).expanduser())
+        place, earlier = open_existing(Path(folder).expanduser())
         study, found[folder] = study_of(place, earlier), []
-        metric = guided_by(study)
+        metric = metric_of(study)
         if metric != spec.search.metric or metric == ENSEMBLE:
             raise ResultsError(
                 f"search.warm_start: {folder} was guided by {metric}, this search is by {spec.search.metric}:"
                 " their values cannot be compared"
             )
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        for trial in study.get_trials(
+            deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
+        ):
             known = _values(earlier.trial(trial.params).model_dump(), space)
             drawn = {key: space[key] for key in space if spec.space[key].is_drawn(known)}
-            values = {key: known[key] for key in drawn if key in known and _holds(drawn[key], known[key])}
-            worth = worth_of(trial, metric)
+            values = {
+                key: known[key] for key in drawn if key in known and _holds(drawn[key], known[key])
+            }
+            worth = best_value(trial, metric)
             if worth is not None and len(values) == len(drawn):
-                found[folder].append(optuna.trial.create_trial(params=values, distributions=drawn, value=worth))
+                found[folder].append(
+                    optuna.trial.create_trial(params=values, distributions=drawn, value=worth)
+                )
     return found
 
 

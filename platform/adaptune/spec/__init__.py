@@ -1,7 +1,7 @@
 """The YAML of a search: its schema, reading it, writing it."""
 
-from adaptune.spec.dumping import dump, fingerprint
-from adaptune.spec.loading import load
+from adaptune.spec.load import load
 from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.spec.serialize import dump, fingerprint
 
 __all__ = ["SearchSpec", "TrialSpec", "dump", "fingerprint", "load"]

@@ -19,20 +19,24 @@ class _Distribution(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    when: dict[str, Annotated[tuple[Value, ...], Field(min_length=1), BeforeValidator(_several)]] = Field(
-        default_factory=dict
-    )
+    when: dict[
+        str, Annotated[tuple[Value, ...], Field(min_length=1), BeforeValidator(_several)]
+    ] = Field(default_factory=dict)
     otherwise: Value = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.when and self.otherwise is None:
-            raise ValueError("`when` needs `otherwise`: the value to take when this one is not drawn")
+            raise ValueError(
+                "`when` needs `otherwise`: the value to take when this one is not drawn"
+            )
         return self
 
     def is_drawn(self, values: Mapping[str, Value]) -> bool:
         """Whether a trial with these values draws this one too."""
-        return all(path in values and values[path] in allowed for path, allowed in self.when.items())
+        return all(
+            path in values and values[path] in allowed for path, allowed in self.when.items()
+        )
 
 
 class Uniform(_Distribution):

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from adaptune.spec.algorithms import Asha, Gp, Grid, Nsga2, Sampler, Scheduler, Tpe
+from adaptune.spec.base import Count, Section
 from adaptune.spec.distributions import Distribution, Value
-from adaptune.spec.samplers import Asha, Gp, Grid, Nsga2, Sampler, Scheduler, Tpe
-from adaptune.spec.section import Count, Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -32,8 +32,12 @@ class DomainSpec(Section):
     """A data set by its registry name, and how its images are brought to a common form."""
 
     domain: str = Field(description="registry name, or imagefolder:PATH, or parquet:PATH")
-    crop: Count | None = Field(default=None, description="edge in px of the centre box that is kept")
-    size: int = Field(default=32, ge=16, le=256, description="edge in px after resizing; a power of two")
+    crop: Count | None = Field(
+        default=None, description="edge in px of the centre box that is kept"
+    )
+    size: int = Field(
+        default=32, ge=16, le=256, description="edge in px after resizing; a power of two"
+    )
     channels: Literal[1, 3] = 3
     limit: Count | None = Field(default=None, description="keep at most this many samples (seeded)")
 
@@ -50,7 +54,9 @@ class DataSpec(Section):
 
     source: DomainSpec
     target: DomainSpec
-    root: str = Field(default="~/.cache/adaptune/data", description="where torchvision's data sets lie")
+    root: str = Field(
+        default="~/.cache/adaptune/data", description="where torchvision's data sets lie"
+    )
     source_val_fraction: Fraction = 0.1
     target_val_fraction: Fraction = 0.2
     target_test_fraction: Fraction = 0.2
@@ -64,7 +70,9 @@ class DataSpec(Section):
                 f" {ours.channels}, target {theirs.size} px with {theirs.channels}"
             )
         if self.target_val_fraction + self.target_test_fraction >= 1:
-            raise ValueError("target_val_fraction + target_test_fraction must leave room for training")
+            raise ValueError(
+                "target_val_fraction + target_test_fraction must leave room for training"
+            )
         return self
 
 
@@ -74,7 +82,9 @@ class GeneratorSpec(Section):
     name: Literal["resnet", "unshuffle"] = "unshuffle"
     width: Count = 32
     blocks: Annotated[int, Field(ge=0)] = 2
-    upsample: Literal["resize_conv", "transposed_conv"] = Field(default="resize_conv", description="resnet only")
+    upsample: Literal["resize_conv", "transposed_conv"] = Field(
+        default="resize_conv", description="resnet only"
+    )
     factor: Literal[2, 4, 8] = Field(default=4, description="unshuffle only: px a block's edge")
 
 
@@ -89,7 +99,9 @@ class ClassifierSpec(Section):
     """The net of f_S and f_T."""
 
     name: Literal["lenet", "dtn", "resnet18"] = "lenet"
-    width: Annotated[int, Field(ge=2, multiple_of=2)] = Field(default=20, description="lenet only: its first maps")
+    width: Annotated[int, Field(ge=2, multiple_of=2)] = Field(
+        default=20, description="lenet only: its first maps"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
@@ -109,9 +121,13 @@ class ModelSpec(Section):
 class AugmentSpec(Section):
     """Random affine changes of what f_T sees; never a flip."""
 
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(default=0.0, description="of the image's edge")
+    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.0, description="of the image's edge"
+    )
     rotate: Annotated[float, Field(ge=0, le=45)] = Field(default=0.0, description="degrees")
-    scale: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="relative, both ways")
+    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="relative, both ways"
+    )
 
 
 class SourceStageSpec(Section):
@@ -136,27 +152,39 @@ class TrainingSpec(Section):
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     init_gain: Annotated[float, Field(gt=0)] = 0.02
     lr_decay_from: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.5, description="part of the run after which the rates fall linearly to 0; 1 is never"
+        default=0.5,
+        description="part of the run after which the rates fall linearly to 0; 1 is never",
     )
     gan_loss: Literal["lsgan", "log"] = "lsgan"
     semantic_labels: SemanticLabels = "predicted"
     semantic_gate: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="the semantic term starts once f_T's unweighted task loss is this low"
+        default=None,
+        description="the semantic term starts once f_T's unweighted task loss is this low",
     )
     task_images: Literal["translated", "both"] = Field(
-        default="translated", description="what f_T learns source labels from; both: from the source images, too"
+        default="translated",
+        description="what f_T learns source labels from; both: from the source images, too",
     )
     feature_gate: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.6, description="f_T learns from D_feat only where D_feat's batch accuracy is above this"
+        default=0.6,
+        description="f_T learns from D_feat only where D_feat's batch accuracy is above this",
     )
     pool_size: Annotated[int, Field(ge=0)] = 50
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="generators; 0 is off")
-    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="f_T; 0 is off")
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="generators; 0 is off"
+    )
+    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="f_T; 0 is off"
+    )
     augment: AugmentSpec = AugmentSpec()
     precision: Literal["fp32", "bf16"] = "fp32"
-    tf32: bool = Field(default=True, description="fp32 products and convolutions in TF32, on GPUs that have it")
+    tf32: bool = Field(
+        default=True, description="fp32 products and convolutions in TF32, on GPUs that have it"
+    )
     compile: bool = Field(default=False, description="torch.compile for the trained networks")
-    channels_last: bool = Field(default=True, description="convolutions in NHWC memory: faster on CPUs and GPUs")
+    channels_last: bool = Field(
+        default=True, description="convolutions in NHWC memory: faster on CPUs and GPUs"
+    )
     source: SourceStageSpec = SourceStageSpec()
 
 
@@ -187,14 +215,18 @@ class TrialSpec(Section):
         size, nets = self.data.source.size, self.model
         low, high = CLASSIFIER_SIZES[nets.classifier.name]
         if not low <= size <= high:
-            raise ValueError(f"classifier {nets.classifier.name} takes {low} to {high} px, not {size}")
+            raise ValueError(
+                f"classifier {nets.classifier.name} takes {low} to {high} px, not {size}"
+            )
         if size >> nets.discriminator.layers < 4:
             raise ValueError(
                 f"a discriminator of {nets.discriminator.layers} layers leaves less than 4 px of {size}:"
                 " take fewer layers"
             )
         if nets.generator.name == "unshuffle" and size // nets.generator.factor < 4:
-            raise ValueError(f"generator factor {nets.generator.factor} leaves less than 4 px of {size}")
+            raise ValueError(
+                f"generator factor {nets.generator.factor} leaves less than 4 px of {size}"
+            )
         return self
 
 
@@ -211,21 +243,30 @@ class SearchSection(Section):
         "dev",
         "snd",
         "ensemble",
-    ] = Field(default="target_val_accuracy", description="what guides the search; all others need no target label")
+    ] = Field(
+        default="target_val_accuracy",
+        description="what guides the search; all others need no target label",
+    )
     trials: Count = 20
     sampler: Sampler = Tpe()
-    startup_trials: Count = Field(default=6, description="trials before tpe, gp and cmaes model the results")
+    startup_trials: Count = Field(
+        default=6, description="trials before tpe, gp and cmaes model the results"
+    )
     scheduler: Scheduler = Asha()
     start_points: tuple[dict[str, Value], ...] = ()
     health: Literal["off", "warn", "stop"] = Field(
         default="warn", description="what to do about a GAN gone wrong: collapse, label flip, …"
     )
-    warm_start: tuple[str, ...] = Field(default=(), description="results folders whose trials count as seen")
+    warm_start: tuple[str, ...] = Field(
+        default=(), description="results folders whose trials count as seen"
+    )
 
     @model_validator(mode="after")
     def _warm(self) -> SearchSection:
         if self.warm_start and not isinstance(self.sampler, Tpe | Gp):
-            raise ValueError(f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can")
+            raise ValueError(
+                f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can"
+            )
         return self
 
     @property
@@ -238,23 +279,35 @@ class ResourcesSpec(Section):
     workers_per_trial: Literal["auto"] | Count = "auto"
     cpus_per_worker: Count = 1
     gpus_per_worker: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
-    accelerator_type: str | None = Field(default=None, description="Ray's name of a GPU, such as A100")
-    label_selector: dict[str, str] | None = Field(default=None, description="labels of the nodes to run on")
+    accelerator_type: str | None = Field(
+        default=None, description="Ray's name of a GPU, such as A100"
+    )
+    label_selector: dict[str, str] | None = Field(
+        default=None, description="labels of the nodes to run on"
+    )
     placement_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
     max_concurrent: Literal["auto"] | Count = "auto"
-    fresh_workers: bool = Field(default=False, description="new workers for each trial, for isolation")
-    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(default=0.0, description="for nodes that a trial needs")
+    fresh_workers: bool = Field(
+        default=False, description="new workers for each trial, for isolation"
+    )
+    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="for nodes that a trial needs"
+    )
 
 
 class StorageSpec(Section):
     out: str = Field(default="results", description="folder that holds the folder of each search")
     remote: str | None = Field(
-        default=None, description="s3://… or gs://…: checkpoints go there, and a copy of all results"
+        default=None,
+        description="s3://… or gs://…: checkpoints go there, and a copy of all results",
     )
     study: str | None = Field(
-        default=None, description="the study's database (sqlite:///…, postgresql://…); none: a journal in the results"
+        default=None,
+        description="the study's database (sqlite:///…, postgresql://…); none: a journal in the results",
     )
-    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(default=2, description="newest of a trial, beside its best")
+    keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
+        default=2, description="newest of a trial, beside its best"
+    )
     checkpoint_budget_gb: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="of all trials together; what is missed least goes first"
     )
@@ -263,13 +316,16 @@ class StorageSpec(Section):
     @classmethod
     def _uri(cls, remote: str | None) -> str | None:
         if remote is not None and "://" not in remote:
-            raise ValueError(f"remote must be a URI such as s3://bucket/results, not {remote}; folders go into `out`")
+            raise ValueError(
+                f"remote must be a URI such as s3://bucket/results, not {remote}; folders go into `out`"
+            )
         return remote
 
 
 class EvaluationSpec(Section):
     yardsticks: Literal["auto"] | bool = Field(
-        default="auto", description="train the rivals to compare with; auto: the supervised one for built-in data only"
+        default="auto",
+        description="train the rivals to compare with; auto: the supervised one for built-in data only",
     )
 
 
@@ -292,8 +348,12 @@ class SearchSpec(Section):
 
     @model_validator(mode="after")
     def _no_conditions_on_a_grid(self) -> SearchSpec:
-        if isinstance(self.search.sampler, Grid) and any(distribution.when for distribution in self.space.values()):
-            raise ValueError("a grid has all combinations: it cannot leave out what a `when` does not draw")
+        if isinstance(self.search.sampler, Grid) and any(
+            distribution.when for distribution in self.space.values()
+        ):
+            raise ValueError(
+                "a grid has all combinations: it cannot leave out what a `when` does not draw"
+            )
         return self
 
     def trial(self, values: Mapping[str, Value], seed: int | None = None) -> TrialSpec:

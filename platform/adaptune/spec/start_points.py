@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from adaptune.spec.diagnostics import Diagnostics, dotted, shown
 from adaptune.spec.distributions import Choice, Distribution, Int, Value
-from adaptune.spec.extraction import Space
-from adaptune.spec.faults import Faults, dotted, shown
-from adaptune.spec.positions import Key
+from adaptune.spec.space import Space
+from adaptune.spec.yaml_reader import Key
 
 _ABSENT = object()
 AT: Key = ("search", "start_points")
 
 
 def read_start_points(
-    raw: object, space: Space, fixed: Mapping[str, object], overrides: Collection[Key], faults: Faults
+    raw: object,
+    space: Space,
+    fixed: Mapping[str, object],
+    overrides: Collection[Key],
+    diagnostics: Diagnostics,
 ) -> list[dict[str, Value]]:
     """Flatten each start point to dotted keys, keep what is searched, and drop repeated points.
 
@@ -25,12 +29,14 @@ def read_start_points(
         fixed: the sections with the spec's fixed values.
     """
     if not isinstance(raw, list):
-        faults.add_value(AT, raw, "must be a list of settings")
+        diagnostics.add_value(AT, raw, "must be a list of settings")
         return []
     points: list[dict[str, Value]] = []
     for index, setting in enumerate(raw):
         if not isinstance(setting, dict):
-            faults.add_value((*AT, index), setting, "must be a mapping such as {loss_weights.cycle: 1}")
+            diagnostics.add_value(
+                (*AT, index), setting, "must be a mapping such as {loss_weights.cycle: 1}"
+            )
             continue
         point: dict[str, Value] = {}
         for place, path, value in _flatten(setting, (*AT, index)):
@@ -38,16 +44,24 @@ def read_start_points(
                 try:
                     point[path] = _drawable(value, space[path])
                 except ValueError as error:
-                    _add(faults, place, path, value, str(error))
-            elif not _is_settled(path, value, fixed, overrides, faults):
-                _add(faults, place, path, value, f"not searched; searched are {', '.join(space) or 'none'}")
+                    _add(diagnostics, place, path, value, str(error))
+            elif not _is_settled(path, value, fixed, overrides, diagnostics):
+                _add(
+                    diagnostics,
+                    place,
+                    path,
+                    value,
+                    f"not searched; searched are {', '.join(space) or 'none'}",
+                )
         point = dict(sorted(point.items()))
         if point and point not in points:
             points.append(point)
     return points
 
 
-def _flatten(setting: dict[str, object], place: Key, path: str = "") -> list[tuple[Key, str, object]]:
+def _flatten(
+    setting: dict[str, object], place: Key, path: str = ""
+) -> list[tuple[Key, str, object]]:
     flat = []
     for name, value in setting.items():
         here, full = (*place, name), f"{path}.{name}" if path else name
@@ -76,11 +90,15 @@ def _drawable(value: object, distribution: Distribution) -> Value:
 
 
 def _is_settled(
-    path: str, value: object, fixed: Mapping[str, object], overrides: Collection[Key], faults: Faults
+    path: str,
+    value: object,
+    fixed: Mapping[str, object],
+    overrides: Collection[Key],
+    diagnostics: Diagnostics,
 ) -> bool:
     """Whether a key outside the space may go without a word."""
     key: Key = tuple(path.split("."))
-    if key in faults.keys or any(key[:end] in overrides for end in range(1, len(key) + 1)):
+    if key in diagnostics.keys or any(key[:end] in overrides for end in range(1, len(key) + 1)):
         return True
     node: object = fixed
     for part in key:
@@ -88,5 +106,5 @@ def _is_settled(
     return node is not _ABSENT and node == value
 
 
-def _add(faults: Faults, place: Key, path: str, value: object, message: str) -> None:
-    faults.add(place, f"{dotted(place[:3])}: {path} = {shown(value)}: {message}")
+def _add(diagnostics: Diagnostics, place: Key, path: str, value: object, message: str) -> None:
+    diagnostics.add(place, f"{dotted(place[:3])}: {path} = {shown(value)}: {message}")

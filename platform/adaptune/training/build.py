@@ -25,7 +25,9 @@ def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Mod
             transposed=spec.upsample == "transposed_conv",
             init_gain=init_gain,
         )
-    return UnshuffleGenerator(channels, width=spec.width, blocks=spec.blocks, factor=spec.factor, init_gain=init_gain)
+    return UnshuffleGenerator(
+        channels, width=spec.width, blocks=spec.blocks, factor=spec.factor, init_gain=init_gain
+    )
 
 
 def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
@@ -40,13 +42,17 @@ def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
 def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> Classifier:
     match spec.name:
         case "lenet":
-            return LeNet(images.channels, images.size, classes, width=spec.width, dropout=spec.dropout)
+            return LeNet(
+                images.channels, images.size, classes, width=spec.width, dropout=spec.dropout
+            )
         case "dtn":
             return DTN(images.channels, images.size, classes, dropout=spec.dropout)
         case "resnet18":
             return ResNet18(images.channels, classes)
 
 
-def place(net: Net, device: torch.device, *, channels_last: bool) -> Net:
+def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
     """`net` on the device, its convolutions' weights laid out as they are to compute."""
-    return net.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload,no-any-return]
+    return net.to(
+        device, memory_format=torch.channels_last if channels_last else torch.contiguous_format
+    )  # type: ignore[call-overload,no-any-return]

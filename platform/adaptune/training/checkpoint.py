@@ -27,7 +27,7 @@ _MID_EPOCH = "mid-epoch.pt"
 
 
 @dataclass(frozen=True)
-class Restored:
+class ResumePoint:
     """Where a trial goes on: after its last whole epoch, or within the one that follows."""
 
     record: dict[str, Any] | None = None  # of the last whole epoch
@@ -50,14 +50,14 @@ class CheckpointFolder:
 
         A failing write (a full disk) is logged and leaves the older ones: training goes on.
         """
-        if self._save(_name(record["epoch"]), state, Restored(record)):
+        if self._save(_name(record["epoch"]), state, ResumePoint(record)):
             self._prune(best=state.best_epoch)
 
-    def save_mid_epoch(self, state: TrainingState, where: Restored) -> None:
+    def save_mid_epoch(self, state: TrainingState, where: ResumePoint) -> None:
         """As `save`, in the middle of an epoch."""
         self._save(_MID_EPOCH, state, where)
 
-    def _save(self, name: str, state: TrainingState, where: Restored) -> bool:
+    def _save(self, name: str, state: TrainingState, where: ResumePoint) -> bool:
         """Whether it was written, and by this worker."""
         pools = _gather(state.pools_state())
         if rank() != 0:
@@ -90,7 +90,7 @@ class CheckpointFolder:
             return None
         return found
 
-    def restore(self, state: TrainingState) -> Restored:
+    def restore(self, state: TrainingState) -> ResumePoint:
         """Bring `state` to the newest checkpoint that can be read; with none at all it is left as it is.
 
         Raises:
@@ -108,10 +108,12 @@ class CheckpointFolder:
             # A pool belongs to a worker: with another number of them, the pools fill anew.
             if len(pools) == world_size():
                 state.load_pools_state(pools[rank()])
-            return Restored(saved["record"], saved["means"], saved["updates"])
+            return ResumePoint(saved["record"], saved["means"], saved["updates"])
         if names:
-            raise CheckpointError(f"none of the {len(names)} checkpoints in {self.path} can be read")
-        return Restored()
+            raise CheckpointError(
+                f"none of the {len(names)} checkpoints in {self.path} can be read"
+            )
+        return ResumePoint()
 
     def load(self, epoch: int) -> dict[str, Any]:
         """The contents of one epoch's checkpoint, on the CPU.
@@ -152,8 +154,15 @@ class CheckpointFolder:
         """
         filesystem, folder = self._open()
         files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        ours = [file for file in files if file.base_name.startswith("epoch-") and file.base_name.endswith(".pt")]
-        return {int(file.base_name[6:-3]): file.size for file in sorted(ours, key=lambda file: file.base_name)}
+        ours = [
+            file
+            for file in files
+            if file.base_name.startswith("epoch-") and file.base_name.endswith(".pt")
+        ]
+        return {
+            int(file.base_name[6:-3]): file.size
+            for file in sorted(ours, key=lambda file: file.base_name)
+        }
 
     def remove(self, epoch: int) -> None:
         """Remove an epoch's checkpoint; it may be gone already."""
@@ -168,7 +177,9 @@ class CheckpointFolder:
 
     def _names(self) -> list[str]:
         filesystem, folder = self._open()
-        files = self._patiently(lambda: filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)))
+        files = self._patiently(
+            lambda: filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        )
         return [file.base_name for file in files if file.base_name.endswith(".pt")]
 
     def _write(self, name: str, body: bytes) -> None:
@@ -207,7 +218,9 @@ class CheckpointFolder:
             except OSError as error:
                 if time.monotonic() + pause_s > deadline:
                     raise
-                log.warning("%s does not answer (%s); asking again in %.0f s", self.path, error, pause_s)
+                log.warning(
+                    "%s does not answer (%s); asking again in %.0f s", self.path, error, pause_s
+                )
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 30.0)
 
@@ -216,8 +229,8 @@ class CheckpointFolder:
         return filesystem, folder
 
 
-def best_weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, torch.Tensor]:
-    """A network's weights for use: its moving average where there is one. The twin of `TrainingState.best_of`."""
+def eval_weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, torch.Tensor]:
+    """A network's weights for use: its moving average where there is one. The twin of `TrainingState.eval_network`."""
     state = checkpoint["state"]
     weights: dict[str, torch.Tensor] = state["averages"].get(network, state["networks"][network])
     return weights

@@ -19,21 +19,23 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def wrap(module: nn.Module, device: torch.device) -> nn.Module:
+def ddp_wrap(module: nn.Module, device: torch.device) -> nn.Module:
     """Let the gradients of `module` be averaged over all workers."""
     if world_size() == 1:
         return module
     device_ids = [device.index] if device.type == "cuda" else None
     # No net here needs its buffers kept in step while it trains: average_buffers does it before they are read.
-    return DistributedDataParallel(module, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+    return DistributedDataParallel(
+        module, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True
+    )
 
 
-def bare(module: nn.Module) -> nn.Module:
+def unwrap(module: nn.Module) -> nn.Module:
     """The network inside a wrapped one: for passes whose gradients do not concern its own parameters."""
     return module.module if isinstance(module, DistributedDataParallel) else module
 
 
-def all_mean(value: Tensor) -> Tensor:
+def all_reduce_mean(value: Tensor) -> Tensor:
     """The mean of `value` over all workers."""
     if world_size() > 1:
         value = value.clone()
@@ -42,7 +44,7 @@ def all_mean(value: Tensor) -> Tensor:
     return value
 
 
-def all_sum(value: Tensor) -> Tensor:
+def all_reduce_sum(value: Tensor) -> Tensor:
     """The sum of `value` over all workers."""
     if world_size() > 1:
         value = value.clone()
@@ -50,7 +52,7 @@ def all_sum(value: Tensor) -> Tensor:
     return value
 
 
-def gather_batch(own: Tensor) -> Tensor:
+def all_gather_with_grad(own: Tensor) -> Tensor:
     """Every worker's (N, …) rows, by rank, (N · workers, …); gradients flow back to the worker they came from.
 
     A loss over the result is the global batch's and the same on all workers. It needs no scaling: each
@@ -67,4 +69,4 @@ def average_buffers(modules: Iterable[nn.Module]) -> None:
     for module in modules:
         for buffer in module.buffers():
             if buffer.is_floating_point():
-                buffer.copy_(all_mean(buffer))
+                buffer.copy_(all_reduce_mean(buffer))

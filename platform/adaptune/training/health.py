@@ -101,7 +101,10 @@ def diagnose(record: Mapping[str, Any], lowest: Mapping[str, float], gan_loss: s
     if record["health/diversity"] < MIN_DIVERSITY:
         return f"generator collapse: translations have {record['health/diversity']:.0%} of the source's variety"
     # Where the target is the source's negative, an inversion is what is asked for.
-    if record["health/colour_correlation"] < MAX_COLOUR_CORRELATION and record["health/brightness_drift"] > 0:
+    if (
+        record["health/colour_correlation"] < MAX_COLOUR_CORRELATION
+        and record["health/brightness_drift"] > 0
+    ):
         return f"colour inversion: images and translations correlate by {record['health/colour_correlation']:.2f}"
     if record["health/flip_p"] < MAX_FLIP_P:
         return f"label flip: f_S sees classes {record['health/flips']} (p {record['health/flip_p']:.1g})"
@@ -115,10 +118,12 @@ def diagnose(record: Mapping[str, Any], lowest: Mapping[str, float], gan_loss: s
     return None
 
 
-class Watch:
+class HealthMonitor:
     """Looks after each epoch of a trial; sick is who has the same sign twice running."""
 
-    def __init__(self, gan_loss: str, lowest: dict[str, float], last: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, gan_loss: str, lowest: dict[str, float], last: Mapping[str, Any] | None
+    ) -> None:
         """Begin, or go on after an interruption.
 
         Args:
@@ -132,7 +137,11 @@ class Watch:
     def look(self, record: Mapping[str, Any]) -> dict[str, str | None]:
         """The epoch's `health/sign` and `sick`, each None in health."""
         sign, last = diagnose(record, self._lowest, self._gan_loss), self._last
-        again = sign is not None and last is not None and sign.partition(":")[0] == last.partition(":")[0]
+        again = (
+            sign is not None
+            and last is not None
+            and sign.partition(":")[0] == last.partition(":")[0]
+        )
         for term in _GROWING:
             if term in record:
                 self._lowest[term] = min(record[term], self._lowest.get(term, math.inf))

@@ -8,24 +8,24 @@ from typing import Any, cast
 
 import torch
 
-from adaptune.data.batches import DeviceImages
+from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
-from adaptune.data.seeding import derive_seed
 from adaptune.data.splits import TrialData
 from adaptune.errors import NonFiniteLossError, PreemptedError
 from adaptune.models.classifiers import Classifier
+from adaptune.seeding import derive_seed
 from adaptune.spec.schema import LossWeights, TrialSpec
-from adaptune.training.batch import TrainingImages
-from adaptune.training.checkpoint import CheckpointFolder, Restored
-from adaptune.training.cycada import cycada_step
-from adaptune.training.cyclegan import cyclegan_step
-from adaptune.training.distributed import all_mean, average_buffers, bare, rank
-from adaptune.training.evaluation import Validation
+from adaptune.training.checkpoint import CheckpointFolder, ResumePoint
+from adaptune.training.distributed import all_reduce_mean, average_buffers, rank, unwrap
 from adaptune.training.guide import TARGET_VAL, score
-from adaptune.training.health import Watch, signs
-from adaptune.training.phases import Terms
-from adaptune.training.samples import sample_grid
+from adaptune.training.health import HealthMonitor, signs
+from adaptune.training.sample_grid import sample_grid
 from adaptune.training.state import TrainingState, Weights, build_state
+from adaptune.training.steps.batch import TrainingImages
+from adaptune.training.steps.cycada import cycada_step
+from adaptune.training.steps.cyclegan import cyclegan_step
+from adaptune.training.steps.generators import LossTerms
+from adaptune.training.validation import Validation
 
 Record = dict[str, Any]
 Notice = Callable[[], bool]
@@ -65,27 +65,30 @@ def fit(
         PreemptedError: there was a notice.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)
-    restored = Restored() if checkpoints is None else checkpoints.restore(state)
-    last, terms = restored.record, _TermWatch(spec.loss_weights, device)
+    restored = ResumePoint() if checkpoints is None else checkpoints.restore(state)
+    last, terms = restored.record, LossMeter(spec.loss_weights, device)
     terms.begin_with(restored.means, restored.updates)
-    watch = Watch(spec.training.gan_loss, state.lowest_losses, last)
+    watch = HealthMonitor(spec.training.gan_loss, state.lowest_losses, last)
     if last is not None:
         yield last
     training = images or TrainingImages(data, state.networks.f_source, device)
     validation = Validation(data, device)
     sampler = UnpairedSampler(
-        len(training.source), len(training.target), spec.training.batch_size, derive_seed(spec.seed, "order")
+        len(training.source),
+        len(training.target),
+        spec.training.batch_size,
+        derive_seed(spec.seed, "order"),
     )
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
         if not _train_epoch(state, training, sampler, terms, epoch, notice):
             if checkpoints is not None:
-                checkpoints.save_mid_epoch(state, Restored(last, *terms.so_far()))
+                checkpoints.save_mid_epoch(state, ResumePoint(last, *terms.so_far()))
             raise PreemptedError(f"preempted at update {state.step}, in epoch {epoch}")
-        record, terms = Record(epoch=epoch) | terms.means(), _TermWatch(spec.loss_weights, device)
+        record, terms = Record(epoch=epoch) | terms.means(), LossMeter(spec.loss_weights, device)
         trained = time.perf_counter()
-        average_buffers([bare(state.networks.f_target), *state.averages.values()])
-        record |= validation.record(cast(Classifier, state.best_of("f_target")), state.step)
+        average_buffers([unwrap(state.networks.f_target), *state.averages.values()])
+        record |= validation.record(cast(Classifier, state.eval_network("f_target")), state.step)
         if health and GENERATOR_TERMS & record.keys():
             record |= _signs(state, data)
             record |= watch.look(record)
@@ -105,17 +108,24 @@ def _signs(state: TrainingState, data: TrialData) -> Record:
     some = slice(0, 256)
     images = DeviceImages(data.source_val_images[some], data.source_val_labels[some], state.device)
     source = images.take(torch.arange(len(images)))
-    translated = state.best_of("g_source_to_target")(source)
+    translated = state.eval_network("g_source_to_target")(source)
     target = DeviceImages(data.target_train_images[some], None, state.device)
     seen = state.networks.f_source(translated).argmax(dim=1)
-    return signs(source, translated, target.take(torch.arange(len(target))), images.labels, seen, len(data.class_names))
+    return signs(
+        source,
+        translated,
+        target.take(torch.arange(len(target))),
+        images.labels,
+        seen,
+        len(data.class_names),
+    )
 
 
 def _train_epoch(
     state: TrainingState,
     images: TrainingImages,
     sampler: UnpairedSampler,
-    watch: _TermWatch,
+    watch: LossMeter,
     epoch: int,
     notice: Notice | None,
 ) -> bool:
@@ -129,8 +139,12 @@ def _train_epoch(
         # Dropout draws from torch's own generator: seeded by the step, a resume needs no memory of it.
         torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
         state.set_learning_rates()
-        batch = images.batch(sampler, state.step, true_semantic=spec.training.semantic_labels == "true")
-        with torch.autocast(state.device.type, torch.bfloat16, enabled=spec.training.precision == "bf16"):
+        batch = images.batch(
+            sampler, state.step, true_semantic=spec.training.semantic_labels == "true"
+        )
+        with torch.autocast(
+            state.device.type, torch.bfloat16, enabled=spec.training.precision == "bf16"
+        ):
             terms = step(state, batch)
         state.update_averages()
         state.step += 1
@@ -138,7 +152,7 @@ def _train_epoch(
     return True
 
 
-class _TermWatch:
+class LossMeter:
     """Means of all terms over an epoch, and the first step at which one was not finite.
 
     All of it stays on the device until the epoch's end: asking at each step would make a GPU wait.
@@ -147,28 +161,36 @@ class _TermWatch:
     def __init__(self, weights: LossWeights, device: torch.device) -> None:
         self.weights = weights
         self.device = device
-        self.sums: Terms = {}
-        self.bad: Terms = {}
+        self.sums: LossTerms = {}
+        self.bad: LossTerms = {}
         self.count = 0
         self.first_step = 0
 
     def begin_with(self, means: Mapping[str, float], updates: int) -> None:
         """The part of an epoch that was trained before an interruption."""
         self.count = updates
-        self.sums = {name: torch.tensor(mean * updates, device=self.device) for name, mean in means.items()}
+        self.sums = {
+            name: torch.tensor(mean * updates, device=self.device) for name, mean in means.items()
+        }
 
     def so_far(self) -> tuple[dict[str, float], int]:
         """The means over all workers, finite or not, and the number of updates."""
         names = sorted(self.sums)
-        means = all_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist() if names else []
+        means = (
+            all_reduce_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist()
+            if names
+            else []
+        )
         return dict(zip(names, means, strict=True)), self.count
 
-    def add(self, step: int, terms: Terms) -> None:
+    def add(self, step: int, terms: LossTerms) -> None:
         self.count += 1
         self.first_step = self.first_step or step
         never = torch.tensor(torch.inf, device=self.device)
         for name, value in terms.items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value.float()
+            self.sums[name] = (
+                self.sums.get(name, torch.zeros((), device=self.device)) + value.float()
+            )
             at = torch.where(value.isfinite(), never, float(step))
             self.bad[name] = self.bad.get(name, never).minimum(at)
 

@@ -12,21 +12,28 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from adaptune.data.seeding import derive_seed
+from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import (
     build_classifier,
     build_discriminator,
     build_feature_discriminator,
     build_generator,
-    place,
+    to_device,
 )
-from adaptune.training.distributed import bare, rank, wrap
-from adaptune.training.pool import ImagePool
+from adaptune.training.distributed import ddp_wrap, rank, unwrap
+from adaptune.training.image_pool import ImagePool
 from adaptune.training.schedule import lr_factor, set_lr, warmed_up
 
 Weights = Mapping[str, Tensor]
-TRAINED = ("g_source_to_target", "g_target_to_source", "d_source", "d_target", "f_target", "d_feature")
+TRAINED = (
+    "g_source_to_target",
+    "g_target_to_source",
+    "d_source",
+    "d_target",
+    "f_target",
+    "d_feature",
+)
 
 
 @dataclass
@@ -88,7 +95,9 @@ class TrainingState:
 
         Alike on all workers, or each worker's `own`.
         """
-        return torch.Generator().manual_seed(derive_seed(self.spec.seed, purpose, self.step, rank() if own else 0))
+        return torch.Generator().manual_seed(
+            derive_seed(self.spec.seed, purpose, self.step, rank() if own else 0)
+        )
 
     @torch.no_grad()
     def update_averages(self) -> None:
@@ -96,14 +105,14 @@ class TrainingState:
         for name, average in self.averages.items():
             decay = training.classifier_ema_decay if name == "f_target" else training.ema_decay
             update = get_ema_multi_avg_fn(warmed_up(decay, self.step))
-            live = bare(getattr(self.networks, name))
+            live = unwrap(getattr(self.networks, name))
             update(list(average.parameters()), list(live.parameters()), self.step)
             for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
                 mine.copy_(theirs)
 
-    def best_of(self, name: str) -> nn.Module:
+    def eval_network(self, name: str) -> nn.Module:
         """The network that is evaluated and exported: the moving average where there is one."""
-        return self.averages.get(name, bare(getattr(self.networks, name)))
+        return self.averages.get(name, unwrap(getattr(self.networks, name)))
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on exactly; the pools are this worker's own."""
@@ -112,8 +121,12 @@ class TrainingState:
             "best_epoch": self.best_epoch,
             "best_score": list(self.best_score),
             "lowest_losses": self.lowest_losses,
-            "networks": {name: bare(getattr(self.networks, name)).state_dict() for name in TRAINED},
-            "optimizers": {name: getattr(self.optimizers, name).state_dict() for name in self.base_lrs},
+            "networks": {
+                name: unwrap(getattr(self.networks, name)).state_dict() for name in TRAINED
+            },
+            "optimizers": {
+                name: getattr(self.optimizers, name).state_dict() for name in self.base_lrs
+            },
             "averages": {name: module.state_dict() for name, module in self.averages.items()},
             "semantic_open": self.semantic_open,
         }
@@ -124,7 +137,7 @@ class TrainingState:
         self.best_score = tuple(state["best_score"])
         self.lowest_losses = dict(state.get("lowest_losses", {}))  # earlier checkpoints have none
         for name in TRAINED:
-            bare(getattr(self.networks, name)).load_state_dict(state["networks"][name])
+            unwrap(getattr(self.networks, name)).load_state_dict(state["networks"][name])
         for name in self.base_lrs:
             getattr(self.optimizers, name).load_state_dict(state["optimizers"][name])
         for name, module in self.averages.items():
@@ -134,7 +147,9 @@ class TrainingState:
     def pools_state(self) -> dict[str, Tensor | None]:
         """On the CPU: another worker, which may not see this one's device, writes them."""
         pools = {"source": self.pool_source, "target": self.pool_target}
-        return {name: None if pool.images is None else pool.images.cpu() for name, pool in pools.items()}
+        return {
+            name: None if pool.images is None else pool.images.cpu() for name, pool in pools.items()
+        }
 
     def load_pools_state(self, state: Mapping[str, Tensor | None]) -> None:
         for pool, name in ((self.pool_source, "source"), (self.pool_target, "target")):
@@ -142,13 +157,17 @@ class TrainingState:
             pool.images = None if images is None else images.to(self.device)
 
 
-def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: torch.device) -> TrainingState:
+def build_state(
+    spec: TrialSpec, classes: int, source_weights: Weights, device: torch.device
+) -> TrainingState:
     """A trial's state before its first update: f_T begins as f_S, all else is drawn from the seed."""
     training, model, images = spec.training, spec.model, spec.data.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, "init"))
         g_st, g_ts = (build_generator(model, images.channels, training.init_gain) for _ in range(2))
-        d_s, d_t = (build_discriminator(model, images.channels, training.init_gain) for _ in range(2))
+        d_s, d_t = (
+            build_discriminator(model, images.channels, training.init_gain) for _ in range(2)
+        )
         d_feature = build_feature_discriminator(model, classes)
         f_s, f_t = (build_classifier(model.classifier, images, classes) for _ in range(2))
     f_s.load_state_dict(source_weights)
@@ -156,22 +175,25 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
     f_s.eval().requires_grad_(False)
     averages: dict[str, nn.Module] = {}
     if training.ema_decay:
-        averages |= {"g_source_to_target": _frozen_copy(g_st), "g_target_to_source": _frozen_copy(g_ts)}
+        averages |= {
+            "g_source_to_target": _frozen_copy(g_st),
+            "g_target_to_source": _frozen_copy(g_ts),
+        }
     if training.classifier_ema_decay:
         averages["f_target"] = _frozen_copy(f_t)
     for net in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feature):
-        place(net, device, channels_last=training.channels_last)
+        to_device(net, device, channels_last=training.channels_last)
     if training.compile:
         for net in (g_st, g_ts, d_s, d_t, f_t, d_feature):
             net.compile()
     networks = Networks(
-        g_source_to_target=wrap(g_st, device),
-        g_target_to_source=wrap(g_ts, device),
-        d_source=wrap(d_s, device),
-        d_target=wrap(d_t, device),
+        g_source_to_target=ddp_wrap(g_st, device),
+        g_target_to_source=ddp_wrap(g_ts, device),
+        d_source=ddp_wrap(d_s, device),
+        d_target=ddp_wrap(d_t, device),
         f_source=f_s,
-        f_target=wrap(f_t, device),
-        d_feature=wrap(d_feature, device),
+        f_target=ddp_wrap(f_t, device),
+        d_feature=ddp_wrap(d_feature, device),
     )
     base_lrs = {
         "generators": training.generator_lr,
@@ -187,7 +209,9 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
     }
     betas = (training.beta1, training.beta2)
     optimizers = {
-        name: Adam([p for m in modules[name] for p in m.parameters()], lr=lr, betas=betas, fused=True)
+        name: Adam(
+            [p for m in modules[name] for p in m.parameters()], lr=lr, betas=betas, fused=True
+        )
         for name, lr in base_lrs.items()
     }
     return TrainingState(
@@ -197,7 +221,10 @@ def build_state(spec: TrialSpec, classes: int, source_weights: Weights, device: 
         optimizers=Optimizers(**optimizers),
         pool_source=ImagePool(training.pool_size),
         pool_target=ImagePool(training.pool_size),
-        averages={name: place(net, device, channels_last=training.channels_last) for name, net in averages.items()},
+        averages={
+            name: to_device(net, device, channels_last=training.channels_last)
+            for name, net in averages.items()
+        },
         semantic_open=torch.tensor(float(training.semantic_gate is None), device=device),
         base_lrs=base_lrs,
     )

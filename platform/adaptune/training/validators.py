@@ -21,7 +21,7 @@ _FEWEST_FOR_DEV = 4  # of which a third is two
 
 
 @dataclass(frozen=True)
-class Dump:
+class ValidatorInputs:
     """What f_T makes of source_val (S samples, labelled) and of target_val (T samples, labels unseen).
 
     Logits are float64 [S or T, K], features [S or T, D], labels int64 [S].
@@ -39,53 +39,57 @@ class Dump:
         from sklearn.cluster import KMeans
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # collapsed features have fewer distinct points than clusters
+            warnings.simplefilter(
+                "ignore"
+            )  # collapsed features have fewer distinct points than clusters
             means = KMeans(min(self.target_logits.shape), n_init=3, random_state=0)
             found: npt.NDArray[np.int32] = means.fit_predict(self.target_features)
         return found
 
 
-def score_all(dump: Dump) -> dict[str, float]:
+def score_all(dump: ValidatorInputs) -> dict[str, float]:
     """Every validator's score, by name."""
     return {name: float(validator(dump)) for name, validator in VALIDATORS.items()}
 
 
-def source_val(dump: Dump) -> float:
+def source_val(dump: ValidatorInputs) -> float:
     """Accuracy on source_val."""
     return float(_hits(dump).mean())
 
 
-def entropy(dump: Dump) -> float:
+def entropy(dump: ValidatorInputs) -> float:
     """−E H(p), in nats (Morerio et al. 2018)."""
     return -float(_entropy(softmax(dump.target_logits, axis=1)).mean())
 
 
-def infomax(dump: Dump) -> float:
+def infomax(dump: ValidatorInputs) -> float:
     """H(E p) − E H(p), in nats (Krause et al. 2010; Shi & Sha 2012)."""
     mean = softmax(dump.target_logits, axis=1).mean(axis=0)
     return float(_entropy(mean)) + entropy(dump)
 
 
-def bnm(dump: Dump) -> float:
+def bnm(dump: ValidatorInputs) -> float:
     """Nuclear norm of the T × K probabilities, per sample (Cui et al. 2020)."""
-    return float(np.linalg.norm(softmax(dump.target_logits, axis=1), "nuc") / len(dump.target_logits))
+    return float(
+        np.linalg.norm(softmax(dump.target_logits, axis=1), "nuc") / len(dump.target_logits)
+    )
 
 
-def v_measure(dump: Dump) -> float:
+def v_measure(dump: ValidatorInputs) -> float:
     """V-measure between predictions and K clusters of the target's features (Ericsson et al. 2023)."""
     from sklearn.metrics import v_measure_score
 
     return float(v_measure_score(dump.target_logits.argmax(axis=1), dump.clusters))
 
 
-def ami(dump: Dump) -> float:
+def ami(dump: ValidatorInputs) -> float:
     """Adjusted mutual information between predictions and K clusters of the target's features."""
     from sklearn.metrics import adjusted_mutual_info_score
 
     return float(adjusted_mutual_info_score(dump.target_logits.argmax(axis=1), dump.clusters))
 
 
-def snd(dump: Dump) -> float:
+def snd(dump: ValidatorInputs) -> float:
     """Soft neighbourhood density (Saito et al. 2021, eq. 1–3): entropy of each sample's softmax over its neighbours.
 
     NaN for a single sample.
@@ -99,7 +103,7 @@ def snd(dump: Dump) -> float:
     return float(_entropy(softmax(similarity, axis=1)).mean())
 
 
-def importance_weighted(dump: Dump) -> float:
+def importance_weighted(dump: ValidatorInputs) -> float:
     """Accuracy on source_val, weighted by target over source density (Sugiyama et al. 2007).
 
     Densities are Gaussian kernels' of width 1 on standardised logits: features have too many dimensions.
@@ -109,11 +113,13 @@ def importance_weighted(dump: Dump) -> float:
 
     scaler = StandardScaler().fit(np.concatenate([dump.source_logits, dump.target_logits]))
     source, target = scaler.transform(dump.source_logits), scaler.transform(dump.target_logits)
-    log_ratio = KernelDensity().fit(target).score_samples(source) - KernelDensity().fit(source).score_samples(source)
+    log_ratio = KernelDensity().fit(target).score_samples(source) - KernelDensity().fit(
+        source
+    ).score_samples(source)
     return float(softmax(log_ratio) @ _hits(dump))
 
 
-def dev(dump: Dump) -> float:
+def dev(dump: ValidatorInputs) -> float:
     """Deep embedded validation (You et al. 2019, algorithm 1): minus the weighted source risk, variance reduced.
 
     Two thirds of source_val and all of target_val train the classifier of domains; the other third is weighted.
@@ -124,7 +130,9 @@ def dev(dump: Dump) -> float:
 
     if len(dump.source_labels) < _FEWEST_FOR_DEV:
         return np.nan
-    train, rest = train_test_split(np.arange(len(dump.source_labels)), test_size=0.33, random_state=0)
+    train, rest = train_test_split(
+        np.arange(len(dump.source_labels)), test_size=0.33, random_state=0
+    )
     features = np.concatenate([dump.source_features[train], dump.target_features])
     is_source = np.arange(len(features)) < len(train)
     with warnings.catch_warnings():
@@ -139,7 +147,7 @@ def dev(dump: Dump) -> float:
     return -float(risk.mean() + eta * weights.mean() - eta)
 
 
-VALIDATORS: dict[str, Callable[[Dump], float]] = {
+VALIDATORS: dict[str, Callable[[ValidatorInputs], float]] = {
     "source_val": source_val,
     "entropy": entropy,
     "infomax": infomax,
@@ -152,7 +160,7 @@ VALIDATORS: dict[str, Callable[[Dump], float]] = {
 }
 
 
-def _hits(dump: Dump) -> npt.NDArray[np.bool_]:
+def _hits(dump: ValidatorInputs) -> npt.NDArray[np.bool_]:
     hits: npt.NDArray[np.bool_] = dump.source_logits.argmax(axis=1) == dump.source_labels
     return hits
 

@@ -15,14 +15,16 @@ import pytest
 import torch
 
 from adaptune.artifacts import load_export
-from adaptune.artifacts.layout import ALL, SUMS
+from adaptune.artifacts.format import ALL, SUMS
 from adaptune.errors import ResultsError
 from adaptune.training.state import TrainingState
 
 Write = Callable[..., Path]
 
 
-def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(best: Path, state: TrainingState) -> None:
+def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(
+    best: Path, state: TrainingState
+) -> None:
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         expected = state.networks.f_target.eval()(images)
@@ -30,7 +32,9 @@ def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(best: Path
 
 
 @pytest.mark.parametrize("direction", ["source_to_target", "target_to_source"])
-def test_moving_averages_are_exported_where_there_are_any(best: Path, state: TrainingState, direction: str) -> None:
+def test_moving_averages_are_exported_where_there_are_any(
+    best: Path, state: TrainingState, direction: str
+) -> None:
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     name = f"g_{direction}"
     with torch.no_grad():
@@ -52,7 +56,9 @@ def test_an_export_holds_its_files_and_nothing_else_beside_it(best: Path) -> Non
 
 
 def test_sha256sum_confirms_a_fresh_export(best: Path) -> None:
-    subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=best, check=True, capture_output=True)
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", SUMS], cwd=best, check=True, capture_output=True
+    )
 
 
 def test_the_config_says_all_that_loading_and_judging_need(best: Path) -> None:
@@ -62,7 +68,9 @@ def test_the_config_says_all_that_loading_and_judging_need(best: Path) -> None:
     assert (config["seed"], config["loss_weights"]["cycle"]) == (3, 10.0)
 
 
-@pytest.mark.parametrize("name", ["classifier.safetensors", "source_to_target.safetensors", "config.json"])
+@pytest.mark.parametrize(
+    "name", ["classifier.safetensors", "source_to_target.safetensors", "config.json"]
+)
 def test_a_damaged_file_is_named(best: Path, name: str) -> None:
     body = bytearray((best / name).read_bytes())
     body[len(body) // 2] ^= 1
@@ -94,7 +102,9 @@ def test_a_folder_that_is_no_export_is_refused_with_its_name(tmp_path: Path) -> 
         load_export(tmp_path)
 
 
-def test_a_new_export_replaces_the_old_one_and_keeps_what_the_user_added(best: Path, write: Write) -> None:
+def test_a_new_export_replaces_the_old_one_and_keeps_what_the_user_added(
+    best: Path, write: Write
+) -> None:
     (best / "notes.txt").write_text("mine")
     write(best, accuracy=0.75)
     assert json.loads((best / "metrics.json").read_text()) == {"accuracy": 0.75}
@@ -119,7 +129,9 @@ def test_an_export_killed_half_way_is_cleaned_up_by_the_next(best: Path, write: 
     assert [entry.name for entry in best.parent.iterdir()] == ["best"]
 
 
-def test_a_failing_write_leaves_the_old_export(best: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_write_leaves_the_old_export(
+    best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
@@ -132,13 +144,23 @@ def test_a_failing_write_leaves_the_old_export(best: Path, write: Write, monkeyp
     assert os.listdir(best.parent) == ["best"]
 
 
-def test_metrics_of_numpy_and_non_finite_ones_are_written_as_json(tmp_path: Path, write: Write) -> None:
+def test_metrics_of_numpy_and_non_finite_ones_are_written_as_json(
+    tmp_path: Path, write: Write
+) -> None:
     best = write(tmp_path / "best", n=np.int64(3), gap=math.nan, ci95=(np.float64(0.5), 1.0))
-    assert json.loads((best / "metrics.json").read_text()) == {"n": 3, "gap": None, "ci95": [0.5, 1.0]}
+    assert json.loads((best / "metrics.json").read_text()) == {
+        "n": 3,
+        "gap": None,
+        "ci95": [0.5, 1.0],
+    }
 
 
-def test_the_model_card_gives_verdict_metrics_and_loss_weights(tmp_path: Path, write: Write) -> None:
-    best = write(tmp_path / "best", verdict="Adaptation did not help.", gap_closed=None, accuracy=0.51239)
+def test_the_model_card_gives_verdict_metrics_and_loss_weights(
+    tmp_path: Path, write: Write
+) -> None:
+    best = write(
+        tmp_path / "best", verdict="Adaptation did not help.", gap_closed=None, accuracy=0.51239
+    )
     card = (best / "README.md").read_text()
     for line in (
         "Adaptation did not help.",
@@ -155,11 +177,15 @@ def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
     image(best.parent / "images" / "a.png")
     code = (best / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     code += "import sys; assert 'ray' not in sys.modules and 'optuna' not in sys.modules"
-    run = subprocess.run([sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True
+    )
     assert run.stdout.startswith("images/a.png ")
 
 
-def test_a_later_format_is_refused_with_its_version(best: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adaptune.artifacts.loading.FORMAT", 0)
+def test_a_later_format_is_refused_with_its_version(
+    best: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adaptune.artifacts.load.FORMAT", 0)
     with pytest.raises(ResultsError, match="format 1 of adaptune"):
         load_export(best)

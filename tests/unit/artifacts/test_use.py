@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from adaptune.artifacts import Export, evaluate_export, load_export, predict, translate
-from adaptune.data.images import decode
+from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
-from adaptune.training.interval import accuracy_interval
+from adaptune.training.significance import accuracy_interval
 
 Save = Callable[..., Path]
 
@@ -24,7 +24,10 @@ def export(best: Path) -> Export:
 def test_predict_names_a_class_and_its_probability_for_each_image_of_a_folder(
     export: Export, image: Save, tmp_path: Path
 ) -> None:
-    files = [image(tmp_path / "in" / name, seed) for seed, name in enumerate(["a.png", "b.png", "deep/c.jpg"])]
+    files = [
+        image(tmp_path / "in" / name, seed)
+        for seed, name in enumerate(["a.png", "b.png", "deep/c.jpg"])
+    ]
     (tmp_path / "in" / "notes.txt").write_text("no image")
     found = list(predict(export, [tmp_path / "in"], batch_size=2))
     assert [prediction.path for prediction in found] == files
@@ -35,7 +38,9 @@ def test_predict_names_a_class_and_its_probability_for_each_image_of_a_folder(
         assert prediction.probability == pytest.approx(float(probabilities.max()), abs=1e-6)
 
 
-def test_predict_prepares_images_as_the_target_domain(export: Export, image: Save, tmp_path: Path) -> None:
+def test_predict_prepares_images_as_the_target_domain(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     file = image(tmp_path / "a.png", edge=40)
     middle = decode(file, "image")[14:26, 14:26]  # the target's centre crop of 12 px
     Image.fromarray(middle).save(tmp_path / "middle.png")
@@ -50,12 +55,16 @@ def test_an_unreadable_image_is_named(export: Export, image: Save, tmp_path: Pat
         list(predict(export, [tmp_path / "in"]))
 
 
-def test_an_image_too_small_for_the_crop_is_named(export: Export, image: Save, tmp_path: Path) -> None:
+def test_an_image_too_small_for_the_crop_is_named(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=r"tiny\.png: crop 12 px does not fit"):
         list(predict(export, [image(tmp_path / "tiny.png", edge=8)]))
 
 
-def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(export: Export, tmp_path: Path) -> None:
+def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(
+    export: Export, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     for path, message in (("absent.png", r"absent\.png"), ("empty", "no image in")):
         with pytest.raises(DataError, match=message):
@@ -63,7 +72,9 @@ def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(export: 
 
 
 @pytest.mark.parametrize("direction", ["source_to_target", "target_to_source"])
-def test_translate_writes_pngs_of_the_trained_size(export: Export, image: Save, tmp_path: Path, direction: str) -> None:
+def test_translate_writes_pngs_of_the_trained_size(
+    export: Export, image: Save, tmp_path: Path, direction: str
+) -> None:
     files = [image(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.png"])]
     written = translate(export, files, tmp_path / "out", direction, batch_size=1)  # type: ignore[arg-type]
     assert written == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
@@ -71,14 +82,18 @@ def test_translate_writes_pngs_of_the_trained_size(export: Export, image: Save, 
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in written)
 
 
-def test_translate_crops_as_the_domain_of_its_input(export: Export, image: Save, tmp_path: Path) -> None:
+def test_translate_crops_as_the_domain_of_its_input(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     file = image(tmp_path / "a.png", edge=20)  # the source's crop is 24 px, the target's 12
     translate(export, [file], tmp_path / "out", "target_to_source")
     with pytest.raises(DataError, match="crop 24 px"):
         translate(export, [file], tmp_path / "out", "source_to_target")
 
 
-def test_translate_overwrites_neither_of_two_inputs_of_one_name(export: Export, image: Save, tmp_path: Path) -> None:
+def test_translate_overwrites_neither_of_two_inputs_of_one_name(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     files = [image(tmp_path / part / "a.png", seed) for seed, part in enumerate("xy")]
     files.append(image(tmp_path / "x" / "a-2.png", seed=2))
     written = translate(export, files, tmp_path / "out", "source_to_target")
@@ -102,10 +117,14 @@ def labelled(image: Save, root: Path, names: tuple[str, ...], each: int = 3) -> 
     return f"imagefolder:{root}"
 
 
-def test_evaluate_agrees_with_the_predictions_of_the_same_images(export: Export, image: Save, tmp_path: Path) -> None:
+def test_evaluate_agrees_with_the_predictions_of_the_same_images(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     domain = labelled(image, tmp_path / "eval", export.class_names)
     scores = evaluate_export(export, domain, tmp_path)
-    hits = sum(found.class_name == found.path.parent.name for found in predict(export, [tmp_path / "eval"]))
+    hits = sum(
+        found.class_name == found.path.parent.name for found in predict(export, [tmp_path / "eval"])
+    )
     assert (scores["n"], scores["accuracy"]) == (9, pytest.approx(hits / 9))
     assert scores["accuracy_ci95"] == list(accuracy_interval(hits, 9))
     assert [sum(row) for row in scores["confusion"]] == [3, 3, 3]
@@ -114,7 +133,9 @@ def test_evaluate_agrees_with_the_predictions_of_the_same_images(export: Export,
     assert scores["seen_in_training"] is False
 
 
-def test_evaluate_refuses_other_classes_and_lists_both(export: Export, image: Save, tmp_path: Path) -> None:
+def test_evaluate_refuses_other_classes_and_lists_both(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
     domain = labelled(image, tmp_path / "eval", ("cat", "cow"), each=1)
     with pytest.raises(DataError, match=r"export: cat, dog, owl\n.*: cat, cow"):
         evaluate_export(export, domain, tmp_path)
@@ -124,5 +145,7 @@ def test_evaluate_refuses_other_classes_and_lists_both(export: Export, image: Sa
     ("hits", "n", "expected"),
     [(0, 10, (0.0, 1 - 0.025**0.1)), (10, 10, (0.025**0.1, 1.0)), (5, 10, (0.187086, 0.812914))],
 )
-def test_the_interval_is_clopper_and_pearsons(hits: int, n: int, expected: tuple[float, float]) -> None:
+def test_the_interval_is_clopper_and_pearsons(
+    hits: int, n: int, expected: tuple[float, float]
+) -> None:
     assert accuracy_interval(hits, n) == pytest.approx(expected, abs=1e-6)

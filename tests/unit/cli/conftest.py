@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adaptune import cli, runs
+from adaptune.cli import app as cli
+from adaptune.cli import search as runs
 
 
 class Ran(NamedTuple):
@@ -24,12 +25,12 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `adaptune ARGUMENTS…` in this process, on a machine of 2 CPUs, where Ray must not start."""
-    from adaptune.search import cluster
+    from adaptune.cluster import connection
 
     def refuse(*_: object) -> None:
         raise AssertionError("Ray would have been started")
 
-    monkeypatch.setattr(cluster, "joined", refuse)
+    monkeypatch.setattr(connection, "joined", refuse)
     monkeypatch.setattr(runs, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
 
     def _run(*arguments: object) -> Ran:
@@ -37,7 +38,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         with pytest.raises(SystemExit) as ended:
             cli.main()
         code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr())
+        return Ran(
+            code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr()
+        )
 
     return _run
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from adaptune.cluster import connection, doctor
+from adaptune.cluster.doctor import Finding
 from adaptune.errors import ResourceError
-from adaptune.search import checkup, cluster
-from adaptune.search.checkup import Finding
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -26,12 +26,14 @@ def found(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
         yield ""
 
     @contextmanager
-    def chatter_to(log: Path) -> Iterator[Console]:
+    def redirect_output(log: Path) -> Iterator[Console]:
         yield Console(width=300)
 
-    monkeypatch.setattr(cluster, "joined", joined)
-    monkeypatch.setattr(cluster, "chatter_to", chatter_to)  # whose console writes past pytest
-    monkeypatch.setattr(checkup, "nodes", lambda folder, wish: iter(findings))
+    monkeypatch.setattr(connection, "joined", joined)
+    monkeypatch.setattr(
+        connection, "redirect_output", redirect_output
+    )  # whose console writes past pytest
+    monkeypatch.setattr(doctor, "nodes", lambda folder, wish: iter(findings))
     return findings
 
 
@@ -48,6 +50,8 @@ def test_a_fault_is_said_and_ends_with_1(run: Run, found: list[Finding], tmp_pat
     assert (status, out.splitlines()[-1]) == (1, "fault    node b does not see [results]")
 
 
-def test_a_cluster_that_does_not_answer_is_a_fault(run: Run, found: list[Finding], tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_a_fault(
+    run: Run, found: list[Finding], tmp_path: Path
+) -> None:
     status, out, _ = run("doctor", "--address", "nowhere", "--out", tmp_path)
     assert (status, out.splitlines()[-1]) == (1, "fault    no Ray cluster answers at nowhere")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from adaptune import cli, runs
-from adaptune.search.claim import claim
+from adaptune.cli import app as cli
+from adaptune.cli import search as runs
+from adaptune.results.lifecycle import claim
 from adaptune.spec import load
 
 Run = Callable[..., tuple[int, str, str]]
@@ -36,7 +37,10 @@ def test_a_missing_file(run: Run, tmp_path: Path) -> None:
     [
         ("name: [", "space.yaml:1: not YAML"),
         ("- 1", "the top level must be a mapping"),
-        ("name: a\ntrainin: {}\n", "space.yaml:2: trainin: unknown key `trainin`; did you mean `training`?"),
+        (
+            "name: a\ntrainin: {}\n",
+            "space.yaml:2: trainin: unknown key `trainin`; did you mean `training`?",
+        ),
     ],
 )
 def test_a_bad_file(run: Run, tmp_path: Path, text: str, says: str) -> None:
@@ -65,7 +69,9 @@ def test_a_bad_override(run: Run, tmp_path: Path, space: Path, override: str, sa
 
 def test_bad_images(run: Run, tmp_path: Path, space: Path, classes: Classes) -> None:
     def error(folder: Path) -> str:
-        return refused(run, tmp_path, "--space", space, "--set", f"data.target.domain=imagefolder:{folder}")
+        return refused(
+            run, tmp_path, "--space", space, "--set", f"data.target.domain=imagefolder:{folder}"
+        )
 
     (tmp_path / "empty").mkdir()
     assert "has no class folders" in error(tmp_path / "empty")
@@ -98,7 +104,9 @@ def test_the_folder_of_a_search(run: Run, space: Path) -> None:
     assert folder.spec.read_text() == before
 
 
-def test_a_dry_run_prints_the_plan_and_leaves_nothing(run: Run, tmp_path: Path, space: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(
+    run: Run, tmp_path: Path, space: Path
+) -> None:
     status, out, error = run("search", "--space", space, "--trials", 7, "--dry-run")
     assert (status, error) == (0, "")
     assert "# 7 trials over loss_weights.cycle, by target_val_accuracy\n" in out
@@ -109,7 +117,9 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(run: Run, tmp_path: Path, 
 
 
 def test_a_dry_run_knows_the_domains_names(run: Run, space: Path) -> None:
-    status, _, error = run("search", "--space", space, "--dry-run", "--set", "data.source.domain=mnist6k")
+    status, _, error = run(
+        "search", "--space", space, "--dry-run", "--set", "data.source.domain=mnist6k"
+    )
     assert status == 2
     assert "there is no domain 'mnist6k'" in error
 
@@ -128,31 +138,34 @@ def test_the_script_is_the_search_command(
 def test_a_cluster_that_does_not_answer_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
+    from adaptune.cluster import connection
     from adaptune.errors import ResourceError
-    from adaptune.search import cluster
 
     def fail(**_: object) -> None:
         raise ConnectionError("timed out")
 
     monkeypatch.setattr(ray, "init", fail)
-    monkeypatch.setattr(cluster, "ENVIRONMENT", {})
+    monkeypatch.setattr(connection, "ENVIRONMENT", {})
     with (
-        pytest.raises(ResourceError, match=r"no Ray cluster answers at nowhere: timed out.*RAY_AUTH_MODE=token"),
-        cluster.joined("nowhere", "small"),
+        pytest.raises(
+            ResourceError,
+            match=r"no Ray cluster answers at nowhere: timed out.*RAY_AUTH_MODE=token",
+        ),
+        connection.joined("nowhere", "small"),
     ):
         pass
 
 
 FAILING = """
 import sys
-from adaptune import cli, runs
-from adaptune.search import cluster
+from adaptune.cli import app as cli, search as runs
+from adaptune.cluster import connection
 
 def fail(*_):
     print("chatter")
     raise OSError(28, "No space left on device")
 
-cluster.joined = fail
+connection.joined = fail
 cli.main()
 """
 
@@ -161,7 +174,11 @@ def test_a_search_that_a_full_disk_ends_says_so_in_a_few_lines(space: Path) -> N
     folder = claim(load(space), resume=False)
     folder.log.symlink_to("/dev/full")
     arguments = ["search", "--space", space, "--resume", "--set", "resources.workers_per_trial=1"]
-    done = subprocess.run([sys.executable, "-c", FAILING, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, *arguments], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.startswith("the search failed: [Errno 28] No space left on device\nWhat was finished is kept in")
+    assert done.stdout.startswith(
+        "the search failed: [Errno 28] No space left on device\nWhat was finished is kept in"
+    )
     assert "chatter" not in done.stdout

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from adaptune import runs
+from adaptune.cli import search as runs
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lifecycle import claim
 from adaptune.search import study as studies
-from adaptune.search.claim import claim
-from adaptune.search.results import ResultsFolder
-from adaptune.search.storage import open_study
+from adaptune.search.study_storage import open_study
 from adaptune.search.trial import make_job
 from adaptune.spec import load
 from adaptune.training.build import build_classifier
@@ -30,11 +30,20 @@ def killed(space: Path) -> ResultsFolder:
     spec = load(space)
     folder = claim(spec, resume=False)
     study = open_study(spec, str(folder.journal))
-    for accuracies, error in (((0.5, 0.75), None), ((), "step 3: the cycle term is nan"), ((0.25,), "killed")):
+    for accuracies, error in (
+        ((0.5, 0.75), None),
+        ((), "step 3: the cycle term is nan"),
+        ((0.25,), "killed"),
+    ):
         trial = studies.ask(study, spec)
         for epoch, accuracy in enumerate(accuracies, start=1):
-            record = {"epoch": epoch, "target_val_accuracy": accuracy, "target_val_loss": 1.0, "loss/cycle": 0.1}
-            studies.note_record(trial, record, accuracy)
+            record = {
+                "epoch": epoch,
+                "target_val_accuracy": accuracy,
+                "target_val_loss": 1.0,
+                "loss/cycle": 0.1,
+            }
+            studies.add_epoch(trial, record, accuracy)
         if error != "killed":
             studies.finish(study, trial, epochs=2, error=error, wall_s=1)
     best = study.trials[0]
@@ -65,7 +74,9 @@ def test_status_of_a_killed_search(run: Run, killed: ResultsFolder) -> None:
     assert killed.journal.read_bytes() == before
 
 
-def test_status_before_the_first_trial_and_of_no_search(run: Run, tmp_path: Path, space: Path) -> None:
+def test_status_before_the_first_trial_and_of_no_search(
+    run: Run, tmp_path: Path, space: Path
+) -> None:
     assert "holds no search" in refusal(run, "status", tmp_path)
     folder = claim(load(space), resume=False)
     assert "has not begun its trials" in refusal(run, "status", folder.path)
@@ -95,7 +106,9 @@ def test_export_has_target_val_figures_only(run: Run, killed: ResultsFolder) -> 
 
 
 def test_export_of_what_is_not_there(run: Run, killed: ResultsFolder) -> None:
-    assert "there is no trial 7; there are 0, 1, 2" in refusal(run, "export", killed.path, "--trial", 7)
+    assert "there is no trial 7; there are 0, 1, 2" in refusal(
+        run, "export", killed.path, "--trial", 7
+    )
     assert "trial 1 has not finished an epoch" in refusal(run, "export", killed.path, "--trial", 1)
     status, _, error = run("export", killed.path, "--trial", 2)
     assert status == 1
@@ -103,8 +116,12 @@ def test_export_of_what_is_not_there(run: Run, killed: ResultsFolder) -> None:
     assert "Traceback" not in error
 
 
-def test_predict_prints_path_class_and_probability(run: Run, exported: Path, tmp_path: Path) -> None:
-    status, out, _ = run("predict", exported, tmp_path / "target" / "cat", tmp_path / "target" / "dog" / "0.png")
+def test_predict_prints_path_class_and_probability(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    status, out, _ = run(
+        "predict", exported, tmp_path / "target" / "cat", tmp_path / "target" / "dog" / "0.png"
+    )
     lines = [line.split("\t") for line in out.splitlines()]
     assert status == 0
     assert len(lines) == 9
@@ -119,7 +136,9 @@ def test_predict_refuses_a_bad_image_in_words(run: Run, exported: Path, tmp_path
     error = refusal(run, "predict", exported, tmp_path / "bad.png")
     assert error.startswith(f"adaptune: {tmp_path}/bad.png cannot be read as an image")
     assert error.count("\n") == 1
-    assert "there is no image or folder nowhere.png" in refusal(run, "predict", exported, "nowhere.png")
+    assert "there is no image or folder nowhere.png" in refusal(
+        run, "predict", exported, "nowhere.png"
+    )
     assert "is not an export" in refusal(run, "predict", tmp_path, tmp_path / "bad.png")
 
 
@@ -131,9 +150,14 @@ def test_translate_writes_a_png_an_image(run: Run, exported: Path, tmp_path: Pat
     assert out.splitlines() == [str(to_target / f"{index}.png") for index in range(8)]
     with Image.open(to_target / "0.png") as image:
         assert image.size == (16, 16)
-    assert run("translate", exported, images, "--to", to_source, "--direction", "target_to_source")[0] == 0
+    assert (
+        run("translate", exported, images, "--to", to_source, "--direction", "target_to_source")[0]
+        == 0
+    )
     assert (to_source / "0.png").read_bytes() != (to_target / "0.png").read_bytes()
-    assert "'sideways'" in refusal(run, "translate", exported, images, "--to", to_target, "--direction", "sideways")
+    assert "'sideways'" in refusal(
+        run, "translate", exported, images, "--to", to_target, "--direction", "sideways"
+    )
 
 
 def test_evaluate_scores_a_labelled_domain(run: Run, exported: Path, tmp_path: Path) -> None:
@@ -152,7 +176,9 @@ def test_datasets_lists_the_domains(run: Run) -> None:
     assert "parquet:PATH" in out
 
 
-def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, killed: ResultsFolder) -> None:
+def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(
+    run: Run, killed: ResultsFolder
+) -> None:
     status, _, error = run("report", killed.path)
     assert status == 2
     assert "has no summary yet: the search has not ended" in error
@@ -167,7 +193,9 @@ def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(run: Run, kil
     assert "sick trials: 2 label flip" in out
 
 
-def test_a_search_without_a_summary_gets_no_page(killed: ResultsFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_without_a_summary_gets_no_page(
+    killed: ResultsFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs._write_page(killed, load(killed.spec), Console())
     assert capsys.readouterr().out == ""
     assert not killed.report.exists()
@@ -199,10 +227,14 @@ def test_report_of_two_objectives_has_the_pareto_front(run: Run, space: Path) ->
             "train_s": seconds,
             "eval_s": 0.0,
         }
-        studies.note_record(trial, record, accuracy)
+        studies.add_epoch(trial, record, accuracy)
         studies.finish(study, trial, epochs=2, error=None, wall_s=1)
     folder.summary.write_text(json.dumps({"verdict": "It helped."}))
-    front = [line.split() for line in run("report", folder.path)[1].splitlines() if line.strip().startswith("trial ")]
+    front = [
+        line.split()
+        for line in run("report", folder.path)[1].splitlines()
+        if line.strip().startswith("trial ")
+    ]
     assert [row[:5] for row in front] == [
         ["trial", "2", "target_val", "60.0%", "5"],
         ["trial", "0", "target_val", "90.0%", "30"],

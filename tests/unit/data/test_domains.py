@@ -14,20 +14,26 @@ import torch
 
 from adaptune.data import registry
 from adaptune.data.digits import FIRST_HALF, SECOND_HALF, mnist5k, mnistm5k
-from adaptune.data.pair import load_pair
+from adaptune.data.domain_pair import load_pair
 from adaptune.errors import DataError
 from adaptune.spec.schema import DataSpec, DomainSpec
 
 
 def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) -> registry.Domain:
-    return registry.load_domain(DomainSpec.model_validate({"domain": name, **form}), root=root, seed=seed)
+    return registry.load_domain(
+        DomainSpec.model_validate({"domain": name, **form}), root=root, seed=seed
+    )
 
 
 def data_spec(source: str, target: str, **form: object) -> DataSpec:
-    return DataSpec.model_validate({"source": {"domain": source, **form}, "target": {"domain": target, **form}})
+    return DataSpec.model_validate(
+        {"source": {"domain": source, **form}, "target": {"domain": target, **form}}
+    )
 
 
-@pytest.mark.parametrize(("name", "size"), [("mnist5k", 5000), ("mnistm5k", 5000), ("optdigits", 1797)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("mnist5k", 5000), ("mnistm5k", 5000), ("optdigits", 1797)]
+)
 def test_built_in_digits_load_in_the_common_form(name: str, size: int) -> None:
     domain = load(name, channels=1, size=32)
     assert domain.images.shape == (size, 1, 32, 32)
@@ -41,7 +47,9 @@ def test_built_in_digits_load_in_the_common_form(name: str, size: int) -> None:
 def test_the_halves_of_mnist5k_are_stratified_and_share_no_digit() -> None:
     first, second = mnist5k(FIRST_HALF), mnist5k(SECOND_HALF)
     assert np.bincount(first.labels).tolist() == np.bincount(second.labels).tolist() == [250] * 10
-    assert not {image.tobytes() for image in first.images} & {image.tobytes() for image in second.images}
+    assert not {image.tobytes() for image in first.images} & {
+        image.tobytes() for image in second.images
+    }
 
 
 def test_mnistm5k_is_the_difference_of_a_photograph_and_the_digit() -> None:
@@ -59,7 +67,9 @@ def test_mnistm5k_depends_on_the_seed_alone() -> None:
     assert not np.array_equal(mnistm5k(seed=2).images, whole.images)
 
 
-@pytest.mark.parametrize("names", [("mnist5k", "mnistm5k"), ("mnistm5k", "mnist5k"), ("mnist5k", "mnist5k")])
+@pytest.mark.parametrize(
+    "names", [("mnist5k", "mnistm5k"), ("mnistm5k", "mnist5k"), ("mnist5k", "mnist5k")]
+)
 def test_domains_made_of_the_same_digits_take_one_half_each(
     names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,11 +99,15 @@ def test_limit_is_stratified_and_seeded() -> None:
 
 
 def test_an_unknown_name_lists_the_known_and_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"Did you mean 'mnistm5k'\?.*mnist5k.*optdigits.*parquet:PATH"):
+    with pytest.raises(
+        DataError, match=r"Did you mean 'mnistm5k'\?.*mnist5k.*optdigits.*parquet:PATH"
+    ):
         load("mnistm5kk")
 
 
-@pytest.mark.parametrize("name", ["nothing-like-it", "mnist5k:x", "imagefolder", "parquet:", "imagefolder:"])
+@pytest.mark.parametrize(
+    "name", ["nothing-like-it", "mnist5k:x", "imagefolder", "parquet:", "imagefolder:"]
+)
 def test_a_name_that_is_not_complete_is_refused(name: str) -> None:
     with pytest.raises(DataError, match="domain"):
         registry.check_name(name)
@@ -118,8 +132,12 @@ def test_importing_loads_no_data_library() -> None:
 
 
 def test_usps_is_read_from_its_raw_file_without_a_connection(tmp_path: Path) -> None:
-    line = "{} " + " ".join(f"{i + 1}:{value}" for i, value in enumerate([-1.0] * 128 + [1.0] * 128))
-    (tmp_path / "usps.bz2").write_bytes(bz2.compress(f"{line.format(1)}\n{line.format(10)}\n".encode()))
+    line = "{} " + " ".join(
+        f"{i + 1}:{value}" for i, value in enumerate([-1.0] * 128 + [1.0] * 128)
+    )
+    (tmp_path / "usps.bz2").write_bytes(
+        bz2.compress(f"{line.format(1)}\n{line.format(10)}\n".encode())
+    )
     domain = load("usps", root=tmp_path, size=16, channels=1)
     assert domain.labels.tolist() == [0, 9]
     assert domain.images[0, 0, 0, 0] == 0
@@ -132,7 +150,9 @@ def test_mnist_is_read_from_its_raw_files_without_a_connection(tmp_path: Path) -
     images, labels = np.full((2, 28, 28), 7, np.uint8), np.array([3, 8], np.uint8)
     for part in ("train", "t10k"):
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
-            header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(
+                n.to_bytes(4, "big") for n in array.shape
+            )
             (raw / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
     domain = load("mnist", root=tmp_path, size=32)
     assert domain.labels.tolist() == [3, 8]
@@ -140,7 +160,9 @@ def test_mnist_is_read_from_its_raw_files_without_a_connection(tmp_path: Path) -
     assert (domain.images == 7).all()
 
 
-def test_svhn_is_taken_as_torchvision_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_svhn_is_taken_as_torchvision_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = np.zeros((2, 3, 32, 32), np.uint8)
     data[:, 2] = 200
     fake = SimpleNamespace(data=data, labels=np.array([0, 5]))
@@ -151,7 +173,8 @@ def test_svhn_is_taken_as_torchvision_gives_it(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("name", "files"), [("MNIST", "train-images-idx3"), ("USPS", "usps.bz2"), ("SVHN", "train_32x32")]
+    ("name", "files"),
+    [("MNIST", "train-images-idx3"), ("USPS", "usps.bz2"), ("SVHN", "train_32x32")],
 )
 def test_a_failed_download_says_where_to_put_the_files(
     name: str, files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adaptune.data.sampling import UnpairedSampler, rank_share
-from adaptune.data.seeding import derive_seed
+from adaptune.data.sampling import UnpairedSampler, shard
+from adaptune.seeding import derive_seed
 
 
 @pytest.mark.parametrize(("sizes", "batch"), [((10, 7), 4), ((3, 5), 16), ((8, 8), 8), ((1, 2), 3)])
@@ -56,12 +56,12 @@ def test_empty_domains_and_batches_are_refused(sizes: tuple[int, int, int]) -> N
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_the_ranks_shares_make_up_the_batch(world: int) -> None:
     batch = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(torch.cat([rank_share(batch, rank, world) for rank in range(world)]), batch)
+    assert torch.equal(torch.cat([shard(batch, rank, world) for rank in range(world)]), batch)
 
 
 def test_a_batch_that_the_ranks_cannot_share_evenly_is_refused() -> None:
     with pytest.raises(ValueError, match="batch of 8 cannot be shared by 3"):
-        rank_share(torch.arange(8), 0, 3)
+        shard(torch.arange(8), 0, 3)
 
 
 def test_derived_seeds_are_stable_distinct_and_63_bits() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from adaptune.data import splits as module
 from adaptune.data.domain import Domain
-from adaptune.data.splits import Sealed, Splits, TrialData, content_hash, load_splits
+from adaptune.data.splits import Splits, TrialData, WithheldData, content_hash, load_splits
 from adaptune.data.stratify import subset
 from adaptune.errors import DataError
 from adaptune.spec.schema import DataSpec
@@ -21,7 +21,9 @@ def made(labels: list[int], classes: int = 2) -> Domain:
     return Domain("made", places, np.array(labels, dtype=np.int64), tuple("abcdefghij"[:classes]))
 
 
-def split_made(source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float) -> Splits:
+def split_made(
+    source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float
+) -> Splits:
     monkeypatch.setattr(module, "load_pair", lambda spec, seed: (source, target))
     return load_splits(DataSpec.model_validate(DATA | fractions), seed=0)
 
@@ -29,7 +31,9 @@ def split_made(source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, 
 def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> None:
     splits = load_splits(DataSpec.model_validate(DATA), seed=3)
     parts = splits.indices
-    assert np.array_equal(np.sort(np.concatenate([parts["source_train"], parts["source_val"]])), np.arange(5000))
+    assert np.array_equal(
+        np.sort(np.concatenate([parts["source_train"], parts["source_val"]])), np.arange(5000)
+    )
     target = np.concatenate([parts["target_train"], parts["target_val"], parts["target_test"]])
     assert np.array_equal(np.sort(target), np.arange(1797))
     assert np.bincount(splits.trial.source_val_labels).tolist() == [50] * 10
@@ -61,20 +65,29 @@ def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPat
 def test_a_trial_has_no_label_of_target_train_and_nothing_of_target_test() -> None:
     assert "target_train_labels" not in {field.name for field in fields(TrialData)}
     assert not any("test" in field.name for field in fields(TrialData))
-    assert {field.name for field in fields(Sealed)} >= {"target_train_labels", "target_test_images"}
+    assert {field.name for field in fields(WithheldData)} >= {
+        "target_train_labels",
+        "target_test_images",
+    }
 
 
 def test_unlabelled_target_samples_all_go_to_training(monkeypatch: pytest.MonkeyPatch) -> None:
     target = made([0, 0, 1, 1, -1, -1, -1])
     splits = split_made(made([0, 1] * 5), target, monkeypatch)
     assert splits.indices["target_train"].tolist() == [4, 5, 6]
-    assert sorted(splits.trial.target_val_labels) == sorted(splits.sealed.target_test_labels) == [0, 1]
+    assert (
+        sorted(splits.trial.target_val_labels) == sorted(splits.sealed.target_test_labels) == [0, 1]
+    )
 
 
-def test_a_target_without_labels_has_a_validation_part_and_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_without_labels_has_a_validation_part_and_no_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     splits = split_made(made([0, 1] * 5), made([-1] * 10), monkeypatch)
     assert not splits.trial.target_labelled
-    assert {part: len(splits.indices[part]) for part in splits.indices if part.startswith("target")} == {
+    assert {
+        part: len(splits.indices[part]) for part in splits.indices if part.startswith("target")
+    } == {
         "target_train": 8,
         "target_val": 2,
         "target_test": 0,
@@ -106,7 +119,9 @@ def test_fractions_that_leave_a_class_nothing_to_train_on_are_refused(
 
 
 def test_a_source_class_of_one_sample_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="source made: class 'b' has 1 labelled samples but needs 2"):
+    with pytest.raises(
+        DataError, match="source made: class 'b' has 1 labelled samples but needs 2"
+    ):
         split_made(made([0, 0, 0, 1]), made([0, 1] * 5), monkeypatch)
 
 
@@ -134,4 +149,6 @@ def test_content_hash_depends_on_values_shape_and_type() -> None:
         content_hash(array[:3], array[3:]),
     ]
     assert len(set(different)) == len(different)
-    assert content_hash(array.reshape(2, 3).T) == content_hash(np.ascontiguousarray(array.reshape(2, 3).T))
+    assert content_hash(array.reshape(2, 3).T) == content_hash(
+        np.ascontiguousarray(array.reshape(2, 3).T)
+    )

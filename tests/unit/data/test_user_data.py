@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet as pq
 
 from adaptune.data.domain import Domain
-from adaptune.data.pair import load_pair
+from adaptune.data.domain_pair import load_pair
 from adaptune.data.registry import load_domain
 from adaptune.errors import DataError
 from adaptune.spec.schema import DataSpec, DomainSpec
@@ -27,7 +27,9 @@ def load(name: str, **form: object) -> Domain:
 
 def pair(source: str, target: str) -> tuple[Domain, Domain]:
     form = {"size": 16}
-    spec = DataSpec.model_validate({"source": {"domain": source, **form}, "target": {"domain": target, **form}})
+    spec = DataSpec.model_validate(
+        {"source": {"domain": source, **form}, "target": {"domain": target, **form}}
+    )
     return load_pair(spec, seed=0)
 
 
@@ -102,11 +104,16 @@ def test_imagefolder_refuses_missing_and_empty_folders(tmp_path: Path) -> None:
         ([png(5), png(6)], pa.large_binary()),
         ([{"bytes": png(5), "path": None}, {"bytes": png(6), "path": "x"}], None),
         ([np.full((16, 16), n).tolist() for n in (5, 6)], None),
-        ([np.full((16, 16, 3), n).tolist() for n in (5, 6)], pa.list_(pa.list_(pa.list_(pa.uint8())))),
+        (
+            [np.full((16, 16, 3), n).tolist() for n in (5, 6)],
+            pa.list_(pa.list_(pa.list_(pa.uint8()))),
+        ),
     ],
     ids=["bytes", "large bytes", "struct", "HW", "HWC"],
 )
-def test_parquet_images_come_as_bytes_structs_or_lists(images: Rows, kind: pa.DataType | None, tmp_path: Path) -> None:
+def test_parquet_images_come_as_bytes_structs_or_lists(
+    images: Rows, kind: pa.DataType | None, tmp_path: Path
+) -> None:
     domain = load(table(tmp_path / "a.parquet", images, ["x", "y"], kind))
     assert domain.images.shape == (2, 3, 16, 16)
     assert domain.images[:, 0, 0, 0].tolist() == [5, 6]
@@ -160,7 +167,9 @@ def test_parquet_names_the_row_that_cannot_be_read(tmp_path: Path) -> None:
         ([], [], "has no rows"),
     ],
 )
-def test_parquet_refuses_other_columns(images: Rows, labels: Rows, says: str, tmp_path: Path) -> None:
+def test_parquet_refuses_other_columns(
+    images: Rows, labels: Rows, says: str, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=says):
         load(table(tmp_path / "a.parquet", images, labels))
 
@@ -177,7 +186,9 @@ def test_parquet_refuses_what_is_missing_or_broken(tmp_path: Path) -> None:
         load(f"parquet:{tmp_path / 'other.parquet'}")
 
 
-def test_only_images_within_the_limit_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_images_within_the_limit_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded = []
     monkeypatch.setattr(
         "adaptune.data.parquet.decode",
@@ -189,7 +200,10 @@ def test_only_images_within_the_limit_are_decoded(tmp_path: Path, monkeypatch: p
 
 
 def test_classes_that_differ_are_shown_side_by_side(tmp_path: Path) -> None:
-    ours, theirs = folder(tmp_path / "s", {"cat": 1, "dog": 1}), folder(tmp_path / "t", {"cat": 1, "fox": 1})
+    ours, theirs = (
+        folder(tmp_path / "s", {"cat": 1, "dog": 1}),
+        folder(tmp_path / "t", {"cat": 1, "fox": 1}),
+    )
     with pytest.raises(DataError, match=r"(?s)same classes.*cat, dog.*cat, fox"):
         pair(ours, theirs)
 
@@ -203,7 +217,9 @@ def test_the_same_classes_in_another_order_are_brought_to_the_sources(tmp_path: 
 
 
 def test_a_target_without_any_label_takes_the_sources_class_names(tmp_path: Path) -> None:
-    _, target = pair(folder(tmp_path / "s", {"cat": 1}), table(tmp_path / "t.parquet", [png(0)], [None]))
+    _, target = pair(
+        folder(tmp_path / "s", {"cat": 1}), table(tmp_path / "t.parquet", [png(0)], [None])
+    )
     assert target.class_names == ("cat",)
 
 
@@ -216,7 +232,9 @@ def test_an_unlabelled_sample_in_the_source_is_refused(tmp_path: Path) -> None:
 def test_one_domain_cannot_be_both_source_and_target(tmp_path: Path) -> None:
     name = folder(tmp_path / "a", {"cat": 1})
     for other in (name, f"imagefolder:{tmp_path}/./b/../a"):
-        with pytest.raises(DataError, match="target_test would be seen, with their labels, in training"):
+        with pytest.raises(
+            DataError, match="target_test would be seen, with their labels, in training"
+        ):
             pair(name, other)
     with pytest.raises(DataError, match="source and target are both optdigits"):
         pair("optdigits", "optdigits")

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 from ray.train.v2._internal.callbacks import placement_group_callback as rays
 
-from adaptune.execution.cleaner import LaneCleaner
+from adaptune.execution.orphan_cleanup import OrphanCleaner
 from adaptune.execution.trainer import CleanerCallback, LaneTrainer
 
 
@@ -25,8 +25,10 @@ def test_a_controller_starts_our_cleaner(monkeypatch: pytest.MonkeyPatch) -> Non
         return lambda actor_class: started.append(actor_class) or MagicMock()
 
     here = SimpleNamespace(get_actor_id=lambda: "c0")
-    monkeypatch.setattr(rays, "PlacementGroupCleaner", rays.PlacementGroupCleaner)  # put back afterwards
+    monkeypatch.setattr(
+        rays, "PlacementGroupCleaner", rays.PlacementGroupCleaner
+    )  # put back afterwards
     monkeypatch.setattr(rays.ray, "remote", remote)
     monkeypatch.setattr(rays.ray.runtime_context, "get_runtime_context", lambda: here)
     CleanerCallback().after_controller_start(MagicMock())
-    assert started == [LaneCleaner]
+    assert started == [OrphanCleaner]

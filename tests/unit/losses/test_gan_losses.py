@@ -38,7 +38,9 @@ def test_log_of_an_undecided_discriminator() -> None:
 def test_log_by_hand() -> None:
     real, fake = torch.tensor([1.0]), torch.tensor([2.0])
     softplus = [math.log1p(math.exp(-1.0)), math.log1p(math.exp(2.0)), math.log1p(math.exp(-2.0))]
-    assert discriminator_loss(real, fake, "log").item() == pytest.approx(0.5 * (softplus[0] + softplus[1]))
+    assert discriminator_loss(real, fake, "log").item() == pytest.approx(
+        0.5 * (softplus[0] + softplus[1])
+    )
     assert adversarial_loss(fake, "log").item() == pytest.approx(softplus[2])
 
 

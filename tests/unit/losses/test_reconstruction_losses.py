@@ -31,6 +31,9 @@ def test_at_most_2_for_images(loss: Loss) -> None:
 
 @both
 def test_gradient_is_the_sign_over_the_pixels(loss: Loss) -> None:
-    images, made = torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.5, -2.0], [0.0, 1.0]]]], requires_grad=True)
+    images, made = (
+        torch.zeros(1, 1, 2, 2),
+        torch.tensor([[[[0.5, -2.0], [0.0, 1.0]]]], requires_grad=True),
+    )
     (slope,) = torch.autograd.grad(loss(images, made), made)
     torch.testing.assert_close(slope, torch.tensor([[[[0.25, -0.25], [0.0, 0.25]]]]))

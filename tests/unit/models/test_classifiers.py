@@ -7,7 +7,9 @@ from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.spec.schema import CLASSIFIER_SIZES
 
 SIZES = [16, 32, 64, 128, 256]
-CASES = [(name, s) for name, (low, high) in CLASSIFIER_SIZES.items() for s in SIZES if low <= s <= high]
+CASES = [
+    (name, s) for name, (low, high) in CLASSIFIER_SIZES.items() for s in SIZES if low <= s <= high
+]
 
 
 def build(name: str, channels: int, size: int, classes: int) -> torch.nn.Module:
@@ -18,7 +20,9 @@ def build(name: str, channels: int, size: int, classes: int) -> torch.nn.Module:
 
 @pytest.mark.parametrize(("name", "size"), CASES)
 @pytest.mark.parametrize(("channels", "classes"), [(1, 10), (3, 2)])
-def test_logits_shape_at_every_size_of_the_table(name: str, size: int, channels: int, classes: int) -> None:
+def test_logits_shape_at_every_size_of_the_table(
+    name: str, size: int, channels: int, classes: int
+) -> None:
     net = build(name, channels, size, classes)
     with torch.no_grad():
         assert net.eval()(torch.zeros(1, channels, size, size)).shape == (1, classes)

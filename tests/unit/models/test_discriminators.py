@@ -6,7 +6,12 @@ import torch
 from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
 
 # A discriminator leaves at least 4 px: the spec refuses others.
-CASES = [(size, layers) for size in (16, 32, 64, 128, 256) for layers in range(1, 6) if size >> layers >= 4]
+CASES = [
+    (size, layers)
+    for size in (16, 32, 64, 128, 256)
+    for layers in range(1, 6)
+    if size >> layers >= 4
+]
 
 
 @pytest.mark.parametrize(("size", "layers"), CASES)
@@ -14,7 +19,9 @@ CASES = [(size, layers) for size in (16, 32, 64, 128, 256) for layers in range(1
 def test_one_logit_a_patch(size: int, layers: int, channels: int) -> None:
     edge = size >> layers
     with torch.no_grad():
-        logits = PatchDiscriminator(channels, width=4, layers=layers)(torch.zeros(2, channels, size, size))
+        logits = PatchDiscriminator(channels, width=4, layers=layers)(
+            torch.zeros(2, channels, size, size)
+        )
     assert logits.shape == (2, 1, edge, edge)
 
 

@@ -68,7 +68,9 @@ def test_unshuffle_starts_without_a_checkerboard() -> None:
 def test_initialisation_follows_the_gain() -> None:
     torch.manual_seed(0)
     net = ResnetGenerator(3, width=16, blocks=2, init_gain=0.1)
-    weights = torch.cat([part.weight.flatten() for part in net.modules() if isinstance(part, nn.Conv2d)])
+    weights = torch.cat(
+        [part.weight.flatten() for part in net.modules() if isinstance(part, nn.Conv2d)]
+    )
     assert weights.std().item() == pytest.approx(0.1, rel=0.05)
     assert net.net[-2].bias is not None
     assert not net.net[-2].bias.any()

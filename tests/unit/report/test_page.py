@@ -8,18 +8,18 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fake_search import make_search, simulate, smooth
+from support.fake_search import make_search, simulate, smooth
 
+from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
+from adaptune.evaluation.summary import summarise, write_summary
+from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.report.page import write_report
+from adaptune.results.folder import ResultsFolder
 from adaptune.search import study as studies
-from adaptune.search.preflight import Plan
-from adaptune.search.results import ResultsFolder
-from adaptune.search.sealed import TestScores as Scores
-from adaptune.search.summary import summarise, write_summary
 from adaptune.spec.schema import SearchSpec
 
-PLAN = Plan("ray_train", 2, 1, 0.0, 1, 2)
+PLAN = PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)
 SCORES = Scores(
     size=100,
     adapted=0.95,
@@ -40,7 +40,15 @@ def page_of(tmp_path: Path, study: optuna.Study, spec: SearchSpec, scores: Score
     best = studies.best_trial(study)
     record = None if best is None else studies.best_record(best, spec.search.metric)
     summary = summarise(
-        spec, study, PLAN, best=best, record=record, scores=scores, looks=1, wall_s=1.0, source_stage_s=0.5
+        spec,
+        study,
+        PLAN,
+        best=best,
+        record=record,
+        scores=scores,
+        looks=1,
+        wall_s=1.0,
+        source_stage_s=0.5,
     )
     write_summary(summary, folder)
     return write_report(folder, spec, study).read_text(encoding="utf-8")
@@ -61,13 +69,17 @@ class _Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_shows_verdict_models_curves_values_and_trials(tmp_path: Path, study: optuna.Study) -> None:
+def test_the_page_shows_verdict_models_curves_values_and_trials(
+    tmp_path: Path, study: optuna.Study
+) -> None:
     page = page_of(tmp_path, study, make_search(), SCORES)
     assert page.count("<svg") == 3
     assert "The adapted classifier has 95.0% on the sealed test" in page
     assert "Gap closed: 0.83" in page
     assert "95.0%" in page
-    assert page.count("<td>stopped early</td>") == sum(t.state.name == "PRUNED" for t in study.trials)
+    assert page.count("<td>stopped early</td>") == sum(
+        t.state.name == "PRUNED" for t in study.trials
+    )
     tags = _Tags()
     tags.feed(page)
     assert tags.open == []
@@ -75,11 +87,16 @@ def test_the_page_shows_verdict_models_curves_values_and_trials(tmp_path: Path, 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, study: optuna.Study) -> None:
     page = page_of(tmp_path, study, make_search(), SCORES)
-    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', re.sub(r'xlink:href="#[^"]*"', "", page)) == []
+    assert (
+        re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', re.sub(r'xlink:href="#[^"]*"', "", page))
+        == []
+    )
 
 
 def test_the_same_search_gives_the_same_page(tmp_path: Path, study: optuna.Study) -> None:
-    assert page_of(tmp_path, study, make_search(), SCORES) == page_of(tmp_path, study, make_search(), SCORES)
+    assert page_of(tmp_path, study, make_search(), SCORES) == page_of(
+        tmp_path, study, make_search(), SCORES
+    )
 
 
 def test_the_picture_of_the_best_epoch_is_in_the_page(tmp_path: Path, study: optuna.Study) -> None:
@@ -93,7 +110,9 @@ def test_the_picture_of_the_best_epoch_is_in_the_page(tmp_path: Path, study: opt
     assert "data:image/png;base64,YSBwaWN0dXJl" in page_of(tmp_path, study, make_search(), SCORES)
 
 
-def test_without_target_labels_there_is_no_plot_of_the_test(tmp_path: Path, study: optuna.Study) -> None:
+def test_without_target_labels_there_is_no_plot_of_the_test(
+    tmp_path: Path, study: optuna.Study
+) -> None:
     page = page_of(tmp_path, study, make_search(), None)
     assert "On the sealed test" not in page
     assert page.count("<svg") == 2
@@ -106,7 +125,7 @@ def test_what_a_user_wrote_is_text(tmp_path: Path, study: optuna.Study) -> None:
 
 def test_a_search_of_which_nothing_ended_has_a_page(tmp_path: Path) -> None:
     spec = make_search(search={"trials": 2})
-    study = studies.begin_study(spec, None)
+    study = studies.create_study(spec, None)
     studies.finish(study, studies.ask(study, spec), epochs=9, error="step 1: nan", wall_s=1.0)
     assert "step 1: nan" in page_of(tmp_path, study, spec, None)
 

@@ -17,25 +17,25 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from fake_search import history, make_search, simulate, smooth
 from optuna.trial import TrialState
 from rich.console import Console
+from support.fake_search import history, make_search, simulate, smooth
 
+from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import CheckpointError, ResultsError
+from adaptune.evaluation.summary import summarise, write_summary
+from adaptune.evaluation.test_scores import TestScores as Scores
+from adaptune.evaluation.verdict import verdict
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lifecycle import claim, discard, exclusive, open_existing
 from adaptune.search import study as studies
-from adaptune.search.claim import claim, exclusive, reopen, unclaim
-from adaptune.search.ledger import device_seconds, write_ledger
-from adaptune.search.preflight import Plan
-from adaptune.search.results import ResultsFolder
-from adaptune.search.sealed import TestScores as Scores
-from adaptune.search.storage import open_study
-from adaptune.search.summary import summarise, write_summary
-from adaptune.search.tuner import best_checkpoint
-from adaptune.search.verdict import verdict
+from adaptune.search.callbacks.tables import device_seconds, write_tables
+from adaptune.search.driver import best_checkpoint
+from adaptune.search.study_storage import open_study
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.checkpoint import CheckpointFolder
 
-PLAN = Plan("ray_train", 2, 1, 0.0, 1, 2)
+PLAN = PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)
 KEYS = """name, method, source, target, execution, trials_total, trials_complete, trials_pruned, trials_failed,
 best_trial, best_params, best_epoch, target_val_accuracy, target_test_accuracy, target_test_ci95, target_test_size,
 source_only_test_accuracy, information_only_test_accuracy, no_gan_test_accuracy,
@@ -51,11 +51,11 @@ def spec_in(out: Path, **sections: object) -> SearchSpec:
 
 def test_a_search_claims_a_folder_resumes_it_and_extends_it(tmp_path: Path) -> None:
     folder = claim(spec_in(tmp_path), resume=False)
-    assert reopen(folder.path) == (folder, spec_in(tmp_path))
+    assert open_existing(folder.path) == (folder, spec_in(tmp_path))
     more = spec_in(tmp_path, search={"trials": 50})
     assert claim(more, resume=True) == folder
-    assert reopen(folder.path)[1].search.trials == 50
-    unclaim(folder)
+    assert open_existing(folder.path)[1].search.trials == 50
+    discard(folder)
     assert not folder.path.exists()
 
 
@@ -73,13 +73,19 @@ def test_what_a_search_must_not_claim(tmp_path: Path) -> None:
 
 def test_two_drivers_cannot_share_a_folder(tmp_path: Path) -> None:
     folder = claim(spec_in(tmp_path), resume=False)
-    with exclusive(folder), pytest.raises(ResultsError, match=rf"process {os.getpid()} on "), exclusive(folder):
+    with (
+        exclusive(folder),
+        pytest.raises(ResultsError, match=rf"process {os.getpid()} on "),
+        exclusive(folder),
+    ):
         pass
     with exclusive(folder):  # the first has gone
         pass
 
 
-def test_a_lock_of_another_machine_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_of_another_machine_can_be_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = claim(spec_in(tmp_path), resume=False)
     with exclusive(folder):
         machine = socket.gethostname()
@@ -96,16 +102,20 @@ def test_a_driver_at_work_is_named_and_a_killed_one_is_forgotten(tmp_path: Path)
     folder = claim(spec_in(tmp_path), resume=False)
     before = folder.spec.read_text()
     script = (
-        "import sys, time; from pathlib import Path; from adaptune.search.claim import exclusive\n"
-        "from adaptune.search.results import ResultsFolder\n"
+        "import sys, time; from pathlib import Path; from adaptune.results.lifecycle import exclusive\n"
+        "from adaptune.results.folder import ResultsFolder\n"
         "with exclusive(ResultsFolder(Path(sys.argv[1]))): print('held', flush=True), time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", script, folder.path], stdout=subprocess.PIPE) as driver:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, folder.path], stdout=subprocess.PIPE
+    ) as driver:
         try:
             assert driver.stdout is not None
             assert driver.stdout.readline() == b"held\n"
             for resume in (False, True):
-                with pytest.raises(ResultsError, match=f"is being searched by process {driver.pid} on "):
+                with pytest.raises(
+                    ResultsError, match=f"is being searched by process {driver.pid} on "
+                ):
                     claim(spec_in(tmp_path, search={"trials": 50}), resume=resume)
             assert folder.spec.read_text() == before
         finally:
@@ -113,7 +123,9 @@ def test_a_driver_at_work_is_named_and_a_killed_one_is_forgotten(tmp_path: Path)
     assert claim(spec_in(tmp_path), resume=True) == folder
 
 
-def test_a_file_system_without_locks_is_searched_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_searched_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -131,7 +143,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="cannot write to"):
         claim(spec_in(tmp_path / "fake" / "thesis.txt"), resume=False)
     with pytest.raises(ResultsError, match="holds no search"):
-        reopen(tmp_path / "fake")
+        open_existing(tmp_path / "fake")
 
 
 def test_the_tables_have_a_row_a_trial_and_a_row_an_epoch(tmp_path: Path) -> None:
@@ -139,8 +151,10 @@ def test_the_tables_have_a_row_a_trial_and_a_row_an_epoch(tmp_path: Path) -> Non
     study = simulate(make_search(search={"trials": 5}), str(folder.journal), smooth)
     trial = studies.ask(study, make_search())
     studies.finish(study, trial, epochs=9, error="step 3: nan", wall_s=1.0)
-    write_ledger(study, PLAN, folder)
-    trials, epochs = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("trials", "epochs"))
+    write_tables(study, PLAN, folder)
+    trials, epochs = (
+        pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("trials", "epochs")
+    )
     assert [row["number"] for row in trials] == list(range(6))
     for row, (_, state, params, curve, _) in zip(trials, history(study), strict=True):
         assert (row["state"], row["epochs"]) == (state.name, max(curve, default=0))
@@ -152,18 +166,22 @@ def test_the_tables_have_a_row_a_trial_and_a_row_an_epoch(tmp_path: Path) -> Non
     assert device_seconds(study, 2, TrialState.COMPLETE) == sum(
         row["device_s"] for row in trials if row["state"] == "COMPLETE"
     )
-    assert device_seconds(study, 2, TrialState.FAIL) == 2 * trials[5]["wall_s"]  # it has no epoch to count
+    assert (
+        device_seconds(study, 2, TrialState.FAIL) == 2 * trials[5]["wall_s"]
+    )  # it has no epoch to count
 
 
 def test_a_study_without_trials_writes_no_table(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
-    write_ledger(open_study(make_search(), str(folder.journal)), PLAN, folder)
+    write_tables(open_study(make_search(), str(folder.journal)), PLAN, folder)
     assert [file.name for file in tmp_path.glob("*.parquet")] == []
 
 
 def scores(adapted: float, source_only: float, p: float = 0.001, **rivals: float) -> Scores:
     names = ("source_only", "information_only", "no_gan")
-    return Scores(size=400, adapted=adapted, source_only=source_only, p=dict.fromkeys(names, p), **rivals)
+    return Scores(
+        size=400, adapted=adapted, source_only=source_only, p=dict.fromkeys(names, p), **rivals
+    )
 
 
 def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
@@ -177,7 +195,7 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
         study,
         PLAN,
         best=best,
-        record=studies.best_record(best, studies.guided_by(study)),
+        record=studies.best_record(best, studies.metric_of(study)),
         scores=found,
         wall_s=9,
         source_stage_s=1,
@@ -189,12 +207,16 @@ def test_the_summary_has_the_keys_of_the_design(tmp_path: Path) -> None:
     write_summary(summary, folder)
     assert json.loads(folder.summary.read_text()) == summary
 
-    empty = summarise(spec, study, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1)
+    empty = summarise(
+        spec, study, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1
+    )
     assert set(empty) == set(summary)
     assert empty["target_test_accuracy"] is empty["best_trial"] is empty["gap_closed"] is None
     assert empty["verdict"].startswith("No checkpoint can be read: there is nothing to export.")
     unbegun = open_study(spec, str(tmp_path / "unbegun"))
-    nothing = summarise(spec, unbegun, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1)
+    nothing = summarise(
+        spec, unbegun, PLAN, best=None, record=None, scores=None, wall_s=9, source_stage_s=1
+    )
     assert nothing["verdict"] == "No trial came to an end: there is nothing to export."
 
 
@@ -212,9 +234,18 @@ def test_a_gap_is_closed_only_where_there_is_one() -> None:
         (scores(0.9, 0.9), ": adaptation did not help, source-only has 90.0%."),
         (scores(0.9, 0.95), ": adaptation did not help, source-only has 95.0%."),
         (scores(0.9, 0.8), "Information maximisation without a GAN was not tried."),
-        (scores(0.9, 0.8, information_only=0.9), "alone has 90.0%: the GAN was not worth its cost here."),
-        (scores(0.9, 0.8, information_only=0.8), "alone has 80.0%: the search is 10.0 points above."),
-        (scores(0.9, 0.8, information_only=0.8, no_gan=0.91), "together 91.0%: the GAN was not worth its cost here."),
+        (
+            scores(0.9, 0.8, information_only=0.9),
+            "alone has 90.0%: the GAN was not worth its cost here.",
+        ),
+        (
+            scores(0.9, 0.8, information_only=0.8),
+            "alone has 80.0%: the search is 10.0 points above.",
+        ),
+        (
+            scores(0.9, 0.8, information_only=0.8, no_gan=0.91),
+            "together 91.0%: the GAN was not worth its cost here.",
+        ),
         (
             scores(0.9, 0.8, information_only=0.8, no_gan=0.88),
             "alone has 80.0%, task and information together 88.0%: the search is 2.0 points above.",
@@ -227,11 +258,15 @@ def test_a_gap_is_closed_only_where_there_is_one() -> None:
 )
 def test_the_verdict_says_plainly(found: Scores, says: str) -> None:
     said = verdict(found)
-    assert said.startswith("The adapted classifier has 90.0% on the sealed test (86.6% to 92.8%, 95%)")
+    assert said.startswith(
+        "The adapted classifier has 90.0% on the sealed test (86.6% to 92.8%, 95%)"
+    )
     assert said.endswith(says) or says in said
 
 
-def test_the_best_epoch_that_can_be_read_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_epoch_that_can_be_read_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec, folder = make_search(search={"trials": 3}), ResultsFolder(tmp_path)
     study = simulate(spec, str(folder.journal), smooth)
     ranked = [(trial.number, record["epoch"]) for trial, record in studies.ranked_epochs(study)]
@@ -244,11 +279,15 @@ def test_the_best_epoch_that_can_be_read_is_taken(tmp_path: Path, monkeypatch: p
         return {"record": {"epoch": epoch}}
 
     monkeypatch.setattr(CheckpointFolder, "load", load)
-    run: Any = SimpleNamespace(spec=spec, study=study, folder=folder, console=Console(file=told, width=200))
+    run: Any = SimpleNamespace(
+        spec=spec, study=study, folder=folder, console=Console(file=told, width=200)
+    )
     found = best_checkpoint(run)
     assert found is not None
     assert (found.number, found.epoch) == ranked[2]
-    said = f"the best epoch, {lost[0][1]} of trial {lost[0][0]}, is passed over: no room on the disk"
+    said = (
+        f"the best epoch, {lost[0][1]} of trial {lost[0][0]}, is passed over: no room on the disk"
+    )
     assert told.getvalue().strip() == said
     lost[:] = ranked
     assert best_checkpoint(run) is None

@@ -8,16 +8,16 @@ from typing import Any
 
 import optuna
 import pytest
-from fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 from optuna.trial import TrialState
+from support.fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 
 from adaptune.errors import ResultsError
+from adaptune.results.lifecycle import claim
 from adaptune.search import study as studies
-from adaptune.search.claim import claim
-from adaptune.search.guide import Guide
+from adaptune.search.objective import Objective
 from adaptune.search.samplers import planned_trials
-from adaptune.search.schedulers import StudyScheduler
-from adaptune.search.storage import open_study
+from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.study_storage import open_study
 from adaptune.search.warm_start import priors
 
 SAMPLERS = ["tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2"]
@@ -31,8 +31,15 @@ def _optunas_experimental_parts() -> Any:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_stays_in_the_space_and_a_kill_changes_nothing(tmp_path: Path, sampler: str) -> None:
-    search = {"trials": 8, "startup_trials": 3, "sampler": {"name": sampler}, "scheduler": {"name": "none"}}
+def test_every_sampler_stays_in_the_space_and_a_kill_changes_nothing(
+    tmp_path: Path, sampler: str
+) -> None:
+    search = {
+        "trials": 8,
+        "startup_trials": 3,
+        "sampler": {"name": sampler},
+        "scheduler": {"name": "none"},
+    }
     spec = make_search(search=search, training={"epochs": 2})
     undisturbed = simulate(spec, str(tmp_path / "undisturbed"), smooth)
     for trial in undisturbed.trials:
@@ -49,7 +56,9 @@ def _of(study: optuna.Study) -> Any:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
-def test_every_scheduler_stops_some_and_a_kill_changes_nothing(tmp_path: Path, scheduler: str) -> None:
+def test_every_scheduler_stops_some_and_a_kill_changes_nothing(
+    tmp_path: Path, scheduler: str
+) -> None:
     spec = make_search(search={"trials": 12, "scheduler": {"name": scheduler}}, seed=2)
     undisturbed = simulate(spec, str(tmp_path / "undisturbed"), smooth)
     states = [trial.state for trial in undisturbed.trials]
@@ -66,7 +75,9 @@ def test_a_grid_has_every_setting_once_and_ends_there(tmp_path: Path) -> None:
     spec = make_search(search=grid, training={"epochs": 1})
     assert planned_trials(spec) == 4
     study = simulate(spec, str(tmp_path / "journal"), smooth)
-    settings = {(t.params["loss_weights.cycle"], t.params["loss_weights.identity"]) for t in study.trials}
+    settings = {
+        (t.params["loss_weights.cycle"], t.params["loss_weights.identity"]) for t in study.trials
+    }
     assert settings == {(0.1, 0.0), (0.1, 5.0), (30.0, 0.0), (30.0, 5.0)}
     assert len(study.trials) == 4
 
@@ -82,14 +93,18 @@ def test_two_objectives_leave_a_pareto_front(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
-def test_the_ensemble_guides_a_search_and_re_ranks_what_its_scheduler_has_seen(tmp_path: Path, scheduler: str) -> None:
+def test_the_ensemble_guides_a_search_and_re_ranks_what_its_scheduler_has_seen(
+    tmp_path: Path, scheduler: str
+) -> None:
     spec = make_search(search={"trials": 16, "metric": "ensemble", "scheduler": scheduler})
     study = simulate(spec, str(tmp_path / "journal"), smooth)
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.PRUNED) >= 5
     best = studies.best_trial(study)
     assert best is not None
-    finals = {trial.number: studies.records(trial)[-1]["target_val_accuracy"] for trial in study.trials}
+    finals = {
+        trial.number: studies.records(trial)[-1]["target_val_accuracy"] for trial in study.trials
+    }
     assert finals[best.number] == max(finals.values())
     killed = str(tmp_path / "killed")
     simulate(spec, killed, smooth, stop_after=12)
@@ -97,7 +112,9 @@ def test_the_ensemble_guides_a_search_and_re_ranks_what_its_scheduler_has_seen(t
 
 
 def test_a_constant_metric_and_a_single_trial_come_to_an_end(tmp_path: Path) -> None:
-    flat = simulate(make_search(search={"trials": 8}), str(tmp_path / "flat"), lambda values, epoch: 0.5)
+    flat = simulate(
+        make_search(search={"trials": 8}), str(tmp_path / "flat"), lambda values, epoch: 0.5
+    )
     assert [trial.state.is_finished() for trial in flat.trials] == [True] * 8
     single = simulate(make_search(search={"trials": 1}), str(tmp_path / "single"), smooth)
     assert [trial.state for trial in single.trials] == [TrialState.COMPLETE]
@@ -115,28 +132,54 @@ def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Pa
     warm = make_search(search=search, training={"epochs": 1}, seed=3)
     assert [len(trials) for trials in priors(warm).values()] == [20]
     study = simulate(warm, str(tmp_path / "new"), smooth)
-    assert studies.warm_start(study) == f"warm start: 20 trial(s) of {search['warm_start'][0]} counted as seen"
+    assert (
+        studies.warm_start(study)
+        == f"warm start: 20 trial(s) of {search['warm_start'][0]} counted as seen"
+    )
     assert [trial.number for trial in study.trials] == list(range(5))
-    cold = simulate(make_search(search={"trials": 5}, training={"epochs": 1}, seed=3), str(tmp_path / "cold"), smooth)
+    cold = simulate(
+        make_search(search={"trials": 5}, training={"epochs": 1}, seed=3),
+        str(tmp_path / "cold"),
+        smooth,
+    )
     mean = [sum(smooth(trial.params, 1) for trial in found.trials) / 5 for found in (study, cold)]
     assert mean[0] > mean[1]
 
 
-def test_a_warm_start_takes_only_what_lies_in_the_space_and_was_guided_alike(tmp_path: Path) -> None:
+def test_a_warm_start_takes_only_what_lies_in_the_space_and_was_guided_alike(
+    tmp_path: Path,
+) -> None:
     warm = {"warm_start": [str(an_earlier_search(tmp_path, trials=6))]}
-    narrow = make_search(search=warm, space={"loss_weights.cycle": {"search": "uniform", "low": 1000, "high": 2000}})
+    narrow = make_search(
+        search=warm, space={"loss_weights.cycle": {"search": "uniform", "low": 1000, "high": 2000}}
+    )
     assert list(priors(narrow).values()) == [[]]
-    wider = {f"loss_weights.{term}": {"search": "uniform", "low": 0, "high": 100} for term in ("cycle", "feature")}
+    wider = {
+        f"loss_weights.{term}": {"search": "uniform", "low": 0, "high": 100}
+        for term in ("cycle", "feature")
+    }
     (trials,) = priors(make_search(search=warm, space=wider)).values()
     assert len(trials) == 6
-    assert {trial.params["loss_weights.feature"] for trial in trials} == {0.1}  # as the earlier search fixed it
-    with pytest.raises(ResultsError, match="was guided by target_val_accuracy, this search is by infomax"):
+    assert {trial.params["loss_weights.feature"] for trial in trials} == {
+        0.1
+    }  # as the earlier search fixed it
+    with pytest.raises(
+        ResultsError, match="was guided by target_val_accuracy, this search is by infomax"
+    ):
         priors(make_search(search=warm | {"metric": "infomax"}))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
-def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path, sampler: str) -> None:
-    conditional = {"search": "uniform", "low": 1, "high": 5, "when": {"training.gan_loss": "log"}, "otherwise": 0}
+def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(
+    tmp_path: Path, sampler: str
+) -> None:
+    conditional = {
+        "search": "uniform",
+        "low": 1,
+        "high": 5,
+        "when": {"training.gan_loss": "log"},
+        "otherwise": 0,
+    }
     space = {
         "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
         "loss_weights.identity": conditional,
@@ -146,7 +189,9 @@ def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path,
     spec = make_search(search=search, space=space, training={"epochs": 1})
 
     def curve(values: dict[str, Any], epoch: int) -> float:
-        return smooth(values | {"loss_weights.identity": values.get("loss_weights.identity", 0)}, epoch)
+        return smooth(
+            values | {"loss_weights.identity": values.get("loss_weights.identity", 0)}, epoch
+        )
 
     study = simulate(spec, str(tmp_path / "journal"), curve)
     for trial in study.trials:
@@ -160,11 +205,16 @@ def test_a_conditional_value_is_drawn_only_with_what_it_hangs_on(tmp_path: Path,
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
 def test_a_failed_trial_leaves_the_scheduler_at_work(tmp_path: Path, name: str) -> None:
     spec = make_search(search={"scheduler": {"name": name}})
-    scheduler = StudyScheduler(spec, open_study(spec, str(tmp_path / "journal")), Guide(spec.search.metric))
+    scheduler = StudyScheduler(
+        spec, open_study(spec, str(tmp_path / "journal")), Objective(spec.search.metric)
+    )
     failed, *others = (FakeTrial(f"trial-{number}", {"number": number}) for number in range(6))
     scheduler.on_trial_add(None, failed)
     scheduler.on_trial_result(None, failed, make_result(1, 0.5))
     scheduler.on_trial_complete(None, failed, {"error": "step 3: nan", "done": True})
     for number, trial in enumerate(others):
         scheduler.on_trial_add(None, trial)
-        assert scheduler.on_trial_result(None, trial, make_result(1, 0.6 + 0.05 * number)) == "CONTINUE"
+        assert (
+            scheduler.on_trial_result(None, trial, make_result(1, 0.6 + 0.05 * number))
+            == "CONTINUE"
+        )

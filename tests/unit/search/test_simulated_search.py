@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 from optuna.trial import TrialState
+from support.fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 
 from adaptune.search import study as studies
-from adaptune.search.bridge import StudySearcher
-from adaptune.search.guide import Guide
-from adaptune.search.schedulers import StudyScheduler
-from adaptune.search.storage import open_study
+from adaptune.search.objective import Objective
+from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.searcher import StudySearcher
+from adaptune.search.study_storage import open_study
 
 
 def test_asha_stops_the_bad_and_lets_the_best_run(tmp_path: Path) -> None:
@@ -57,10 +57,12 @@ def test_a_killed_search_ends_as_an_undisturbed_one(tmp_path: Path, kills: tuple
 def test_a_rung_keeps_its_own_value_where_the_next_epoch_is_said_first(tmp_path: Path) -> None:
     """Killed between the checkpoint of epoch 2 and its report: rung 1 is decided by epoch 1."""
     spec, journal = make_search(), str(tmp_path / "journal")
-    searcher = StudySearcher(spec, open_study(spec, journal), Guide(spec.search.metric), lambda _: 1)
+    searcher = StudySearcher(
+        spec, open_study(spec, journal), Objective(spec.search.metric), lambda _: 1
+    )
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(1, 0.2))
-    scheduler = StudyScheduler(spec, open_study(spec, journal), Guide(spec.search.metric))
+    scheduler = StudyScheduler(spec, open_study(spec, journal), Objective(spec.search.metric))
     trial = FakeTrial("b", {"number": 0})
     scheduler.on_trial_add(None, trial)
     scheduler.on_trial_result(None, trial, make_result(2, 0.9))
@@ -81,13 +83,17 @@ def test_more_trials_extend_a_finished_search(tmp_path: Path) -> None:
     before = history(simulate(make_search(search={"trials": 4}), journal, smooth))
     after = history(simulate(make_search(search={"trials": 6}), journal, smooth))
     assert after[:4] == before
-    assert after == history(simulate(make_search(search={"trials": 6}), str(tmp_path / "at-once"), smooth))
+    assert after == history(
+        simulate(make_search(search={"trials": 6}), str(tmp_path / "at-once"), smooth)
+    )
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
 @pytest.mark.parametrize("metric", ["target_val_accuracy", "ensemble"])
 @pytest.mark.parametrize("every", [3, 5, 7])
-def test_trials_that_are_put_back_change_no_number(tmp_path: Path, every: int, metric: str, scheduler: str) -> None:
+def test_trials_that_are_put_back_change_no_number(
+    tmp_path: Path, every: int, metric: str, scheduler: str
+) -> None:
     spec = make_search(search={"trials": 12, "metric": metric, "scheduler": scheduler})
     undisturbed = simulate(spec, str(tmp_path / "undisturbed"), smooth)
     disturbed = simulate(spec, str(tmp_path / "disturbed"), smooth, put_back_every=every)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fake_search import make_record, make_search
 from optuna.trial import TrialState
+from support.fake_search import make_record, make_search
 
 from adaptune.errors import ResultsError
 from adaptune.search import study as studies
-from adaptune.search.storage import load_study, open_study
+from adaptune.search.study_storage import load_study, open_study
 
 
 def note(trial: optuna.Trial, epoch: int, accuracy: float, loss: float = 1.0) -> bool:
-    return studies.note_record(trial, make_record(epoch, accuracy, loss), accuracy)
+    return studies.add_epoch(trial, make_record(epoch, accuracy, loss), accuracy)
 
 
 @pytest.fixture
@@ -99,9 +99,14 @@ def test_a_trial_whose_metric_cannot_be_computed_fails_and_says_so(journal: str)
     spec = make_search(search={"metric": "dev"}, training={"epochs": 1})
     study = open_study(spec, journal)
     trial = studies.ask(study, spec)
-    studies.note_record(trial, make_record(1, 0.5) | {"validator/dev": math.nan}, math.nan)
+    studies.add_epoch(trial, make_record(1, 0.5) | {"validator/dev": math.nan}, math.nan)
     assert studies.finish(study, trial, epochs=1, error=None, wall_s=1) == TrialState.FAIL
-    assert load_study(journal).trials[0].user_attrs["error"].startswith("search.metric dev cannot be computed")
+    assert (
+        load_study(journal)
+        .trials[0]
+        .user_attrs["error"]
+        .startswith("search.metric dev cannot be computed")
+    )
 
 
 def test_an_epoch_is_noted_once(journal: str) -> None:
@@ -176,7 +181,9 @@ def test_a_full_disk_leaves_the_journal_as_it_was_and_the_study_goes_on(journal:
 
 
 @pytest.mark.parametrize("startup_trials", [1, 9])
-def test_a_trial_that_was_interrupted_between_two_values_is_given_the_rest(journal: str, startup_trials: int) -> None:
+def test_a_trial_that_was_interrupted_between_two_values_is_given_the_rest(
+    journal: str, startup_trials: int
+) -> None:
     spec = make_search(search={"startup_trials": startup_trials})
     study = open_study(spec, journal)
     for accuracy in (0.5, 0.6, 0.7):
@@ -189,7 +196,7 @@ def test_a_trial_that_was_interrupted_between_two_values_is_given_the_rest(journ
     Path(journal).write_text("".join(lines[:-1]))
     (half,) = studies.interrupted(open_study(spec, journal))
     assert set(half.params) == {"loss_weights.cycle"}
-    whole = studies.ask_again(half, spec).params
+    whole = studies.resume_trial(half, spec).params
     assert set(whole) == set(asked)
     assert whole["loss_weights.cycle"] == asked["loss_weights.cycle"]
     assert 0 <= whole["loss_weights.identity"] <= 5

@@ -12,7 +12,9 @@ Fail = Callable[..., list[str]]
 
 
 def test_a_missing_file_names_those_that_there_are() -> None:
-    with pytest.raises(SpecError, match=r"no search space file nope\.yaml; search_spaces/ has .*cycada\.yaml"):
+    with pytest.raises(
+        SpecError, match=r"no search space file nope\.yaml; search_spaces/ has .*cycada\.yaml"
+    ):
         load("nope.yaml")
 
 
@@ -40,11 +42,16 @@ def test_what_is_not_yaml_is_refused_with_its_line(fail: Fail, text: str, start:
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
 def test_the_top_level_must_be_a_mapping(fail: Fail, text: str) -> None:
-    assert fail(text, head="") == ["space.yaml:1: the top level must be a mapping such as `name: my-search`"]
+    assert fail(text, head="") == [
+        "space.yaml:1: the top level must be a mapping such as `name: my-search`"
+    ]
 
 
 def test_what_is_required_is_named(fail: Fail) -> None:
-    assert fail("seed: 1\n", head="") == ["space.yaml: name is required", "space.yaml: data is required"]
+    assert fail("seed: 1\n", head="") == [
+        "space.yaml: name is required",
+        "space.yaml: data is required",
+    ]
     text = "name: a\ndata:\n  source: {size: 32}\n  target: {domain: b}\n"
     assert fail(text, head="") == ["space.yaml:3: data.source.domain is required"]
 
@@ -67,15 +74,30 @@ ONE_FAULT = {
         "5: trainning: unknown key `trainning`; did you mean `training`?",
     ),
     "too small": ("loss_weights:\n  cycle: -1\n", "6: loss_weights.cycle = -1: must be >= 0"),
-    "must be above": ("training: {init_gain: 0}\n", "5: training.init_gain = 0: must be greater than 0"),
+    "must be above": (
+        "training: {init_gain: 0}\n",
+        "5: training.init_gain = 0: must be greater than 0",
+    ),
     "must be below": ("training: {beta1: 1}\n", "5: training.beta1 = 1: must be less than 1"),
     "too large": ("training: {feature_gate: 2}\n", "5: training.feature_gate = 2: must be <= 1"),
     "infinite": ("loss_weights: {cycle: .inf}\n", "5: loss_weights.cycle = inf: must be finite"),
-    "no number": ("loss_weights: {cycle: much}\n", "5: loss_weights.cycle = much: must be a number"),
-    "quoted number": ('loss_weights: {cycle: "1"}\n', "5: loss_weights.cycle = 1: must be a number"),
-    "yes for a number": ("loss_weights: {cycle: yes}\n", "5: loss_weights.cycle = true: must be a number"),
+    "no number": (
+        "loss_weights: {cycle: much}\n",
+        "5: loss_weights.cycle = much: must be a number",
+    ),
+    "quoted number": (
+        'loss_weights: {cycle: "1"}\n',
+        "5: loss_weights.cycle = 1: must be a number",
+    ),
+    "yes for a number": (
+        "loss_weights: {cycle: yes}\n",
+        "5: loss_weights.cycle = true: must be a number",
+    ),
     "not whole": ("training: {epochs: 1.5}\n", "5: training.epochs = 1.5: must be a whole number"),
-    "not listed": ("training: {gan_loss: w}\n", "5: training.gan_loss = w: must be one of: lsgan, log"),
+    "not listed": (
+        "training: {gan_loss: w}\n",
+        "5: training.gan_loss = w: must be one of: lsgan, log",
+    ),
     "wrong in both ways": (
         "resources: {workers_per_trial: 0}\n",
         "5: resources.workers_per_trial = 0: must be auto, or >= 1",
@@ -103,7 +125,9 @@ ONE_FAULT = {
 
 
 @pytest.mark.parametrize(("text", "fault"), ONE_FAULT.values(), ids=ONE_FAULT.keys())
-def test_a_fault_gives_line_key_value_and_what_is_allowed(fail: Fail, text: str, fault: str) -> None:
+def test_a_fault_gives_line_key_value_and_what_is_allowed(
+    fail: Fail, text: str, fault: str
+) -> None:
     assert fail(text) == [f"space.yaml:{fault}"]
 
 

@@ -33,7 +33,11 @@ def test_an_override_wins_over_the_file(read: Read) -> None:
 
 
 def test_an_override_may_be_a_distribution_or_a_part_of_one(read: Read) -> None:
-    spec = read(SEARCHED, "loss_weights.task={search: uniform, low: 0, high: 1}", "loss_weights.cycle.high=50")
+    spec = read(
+        SEARCHED,
+        "loss_weights.task={search: uniform, low: 0, high: 1}",
+        "loss_weights.cycle.high=50",
+    )
     assert spec.space["loss_weights.task"] == Uniform(search="uniform", low=0, high=1)
     assert spec.space["loss_weights.cycle"].extremes() == (0.1, 50)
 
@@ -63,7 +67,10 @@ def test_start_points_go_when_overrides_fix_all_of_them(read: Read) -> None:
             "--set loss_weights.cylce: loss_weights.cylce: unknown key `cylce`; did you mean `cycle`?",
         ),
         ("sead.a=1", "--set sead.a: sead: unknown key `sead`; did you mean `seed`?"),
-        ("loss_weights.cycle=-1", "--set loss_weights.cycle: loss_weights.cycle = -1: must be >= 0"),
+        (
+            "loss_weights.cycle=-1",
+            "--set loss_weights.cycle: loss_weights.cycle = -1: must be >= 0",
+        ),
         ("name.a=1", "--set name.a: name.a lies in a single value, not in a section"),
         ("seed=[1", "--set seed: [1 is not YAML"),
         ("seed", "--set seed: must have the form key.path=value"),
@@ -78,7 +85,9 @@ def test_an_override_mends_a_faulty_value(read: Read) -> None:
     assert read("seed: -1\n", "seed=3").seed == 3
 
 
-def test_files_are_found_here_and_then_in_search_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_found_here_and_then_in_search_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert load("cycada.yaml").name == "cycada"  # the repository's
     (tmp_path / "search_spaces").mkdir()

@@ -31,7 +31,10 @@ def test_distributions_are_taken_out_and_stood_in_for(read: Read) -> None:
 
 
 def test_the_order_of_the_space_does_not_depend_on_the_file(read: Read) -> None:
-    cycle, task = "cycle: {search: uniform, low: 0, high: 1}", "task: {search: uniform, low: 0, high: 1}"
+    cycle, task = (
+        "cycle: {search: uniform, low: 0, high: 1}",
+        "task: {search: uniform, low: 0, high: 1}",
+    )
     one = read(f"loss_weights:\n  {cycle}\n  {task}\n")
     other = read(f"loss_weights:\n  {task}\n  {cycle}\n")
     assert list(one.space) == list(other.space)
@@ -86,7 +89,9 @@ ONE_FAULT = {
 
 
 @pytest.mark.parametrize(("text", "fault"), ONE_FAULT.values(), ids=ONE_FAULT.keys())
-def test_a_faulty_distribution_gives_line_key_and_what_is_allowed(fail: Fail, text: str, fault: str) -> None:
+def test_a_faulty_distribution_gives_line_key_and_what_is_allowed(
+    fail: Fail, text: str, fault: str
+) -> None:
     assert fail(text) == [f"space.yaml:5: {fault}"]
 
 
@@ -101,7 +106,9 @@ def test_a_distribution_over_text_or_whole_numbers_must_draw_such(fail: Fail) ->
     ]
 
 
-@pytest.mark.parametrize("key", ["seed", "data.source_val_fraction", "search.trials", "resources.max_concurrent"])
+@pytest.mark.parametrize(
+    "key", ["seed", "data.source_val_fraction", "search.trials", "resources.max_concurrent"]
+)
 def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, key: str) -> None:
     (line,) = fail("", f"{key}={{search: int, low: 1, high: 2}}")
     assert line.startswith(f"--set {key}: {key} = {{")
@@ -128,7 +135,9 @@ def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str
 
 @pytest.mark.parametrize("key", ["semantic", "feature", "information"])
 def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail, key: str) -> None:
-    (line,) = fail(f"method: cyclegan\nloss_weights:\n  {key}: {{search: uniform, low: 0, high: 1}}\n")
+    (line,) = fail(
+        f"method: cyclegan\nloss_weights:\n  {key}: {{search: uniform, low: 0, high: 1}}\n"
+    )
     assert line == (
         f"space.yaml:7: loss_weights.{key}: has no effect in method cyclegan; fix it, or take method cycada"
     )
@@ -136,7 +145,9 @@ def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail
 
 def test_cyclegan_cannot_search_what_only_cycadas_terms_read(fail: Fail) -> None:
     (line,) = fail("method: cyclegan\n", "training.feature_gate={search: uniform, low: 0, high: 1}")
-    assert line.startswith("--set training.feature_gate: training.feature_gate: has no effect in method cyclegan")
+    assert line.startswith(
+        "--set training.feature_gate: training.feature_gate: has no effect in method cyclegan"
+    )
 
 
 def test_sizes_that_only_two_distributions_together_break_are_found(fail: Fail) -> None:
@@ -165,7 +176,9 @@ search:
 
 
 def test_start_points_may_be_nested_or_dotted_and_partial(read: Read) -> None:
-    spec = read(SPACE + "loss_weights: {cycle: 1, semantic: 0}\n    - {model.generator.blocks: 3}\n")
+    spec = read(
+        SPACE + "loss_weights: {cycle: 1, semantic: 0}\n    - {model.generator.blocks: 3}\n"
+    )
     assert spec.search.start_points == (
         {"loss_weights.cycle": 1.0, "loss_weights.semantic": 0},
         {"model.generator.blocks": 3},
@@ -181,9 +194,15 @@ def test_a_start_point_may_repeat_fixed_values_and_defaults(read: Read) -> None:
     ("point", "fault"),
     [
         ("{loss_weights.cycle: 11}", ".0: loss_weights.cycle = 11: must be a number from 0 to 10"),
-        ("{loss_weights.cycle: much}", ".0: loss_weights.cycle = much: must be a number from 0 to 10"),
+        (
+            "{loss_weights.cycle: much}",
+            ".0: loss_weights.cycle = much: must be a number from 0 to 10",
+        ),
         ("{loss_weights.semantic: true}", ".0: loss_weights.semantic = true: must be one of: 0, 1"),
-        ("{model.generator.blocks: 2}", ".0: model.generator.blocks = 2: must be 1 plus a multiple of 2"),
+        (
+            "{model.generator.blocks: 2}",
+            ".0: model.generator.blocks = 2: must be 1 plus a multiple of 2",
+        ),
         ("7", ".0 = 7: must be a mapping such as {loss_weights.cycle: 1}"),
         (
             "{loss_weights.task: 2}",
@@ -197,7 +216,9 @@ def test_a_start_point_outside_of_the_space_is_refused(fail: Fail, point: str, f
 
 
 def test_start_points_must_be_a_list(fail: Fail) -> None:
-    assert fail("search: {start_points: 3}\n") == ["space.yaml:5: search.start_points = 3: must be a list of settings"]
+    assert fail("search: {start_points: 3}\n") == [
+        "space.yaml:5: search.start_points = 3: must be a list of settings"
+    ]
 
 
 CONDITIONAL = """training:
@@ -217,12 +238,22 @@ def test_a_condition_loads_and_is_dumped(read: Read) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("training.gan_los", "log", "training.gan_los is no searched choice; there are training.gan_loss"),
+        (
+            "training.gan_los",
+            "log",
+            "training.gan_los is no searched choice; there are training.gan_loss",
+        ),
         ("loss_weights.identity", "log", "loss_weights.identity is no searched choice"),
-        ("training.gan_loss", "[log, wgan]", "training.gan_loss is never wgan, but one of: lsgan, log"),
+        (
+            "training.gan_loss",
+            "[log, wgan]",
+            "training.gan_loss is never wgan, but one of: lsgan, log",
+        ),
     ],
 )
-def test_a_condition_that_can_never_hold_is_refused(fail: Fail, key: str, value: str, says: str) -> None:
+def test_a_condition_that_can_never_hold_is_refused(
+    fail: Fail, key: str, value: str, says: str
+) -> None:
     (line,) = fail(CONDITIONAL % (key, value))
     assert says in line
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_trial import CPU, make_data, make_source_weights
+from support.tiny_trial import CPU, make_data, make_source_weights
 
 from adaptune.errors import PreemptedError
 from adaptune.spec.schema import TrialSpec
@@ -42,7 +42,9 @@ def run_fit() -> Fit:
         data = make_data(spec.data.source.size)
         records = []
         with suppress(PreemptedError):
-            for record in fit(spec, data, weights, device=CPU, checkpoints=checkpoints, notice=notice):
+            for record in fit(
+                spec, data, weights, device=CPU, checkpoints=checkpoints, notice=notice
+            ):
                 records.append(record)
                 if len(records) == stop_after:
                     break

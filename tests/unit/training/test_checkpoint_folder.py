@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from object_store import ObjectStore, running_store
 from pyarrow import fs
-from tiny_trial import make_spec, make_state
+from support.object_store import ObjectStore, running_store
+from support.tiny_trial import make_spec, make_state
 
 from adaptune.errors import CheckpointError
-from adaptune.search.results import below
+from adaptune.results.folder import below
 from adaptune.training import checkpoint
-from adaptune.training.checkpoint import CheckpointFolder, Restored
+from adaptune.training.checkpoint import CheckpointFolder, ResumePoint
 from adaptune.training.loop import Record
 from adaptune.training.state import TrainingState
 
@@ -55,11 +55,13 @@ def truncate(folder: CheckpointFolder, epoch: int, part: float = 0.5) -> None:
 
 
 def test_nothing_to_restore(tmp_path: Path, state: TrainingState) -> None:
-    assert CheckpointFolder(str(tmp_path / "never made")).restore(state) == Restored()
+    assert CheckpointFolder(str(tmp_path / "never made")).restore(state) == ResumePoint()
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_restores_the_newest_from_a_path_or_a_uri(scheme: str, tmp_path: Path, state: TrainingState) -> None:
+def test_restores_the_newest_from_a_path_or_a_uri(
+    scheme: str, tmp_path: Path, state: TrainingState
+) -> None:
     folder = CheckpointFolder(f"{scheme}{tmp_path}/trial")
     save_epochs(folder, state, 1, 2)
     other = make_state(make_spec())
@@ -88,7 +90,9 @@ def test_all_damaged_is_an_error(tmp_path: Path, state: TrainingState) -> None:
         folder.restore(state)
 
 
-def test_one_flipped_bit_and_a_missing_file_are_errors(tmp_path: Path, state: TrainingState) -> None:
+def test_one_flipped_bit_and_a_missing_file_are_errors(
+    tmp_path: Path, state: TrainingState
+) -> None:
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1)
     file = tmp_path / "epoch-0001.pt"
@@ -130,7 +134,9 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path: Path, state: TrainingStat
         kept.append(folder.epochs())
     assert kept[4] == [2, 4, 5]
     assert kept[-1] == [6, 8, 9]
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"epoch-{e:04d}.pt" for e in (6, 8, 9)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        f"epoch-{e:04d}.pt" for e in (6, 8, 9)
+    ]
 
 
 def test_epochs_are_numbers_beyond_four_digits_too(tmp_path: Path, state: TrainingState) -> None:
@@ -164,9 +170,11 @@ def bucket() -> Iterator[ObjectStore]:
         yield store
 
 
-def test_an_object_store_holds_checkpoints_as_a_folder_does(bucket: ObjectStore, state: TrainingState) -> None:
+def test_an_object_store_holds_checkpoints_as_a_folder_does(
+    bucket: ObjectStore, state: TrainingState
+) -> None:
     folder = CheckpointFolder(below(bucket.uri, "trial"))
-    assert folder.restore(state) == Restored()
+    assert folder.restore(state) == ResumePoint()
     save_epochs(folder, state, 1, 2, 3)
     folder.save_picture(3, b"png")
     other = make_state(make_spec())
@@ -178,7 +186,10 @@ def test_an_object_store_holds_checkpoints_as_a_folder_does(bucket: ObjectStore,
 
 @pytest.mark.slow
 def test_a_store_that_fails_for_a_while_is_asked_again(
-    bucket: ObjectStore, state: TrainingState, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bucket: ObjectStore,
+    state: TrainingState,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = CheckpointFolder(below(bucket.uri, "trial"))
     save_epochs(folder, state, 1)

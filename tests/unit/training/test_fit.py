@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
+from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
-from adaptune.training import loop, phases
+from adaptune.training import loop
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import Record, fit
+from adaptune.training.steps import generators as phases
 
 Fit = Callable[..., list[Record]]
 # All that has a memory: pool, averages, dropout, augmentation, both gates, the decaying rates.
@@ -82,7 +83,9 @@ def test_same_seed_same_numbers_and_another_seed_others(run_fit: Fit) -> None:
     assert numbers(run_fit(spec.model_copy(update={"seed": 1}))) != first
 
 
-def test_finished_trial_yields_its_last_record_and_trains_no_more(tmp_path: Path, run_fit: Fit) -> None:
+def test_finished_trial_yields_its_last_record_and_trains_no_more(
+    tmp_path: Path, run_fit: Fit
+) -> None:
     folder = CheckpointFolder(str(tmp_path))
     last = run_fit(spec := make_spec(epochs=2), folder)[-1]
     assert run_fit(spec, folder) == [last]
@@ -101,14 +104,21 @@ def test_records_hold_what_the_search_listens_to(run_fit: Fit) -> None:
 @pytest.mark.parametrize("generator", ["unshuffle", "resnet"])
 def test_bf16_runs_on_the_cpu_with_finite_losses(generator: str, run_fit: Fit) -> None:
     spec = make_spec(
-        generator=generator, precision="bf16", epochs=1, pool_size=4, augment={"shift": 0.1}, feature_gate=0.0
+        generator=generator,
+        precision="bf16",
+        epochs=1,
+        pool_size=4,
+        augment={"shift": 0.1},
+        feature_gate=0.0,
     )
     (record,) = run_fit(spec)
     assert all(math.isfinite(value) for value in record.values())
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # torch's own, from within dynamo
+@pytest.mark.filterwarnings(
+    "ignore::UserWarning", "ignore::DeprecationWarning"
+)  # torch's own, from within dynamo
 def test_compiled_networks_train_to_the_same_losses(tmp_path: Path, run_fit: Fit) -> None:
     spec = make_spec(epochs=1, steps_per_epoch=3)
     compiled = make_spec(epochs=1, steps_per_epoch=3, compile=True)
@@ -118,21 +128,29 @@ def test_compiled_networks_train_to_the_same_losses(tmp_path: Path, run_fit: Fit
     assert numbers(run_fit(spec, folder)) == [record]  # its checkpoint is that of any network
 
 
-def test_a_term_that_is_not_finite_is_named_with_its_step(run_fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_term_that_is_not_finite_is_named_with_its_step(
+    run_fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def poisoned(images: torch.Tensor, again: torch.Tensor) -> torch.Tensor:
         calls.append(1)
         return (images - again).mean() * (math.nan if len(calls) == 3 else 1.0)
 
-    monkeypatch.setattr(phases, "cycle_loss", poisoned)  # twice an update: the third call is step 2's
-    with pytest.raises(NonFiniteLossError, match=r"`cycle` is not finite at step 2 .*cycle 10, identity 5"):
+    monkeypatch.setattr(
+        phases, "cycle_loss", poisoned
+    )  # twice an update: the third call is step 2's
+    with pytest.raises(
+        NonFiniteLossError, match=r"`cycle` is not finite at step 2 .*cycle 10, identity 5"
+    ):
         run_fit(make_spec())
 
 
 def test_poisoned_source_weights_fail_at_step_1_and_save_nothing(tmp_path: Path) -> None:
     spec = make_spec(method="cyclegan")
-    weights = {name: torch.full_like(value, math.nan) for name, value in make_source_weights(spec).items()}
+    weights = {
+        name: torch.full_like(value, math.nan) for name, value in make_source_weights(spec).items()
+    }
     folder = CheckpointFolder(str(tmp_path))
     with pytest.raises(NonFiniteLossError, match="`task` is not finite at step 1 "):
         next(fit(spec, make_data(), weights, device=CPU, checkpoints=folder))

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_trial import make_batch, make_spec, make_state
+from support.tiny_trial import make_batch, make_spec, make_state
 
-from adaptune.training.cycada import cycada_step
+from adaptune.training.steps.cycada import cycada_step
 
 
-def f_target_after_a_step(gate: float, feature: float) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def f_target_after_a_step(
+    gate: float, feature: float
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     spec = make_spec(feature_gate=gate, loss_weights={"feature": feature, "information": 0.3})
     state = make_state(spec)
     terms = cycada_step(state, make_batch(spec, state))
@@ -64,9 +66,9 @@ def test_moving_average_of_f_target_by_hand() -> None:
         expected = decay * expected + (1 - decay) * state.networks.f_target.state_dict()[name]
         state.step += 1
     torch.testing.assert_close(state.averages["f_target"].state_dict()[name], expected)
-    assert state.best_of("f_target") is state.averages["f_target"]
-    assert not state.best_of("f_target").training
-    assert not any(p.requires_grad for p in state.best_of("f_target").parameters())
+    assert state.eval_network("f_target") is state.averages["f_target"]
+    assert not state.eval_network("f_target").training
+    assert not any(p.requires_grad for p in state.eval_network("f_target").parameters())
 
 
 def test_average_takes_the_running_statistics_as_they_are() -> None:
@@ -82,7 +84,7 @@ def test_average_takes_the_running_statistics_as_they_are() -> None:
 
 def test_without_averages_the_live_network_is_the_best() -> None:
     state = make_state(make_spec())
-    assert state.best_of("f_target") is state.networks.f_target
+    assert state.eval_network("f_target") is state.networks.f_target
 
 
 @pytest.mark.parametrize(

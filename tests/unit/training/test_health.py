@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_trial import CPU, make_data, make_source_weights, make_spec
+from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
 
 from adaptune.training import health, loop
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.health import Watch, colour_correlation, diagnose, diversity, label_flip, signs
+from adaptune.training.health import (
+    HealthMonitor,
+    colour_correlation,
+    diagnose,
+    diversity,
+    label_flip,
+    signs,
+)
 from adaptune.training.loop import Record, fit
 
 CLASSES = 4
@@ -21,8 +28,13 @@ SOURCE = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 
 TARGET = SOURCE[:50].flip(0)
 
 
-def record(translated: torch.Tensor = SOURCE, seen: torch.Tensor = LABELS, **losses: float) -> dict[str, Any]:
-    named = {f"loss/{term}": value for term, value in ({"discriminator": 0.5, "cycle": 0.3} | losses).items()}
+def record(
+    translated: torch.Tensor = SOURCE, seen: torch.Tensor = LABELS, **losses: float
+) -> dict[str, Any]:
+    named = {
+        f"loss/{term}": value
+        for term, value in ({"discriminator": 0.5, "cycle": 0.3} | losses).items()
+    }
     return named | signs(SOURCE, translated, TARGET, LABELS, seen, CLASSES)
 
 
@@ -39,12 +51,16 @@ def test_a_faithful_translation_is_healthy() -> None:
 def test_a_generator_that_makes_one_image_of_all_has_collapsed() -> None:
     one = SOURCE[:1].expand_as(SOURCE)
     assert diversity(SOURCE, one) == pytest.approx(0)
-    assert str(said(record(one))) == "generator collapse: translations have 0% of the source's variety"
+    assert (
+        str(said(record(one))) == "generator collapse: translations have 0% of the source's variety"
+    )
 
 
 def test_negatives_are_a_colour_inversion() -> None:
     assert colour_correlation(SOURCE, -SOURCE) == pytest.approx(-1, abs=1e-5)
-    assert str(said(record(-SOURCE))) == "colour inversion: images and translations correlate by -1.00"
+    assert (
+        str(said(record(-SOURCE))) == "colour inversion: images and translations correlate by -1.00"
+    )
 
 
 def test_negatives_are_right_where_the_target_is_the_sources_negative() -> None:
@@ -58,7 +74,9 @@ def test_classes_that_change_places_are_flipped() -> None:
     p, flips = label_flip(LABELS, swapped, CLASSES)
     assert p < 1e-20
     assert flips == "0 as 1, 1 as 0"
-    assert str(said(record(seen=swapped))).startswith("label flip: f_S sees classes 0 as 1, 1 as 0 (p ")
+    assert str(said(record(seen=swapped))).startswith(
+        "label flip: f_S sees classes 0 as 1, 1 as 0 (p "
+    )
 
 
 @pytest.mark.parametrize("classes", [4, 10, 31, 65])
@@ -83,7 +101,10 @@ def test_confusion_and_a_dead_classifier_are_no_flip() -> None:
 
 
 def test_a_discriminator_that_is_always_right_has_won() -> None:
-    assert str(said(record(discriminator=0.001))) == "discriminator win: its loss is 0.001, at chance 0.5"
+    assert (
+        str(said(record(discriminator=0.001)))
+        == "discriminator win: its loss is 0.001, at chance 0.5"
+    )
     assert diagnose(record(discriminator=0.05), {}, "log") is not None
     assert diagnose(record(discriminator=0.05), {}, "lsgan") is None
 
@@ -94,23 +115,37 @@ def test_a_loss_that_grows_tenfold_diverges() -> None:
 
 
 def test_sick_is_who_has_the_same_sign_twice_running() -> None:
-    watch = Watch("lsgan", {}, None)
-    found = [watch.look(one)["sick"] for one in (record(-SOURCE), record(), record(-SOURCE), record(-SOURCE))]
+    watch = HealthMonitor("lsgan", {}, None)
+    found = [
+        watch.look(one)["sick"]
+        for one in (record(-SOURCE), record(), record(-SOURCE), record(-SOURCE))
+    ]
     assert [sick is not None for sick in found] == [False, False, False, True]
-    resumed = Watch("lsgan", {}, {"health/sign": "colour inversion: …"})
+    resumed = HealthMonitor("lsgan", {}, {"health/sign": "colour inversion: …"})
     assert resumed.look(record(-SOURCE))["sick"] is not None
 
 
-def test_a_resumed_trial_remembers_its_lowest_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_trial_remembers_its_lowest_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compared: list[dict[str, float]] = []
-    monkeypatch.setattr(health, "diagnose", lambda record, lowest, gan_loss: compared.append(dict(lowest)))
+    monkeypatch.setattr(
+        health, "diagnose", lambda record, lowest, gan_loss: compared.append(dict(lowest))
+    )
     rising = iter(range(1, 100))
-    monkeypatch.setattr(loop._TermWatch, "means", lambda _: {"loss/cycle": float(next(rising))})
+    monkeypatch.setattr(loop.LossMeter, "means", lambda _: {"loss/cycle": float(next(rising))})
     spec = make_spec(epochs=4)
 
     def train(folder: Path) -> Iterator[Record]:
         checkpoints = CheckpointFolder(str(folder))
-        return fit(spec, make_data(), make_source_weights(spec), device=CPU, checkpoints=checkpoints, health=True)
+        return fit(
+            spec,
+            make_data(),
+            make_source_weights(spec),
+            device=CPU,
+            checkpoints=checkpoints,
+            health=True,
+        )
 
     list(train(tmp_path / "undisturbed"))
     undisturbed, rising = compared.copy(), iter(range(1, 100))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_trial import make_spec, make_state
+from support.tiny_trial import make_spec, make_state
 
-from adaptune.training.pool import ImagePool
+from adaptune.training.image_pool import ImagePool
 from adaptune.training.schedule import lr_factor
 
 

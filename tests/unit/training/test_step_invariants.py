@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_trial import make_batch, make_spec, make_state
+from support.tiny_trial import make_batch, make_spec, make_state
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from adaptune.losses.classification import semantic_loss
-from adaptune.training.cycada import cycada_step
-from adaptune.training.cyclegan import cyclegan_step
-from adaptune.training.phases import Terms, cyclegan_terms, discriminator_phase, translate
 from adaptune.training.state import TRAINED, TrainingState
+from adaptune.training.steps.cycada import cycada_step
+from adaptune.training.steps.cyclegan import cyclegan_step
+from adaptune.training.steps.generators import (
+    LossTerms,
+    cyclegan_terms,
+    discriminator_phase,
+    translate,
+)
 
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 OWN = {
@@ -46,21 +51,25 @@ class Brightness(nn.Module):
 
 def networks_with_gradients(state: TrainingState) -> set[str]:
     names = (*TRAINED, "f_source")
-    return {n for n in names if any(p.grad is not None for p in getattr(state.networks, n).parameters())}
+    return {
+        n for n in names if any(p.grad is not None for p in getattr(state.networks, n).parameters())
+    }
 
 
 def snapshot(state: TrainingState, name: str) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in getattr(state.networks, name).state_dict().items()}
 
 
-def run(state: TrainingState, batch: Any) -> Terms:
+def run(state: TrainingState, batch: Any) -> LossTerms:
     state.networks.f_target.train()
     return STEPS[state.spec.method](state, batch)
 
 
 @pytest.mark.parametrize("classifier", ["lenet", "dtn"])
 @pytest.mark.parametrize("method", ["cycada", "cyclegan"])
-def test_each_optimizer_steps_while_only_its_own_networks_have_gradients(method: str, classifier: str) -> None:
+def test_each_optimizer_steps_while_only_its_own_networks_have_gradients(
+    method: str, classifier: str
+) -> None:
     spec = make_spec(method=method, size=32, classifier=classifier, feature_gate=0.0)
     state = make_state(spec)
     seen: dict[str, set[str]] = {}
@@ -73,7 +82,9 @@ def test_each_optimizer_steps_while_only_its_own_networks_have_gradients(method:
     before = {name: snapshot(state, name) for name in (*TRAINED, "f_source")}
     run(state, make_batch(spec, state))
 
-    expected = OWN if method == "cycada" else {name: OWN[name] for name in OWN if name != "d_feature"}
+    expected = (
+        OWN if method == "cycada" else {name: OWN[name] for name in OWN if name != "d_feature"}
+    )
     assert seen == expected
     assert networks_with_gradients(state) == set()
     assert not state.networks.f_source.training
@@ -83,7 +94,9 @@ def test_each_optimizer_steps_while_only_its_own_networks_have_gradients(method:
         if any(not torch.equal(old[k], v) for k, v in snapshot(state, name).items())
     }
     assert changed == set().union(*expected.values())
-    assert all(p.requires_grad for name in TRAINED for p in getattr(state.networks, name).parameters())
+    assert all(
+        p.requires_grad for name in TRAINED for p in getattr(state.networks, name).parameters()
+    )
     assert not any(p.requires_grad for p in state.networks.f_source.parameters())
 
 
@@ -94,7 +107,9 @@ def test_semantic_term_reaches_both_generators() -> None:
 
     def note(*_: Any) -> None:
         for name in OWN["generators"]:
-            grads = [p.grad for p in getattr(state.networks, name).parameters() if p.grad is not None]
+            grads = [
+                p.grad for p in getattr(state.networks, name).parameters() if p.grad is not None
+            ]
             slopes[name] = sum(float(grad.abs().sum()) for grad in grads)
 
     state.optimizers.generators.register_step_pre_hook(note)
@@ -138,9 +153,13 @@ def test_lsgan_terms_of_perfect_discriminators() -> None:
     state.networks.d_source = state.networks.d_target = Brightness()
     batch = make_batch(spec, state)
     bright, dark = torch.ones_like(batch.source), -torch.ones_like(batch.source)
-    real = type(batch)(bright, batch.source_labels, bright, batch.semantic_source, batch.semantic_target)
+    real = type(batch)(
+        bright, batch.source_labels, bright, batch.semantic_source, batch.semantic_target
+    )
     dark.requires_grad_()
-    images = type(translate(state, batch, cycle=False, identity=False))(dark, dark, None, None, None, None)
+    images = type(translate(state, batch, cycle=False, identity=False))(
+        dark, dark, None, None, None, None
+    )
     assert cyclegan_terms(state, real, images)["adversarial"] == 2
     from adaptune.losses.gan import discriminator_loss
 
@@ -151,15 +170,22 @@ def test_lsgan_terms_of_perfect_discriminators() -> None:
 def test_real_and_identity_images_in_one_call_equal_two_calls(generator: str) -> None:
     spec = make_spec(generator=generator)
     state = make_state(spec)
-    there, back = state.networks.g_source_to_target.double(), state.networks.g_target_to_source.double()
+    there, back = (
+        state.networks.g_source_to_target.double(),
+        state.networks.g_target_to_source.double(),
+    )
     batch = make_batch(spec, state)
     x_s, x_t = batch.source.double(), batch.target.double()
-    double = type(batch)(x_s, batch.source_labels, x_t, batch.semantic_source, batch.semantic_target)
+    double = type(batch)(
+        x_s, batch.source_labels, x_t, batch.semantic_source, batch.semantic_target
+    )
     state.networks.d_source.double()
     state.networks.d_target.double()
     parameters = [*there.parameters(), *back.parameters()]
 
-    together = sum(cyclegan_terms(state, double, translate(state, double, cycle=True, identity=True)).values())
+    together = sum(
+        cyclegan_terms(state, double, translate(state, double, cycle=True, identity=True)).values()
+    )
     target, source = there(x_s), back(x_t)
     apart = (
         F.mse_loss(state.networks.d_target(target), torch.ones(4, 1, 4, 4).double())
@@ -181,7 +207,9 @@ def test_f_target_on_both_domains_in_one_call_equals_two_calls() -> None:
     f_target = state.networks.f_target.double().train()
     source, target = torch.randn(2, 4, 1, 16, 16, dtype=torch.float64)
     together = f_target(torch.cat([source, target]))
-    torch.testing.assert_close(together, torch.cat([f_target(source), f_target(target)]), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        together, torch.cat([f_target(source), f_target(target)]), rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("method", ["cycada", "cyclegan"])
@@ -195,9 +223,13 @@ def test_the_task_on_both_is_the_mean_over_translated_and_source_images(method: 
     torch.testing.assert_close(run(state, batch)["task"], expected)
 
 
-def images_seen(method: str = "cycada", task_images: str = "translated", **weights: float) -> Counter[str]:
+def images_seen(
+    method: str = "cycada", task_images: str = "translated", **weights: float
+) -> Counter[str]:
     """Images (rows) that each network is given in one update of batch size 4."""
-    state = make_state(spec := make_spec(method=method, loss_weights=weights, task_images=task_images))
+    state = make_state(
+        spec := make_spec(method=method, loss_weights=weights, task_images=task_images)
+    )
     batch = make_batch(spec, state)
     rows: Counter[str] = Counter()
 
@@ -229,7 +261,9 @@ def images_seen(method: str = "cycada", task_images: str = "translated", **weigh
         ({"feature": 0, "information": 0}, "f_target", 4),
     ],
 )
-def test_a_weight_of_0_skips_the_forward_passes(weights: dict[str, float], network: str, rows: int) -> None:
+def test_a_weight_of_0_skips_the_forward_passes(
+    weights: dict[str, float], network: str, rows: int
+) -> None:
     assert images_seen(**weights)[network] == rows
 
 

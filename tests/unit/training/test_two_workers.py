@@ -11,23 +11,39 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from tiny_trial import CPU, make_data, make_images, make_source_weights, make_spec, make_state
+from support.tiny_trial import (
+    CPU,
+    make_data,
+    make_images,
+    make_source_weights,
+    make_spec,
+    make_state,
+)
 from torch import multiprocessing
 
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.errors import PreemptedError
 from adaptune.training import loop
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.cycada import cycada_step
-from adaptune.training.cyclegan import cyclegan_step
-from adaptune.training.distributed import all_mean, average_buffers, bare, gather_batch
+from adaptune.training.distributed import (
+    all_gather_with_grad,
+    all_reduce_mean,
+    average_buffers,
+    unwrap,
+)
 from adaptune.training.loop import fit
 from adaptune.training.state import TRAINED
+from adaptune.training.steps.cycada import cycada_step
+from adaptune.training.steps.cyclegan import cyclegan_step
 
 pytestmark = pytest.mark.slow
 STEPS = 3
 # The semantic gate opens on the way: see test_gates_moved.
-CYCADA = {"method": "cycada", "loss_weights": {"information": 2, "feature": 1}, "semantic_gate": 1.1}
+CYCADA = {
+    "method": "cycada",
+    "loss_weights": {"information": 2, "feature": 1},
+    "semantic_gate": 1.1,
+}
 CASES: dict[str, dict[str, Any]] = {
     "cycada": CYCADA | {"feature_gate": 0.4},
     "task on both": CYCADA | {"feature_gate": 0.4, "task_images": "both"},
@@ -41,7 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def train(case: str) -> dict[str, Any]:
-    """Terms (means over the workers), gradients of each update and parameters at the end."""
+    """LossTerms (means over the workers), gradients of each update and parameters at the end."""
     spec = make_spec(
         batch_size=8,
         augment={"shift": 0.1, "rotate": 10},
@@ -65,13 +81,20 @@ def train(case: str) -> dict[str, Any]:
         state.set_learning_rates()
         batch = images.batch(sampler, state.step, true_semantic=False)
         step = {"cycada": cycada_step, "cyclegan": cyclegan_step}[spec.method]
-        terms.append({name: all_mean(value.float()).item() for name, value in step(state, batch).items()})
+        terms.append(
+            {
+                name: all_reduce_mean(value.float()).item()
+                for name, value in step(state, batch).items()
+            }
+        )
         state.update_averages()
         state.step += 1
     return {
         "terms": terms,
         "gradients": gradients,
-        "parameters": {name: dict(bare(getattr(state.networks, name)).state_dict()) for name in TRAINED},
+        "parameters": {
+            name: dict(unwrap(getattr(state.networks, name)).state_dict()) for name in TRAINED
+        },
         "averages": {name: dict(module.state_dict()) for name, module in state.averages.items()},
     }
 
@@ -82,7 +105,10 @@ def fit_losses(case: str, **options: Any) -> list[dict[str, float]]:
     records = []
     with suppress(PreemptedError):
         records.extend(fit(spec, make_data(), make_source_weights(spec), device=CPU, **options))
-    return [{key: value for key, value in record.items() if not key.endswith("_s")} for record in records]
+    return [
+        {key: value for key, value in record.items() if not key.endswith("_s")}
+        for record in records
+    ]
 
 
 def preempted_losses(case: str, checkpoints: CheckpointFolder) -> list[dict[str, float]]:
@@ -102,12 +128,16 @@ def work(rank: int, folder: str) -> None:
     results["fit"] = {case: fit_losses(case) for case in ("cycada", "cyclegan")}
     results["preempted"] = preempted_losses("cycada", CheckpointFolder(f"{folder}/preempted"))
     rows = torch.tensor([[1.0 + rank]], requires_grad=True)
-    gathered = gather_batch(rows)
+    gathered = all_gather_with_grad(rows)
     (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
     norm = torch.nn.BatchNorm1d(2)
     norm.running_mean.fill_(rank)
     average_buffers([norm])
-    results["helpers"] = {"gathered": gathered.detach(), "slope": rows.grad, "mean": norm.running_mean}
+    results["helpers"] = {
+        "gathered": gathered.detach(),
+        "slope": rows.grad,
+        "mean": norm.running_mean,
+    }
     torch.save(results, f"{folder}/rank{rank}.pt")
     dist.destroy_process_group()
 
@@ -131,7 +161,9 @@ def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, A
 
 
 @pytest.mark.parametrize("case", ["cycada", "cyclegan"])
-def test_two_workers_have_the_losses_of_one_over_three_epochs(case: str, workers: list[Any]) -> None:
+def test_two_workers_have_the_losses_of_one_over_three_epochs(
+    case: str, workers: list[Any]
+) -> None:
     torch.testing.assert_close(workers[0]["fit"][case], fit_losses(case), rtol=0, atol=1e-4)
 
 
@@ -164,4 +196,4 @@ def test_gathered_rows_take_the_gradient_of_every_workers_loss(workers: list[Any
 
 def test_alone_nothing_is_gathered() -> None:
     rows = torch.ones(2, 3)
-    assert gather_batch(rows) is rows
+    assert all_gather_with_grad(rows) is rows

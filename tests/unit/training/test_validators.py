@@ -15,20 +15,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, adjusted_mutual_info_score, v_measure_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec
+from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import SearchSection
-from adaptune.training.evaluation import Validation
 from adaptune.training.guide import ENSEMBLE, TARGET_VAL
 from adaptune.training.state import build_state
-from adaptune.training.validators import VALIDATORS, Dump, score_all
+from adaptune.training.validation import Validation
+from adaptune.training.validators import VALIDATORS, ValidatorInputs, score_all
 
 
-def random_dump() -> Dump:
+def random_dump() -> ValidatorInputs:
     draw = np.random.default_rng(3)
-    return Dump(
+    return ValidatorInputs(
         source_logits=draw.normal(size=(90, 4)) * 2,
         source_features=draw.normal(size=(90, 7)),
         source_labels=draw.integers(0, 4, 90),
@@ -37,14 +37,14 @@ def random_dump() -> Dump:
     )
 
 
-def real_dump() -> Dump:
+def real_dump() -> ValidatorInputs:
     """A classifier of digits on clear ones (source) and on dimmed, noisy ones (target)."""
     digits = load_digits()
     images, labels = digits.data / 16, digits.target
     draw = np.random.default_rng(0)
     target = images[1200:1500] * 0.7 + draw.normal(size=(300, 64)) * 0.15
     model = LogisticRegression(C=0.1, max_iter=500).fit(images[:900], labels[:900])
-    return Dump(
+    return ValidatorInputs(
         source_logits=model.decision_function(images[900:1200]),
         source_features=images[900:1200],
         source_labels=labels[900:1200].astype(np.int64),
@@ -54,8 +54,8 @@ def real_dump() -> Dump:
 
 
 @pytest.fixture(params=[random_dump, real_dump], ids=["random", "real"])
-def dump(request: pytest.FixtureRequest) -> Dump:
-    made: Dump = request.param()
+def dump(request: pytest.FixtureRequest) -> ValidatorInputs:
+    made: ValidatorInputs = request.param()
     return made
 
 
@@ -64,13 +64,17 @@ def probabilities(logits: Any) -> Any:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def test_accuracy_and_entropies(dump: Dump) -> None:
+def test_accuracy_and_entropies(dump: ValidatorInputs) -> None:
     found, p = score_all(dump), probabilities(dump.target_logits)
-    assert found["source_val"] == pytest.approx(accuracy_score(dump.source_labels, dump.source_logits.argmax(1)))
+    assert found["source_val"] == pytest.approx(
+        accuracy_score(dump.source_labels, dump.source_logits.argmax(1))
+    )
     assert found["entropy"] == pytest.approx(-np.mean([entropy_of(row) for row in p]), abs=1e-6)
     # As the mutual information of sample and class, with every sample as likely.
     assert found["infomax"] == pytest.approx(mutual_information(p), abs=1e-6)
-    assert found["bnm"] == pytest.approx(np.sqrt(np.linalg.eigvalsh(p.T @ p).clip(0)).sum() / len(p), abs=1e-6)
+    assert found["bnm"] == pytest.approx(
+        np.sqrt(np.linalg.eigvalsh(p.T @ p).clip(0)).sum() / len(p), abs=1e-6
+    )
 
 
 def mutual_information(p: Any) -> float:
@@ -79,7 +83,7 @@ def mutual_information(p: Any) -> float:
     return float((joint * np.log(joint / independent)).sum())
 
 
-def test_agreement_with_clusters(dump: Dump) -> None:
+def test_agreement_with_clusters(dump: ValidatorInputs) -> None:
     classes = dump.target_logits.shape[1]
     clusters = KMeans(classes, n_init=3, random_state=0).fit(dump.target_features).labels_
     predicted, found = dump.target_logits.argmax(axis=1), score_all(dump)
@@ -87,7 +91,7 @@ def test_agreement_with_clusters(dump: Dump) -> None:
     assert found["ami"] == pytest.approx(adjusted_mutual_info_score(predicted, clusters), abs=1e-6)
 
 
-def test_soft_neighbourhood_density_one_sample_at_a_time(dump: Dump) -> None:
+def test_soft_neighbourhood_density_one_sample_at_a_time(dump: ValidatorInputs) -> None:
     p = probabilities(dump.target_logits)
     unit = p / np.sqrt((p**2).sum(axis=1, keepdims=True))
     entropies = []
@@ -100,7 +104,11 @@ def test_soft_neighbourhood_density_one_sample_at_a_time(dump: Dump) -> None:
 class Fixed(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Says the logits it was made with, which stand in the last columns of what it is asked."""
 
-    __metadata_request__score: ClassVar = {"sample_weight": True, "sample_domain": True, "allow_source": True}
+    __metadata_request__score: ClassVar = {
+        "sample_weight": True,
+        "sample_domain": True,
+        "allow_source": True,
+    }
     __metadata_request__predict_proba: ClassVar = {"sample_domain": True, "allow_source": True}
 
     def __init__(self, classes: int = 2) -> None:
@@ -114,7 +122,9 @@ class Fixed(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities(x[:, -self.classes :])
 
     def score(self, x: Any, y: Any, sample_weight: Any = None, **_: Any) -> float:
-        return float(accuracy_score(y, self.predict_proba(x).argmax(axis=1), sample_weight=sample_weight))
+        return float(
+            accuracy_score(y, self.predict_proba(x).argmax(axis=1), sample_weight=sample_weight)
+        )
 
 
 def both_domains(source: Any, target: Any, labels: Any) -> tuple[Any, Any, Any]:
@@ -124,16 +134,18 @@ def both_domains(source: Any, target: Any, labels: Any) -> tuple[Any, Any, Any]:
     return x, y, np.concatenate([np.full(len(source), 1), np.full(len(target), -2)])
 
 
-def test_entropy_as_skada_has_it(dump: Dump) -> None:
+def test_entropy_as_skada_has_it(dump: ValidatorInputs) -> None:
     metrics = pytest.importorskip("skada.metrics")
     classes = dump.target_logits.shape[1]
     x, y, domains = both_domains(dump.source_logits, dump.target_logits, dump.source_labels)
     scorer = metrics.PredictionEntropyScorer(reduction="sum")
     found = scorer(Fixed(classes).fit(x, y), x, y, sample_domain=domains) / len(dump.target_logits)
-    assert VALIDATORS["entropy"](dump) == pytest.approx(found, abs=1e-5)  # skada adds 1e-7 within its logarithm
+    assert VALIDATORS["entropy"](dump) == pytest.approx(
+        found, abs=1e-5
+    )  # skada adds 1e-7 within its logarithm
 
 
-def test_importance_weighting_as_skada_has_it(dump: Dump) -> None:
+def test_importance_weighting_as_skada_has_it(dump: ValidatorInputs) -> None:
     metrics = pytest.importorskip("skada.metrics")
     scaler = StandardScaler().fit(np.concatenate([dump.source_logits, dump.target_logits]))
     scaled = scaler.transform(dump.source_logits), scaler.transform(dump.target_logits)
@@ -149,7 +161,7 @@ def test_importance_weighting_as_skada_has_it(dump: Dump) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_deep_embedded_validation_as_skada_has_it(dump: Dump) -> None:
+def test_deep_embedded_validation_as_skada_has_it(dump: ValidatorInputs) -> None:
     metrics = pytest.importorskip("skada.metrics")
     classes, width = dump.target_logits.shape[1], dump.source_features.shape[1]
     source = np.concatenate([dump.source_features, dump.source_logits], axis=1)
@@ -180,7 +192,9 @@ def test_a_collapsed_classifier_has_finite_scores() -> None:
     dump = random_dump()
     same = np.tile([9.0, 0, 0, 0], (70, 1))
     points = np.ones((70, 7))
-    found = score_all(Dump(dump.source_logits, dump.source_features, dump.source_labels, same, points))
+    found = score_all(
+        ValidatorInputs(dump.source_logits, dump.source_features, dump.source_labels, same, points)
+    )
     assert all(np.isfinite(list(found.values())))
     assert found["infomax"] == pytest.approx(0, abs=1e-9)
 
@@ -188,7 +202,7 @@ def test_a_collapsed_classifier_has_finite_scores() -> None:
 def test_what_too_few_samples_cannot_tell_is_not_a_number_and_the_rest_is_told() -> None:
     few = random_dump()
     found = score_all(
-        Dump(
+        ValidatorInputs(
             few.source_logits[:1],
             few.source_features[:1],
             few.source_labels[:1],
@@ -197,8 +211,12 @@ def test_what_too_few_samples_cannot_tell_is_not_a_number_and_the_rest_is_told()
         )
     )
     assert {name for name, score in found.items() if np.isnan(score)} == {"dev", "snd"}
-    four = Dump(
-        few.source_logits[:4], few.source_features[:4], few.source_labels[:4], few.target_logits, few.target_features
+    four = ValidatorInputs(
+        few.source_logits[:4],
+        few.source_features[:4],
+        few.source_labels[:4],
+        few.target_logits,
+        few.target_features,
     )
     assert np.isfinite(VALIDATORS["dev"](four))
 

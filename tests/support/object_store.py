@@ -1,0 +1,66 @@
+"""An S3 endpoint on loopback that can be made to fail."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from pyarrow import fs
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+_numbers = itertools.count()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *_: Any) -> None: ...
+
+
+class ObjectStore:
+    """Moto's S3 with one bucket. While `fails` is set, every request is refused; `refused` counts them."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.refused = 0
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self.server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+        )
+        options = (
+            f"endpoint_override=127.0.0.1:{self.server.server_port}&scheme=http&region=us-east-1"
+        )
+        self.bucket = f"bucket-{next(_numbers)}"  # moto's stores of a process share what they hold
+        self.uri = f"s3://key:secret@{self.bucket}/results?{options}"
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self.fails:
+            self.refused += 1
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return [b""]
+        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+
+    def files(self) -> set[str]:
+        """Their names below the URI."""
+        store, folder = fs.FileSystem.from_uri(self.uri)
+        found = store.get_file_info(fs.FileSelector(folder, recursive=True))
+        return {
+            file.path.removeprefix(f"{folder}/") for file in found if file.type == fs.FileType.File
+        }
+
+
+@contextmanager
+def running_store() -> Iterator[ObjectStore]:
+    store = ObjectStore()
+    thread = threading.Thread(target=store.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        creator, _ = fs.FileSystem.from_uri(store.uri + "&allow_bucket_creation=true")
+        creator.create_dir(store.bucket)
+        yield store
+    finally:
+        store.server.shutdown()
+        store.server.server_close()
+        thread.join()

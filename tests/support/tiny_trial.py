@@ -1,0 +1,95 @@
+"""A trial small enough for a unit test: 16 px, width 4, three classes of noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptune.data.sampling import UnpairedSampler
+from adaptune.data.splits import TrialData
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.build import build_classifier
+from adaptune.training.state import TrainingState, Weights, build_state
+from adaptune.training.steps.batch import Batch, TrainingImages
+
+CLASSES = 3
+CPU = torch.device("cpu")
+# All that has a memory but for dropout: pool, averages, augmentation, both gates.
+WITH_MEMORY: dict[str, Any] = {
+    "pool_size": 6,
+    "ema_decay": 0.9,
+    "classifier_ema_decay": 0.9,
+    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1},
+    "semantic_gate": 1.1,
+    "feature_gate": 0.5,
+}
+
+
+def make_spec(
+    *,
+    method: str = "cycada",
+    size: int = 16,
+    generator: str = "unshuffle",
+    classifier: str = "lenet",
+    dropout: float = 0.0,
+    loss_weights: dict[str, float] | None = None,
+    **training: Any,
+) -> TrialSpec:
+    domain = {"domain": "noise", "size": size, "channels": 1}
+    small = {"epochs": 4, "steps_per_epoch": 2, "batch_size": 4, "pool_size": 0, "init_gain": 0.1}
+    return TrialSpec.model_validate(
+        {
+            "method": method,
+            "data": {"source": domain, "target": domain},
+            "model": {
+                "generator": {"name": generator, "width": 4, "blocks": 1},
+                "discriminator": {"width": 4, "layers": 2},
+                "classifier": {"name": classifier, "dropout": dropout},
+                "feature_discriminator": {"width": 8},
+            },
+            "training": small | training,
+            "loss_weights": {"identity": 5, "information": 0.3} | (loss_weights or {}),
+        }
+    )
+
+
+def make_data(size: int = 16, samples: int = 14) -> TrialData:
+    random = np.random.default_rng(0)
+
+    def images(count: int) -> Any:
+        return random.integers(0, 256, (count, 1, size, size), dtype=np.uint8)
+
+    def labels(count: int) -> Any:
+        return np.arange(count) % CLASSES
+
+    return TrialData(
+        source_train_images=images(samples),
+        source_train_labels=labels(samples),
+        source_val_images=images(6),
+        source_val_labels=labels(6),
+        target_train_images=images(samples - 3),
+        target_val_images=images(9),
+        target_val_labels=labels(9),
+        class_names=("a", "b", "c"),
+    )
+
+
+def make_source_weights(spec: TrialSpec) -> Weights:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return build_classifier(spec.model.classifier, spec.data.source, CLASSES).state_dict()
+
+
+def make_state(spec: TrialSpec) -> TrainingState:
+    return build_state(spec, CLASSES, make_source_weights(spec), CPU)
+
+
+def make_images(spec: TrialSpec, state: TrainingState) -> TrainingImages:
+    return TrainingImages(make_data(spec.data.source.size), state.networks.f_source, CPU)
+
+
+def make_batch(spec: TrialSpec, state: TrainingState, step: int = 0) -> Batch:
+    sampler = UnpairedSampler(14, 11, spec.training.batch_size, seed=0)
+    return make_images(spec, state).batch(sampler, step, true_semantic=False)
