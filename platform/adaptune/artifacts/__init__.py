@@ -1,12 +1,13 @@
-"""The exported model: written from a checkpoint, loaded, and put to use. Needs neither Ray nor Optuna."""
+"""Exported models: written from a checkpoint, loaded and applied, without Ray and Optuna."""
 
-from adaptune.artifacts.evaluate import evaluate_export
+from adaptune.artifacts.evaluate import Evaluation, evaluate_export
 from adaptune.artifacts.export import write_export
 from adaptune.artifacts.load import Export, load_export
 from adaptune.artifacts.predict import Prediction, predict
 from adaptune.artifacts.translate import translate
 
 __all__ = [
+    "Evaluation",
     "Export",
     "Prediction",
     "evaluate_export",

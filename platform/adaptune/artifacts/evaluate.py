@@ -1,102 +1,139 @@
-"""The target classifier on a labelled domain."""
+"""Evaluation of f_T on a labelled domain."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from adaptune.artifacts.load import Export
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED, Domain, Images, Labels
 from adaptune.data.registry import load_domain
 from adaptune.errors import DataError
+from adaptune.spec.schema import DomainSpec
 from adaptune.training.significance import accuracy_interval
+from adaptune.training.validation import predict_all
 
-_SAME_DIGITS = frozenset({"mnist", "mnist5k", "mnistm5k"})
+# These domains share images, so a model trained on one of them has met images of the others.
+_MNIST_DOMAINS = frozenset({"mnist", "mnist5k", "mnistm5k"})
 
 
-def evaluate_export(export: Export, domain: str, root: Path | str) -> dict[str, Any]:
-    """Score the classifier on the labelled images of a domain such as `imagefolder:PATH` or `optdigits`.
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of f_T on the labelled images of a domain.
 
-    Images are prepared as the target domain's were; those of the source domain itself, as its own were.
+    Attributes:
+        domain: the name of the domain.
+        n: number of labelled images.
+        accuracy: in [0, 1].
+        accuracy_ci95: bounds of the exact 95% interval of the accuracy (Clopper & Pearson 1934).
+        class_names: the classes, in the order of `confusion`.
+        recall: recall by class name, in [0, 1]; None for a class without images.
+        confusion: counts, [K, K]; one row per true class, one column per predicted class.
+        seen_in_training: True if the model was trained on images of this domain.
+        includes_held_out_test: True if the domain is the export's target domain, so that the
+            images include the held-out test set of the search.
+    """
 
-    Returns:
-        `domain`, `n`, `accuracy`, `accuracy_ci95` (exact), `class_names`, `recall` by class (None for one
-        without images), `confusion` (a row a true class, a column a predicted one, counts), and
-        `seen_in_training`: True where the domain is one that the model was trained on.
+    domain: str
+    n: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    class_names: tuple[str, ...]
+    recall: dict[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+    seen_in_training: bool
+    includes_held_out_test: bool
+
+
+def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation:
+    """Score f_T on the labelled images of a domain such as `imagefolder:PATH` or `optdigits`.
+
+    Images are preprocessed like those of the target domain, except images of the source domain,
+    which are preprocessed like those of the source domain in training.
+
+    Args:
+        domain: the name of a domain, as in a search space file.
+        root: the folder of torchvision's data sets.
 
     Raises:
         DataError: the domain cannot be loaded, has no labels, or has other classes than the export.
     """
-    images, labels = _labelled(export, domain, Path(root).expanduser())
-    predicted = _predicted(export, images)
-    return {
-        "domain": domain,
-        "n": len(labels),
-        "accuracy": float((predicted == labels).mean()),
-        "accuracy_ci95": list(accuracy_interval(int((predicted == labels).sum()), len(labels))),
-        "class_names": list(export.class_names),
-        **_by_class(labels, predicted, export.class_names),
-        "seen_in_training": _seen(export, domain),
-    }
-
-
-def _labelled(export: Export, name: str, root: Path) -> tuple[Images, Labels]:
-    ours = export.domains
-    form = (
-        ours["source"] if name == ours["source"].domain != ours["target"].domain else ours["target"]
+    images, labels = _labelled_samples(export, domain, Path(root).expanduser())
+    outputs = predict_all(export.classifier, DeviceImages(images, None, export.device))
+    predicted: Labels = outputs.logits.argmax(dim=1).cpu().numpy()
+    hits = int((predicted == labels).sum())
+    return Evaluation(
+        domain=domain,
+        n=len(labels),
+        accuracy=hits / len(labels),
+        accuracy_ci95=accuracy_interval(hits, len(labels)),
+        class_names=export.class_names,
+        recall=_recall(labels, predicted, export.class_names),
+        confusion=_confusion(labels, predicted, len(export.class_names)),
+        seen_in_training=_seen_in_training(export, domain),
+        includes_held_out_test=domain == export.domains["target"].domain,
     )
-    spec = form.model_copy(update={"domain": name, "limit": None})
-    domain = load_domain(spec, root=root, seed=export.config["seed"])
-    known = domain.labels != UNLABELLED
-    if not known.any():
+
+
+def _labelled_samples(export: Export, name: str, root: Path) -> tuple[Images, Labels]:
+    preprocessing = _preprocessing(export, name)
+    spec = preprocessing.model_copy(update={"domain": name, "limit": None})
+    domain = load_domain(spec, root=root, seed=export.config.seed)
+    labelled = domain.labels != UNLABELLED
+    if not labelled.any():
         raise DataError(f"domain {name} has no labels to evaluate against")
-    return domain.images[known], _labels_of(export, domain)[known]
+    labels = _export_labels(export, domain)
+    return domain.images[labelled], labels[labelled]
 
 
-def _labels_of(export: Export, domain: Domain) -> Labels:
-    """The labels, counted by the export's class names."""
-    ours, theirs = export.class_names, domain.class_names
-    if set(ours) != set(theirs):
+def _preprocessing(export: Export, name: str) -> DomainSpec:
+    source = export.domains["source"]
+    target = export.domains["target"]
+    if name == source.domain and name != target.domain:
+        return source
+    return target
+
+
+def _export_labels(export: Export, domain: Domain) -> Labels:
+    """Return the domain's labels as indices into the export's class names."""
+    if set(export.class_names) != set(domain.class_names):
         raise DataError(
             f"the export and {domain.name} must have the same classes:\n"
-            f"  export: {', '.join(ours)}\n  {domain.name}: {', '.join(theirs)}"
+            f"  export: {', '.join(export.class_names)}\n"
+            f"  {domain.name}: {', '.join(domain.class_names)}"
         )
-    new = np.array([*(ours.index(name) for name in theirs), UNLABELLED], dtype=np.int64)
-    return new[domain.labels]
+    new_labels = [export.class_names.index(name) for name in domain.class_names]
+    # UNLABELLED is -1, so it selects the last entry.
+    table = np.array([*new_labels, UNLABELLED], dtype=np.int64)
+    return table[domain.labels]
 
 
-@torch.no_grad()
-def _predicted(export: Export, images: Images, batch_size: int = 512) -> Labels:
-    stock = DeviceImages(images, None, export.device)
-    numbers = torch.arange(len(stock))
-    parts = (numbers[start : start + batch_size] for start in range(0, len(stock), batch_size))
-    labels: Labels = (
-        torch.cat([export.classifier(stock.take(part)).argmax(dim=1) for part in parts])
-        .cpu()
-        .numpy()
-    )
-    return labels
+def _recall(
+    labels: Labels, predicted: Labels, class_names: tuple[str, ...]
+) -> dict[str, float | None]:
+    from sklearn.metrics import recall_score
+
+    indices = list(range(len(class_names)))
+    recalls = recall_score(labels, predicted, labels=indices, average=None, zero_division=np.nan)
+    by_class: dict[str, float | None] = {}
+    for name, recall in zip(class_names, recalls, strict=True):
+        by_class[name] = None if math.isnan(recall) else float(recall)
+    return by_class
 
 
-def _by_class(labels: Labels, predicted: Labels, class_names: tuple[str, ...]) -> dict[str, Any]:
-    from sklearn.metrics import confusion_matrix, recall_score
+def _confusion(labels: Labels, predicted: Labels, classes: int) -> tuple[tuple[int, ...], ...]:
+    from sklearn.metrics import confusion_matrix
 
-    numbers = list(range(len(class_names)))
-    recalls = recall_score(labels, predicted, labels=numbers, average=None, zero_division=np.nan)
-    return {
-        "recall": {
-            name: None if math.isnan(recall) else float(recall)
-            for name, recall in zip(class_names, recalls, strict=True)
-        },
-        "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
-    }
+    counts = confusion_matrix(labels, predicted, labels=list(range(classes)))
+    return tuple(tuple(row) for row in counts.tolist())
 
 
-def _seen(export: Export, name: str) -> bool:
-    trained_on = {form.domain for form in export.domains.values()}
-    return name in trained_on or (name in _SAME_DIGITS and bool(trained_on & _SAME_DIGITS))
+def _seen_in_training(export: Export, name: str) -> bool:
+    trained_on = {domain.domain for domain in export.domains.values()}
+    if name in trained_on:
+        return True
+    return name in _MNIST_DOMAINS and not trained_on.isdisjoint(_MNIST_DOMAINS)

@@ -1,26 +1,27 @@
-"""Writes an export: weights without pickle, and all that is needed to use and to judge them."""
+"""Writing of an export: weights as safetensors, and all that loading and judging them needs."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from pydantic_core import from_json, to_json
 from torch import Tensor
 
 from adaptune import __version__
 from adaptune.artifacts.format import (
-    ALL,
-    CARD,
-    CONFIG,
+    CHECKSUMS_FILE,
+    CONFIG_FILE,
+    EXPORT_FILES,
     FORMAT,
-    METRICS,
+    METRICS_FILE,
+    MODEL_CARD_FILE,
     NETWORKS,
-    SUMS,
+    ExportConfig,
+    ExportDomains,
     weights_file,
 )
 from adaptune.artifacts.model_card import model_card
@@ -34,123 +35,132 @@ def write_export(
     *,
     spec: TrialSpec,
     class_names: tuple[str, ...],
-    checkpoint: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    checkpoint: Mapping[str, object],
+    metrics: Mapping[str, object],
 ) -> Path:
-    """Write the networks of a checkpoint to `folder`; an export that lies there already is replaced.
+    """Write the networks of a checkpoint to `folder`, replacing an earlier export in it.
 
-    The new one is made beside it and moved in whole. Files that were added to the old one are kept.
+    The export is written to a temporary folder next to `folder`, which is then renamed. Files that
+    a user added to the earlier export are kept.
 
     Args:
-        checkpoint: as `CheckpointFolder.load` gives it; moving averages are taken where there are any.
-        metrics: figures for `metrics.json` and the model card; `verdict` is a sentence of its own there.
+        spec: the trial that was trained.
+        class_names: one name per logit of f_T, in order.
+        checkpoint: what `CheckpointFolder.load` returns. The moving average of a network is
+            exported if the checkpoint has one.
+        metrics: values for `metrics.json` and the model card, which begins its results with the
+            text under `verdict`. NumPy and torch values become numbers, non-finite numbers null.
 
     Returns:
-        The folder.
+        The absolute path of the folder.
 
     Raises:
-        ResultsError: something else lies at `folder`, or it cannot be written.
+        ResultsError: `folder` contains something else, or it cannot be written.
     """
     folder = folder.resolve()
-    draft, retired = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
+    staging = folder.with_name(f".{folder.name}.part")
+    previous = folder.with_name(f".{folder.name}.old")
     try:
-        _check_replaceable(folder)
-        _finish_interrupted(folder, draft, retired)
-        draft.mkdir(parents=True)
-        _fill(draft, spec, class_names, checkpoint, metrics)
+        _require_replaceable(folder)
+        _recover_interrupted_export(folder, staging, previous)
+        staging.mkdir(parents=True)
+        _write_files(staging, _config(spec, class_names), checkpoint, metrics)
         if folder.exists():
-            folder.rename(retired)
-        draft.rename(folder)
-        _clear_away(retired, folder)
+            folder.rename(previous)
+        staging.rename(folder)
+        _remove_previous(previous, folder)
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
     return folder
 
 
-def _fill(
+def _config(spec: TrialSpec, class_names: tuple[str, ...]) -> ExportConfig:
+    return ExportConfig(
+        format=FORMAT,
+        adaptune=__version__,
+        method=spec.method,
+        class_names=class_names,
+        data=ExportDomains(source=spec.data.source, target=spec.data.target),
+        model=spec.model,
+        loss_weights=spec.loss_weights,
+        training=spec.training,
+        seed=spec.seed,
+    )
+
+
+def _write_files(
     folder: Path,
-    spec: TrialSpec,
-    class_names: tuple[str, ...],
-    checkpoint: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    config: ExportConfig,
+    checkpoint: Mapping[str, object],
+    metrics: Mapping[str, object],
 ) -> None:
     from safetensors.torch import save
 
-    plain = _plain(metrics)
-    config = _config(spec, class_names)
+    metrics_json = _to_json(metrics)
     contents = {
         weights_file(name): save(_weights(checkpoint, network))
         for name, network in NETWORKS.items()
     }
-    contents[CONFIG] = _json(config)
-    contents[METRICS] = _json(plain)
-    contents[CARD] = model_card(spec, class_names, plain).encode()
-    sums = [
-        f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(contents.items())
-    ]
+    contents[CONFIG_FILE] = _to_json(config)
+    contents[METRICS_FILE] = metrics_json
+    contents[MODEL_CARD_FILE] = model_card(config, from_json(metrics_json)).encode()
+    contents[CHECKSUMS_FILE] = _checksums(contents)
     for name, body in contents.items():
         (folder / name).write_bytes(body)
-    (folder / SUMS).write_bytes("".join(sums).encode())
 
 
-def _weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, Tensor]:
+def _weights(checkpoint: Mapping[str, object], network: str) -> dict[str, Tensor]:
     weights = eval_weights(checkpoint, network)
     return {key: value.detach().cpu().contiguous() for key, value in weights.items()}
 
 
-def _config(spec: TrialSpec, class_names: tuple[str, ...]) -> dict[str, Any]:
-    tree = spec.model_dump(mode="json")
-    return {
-        "format": FORMAT,
-        "adaptune": __version__,
-        "method": tree["method"],
-        "class_names": list(class_names),
-        "data": {role: tree["data"][role] for role in ("source", "target")},
-        **{section: tree[section] for section in ("model", "loss_weights", "training", "seed")},
-    }
+def _checksums(contents: Mapping[str, bytes]) -> bytes:
+    """Return lines in the format of `sha256sum`."""
+    lines: list[str] = []
+    for name, body in sorted(contents.items()):
+        digest = hashlib.sha256(body).hexdigest()
+        lines.append(f"{digest}  {name}\n")
+    return "".join(lines).encode()
 
 
-def _json(tree: object) -> bytes:
-    return (json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _to_json(value: object) -> bytes:
+    return to_json(value, indent=2, inf_nan_mode="null", fallback=_to_python) + b"\n"
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold: numbers of NumPy and torch become Python's, non-finite ones null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | None) else str(value)
+def _to_python(value: object) -> object:
+    """Return a value that pydantic cannot serialise as numbers or text."""
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return value.tolist()
+    return str(value)
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Replacing a folder deletes it, so it had better be an export."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+def _require_replaceable(folder: Path) -> None:
+    """Refuse a folder that is not an export, because replacing it would delete it."""
+    if not folder.exists():
         return
-    if not (folder / CONFIG).is_file() or not (folder / SUMS).is_file():
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if not (folder / CONFIG_FILE).is_file() or not (folder / CHECKSUMS_FILE).is_file():
         raise ResultsError(
             f"{folder} is not an export and is left alone: name a new or empty folder"
         )
 
 
-def _finish_interrupted(folder: Path, draft: Path, retired: Path) -> None:
-    """Clean up after an export that was killed half-way; the folder itself is always an old or a new one."""
-    if draft.exists():
-        shutil.rmtree(draft)
-    if retired.exists() and not folder.exists():
-        retired.rename(folder)
-    _clear_away(retired, folder)
+def _recover_interrupted_export(folder: Path, staging: Path, previous: Path) -> None:
+    """Clean up after an export that was killed; `folder` itself is always complete or missing."""
+    if staging.exists():
+        shutil.rmtree(staging)
+    if previous.exists() and not folder.exists():
+        previous.rename(folder)
+    _remove_previous(previous, folder)
 
 
-def _clear_away(retired: Path, folder: Path) -> None:
-    if not retired.exists():
+def _remove_previous(previous: Path, folder: Path) -> None:
+    """Delete an earlier export after the files that a user added to it were moved to `folder`."""
+    if not previous.exists():
         return
-    for entry in retired.iterdir():
-        if entry.name not in ALL and not (folder / entry.name).exists():
+    for entry in previous.iterdir():
+        if entry.name not in EXPORT_FILES and not (folder / entry.name).exists():
             entry.rename(folder / entry.name)
-    shutil.rmtree(retired)
+    shutil.rmtree(previous)

@@ -1,19 +1,60 @@
-"""The files of an export, known to its writer and its reader."""
+"""Layout of an export: its format version, its files and the schema of `config.json`."""
 
 from __future__ import annotations
 
-FORMAT = 1
-CONFIG, METRICS, CARD, SUMS = "config.json", "metrics.json", "README.md", "SHA256SUMS"
+from typing import Literal
+
+from pydantic import Field
+
+from adaptune.spec.base import Section
+from adaptune.spec.schema import DomainSpec, LossWeights, ModelSpec, TrainingSpec
+
+FORMAT = 2
+
+Role = Literal["source", "target"]
+Direction = Literal["source_to_target", "target_to_source"]
+DIRECTIONS: tuple[Direction, ...] = ("source_to_target", "target_to_source")
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.json"
+MODEL_CARD_FILE = "README.md"
+CHECKSUMS_FILE = "SHA256SUMS"
+
 CLASSIFIER = "classifier"
-DIRECTIONS = ("source_to_target", "target_to_source")
-# The networks of a checkpoint, by the names that their weights have in an export.
-NETWORKS = {CLASSIFIER: "f_target"} | {direction: f"g_{direction}" for direction in DIRECTIONS}
+# Exported networks: the name of their weights in an export → their name in a checkpoint.
+NETWORKS = {
+    CLASSIFIER: "f_target",
+    "source_to_target": "g_source_to_target",
+    "target_to_source": "g_target_to_source",
+}
 
 
 def weights_file(name: str) -> str:
+    """Return the file name of an exported network's weights, `name` being a key of `NETWORKS`."""
     return f"{name}.safetensors"
 
 
-# What loading depends on. The model card is left out: its owner may well want to edit it.
-CHECKED = (*map(weights_file, NETWORKS), CONFIG, METRICS)
-ALL = (*CHECKED, CARD, SUMS)
+# The model card is not verified on loading: users may edit it.
+VERIFIED_FILES = (*map(weights_file, NETWORKS), CONFIG_FILE, METRICS_FILE)
+EXPORT_FILES = (*VERIFIED_FILES, MODEL_CARD_FILE, CHECKSUMS_FILE)
+
+
+class ExportDomains(Section):
+    """The two domains of an export and the preprocessing of their images."""
+
+    source: DomainSpec = Field(description="the labelled domain")
+    target: DomainSpec = Field(description="the domain that f_T was adapted to")
+
+
+class ExportConfig(Section):
+    """The contents of `config.json`: how to rebuild the networks, and how they were trained."""
+
+    format: int = Field(description="version of the export format")
+    adaptune: str = Field(description="version of adaptune that wrote the export")
+    method: Literal["cycada", "cyclegan"] = Field(description="the adaptation method")
+    class_names: tuple[str, ...] = Field(description="one name per logit of f_T, in order")
+    data: ExportDomains = Field(description="the domains and the preprocessing of their images")
+    model: ModelSpec = Field(description="the architecture of the networks")
+    loss_weights: LossWeights = Field(description="the λ that the networks were trained with")
+    training: TrainingSpec = Field(description="the other settings of the training")
+    seed: int = Field(description="seed of the trial")

@@ -1,4 +1,4 @@
-"""The images that a user names, by files and folders, read batch after batch."""
+"""Image files named by a user, and networks applied to them batch by batch."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from adaptune.artifacts.load import Export, Role
+from adaptune.artifacts.format import Role
+from adaptune.artifacts.load import Export
 from adaptune.data.imagefolder import SUFFIXES
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
+Paths = Path | str | Sequence[Path | str]
 
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; of folders, the images at any depth, in order. Hidden ones are passed over.
+
+def image_files(paths: Paths) -> list[Path]:
+    """Return the image files that one path or several paths name, in order.
+
+    Files are returned as they are. A folder stands for the images in it at any depth, sorted by
+    path. Hidden files and folders are skipped.
 
     Raises:
-        DataError: a path does not exist, or a folder holds no image.
+        DataError: a path does not exist, or a folder contains no image.
     """
+    # A string is a sequence, too: of its characters.
+    if isinstance(paths, Path | str):
+        paths = [paths]
     files: list[Path] = []
-    for path in paths:
+    for path in map(Path, paths):
         if path.is_dir():
-            files += _walk(path)
+            files += _images_in(path)
         elif path.exists():
             files.append(path)
         else:
@@ -31,20 +40,29 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def batches(
-    export: Export, files: Sequence[Path], role: Role, batch_size: int
+def apply_to_files(
+    network: nn.Module, files: Sequence[Path], *, export: Export, role: Role, batch_size: int
 ) -> Iterator[tuple[Sequence[Path], Tensor]]:
-    """The files and their images in a domain's form: float32 [B, C, H, W] on the export's device.
+    """Yield batches of files with the network's outputs for their images.
+
+    Args:
+        network: a network of `export`, float32 [B, C, H, W] in [-1, 1] → [B, …].
+        role: the domain whose preprocessing is applied to the images.
+        batch_size: images per batch; the last batch may be smaller.
 
     Raises:
-        DataError: an image cannot be read, or is smaller than the domain's crop; the message names it.
+        DataError: an image cannot be read or is smaller than the domain's crop.
     """
     for start in range(0, len(files), batch_size):
-        part = files[start : start + batch_size]
-        yield part, torch.cat([_one(export, file, role) for file in part])
+        batch_files = files[start : start + batch_size]
+        images = torch.cat([_read_image(file, export, role) for file in batch_files])
+        # The yield is outside the block: it would disable gradients in the caller's code.
+        with torch.no_grad():
+            outputs = network(images)
+        yield batch_files, outputs
 
 
-def _one(export: Export, file: Path, role: Role) -> Tensor:
+def _read_image(file: Path, export: Export, role: Role) -> Tensor:
     image = decode(file, str(file))
     try:
         return export.transform([image], role)
@@ -52,13 +70,15 @@ def _one(export: Export, file: Path, role: Role) -> Tensor:
         raise DataError(f"{file}: {error}") from error
 
 
-def _walk(folder: Path) -> list[Path]:
-    found = sorted(file for file in folder.rglob("*") if _is_image(file, folder))
-    if not found:
-        raise DataError(f"no image in {folder} (looked for {', '.join(sorted(SUFFIXES))})")
-    return found
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.rglob("*") if _is_visible_image(file, folder))
+    if not files:
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise DataError(f"no image in {folder} (supported suffixes: {suffixes})")
+    return files
 
 
-def _is_image(file: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return not hidden and file.suffix.lower() in SUFFIXES and file.is_file()
+def _is_visible_image(file: Path, folder: Path) -> bool:
+    if any(part.startswith(".") for part in file.relative_to(folder).parts):
+        return False
+    return file.suffix.lower() in SUFFIXES and file.is_file()

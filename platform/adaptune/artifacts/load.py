@@ -1,34 +1,36 @@
-"""Reads an export back."""
+"""Loading of an export, after its files are verified."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from adaptune.artifacts.format import (
-    CHECKED,
+    CHECKSUMS_FILE,
     CLASSIFIER,
-    CONFIG,
+    CONFIG_FILE,
     DIRECTIONS,
     FORMAT,
-    SUMS,
+    METRICS_FILE,
+    NETWORKS,
+    Direction,
+    ExportConfig,
+    Role,
     weights_file,
 )
 from adaptune.data.device_images import to_float
 from adaptune.data.domain import Images
 from adaptune.data.preprocessing import prepare
 from adaptune.errors import ResultsError
-from adaptune.spec.schema import DomainSpec, ModelSpec
+from adaptune.models.classifiers import Classifier
+from adaptune.spec.schema import DomainSpec
 from adaptune.training.build import build_classifier, build_generator
-
-Role = Literal["source", "target"]
 
 
 @dataclass(frozen=True)
@@ -36,102 +38,152 @@ class Export:
     """A loaded export; its networks are in eval mode on `device`.
 
     Attributes:
-        config: the contents of config.json.
-        classifier: f_T, float32 [N, C, H, W] in [-1, 1] → logits [N, classes].
-        generators: `source_to_target` and `target_to_source`, [N, C, H, W] in [-1, 1] → the same.
-        domains: the form of the images of `source` and `target`.
+        config: the contents of `config.json`.
+        classifier: f_T, float32 [N, C, H, W] in [-1, 1] → logits [N, K].
+        generators: G_st and G_ts by direction, float32 [N, C, H, W] in [-1, 1] → the same.
+        device: where the networks are.
     """
 
-    config: dict[str, Any]
-    class_names: tuple[str, ...]
-    classifier: nn.Module
-    generators: dict[str, nn.Module]
-    domains: dict[Role, DomainSpec]
+    config: ExportConfig
+    classifier: Classifier
+    generators: dict[Direction, nn.Module]
     device: torch.device
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per logit of f_T, in order."""
+        return self.config.class_names
+
+    @property
+    def domains(self) -> dict[Role, DomainSpec]:
+        """The two domains and the preprocessing of their images."""
+        return {"source": self.config.data.source, "target": self.config.data.target}
+
     def transform(self, images: Images | Iterable[Images], role: Role) -> Tensor:
-        """Images (HW or HWC, uint8, any sizes) in the form of a domain: float32 [N, C, H, W] on the device.
+        """Preprocess images like those of a domain.
+
+        Args:
+            images: HW or HWC with 1 or 3 channels, uint8; one array [N, …], or images of any sizes.
+            role: the domain.
+
+        Returns:
+            float32 [N, C, H, W] in [-1, 1] on the export's device.
 
         Raises:
-            DataError: an image is smaller than the domain's crop, or has another form.
+            DataError: an image is smaller than the domain's crop, or has another shape or type.
         """
-        form = self.domains[role]
-        prepared = prepare(images, crop=form.crop, size=form.size, channels=form.channels)
+        domain = self.domains[role]
+        prepared = prepare(images, crop=domain.crop, size=domain.size, channels=domain.channels)
         return to_float(torch.tensor(prepared, device=self.device))
 
 
-def load_export(folder: Path, device: torch.device | str = "cpu") -> Export:
-    """Load what `write_export` wrote, after its files were checked against SHA256SUMS.
+def load_export(folder: Path | str, device: torch.device | str = "cpu") -> Export:
+    """Load an export that `write_export` wrote. Nothing is unpickled.
+
+    All files that loading depends on are verified against `SHA256SUMS`.
 
     Raises:
-        ResultsError: it is not an export, a file is missing or damaged, or a later adaptune wrote it.
+        ResultsError: `folder` is not an export, has another format version, or one of its files
+            is missing or damaged.
     """
-    contents = _checked(folder)
-    config = json.loads(contents[CONFIG])
-    if config.get("format") != FORMAT:
-        raise ResultsError(
-            f"{folder} has the format {config.get('format')} of adaptune {config.get('adaptune')};"
-            f" this adaptune reads format {FORMAT}"
-        )
+    folder = Path(folder)
+    checksums = _read_checksums(folder)
+    config_json = _read_verified(folder / CONFIG_FILE, checksums)
+    _check_format(folder, config_json)
+    weights = {name: _read_verified(folder / weights_file(name), checksums) for name in NETWORKS}
+    _read_verified(folder / METRICS_FILE, checksums)
     try:
-        return _build(config, contents, torch.device(device))
-    except (KeyError, ValueError, RuntimeError) as error:  # pydantic's error is a ValueError
+        config = ExportConfig.model_validate_json(config_json)
+        return _build(config, weights, torch.device(device))
+    except (KeyError, ValueError, RuntimeError) as error:  # pydantic raises a ValueError
         raise ResultsError(
-            f"{folder}: {CONFIG} and the weights do not fit together: {error}"
+            f"{folder}: {CONFIG_FILE} and the weights do not match: {error}"
         ) from error
 
 
-def _build(config: dict[str, Any], contents: dict[str, bytes], device: torch.device) -> Export:
-    from safetensors.torch import load
+class _Header(BaseModel):
+    """The part of `config.json` that all formats share."""
 
-    model = ModelSpec.model_validate(config["model"])
-    domains: dict[Role, DomainSpec] = {
-        "source": DomainSpec.model_validate(config["data"]["source"]),
-        "target": DomainSpec.model_validate(config["data"]["target"]),
-    }
-    class_names = tuple(config["class_names"])
-    target, gain = domains["target"], config["training"]["init_gain"]
-    with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten at once
-        nets: dict[str, nn.Module] = {
-            CLASSIFIER: build_classifier(model.classifier, target, len(class_names))
-        }
-        nets |= {
-            direction: build_generator(model, target.channels, gain) for direction in DIRECTIONS
-        }
-    for name, net in nets.items():
-        net.load_state_dict(load(contents[weights_file(name)]))
-        net.to(device).eval().requires_grad_(False)
-    return Export(
-        config=config,
-        class_names=class_names,
-        classifier=nets[CLASSIFIER],
-        generators={direction: nets[direction] for direction in DIRECTIONS},
-        domains=domains,
-        device=device,
+    format: int
+    adaptune: str
+
+
+def _check_format(folder: Path, config_json: bytes) -> None:
+    try:
+        header = _Header.model_validate_json(config_json)
+    except ValueError as error:
+        raise ResultsError(
+            f"{folder} is not an export: {CONFIG_FILE} does not name its format: {error}"
+        ) from error
+    if header.format == FORMAT:
+        return
+    if header.format < FORMAT:
+        advice = "export the model again with this adaptune, or load it with the one that wrote it"
+    else:
+        advice = "upgrade adaptune to load it"
+    raise ResultsError(
+        f"{folder} has format {header.format} of adaptune {header.adaptune},"
+        f" but this adaptune loads format {FORMAT}: {advice}"
     )
 
 
-def _checked(folder: Path) -> dict[str, bytes]:
-    """The files that loading depends on; what was hashed is what is used."""
+def _build(config: ExportConfig, weights: Mapping[str, bytes], device: torch.device) -> Export:
+    target = config.data.target
+    init_gain = config.training.init_gain
+    # The random initial weights are replaced at once, so the caller's generator must not advance.
+    with torch.random.fork_rng(devices=[]):
+        classifier = build_classifier(config.model.classifier, target, len(config.class_names))
+        generators = {
+            direction: build_generator(config.model, target.channels, init_gain)
+            for direction in DIRECTIONS
+        }
+    _restore(classifier, weights[CLASSIFIER], device)
+    for direction, generator in generators.items():
+        _restore(generator, weights[direction], device)
+    return Export(config=config, classifier=classifier, generators=generators, device=device)
+
+
+def _restore(network: nn.Module, weights: bytes, device: torch.device) -> None:
+    from safetensors.torch import load
+
+    network.load_state_dict(load(weights))
+    network.to(device).eval().requires_grad_(False)
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 digests of an export's files by file name."""
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        lines = (folder / CHECKSUMS_FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{folder} is not an export: {SUMS} cannot be read: {error}") from error
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    return {name: _read(folder / name, sums.get(name)) for name in CHECKED}
+        raise ResultsError(
+            f"{folder} is not an export: {CHECKSUMS_FILE} cannot be read: {error}"
+        ) from error
+    checksums: dict[str, str] = {}
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        checksums[name] = digest
+    return checksums
 
 
-def _read(file: Path, digest: str | None) -> bytes:
+def _read_verified(file: Path, checksums: Mapping[str, str]) -> bytes:
+    """Return the contents of a file whose checksum is correct.
+
+    The file is read once, so that it cannot change between verification and use.
+    """
+    digest = checksums.get(file.name)
     if digest is None:
-        raise ResultsError(f"{file.parent / SUMS} is damaged: it does not list {file.name}")
+        raise ResultsError(
+            f"{file.parent / CHECKSUMS_FILE} is damaged: it does not list {file.name}"
+        )
     try:
-        body = file.read_bytes()
+        contents = file.read_bytes()
     except OSError as error:
         raise ResultsError(
             f"{file} is missing from the export or cannot be read: {error}"
         ) from error
-    if hashlib.sha256(body).hexdigest() != digest:
+    if hashlib.sha256(contents).hexdigest() != digest:
         raise ResultsError(
-            f"{file} is damaged: it does not match {SUMS}; export it anew, or copy it again"
+            f"{file} is damaged: it does not match {CHECKSUMS_FILE};"
+            " export the model again, or copy the file again"
         )
-    return body
+    return contents

@@ -1,96 +1,76 @@
-"""The model card of an export."""
+"""The model card of an export, in Markdown."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from adaptune import __version__
-from adaptune.spec.schema import DomainSpec, TrialSpec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import JsonValue
+from pydantic_core import to_json
+
+from adaptune.artifacts.format import ExportConfig
+from adaptune.spec.schema import DomainSpec
 
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
 
 
-def model_card(spec: TrialSpec, class_names: tuple[str, ...], metrics: Mapping[str, Any]) -> str:
-    """Markdown. `metrics` holds only what JSON can; a text under `verdict` stands first of the results."""
-    source, target = spec.data.source, spec.data.target
+def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
+    """Return the model card in Markdown.
+
+    Args:
+        config: describes the model.
+        metrics: one row of the results each; nested metrics get dotted names. A text under
+            `verdict` comes before the table.
+    """
+    source = config.data.source
+    target = config.data.target
     verdict = metrics.get("verdict")
-    figures = {key: value for key, value in metrics.items() if key != "verdict"}
-    return "\n".join(
-        [
-            f"# {source.domain} → {target.domain}",
-            "",
-            f"An image classifier for the target domain, adapted from the labelled source domain by"
-            f" {_METHODS[spec.method]}, and the two generators that translate images between the domains."
-            f" Its loss weights were found by adaptune {__version__}.",
-            "",
-            "## Data",
-            *_table(("domain", "data set", "images"), _data_rows(source, target)),
-            "",
-            f"{len(class_names)} classes: {', '.join(class_names)}.",
-            "",
-            "## Loss weights (λ)",
-            *_table(("term", "λ"), ((term, f"{value:g}") for term, value in spec.loss_weights)),
-            "",
-            "## Results",
-            *(["", str(verdict)] if verdict else []),
-            *_table(("metric", "value"), _metric_rows(figures)),
-            "",
-            *_USE,
-            "",
-        ]
+    table = {name: value for name, value in metrics.items() if name != "verdict"}
+    environment = Environment(
+        loader=PackageLoader("adaptune.artifacts", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _escape_cell
+    return environment.get_template("model_card.md.jinja").render(
+        config=config,
+        method=_METHODS[config.method],
+        images={"source": _describe_images(source), "target": _describe_images(target)},
+        verdict=verdict,
+        metrics=_rows(table),
     )
 
 
-_USE = [
-    "## Use",
-    "",
-    "```python",
-    "from pathlib import Path",
-    "from adaptune.artifacts import load_export, predict",
-    "",
-    'export = load_export(Path("best"))  # checks SHA256SUMS; nothing is unpickled',
-    'for prediction in predict(export, [Path("images")]):',
-    "    print(prediction.path, prediction.class_name, prediction.probability)",
-    "```",
-    "",
-    "or `adaptune predict best images/`, `adaptune translate best images/ --to translated/`.",
-    "The probability is the softmax's and not calibrated. Images must be like those of the target domain.",
-]
+def _describe_images(domain: DomainSpec) -> str:
+    colour = "RGB" if domain.channels == 3 else "grey"
+    size = f"{domain.size} px, {colour}"
+    if domain.crop is None:
+        return size
+    return f"centre {domain.crop} px, resized to {size}"
 
 
-def _data_rows(source: DomainSpec, target: DomainSpec) -> Iterator[tuple[str, str, str]]:
-    for role, images in (("source", source), ("target", target)):
-        crop = "" if images.crop is None else f"centre {images.crop} px, resized to "
-        yield (
-            role,
-            images.domain,
-            f"{crop}{images.size} px, {'RGB' if images.channels == 3 else 'grey'}",
-        )
-
-
-def _metric_rows(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _rows(metrics: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in metrics.items():
+        name = f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _metric_rows(value, f"{prefix}{key}.")
+            yield from _rows(value, f"{name}.")
         else:
-            yield f"{prefix}{key}", _figure(value)
+            yield name, _format_value(value)
 
 
-def _figure(value: Any) -> str:
+def _format_value(value: JsonValue) -> str:
     if value is None:
         return "not known"
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_figure, value)) + "]"
-    return value if isinstance(value, str) else json.dumps(value)
+        return "[" + ", ".join(map(_format_value, value)) + "]"
+    return to_json(value).decode()
 
 
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
-    lines = [head, ("---",) * len(head), *rows]
-    return [
-        "",
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines),
-    ]
+def _escape_cell(text: str) -> str:
+    """Return text for a cell of a Markdown table, in which a bar would end the cell."""
+    return text.replace("|", "\\|")

@@ -1,30 +1,39 @@
-"""The generators on image files."""
+"""Translations of image files by G_st and G_ts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from adaptune.artifacts.image_files import batches, image_files
-from adaptune.artifacts.load import Export, Role
+from adaptune.artifacts.format import Direction, Role
+from adaptune.artifacts.image_files import Paths, apply_to_files, image_files
+from adaptune.artifacts.load import Export
 from adaptune.errors import ResultsError
 
-Direction = Literal["source_to_target", "target_to_source"]
-_INPUT: dict[Direction, Role] = {"source_to_target": "source", "target_to_source": "target"}
+_INPUT_ROLES: dict[Direction, Role] = {
+    "source_to_target": "source",
+    "target_to_source": "target",
+}
 
 
 def translate(
-    export: Export, paths: Sequence[Path], to: Path, direction: Direction, batch_size: int = 32
+    export: Export,
+    paths: Paths,
+    to: Path | str,
+    direction: Direction,
+    batch_size: int = 32,
 ) -> list[Path]:
-    """Translate image files, and all images in folders, to the other domain, as PNGs in the folder `to`.
+    """Translate image files to the other domain and write them as PNGs to the folder `to`.
 
-    A PNG has its input's stem. A number follows where two inputs share it, or where an input would be
-    overwritten; what an earlier run left in `to` is overwritten.
+    A PNG has the stem of its input. If two inputs share a stem, or if an input would be
+    overwritten, a number is appended. Other files of the same name in `to` are overwritten.
+
+    Args:
+        paths: image files, and folders whose images at any depth are translated.
+        to: the output folder; created if necessary.
 
     Returns:
         The PNGs, in the order of the inputs.
@@ -34,41 +43,55 @@ def translate(
         ResultsError: a PNG cannot be written.
     """
     files = image_files(paths)
-    outputs = _outputs(files, to)
-    done = 0
-    for _, images in batches(export, files, _INPUT[direction], batch_size):
-        with torch.no_grad():
-            translated = export.generators[direction](images)
-        try:
-            to.mkdir(parents=True, exist_ok=True)
-            for image in translated:
-                _write_png(image, outputs[done])
-                done += 1
-        except OSError as error:
-            raise ResultsError(f"cannot write {outputs[done]}: {error}") from error
+    outputs = _output_paths(files, Path(to))
+    remaining_outputs = iter(outputs)
+    batches = apply_to_files(
+        export.generators[direction],
+        files,
+        export=export,
+        role=_INPUT_ROLES[direction],
+        batch_size=batch_size,
+    )
+    for _, translated_images in batches:
+        for image in translated_images:
+            _write_png(image, next(remaining_outputs))
     return outputs
 
 
-def _outputs(files: Iterable[Path], to: Path) -> list[Path]:
-    files = list(files)
-    # Case is ignored, as some file systems do.
-    taken = {str(file.resolve()).casefold() for file in files}
+def _output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+    taken = {_comparable(file) for file in files}
     outputs: list[Path] = []
     for file in files:
-        names = (f"{file.stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
-        output = next(
-            to / name for name in names if str((to / name).resolve()).casefold() not in taken
-        )
-        taken.add(str(output.resolve()).casefold())
+        output = _free_path(folder, file.stem, taken)
+        taken.add(_comparable(output))
         outputs.append(output)
     return outputs
 
 
+def _free_path(folder: Path, stem: str, taken: set[str]) -> Path:
+    path = folder / f"{stem}.png"
+    number = 2
+    while _comparable(path) in taken:
+        path = folder / f"{stem}-{number}.png"
+        number += 1
+    return path
+
+
+def _comparable(path: Path) -> str:
+    # Some file systems ignore case: there, A.png would overwrite a.png.
+    return str(path.resolve()).casefold()
+
+
 def _write_png(image: Tensor, path: Path) -> None:
-    """float [C, H, W] in [-1, 1] to a grey or RGB PNG of 8 bits."""
+    """Write an image, float [C, H, W] in [-1, 1] with C = 1 or 3, as an 8-bit PNG."""
     from PIL import Image
 
-    pixels = (
-        ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    )
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path, "PNG")
+    scaled = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels = scaled.permute(1, 2, 0).cpu().numpy()
+    if pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, "PNG")
+    except OSError as error:
+        raise ResultsError(f"cannot write {path}: {error}") from error

@@ -167,18 +167,18 @@ def evaluate(
     from adaptune import artifacts
 
     model = artifacts.load_export(export)
-    figures = artifacts.evaluate_export(model, data, root)
-    low, high = figures["accuracy_ci95"]
+    evaluation = artifacts.evaluate_export(model, data, root)
+    low, high = evaluation.accuracy_ci95
     print(
-        f"{data}: {figures['accuracy']:.1%} of {figures['n']} images ({low:.1%} to {high:.1%}, 95%)"
+        f"{data}: {evaluation.accuracy:.1%} of {evaluation.n} images ({low:.1%} to {high:.1%}, 95%)"
     )
-    for name, recall in figures["recall"].items():
+    for name, recall in evaluation.recall.items():
         print(f"  {name:<16} {'no image' if recall is None else f'{recall:.1%}'}")
-    if figures["seen_in_training"]:
+    if evaluation.seen_in_training:
         print(
             "The model was trained on this domain: the accuracy is no measure of how it does on new images."
         )
-    if data == model.domains["target"].domain:
+    if evaluation.includes_held_out_test:
         print(
             "The search's sealed test is among these images: whoever chooses by this accuracy opens it."
         )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from adaptune.artifacts import write_export
+from adaptune.artifacts import Export, load_export, write_export
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
@@ -41,7 +41,7 @@ def spec() -> TrialSpec:
 
 @pytest.fixture(scope="session")
 def state(spec: TrialSpec) -> TrainingState:
-    """Generators have averages that differ from the networks; f_target has none."""
+    """The averages of the generators differ from the networks; f_T has no average."""
     torch.manual_seed(0)
     f_s = build_classifier(spec.model.classifier, spec.data.source, len(CLASSES))
     state = build_state(spec, len(CLASSES), f_s.state_dict(), torch.device("cpu"))
@@ -80,6 +80,11 @@ def write(spec: TrialSpec, checkpoint: dict[str, Any]) -> Write:
 @pytest.fixture
 def best(write: Write, tmp_path: Path) -> Path:
     return write(tmp_path / "best")
+
+
+@pytest.fixture
+def export(best: Path) -> Export:
+    return load_export(best)
 
 
 def save_image(path: Path, seed: int = 0, edge: int = 28) -> Path:
