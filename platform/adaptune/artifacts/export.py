@@ -48,11 +48,11 @@ def write_export(
         class_names: one name per logit of f_T, in order.
         checkpoint: what `CheckpointFolder.load` returns. The moving average of a network is
             exported if the checkpoint has one.
-        metrics: values for `metrics.json` and the model card, which begins its results with the
-            text under `verdict`. NumPy and torch values become numbers, non-finite numbers null.
+        metrics: values for `metrics.json` and the model card; `verdict` is a text. NumPy and torch
+            values become numbers, and non-finite numbers become null.
 
     Returns:
-        The absolute path of the folder.
+        The folder's absolute path.
 
     Raises:
         ResultsError: `folder` contains something else, or it cannot be written.
@@ -65,10 +65,7 @@ def write_export(
         _recover_interrupted_export(folder, staging, previous)
         staging.mkdir(parents=True)
         _write_files(staging, _config(spec, class_names), checkpoint, metrics)
-        if folder.exists():
-            folder.rename(previous)
-        staging.rename(folder)
-        _remove_previous(previous, folder)
+        _replace(folder, staging, previous)
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
@@ -153,6 +150,13 @@ def _recover_interrupted_export(folder: Path, staging: Path, previous: Path) -> 
         shutil.rmtree(staging)
     if previous.exists() and not folder.exists():
         previous.rename(folder)
+    _remove_previous(previous, folder)
+
+
+def _replace(folder: Path, staging: Path, previous: Path) -> None:
+    if folder.exists():
+        folder.rename(previous)
+    staging.rename(folder)
     _remove_previous(previous, folder)
 
 
