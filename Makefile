@@ -1,41 +1,54 @@
-# Everything runs from .venv, which is made on first use and again only when pyproject.toml changes.
+# Every target runs from .venv. It is created on first use and updated when pyproject.toml or
+# constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: search test chaos check cluster-check bench clean
+.DEFAULT_GOAL := help
+.PHONY: help search test check format docs chaos bench cluster-check clean
 
-# A search that is there already goes on, or shows again what it found.
-search: .venv/.installed
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# `make search` resumes an interrupted search. Once the search has finished, it prints the result
+# again.
+search: .venv/.installed  ## run the default search, or resume it
 	$(BIN)/python run_search.py --space cycada.yaml --resume-if-begun
 
-test: .venv/.test-installed
+test: .venv/.test-installed  ## run all tests except those that kill parts of a cluster
 	$(BIN)/python -m pytest -m "not chaos"
 
-chaos: .venv/.test-installed
-	$(BIN)/python -m pytest tests/chaos
-
-check: .venv/.test-installed
+check: .venv/.test-installed  ## check style, types and imports; run the quick unit tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit -m "not slow and not ray"
 
-cluster-check: .venv/.test-installed
-	$(BIN)/python cluster/check.py
+format: .venv/.test-installed  ## sort the imports and format the code
+	$(BIN)/ruff check --select I --fix
+	$(BIN)/ruff format
 
-bench: .venv/.installed
+docs: .venv/.installed  ## regenerate docs/reference.md from the schema
+	$(BIN)/python -m adaptune.spec.reference > docs/reference.md
+
+chaos: .venv/.test-installed  ## kill workers, nodes and drivers of a local cluster
+	$(BIN)/python -m pytest tests/chaos
+
+bench: .venv/.installed  ## measure the overhead of a trial
 	$(BIN)/python benchmarks/trial_overhead.py
 
-.venv/.installed: pyproject.toml
+cluster-check: .venv/.test-installed  ## check the launch files without a cluster
+	$(BIN)/python cluster/check.py
+
+.venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install --editable .
+	$(PIP) install --constraint constraints.txt --editable .
 	touch $@
 
 .venv/.test-installed: .venv/.installed
-	$(PIP) install --editable '.[test]'
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+clean:  ## remove .venv and the caches of the tools
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
