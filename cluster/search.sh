@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Start a search, or go on with it where its folder holds one: what a scheduler may run again and again.
+# Start a search, or resume it if its folder contains one. A scheduler can run this script
+# repeatedly.
 #
-#   cluster/search.sh FOLDER [arguments of run_search.py but --out and --name]
+#   cluster/search.sh FOLDER [arguments of run_search.py except --out and --name]
 set -euo pipefail
 
 if [[ $# -lt 1 || $1 == -* ]]; then
@@ -12,4 +13,5 @@ folder=$1
 [[ $folder == /* ]] || folder=$PWD/$folder
 shift
 cd "$(dirname "$0")/.."
-exec "${PYTHON:-python}" run_search.py --resume-if-begun --out "$(dirname "$folder")" --name "$(basename "$folder")" "$@"
+exec "${PYTHON:-python}" run_search.py --resume-if-begun \
+    --out "$(dirname "$folder")" --name "$(basename "$folder")" "$@"

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.local.nodes import Nodes as LocalNodes
+from cluster.local.local_cluster import LocalCluster
 
 from support.real_ray import ROOT, Cluster, wait_until
 
@@ -35,7 +35,7 @@ class Nodes(Cluster):
         """The names of the nodes beside the head."""
         return [
             node.name
-            for node in LocalNodes(self.folder).nodes()
+            for node in LocalCluster(self.folder).nodes()
             if node.name != "head" and node.processes()
         ]
 

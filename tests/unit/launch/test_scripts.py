@@ -1,4 +1,4 @@
-"""The scripts that start a search, with stand-ins for what they call."""
+"""The scripts that start a search, with fakes for the programs that they call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cluster.check import FOLDER
 
-# Says what it was called with, and what `ray symmetric-run` would find of the token.
+# Prints its arguments, and the token and variables that `ray symmetric-run` would get.
 SRUN = """#!/bin/bash
 echo "srun $*"
 [[ $2 == mkdir ]] && "${@:2}"
@@ -28,28 +28,29 @@ fi
 """
 
 
-def test_search_starts_or_goes_on(tmp_path: Path) -> None:
+def test_search_starts_or_resumes(tmp_path: Path) -> None:
     settings = ["--space", "cycada.yaml", "--set", "search.trials=2"]
     command = [FOLDER / "search.sh", "out/night", *settings]
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         command, cwd=tmp_path, text=True, env=os.environ | {"PYTHON": "echo"}
-    ).strip()
-    assert said == f"run_search.py --resume-if-begun --out {tmp_path}/out --name night " + " ".join(
-        settings
+    )
+    folder_options = f"--out {tmp_path}/out --name night"
+    assert output.strip() == " ".join(
+        ["run_search.py --resume-if-begun", folder_options, *settings]
     )
 
 
-def test_search_wants_a_folder() -> None:
-    done = subprocess.run(
+def test_search_needs_a_folder() -> None:
+    process = subprocess.run(
         [FOLDER / "search.sh", "--space", "x"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert "usage" in done.stderr
+    assert process.returncode == 2
+    assert "usage" in process.stderr
 
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> dict[str, str]:
-    """The environment of a job on two nodes."""
+    """Return the environment of a job on two nodes."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     for name, text in {"srun": SRUN, "scontrol": '#!/bin/bash\necho "scontrol $*"\n'}.items():
@@ -73,47 +74,43 @@ def slurm(tmp_path: Path) -> dict[str, str]:
 JOB = ["bash", str(FOLDER / "slurm" / "search.sbatch"), "results/night", "--space", "cycada.yaml"]
 
 
-def test_slurm_runs_the_search_on_all_nodes_with_a_token_of_the_job(
+def test_slurm_runs_the_search_on_all_nodes_with_its_own_token(
     tmp_path: Path, slurm: dict[str, str]
 ) -> None:
-    said = subprocess.check_output(JOB, env=slurm, text=True)
+    output = subprocess.check_output(JOB, env=slurm, text=True)
     assert (
-        "ray symmetric-run --address 10.1.2.3:6379 --min-nodes 2 --num-cpus=8 --num-gpus=4" in said
+        "ray symmetric-run --address 10.1.2.3:6379 --min-nodes 2 --num-cpus=8 --num-gpus=4"
+        in output
     )
     assert re.search(
-        "--name night --space cycada.yaml --address 10.1.2.3:6379$", said, re.MULTILINE
+        "--name night --space cycada.yaml --address 10.1.2.3:6379$", output, re.MULTILINE
     )
-    assert "token 600 64" in said
-    assert "auth token unset" in said
+    assert "token 600 64" in output
+    assert "auth token unset" in output
     assert list((tmp_path / ".ray").iterdir()) == []
 
 
 def test_slurm_job_has_the_status_of_the_search(slurm: dict[str, str]) -> None:
-    assert (
-        subprocess.run(
-            JOB, env=slurm | {"SEARCH_STATUS": "2"}, capture_output=True, check=False
-        ).returncode
-        == 2
-    )
+    environment = slurm | {"SEARCH_STATUS": "2"}
+    process = subprocess.run(JOB, env=environment, capture_output=True, check=False)
+    assert process.returncode == 2
 
 
-def test_slurm_job_fails_where_ray_does_not_start(slurm: dict[str, str]) -> None:
-    done = subprocess.run(
+def test_slurm_job_fails_if_ray_does_not_start(slurm: dict[str, str]) -> None:
+    process = subprocess.run(
         JOB, env=slurm | {"NO_HEAD": "1"}, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "Ray did not start on 10.1.2.3: what it said is above\n",
-    )
+    assert process.returncode == 1
+    assert process.stderr == "Ray did not start on 10.1.2.3: see its output above\n"
 
 
-def test_slurm_job_is_queued_again_before_its_time_is_up(slurm: dict[str, str]) -> None:
+def test_slurm_job_is_requeued_before_its_time_limit(slurm: dict[str, str]) -> None:
     job = subprocess.Popen(JOB, env=slurm | {"SEARCH_S": "1"}, stdout=subprocess.PIPE, text=True)
     assert job.stdout is not None
-    said = ""
-    while "auth" not in said:  # the search runs
-        said = job.stdout.readline()
+    line = ""
+    while "auth" not in line:  # the search has not started yet
+        line = job.stdout.readline()
     job.send_signal(signal.SIGUSR1)
-    said, _ = job.communicate(timeout=20)
-    assert "scontrol requeue 17" in said
-    assert job.returncode == 0  # the search came to its end all the same
+    output, _ = job.communicate(timeout=20)
+    assert "scontrol requeue 17" in output
+    assert job.returncode == 0  # the search ended by itself
