@@ -19,12 +19,14 @@ FOLDER = Path(__file__).parent
 CONSTRAINTS = FOLDER.parent / "constraints.txt"
 METRICS = "RAY_enable_metrics_collection"
 METRICS_VARIABLES = (METRICS, "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
+# Trials must not run on the head, and its dashboard is reached through a tunnel.
 HEAD_OPTIONS = {"--num-cpus=0", "--dashboard-host=127.0.0.1"}
 
 
 class Part(BaseModel):
     """A part of a KubeRay manifest, with only those of KubeRay's keys that our files use."""
 
+    # A misspelt key would otherwise show on a real cluster only.
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
 
@@ -143,6 +145,7 @@ def _check_cluster_spec(spec: ClusterSpec) -> Iterator[str]:
 
 
 def _check_pod(name: str, template: dict[str, Any]) -> Iterator[str]:
+    # A template has a pod's fields, but Kubernetes validates them only as part of a whole pod.
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **template}
     for fault in _check_kubernetes_schema(pod):
         yield f"{name}: {fault}"
@@ -177,6 +180,7 @@ def check_ray_up_config(path: Path) -> Iterator[str]:
 
     Ray validates the file first. Then the token and the dashboard's address are checked.
     """
+    # Ray takes seconds to import, and only this check needs it.
     from jsonschema import ValidationError as SchemaError
     from ray.autoscaler._private.util import prepare_config, validate_config
 
@@ -213,6 +217,7 @@ def check_script(path: Path) -> Iterator[str]:
 
 def check_addresses(path: Path) -> Iterator[str]:
     """Yield a message for each line that makes a server listen on all addresses."""
+    # This file contains the addresses as search strings.
     if not path.is_file() or path.suffix == ".pyc" or path == Path(__file__):
         return
     for number, line in enumerate(path.read_text().splitlines(), 1):
