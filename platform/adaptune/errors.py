@@ -1,28 +1,48 @@
-"""The errors that a user can cause, or can do something about."""
+"""The errors that adaptune raises on purpose.
+
+AdaptuneError
+├── SpecError
+├── DataError
+├── ResourceError
+├── ResultsError
+├── NonFiniteLossError
+├── CheckpointError
+├── WorkersLostError
+│   ├── WorkersNotStartedError
+│   └── PreemptedError
+├── InterruptedSearchError
+└── SearchFailedError
+
+The message of each error names the fault, its location and the remedy. The errors in `BAD_INPUT`
+end the program with exit status 2.
+"""
 
 
 class AdaptuneError(Exception):
-    """Base of all errors that adaptune raises on purpose; the message tells what to do next."""
+    """Base class of all errors that adaptune raises on purpose."""
 
 
 class SpecError(AdaptuneError):
-    """The search space file, an override or a flag is wrong."""
+    """The search space file, an override or a command-line option is wrong."""
 
 
 class DataError(AdaptuneError):
-    """A domain cannot be loaded, or does not fit the other one."""
+    """A domain cannot be loaded, or the two domains do not fit together."""
 
 
 class ResourceError(AdaptuneError):
-    """The cluster cannot hold even one trial."""
+    """The cluster has no room for even one trial."""
 
 
 class ResultsError(AdaptuneError):
-    """A results folder or an export is missing, belongs to another spec, or cannot be read."""
+    """A results folder or an export is missing, unreadable, or belongs to another spec."""
 
 
 class NonFiniteLossError(AdaptuneError):
-    """A loss term became NaN or infinite; the message names the step, the term and the weights."""
+    """A loss term became NaN or infinite.
+
+    The message names the step, the term and the loss weights.
+    """
 
 
 class CheckpointError(AdaptuneError):
@@ -30,15 +50,45 @@ class CheckpointError(AdaptuneError):
 
 
 class WorkersLostError(AdaptuneError):
-    """The workers of a lane died; the trial can go on elsewhere from its last checkpoint."""
+    """The worker group of a trial died.
+
+    The trial can resume from its last checkpoint in another worker group.
+    """
 
 
 class WorkersNotStartedError(WorkersLostError):
-    """The cluster had no room for a lane's workers, or they did not come up; the trial waits for its turn."""
+    """The workers of a group did not start, often because the cluster had no room for them.
+
+    The trial is requeued.
+    """
 
 
 class PreemptedError(WorkersLostError):
-    """A node of the lane is about to be taken away; the trial was saved where it stands."""
+    """A node of the worker group is about to be reclaimed.
+
+    The trial was checkpointed before this error was raised, and it can resume on another node.
+    """
 
 
-BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)  # exit status 2
+class InterruptedSearchError(AdaptuneError):
+    """A signal stopped the search; every result so far is kept and the search can be resumed.
+
+    The exit status is 128 + `signal_number`.
+
+    Args:
+        message: how to resume the search.
+        signal_number: number of the signal, by default that of SIGINT.
+    """
+
+    signal_number: int
+
+    def __init__(self, message: str, signal_number: int = 2) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+class SearchFailedError(AdaptuneError):
+    """An unexpected error ended the search; the exit status is 1."""
+
+
+BAD_INPUT = (SpecError, DataError, ResourceError, ResultsError)

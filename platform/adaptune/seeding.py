@@ -1,4 +1,4 @@
-"""Seeds for independent random streams, all from the one seed of the spec."""
+"""Seeds of independent random streams, all derived from the one seed of the spec."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import hashlib
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2⁶³) for the stream named by `parts`; the same on every machine and version of Python."""
-    tagged = (
-        f"s{len(part)}:{part}" if isinstance(part, str) else f"i{int(part)}" for part in parts
-    )
+    """Return the seed of the random stream that `parts` name, in [0, 2⁶³).
+
+    It is the same on every machine and in every version of Python. An integer and a string of the
+    same digits name different streams.
+    """
+    tagged = []
+    for part in parts:
+        if isinstance(part, str):
+            tagged.append(f"s{len(part)}:{part}")
+        else:
+            tagged.append(f"i{int(part)}")
     digest = hashlib.sha256("\x1f".join(tagged).encode()).digest()
+    # Torch's generators take signed 64-bit seeds.
     return int.from_bytes(digest[:8], "big") >> 1

@@ -1,9 +1,10 @@
-"""What a loader gives (`RawDomain`) and what the rest of adaptune sees (`Domain`)."""
+"""The types of data sets: loaded (`RawDomain`) and in the common form (`Domain`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ Indices = npt.NDArray[np.int64]
 
 UNLABELLED = -1
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
+ALL_SAMPLES = slice(None)
+# Every second sample, so that the halves of a domain sorted by class are stratified.
+FIRST_HALF = slice(0, None, 2)
+SECOND_HALF = slice(1, None, 2)
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,10 @@ class Domain:
     """A data set in the common form.
 
     Attributes:
-        images: uint8 [N, C, H, W], 0 to 255.
-        labels: int64 [N], an index into `class_names`; -1 where unknown.
-        class_names: empty where no sample is labelled.
+        name: the name in the spec, for messages.
+        images: uint8 (N, C, H, W), 0 to 255.
+        labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
+        class_names: K names; empty if no sample is labelled.
     """
 
     name: str
@@ -34,9 +40,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class RawDomain:
-    """A data set as it lies on the disk; images are HW or HWC, uint8, of any sizes.
+    """A data set as its loader returns it, before the images are brought to the common form.
 
-    A list holds one decoder an image, so that only those that are kept are ever decoded.
+    Attributes:
+        images: uint8 of 0 to 255, either one array (N, H, W) or (N, H, W, C), or N functions that
+            decode one image (H, W) or (H, W, C) each, so that only selected images are decoded.
+        labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
+        class_names: K names; empty if no sample is labelled.
     """
 
     images: Images | Sequence[Callable[[], Images]]
@@ -44,8 +54,32 @@ class RawDomain:
     class_names: tuple[str, ...]
 
     def take(self, indices: Indices) -> Images | Iterator[Images]:
-        """The images at `indices`; each is decoded only when its turn comes."""
+        """Return the images at `indices`, int64 (B,).
+
+        The result is an array (B, H, W) or (B, H, W, C) if `images` is one; otherwise an iterator
+        that decodes one image at a time.
+        """
         if isinstance(self.images, np.ndarray):
             return self.images[indices]
         decoders = self.images
         return (decoders[index]() for index in indices)
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """The arguments of a loader; each loader reads those that concern it.
+
+    Attributes:
+        root: folder of downloaded data sets.
+        path: file or folder of the user's own images, or None if the domain takes no path.
+        seed: seed of a domain that is generated.
+        half: the samples to load if the domain has halves, `ALL_SAMPLES` otherwise.
+    """
+
+    root: Path
+    path: Path | None
+    seed: int
+    half: slice
+
+
+Loader = Callable[[LoadRequest], RawDomain]

@@ -1,4 +1,4 @@
-"""Source and target together: no digit in both, and the same classes."""
+"""Loading of source and target together, without common samples and with the same classes."""
 
 from __future__ import annotations
 
@@ -7,65 +7,74 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.digits import ALL_DIGITS, FIRST_HALF, SECOND_HALF
-from adaptune.data.domain import UNLABELLED, Domain
-from adaptune.data.registry import check_name, load_domain
+from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
+from adaptune.data.registry import DOMAINS, find_entry, load_domain, share_samples
 from adaptune.errors import DataError
 from adaptune.spec.schema import DataSpec
 
-SAME_DIGITS = frozenset({"mnist5k", "mnistm5k"})
-
 
 def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
-    """Both domains; the target's labels count by the source's class names.
+    """Load source and target; the labels of both are indices into the source's class names.
 
-    Where both are made of the 5,000 MNIST digits, each takes one half of them.
+    If both are made of the same 5,000 MNIST digits, each gets one half of them.
 
     Raises:
-        DataError: a domain cannot be loaded, the source has unlabelled samples, the classes differ, or
-            one domain's images would be met again in the other.
+        DataError: a domain cannot be loaded, the source has unlabelled samples, the classes
+            differ, or an image could be in both domains.
     """
-    ours, theirs = spec.source.domain, spec.target.domain
-    for name in (ours, theirs):
-        check_name(name)
-    if _place(ours) == _place(theirs) and ours not in SAME_DIGITS:
-        raise DataError(
-            f"source and target are both {ours}: the images of target_test would be seen, with their labels,"
-            " in training; name two domains"
-        )
-    if "mnist" in (ours, theirs) and SAME_DIGITS & {ours, theirs}:
-        raise DataError(
-            f"{ours} and {theirs} share digits: take mnist5k in place of mnist, then each side gets its own half"
-        )
-    halved = {ours, theirs} <= SAME_DIGITS
-    halves = (FIRST_HALF, SECOND_HALF) if halved else (ALL_DIGITS, ALL_DIGITS)
+    source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
-    source = load_domain(spec.source, root=root, seed=seed, digits=halves[0])
-    target = load_domain(spec.target, root=root, seed=seed, digits=halves[1])
+    source = load_domain(spec.source, root=root, seed=seed, half=source_half)
+    target = load_domain(spec.target, root=root, seed=seed, half=target_half)
     unlabelled = int((source.labels == UNLABELLED).sum())
     if unlabelled:
         raise DataError(
-            f"source {ours}: {unlabelled} of {len(source.labels)} samples have no label; every one needs it"
+            f"source {source.name}: {unlabelled} of {len(source.labels)} samples have no label;"
+            " every source sample needs one"
         )
     return source, _with_classes_of(source, target)
 
 
-def _place(name: str) -> tuple[str, Path | None]:
-    kind, colon, path = name.partition(":")
-    return kind, Path(path).expanduser().resolve() if colon else None
+def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:
+    """Return the samples to load of each domain, so that no sample is in both."""
+    source_entry = find_entry(source)
+    target_entry = find_entry(target)
+    if not share_samples(source, target):
+        return ALL_SAMPLES, ALL_SAMPLES
+    if source_entry.has_halves and target_entry.has_halves:
+        return FIRST_HALF, SECOND_HALF
+    if source_entry is target_entry:
+        raise DataError(
+            f"source and target are both {source}: the images of target_test would be seen, with"
+            " their labels, in training; name two domains"
+        )
+    undivided = target if source_entry.has_halves else source
+    raise DataError(
+        f"{source} and {target} share digits: take {_first_with_halves(source_entry.digits_of)}"
+        f" in place of {undivided}, then each side gets its own half"
+    )
+
+
+def _first_with_halves(digits_of: str | None) -> str:
+    for name, entry in DOMAINS.items():
+        if entry.has_halves and entry.digits_of == digits_of:
+            return name
+    return "another domain"
 
 
 def _with_classes_of(source: Domain, target: Domain) -> Domain:
-    ours, theirs = source.class_names, target.class_names
-    if ours == theirs:
+    if source.class_names == target.class_names:
         return target
-    if not theirs:
-        return replace(target, class_names=ours)
-    if set(ours) != set(theirs):
+    if not target.class_names:
+        return replace(target, class_names=source.class_names)
+    if set(source.class_names) != set(target.class_names):
         raise DataError(
             "source and target must have the same classes:\n"
-            f"  source {source.name}: {', '.join(ours)}\n  target {target.name}: {', '.join(theirs)}"
+            f"  source {source.name}: {', '.join(source.class_names)}\n"
+            f"  target {target.name}: {', '.join(target.class_names)}"
         )
-    # The same names in another order, as "10" before "2" among strings but not among integers.
-    new = np.array([*(ours.index(name) for name in theirs), UNLABELLED], dtype=np.int64)
-    return replace(target, labels=new[target.labels], class_names=ours)
+    # The order can differ: "10" is before "2" among strings but not among integers.
+    source_labels = [source.class_names.index(name) for name in target.class_names]
+    # An index of -1 reads the last element, so that UNLABELLED remains UNLABELLED.
+    translation = np.array([*source_labels, UNLABELLED], dtype=np.int64)
+    return replace(target, labels=translation[target.labels], class_names=source.class_names)

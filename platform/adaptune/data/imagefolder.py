@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class."""
+"""Loader of images in folders, one folder per class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.domain import RawDomain
+from adaptune.data.domain import LoadRequest, RawDomain
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
@@ -16,32 +16,24 @@ SUFFIXES = frozenset(
 )
 
 
-def imagefolder(path: Path) -> RawDomain:
-    """The images of `path`/CLASS/; other files and hidden ones are passed over.
+def imagefolder(request: LoadRequest) -> RawDomain:
+    """Load the images in `request.path`/CLASS/, with the folders' sorted names as classes.
+
+    Hidden files and folders and files with other suffixes are ignored.
 
     Raises:
-        DataError: no such folder, no class folder in it, or a class folder without images. An image that
-            cannot be read raises it when it is decoded.
+        DataError: the folder does not exist, has no class folder, or a class folder has no image.
+            An unreadable image raises it when it is decoded.
     """
-    if not path.is_dir():
-        raise DataError(f"imagefolder: there is no folder {path}")
-    folders = sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if not folders:
-        raise DataError(
-            f"imagefolder: {path} has no class folders; images belong in {path}/CLASS_NAME/"
-        )
+    path = request.path
+    assert path is not None  # the registry entry requires a path
     files: list[Path] = []
     labels: list[int] = []
+    folders = _class_folders(path)
     for label, folder in enumerate(folders):
-        found = sorted(file for file in folder.iterdir() if _is_image(file))
-        if not found:
-            raise DataError(
-                f"imagefolder: no image in {folder} (looked for {', '.join(sorted(SUFFIXES))})"
-            )
-        files += found
-        labels += [label] * len(found)
+        class_files = _image_files(folder)
+        files += class_files
+        labels += [label] * len(class_files)
     return RawDomain(
         images=[partial(decode, file, str(file)) for file in files],
         labels=np.array(labels, dtype=np.int64),
@@ -49,5 +41,28 @@ def imagefolder(path: Path) -> RawDomain:
     )
 
 
+def _class_folders(path: Path) -> list[Path]:
+    if not path.is_dir():
+        raise DataError(f"imagefolder: there is no folder {path}")
+    folders = [entry for entry in path.iterdir() if entry.is_dir() and not _is_hidden(entry)]
+    if not folders:
+        raise DataError(
+            f"imagefolder: {path} has no class folders; images belong in {path}/CLASS_NAME/"
+        )
+    return sorted(folders)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if _is_image(file)]
+    if not files:
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise DataError(f"imagefolder: no image in {folder} (looked for {suffixes})")
+    return sorted(files)
+
+
 def _is_image(file: Path) -> bool:
-    return file.is_file() and file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return file.is_file() and file.suffix.lower() in SUFFIXES and not _is_hidden(file)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")

@@ -1,57 +1,52 @@
-"""Images in Parquet: a column `image`, and a column `label` with nulls where the class is not known."""
+"""Loader of images in Parquet: a column `image` and an optional column `label`."""
 
 from __future__ import annotations
 
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Images, Labels, RawDomain
+from adaptune.data.domain import UNLABELLED, Images, Labels, LoadRequest, RawDomain
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray, DataType, Table
 
-def parquet(path: Path) -> RawDomain:
-    """The rows of a file, or of all *.parquet files below a folder, in the order of their names.
 
-    `image` holds encoded bytes, a struct with `bytes`, or nested lists (HW or HWC) of 0 to 255. `label`
-    holds integers (class names are their digits) or strings; null, -1 or no such column is unlabelled.
+def parquet(request: LoadRequest) -> RawDomain:
+    """Load the rows of a Parquet file, or of all *.parquet files below a folder, sorted by name.
+
+    `image` has encoded bytes, a struct with `bytes`, or nested lists (H, W) or (H, W, C) of 0 to
+    255. `label` has integers from 0, whose decimal digits become the class names, or strings. A
+    row is unlabelled if its label is null or -1, or if there is no such column.
 
     Raises:
-        DataError: nothing to read, or columns of other types. An image that cannot be read raises it when
-            it is decoded.
+        DataError: there is nothing to read, or a column has another type. An unreadable image
+            raises it when it is decoded.
     """
+    path = request.path
+    assert path is not None  # the registry entry requires a path
     table = _read(path)
-    labels, names = _labels(table, path)
+    labels, class_names = _labels(table, path)
     column = table.column("image")
     _check_image_type(column.type, path)
     images = [partial(_image, column, row, f"{path}, row {row}") for row in range(table.num_rows)]
-    return RawDomain(images, labels, names)
+    return RawDomain(images, labels, class_names)
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Table:
     import pyarrow as pa
-    from pyarrow import parquet as pq
 
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.rglob("*.parquet"))
     if not files or not files[0].is_file():
         raise DataError(f"parquet: there is no Parquet file at {path}")
-    tables = []
-    for file in files:
-        try:
-            names = pq.read_schema(file).names
-            if "image" not in names:
-                raise DataError(
-                    f"parquet: {file} has no column `image`; it has {', '.join(names) or 'none'}"
-                )
-            tables.append(
-                pq.read_table(file, columns=[name for name in ("image", "label") if name in names])
-            )
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"parquet: {file} cannot be read: {error}") from error
+    tables = [_read_file(file) for file in files]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -63,61 +58,79 @@ def _read(path: Path) -> Any:
     return table
 
 
-def _labels(table: Any, path: Path) -> tuple[Labels, tuple[str, ...]]:
-    values = (
-        table.column("label").to_pylist()
-        if "label" in table.column_names
-        else [None] * table.num_rows
-    )
-    # pandas writes integers with gaps as floats, the gaps as NaN.
-    missing = [
-        value is None or value == -1 or (isinstance(value, float) and isnan(value))
-        for value in values
-    ]
-    given = [value for value, gone in zip(values, missing, strict=True) if not gone]
-    texts = all(isinstance(value, str) for value in given)
-    if not texts and not all(_is_index(value) for value in given):
+def _read_file(file: Path) -> Table:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    try:
+        names = pq.read_schema(file).names
+        if "image" not in names:
+            others = ", ".join(names) or "none"
+            raise DataError(f"parquet: {file} has no column `image`; it has {others}")
+        columns = [name for name in ("image", "label") if name in names]
+        return pq.read_table(file, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"parquet: {file} cannot be read: {error}") from error
+
+
+def _labels(table: Table, path: Path) -> tuple[Labels, tuple[str, ...]]:
+    """Return the labels, int64 (N,), and the sorted class names."""
+    if "label" not in table.column_names:
+        return np.full(table.num_rows, UNLABELLED, dtype=np.int64), ()
+    values = table.column("label").to_pylist()
+    classes = [value for value in values if not _is_missing(value)]
+    are_texts = all(isinstance(value, str) for value in classes)
+    if not are_texts and not all(_is_index(value) for value in classes):
         kind = table.schema.field("label").type
         raise DataError(
             f"parquet: labels of {path} must be strings or integers from 0; the column is {kind}"
         )
-    order = sorted(set(given))
-    index = {value: position for position, value in enumerate(order)}
-    labels = np.array(
-        [UNLABELLED if gone else index[value] for value, gone in zip(values, missing, strict=True)],
-        dtype=np.int64,
-    )
-    return labels, tuple(value if texts else str(int(value)) for value in order)
+    classes = sorted(set(classes))
+    index_of = {value: index for index, value in enumerate(classes)}
+    labels = np.full(len(values), UNLABELLED, dtype=np.int64)
+    for row, value in enumerate(values):
+        if not _is_missing(value):
+            labels[row] = index_of[value]
+    if not are_texts:
+        classes = [str(int(value)) for value in classes]
+    return labels, tuple(classes)
+
+
+def _is_missing(value: object) -> bool:
+    # pandas writes integers with gaps as floats, and the gaps as NaN.
+    return value is None or value == -1 or (isinstance(value, float) and isnan(value))
 
 
 def _is_index(value: object) -> bool:
     return isinstance(value, int | float) and float(value).is_integer() and value >= 0
 
 
-def _check_image_type(kind: Any, path: Path) -> None:
+def _check_image_type(kind: DataType, path: Path) -> None:
     from pyarrow import types
 
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    nested = _is_list(kind)
-    while _is_list(kind):
-        kind = kind.value_type
-    fits = (
-        types.is_integer(kind) if nested else types.is_binary(kind) or types.is_large_binary(kind)
-    )
-    if not fits:
+    if _is_list(kind):
+        while _is_list(kind):
+            kind = kind.value_type
+        is_supported = types.is_integer(kind)
+    else:
+        is_supported = types.is_binary(kind) or types.is_large_binary(kind)
+    if not is_supported:
         raise DataError(
-            f"parquet: column `image` of {path} must hold bytes, a struct with `bytes`, or lists of 0 to 255"
+            f"parquet: column `image` of {path} must hold bytes, a struct with `bytes`,"
+            " or lists of 0 to 255"
         )
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(kind: DataType) -> bool:
     from pyarrow import types
 
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _image(column: Any, row: int, name: str) -> Images:
+def _image(column: ChunkedArray, row: int, name: str) -> Images:
+    """Decode the image of one row: uint8 (H, W) or (H, W, C)."""
     value = column[row].as_py()
     if isinstance(value, dict):
         value = value["bytes"]

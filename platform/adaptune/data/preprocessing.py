@@ -1,9 +1,9 @@
-"""Brings images of any size to one: crop, grey or RGB, resize. Also decodes image files."""
+"""Conversion of images of any size to the common form, and decoding of image files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,57 +16,76 @@ from adaptune.errors import DataError
 
 # ITU-R 601, as PIL's convert("L").
 LUMA = (0.299, 0.587, 0.114)
-CHUNK = 512
+BATCH_SIZE = 512
 
 
 def prepare(
     images: Images | Iterable[Images], *, crop: int | None, size: int, channels: int
 ) -> Images:
-    """Centre crop, convert to `channels`, resize (bilinear, antialiased).
+    """Crop images at the centre, convert them to `channels`, and resize them.
+
+    Resizing is bilinear and antialiased.
 
     Args:
-        images: HW or HWC with 1 or 3 channels, uint8; one array [N, …] if all share a size, else one by one.
-        crop: edge of the centre box in px. None keeps the whole image; one that is not square is squashed.
+        images: uint8, either one array (N, H, W) or (N, H, W, C), or an iterable of images (H, W)
+            or (H, W, C) that may differ in size; C is 1 or 3.
+        crop: edge of the centre box in px. None keeps the whole image; an image that is not
+            square is then squashed.
         size: edge of the result in px.
         channels: 1 (grey) or 3 (RGB).
 
     Returns:
-        uint8 [N, channels, size, size].
+        uint8 (N, channels, size, size).
 
     Raises:
-        DataError: an image is smaller than `crop`, or has another form.
+        DataError: an image is smaller than `crop`, or has another shape or type.
     """
-    batches: Iterable[Images]
-    if isinstance(images, np.ndarray):
-        batches = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-    else:
-        batches = (image[None] for image in images)
-    return np.concatenate([_prepare_batch(batch, crop, size, channels) for batch in batches])
+    prepared = [_prepare_batch(batch, crop, size, channels) for batch in _batches(images)]
+    return np.concatenate(prepared)
 
 
 def decode(encoded: bytes | Path, name: str) -> Images:
-    """One image file, or its bytes, as HW or HWC (RGB) uint8, turned upright by its EXIF tag.
+    """Decode an image file or its bytes, and rotate the image as its EXIF tag says.
+
+    Args:
+        encoded: the path of the file, or its content.
+        name: the name of the image in messages.
+
+    Returns:
+        uint8 (H, W), or (H, W, 3) in RGB.
 
     Raises:
-        DataError: it cannot be read, or has more than 8 bits a channel; the message holds `name`.
+        DataError: the image cannot be read, or has more than 8 bits per channel.
     """
     from PIL import Image, ImageOps
 
+    source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
     try:
-        with Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded)) as file:
+        with Image.open(source) as file:
             upright = ImageOps.exif_transpose(file)
             upright.load()
-    except Exception as error:  # PIL has no common base for what broken files raise
+    except Exception as error:  # PIL's errors for broken files have no common base
         raise DataError(f"{name} cannot be read as an image: {error}") from error
     if upright.mode[0] in "IF":
         raise DataError(
-            f"{name} has more than 8 bits a channel (mode {upright.mode}); convert it to 8 bits"
+            f"{name} has more than 8 bits per channel (mode {upright.mode}); convert it to 8 bits"
         )
     if upright.mode in ("1", "L", "LA"):
         return np.asarray(upright.convert("L"))
-    return np.asarray(
-        upright.convert("RGBA").convert("RGB") if upright.mode == "P" else upright.convert("RGB")
-    )
+    if upright.mode == "P":
+        # PIL warns if a palette with transparent colours is converted to RGB directly.
+        upright = upright.convert("RGBA")
+    return np.asarray(upright.convert("RGB"))
+
+
+def _batches(images: Images | Iterable[Images]) -> Iterator[Images]:
+    """Yield arrays (B, H, W) or (B, H, W, C) of images that have the same size."""
+    if isinstance(images, np.ndarray):
+        for start in range(0, len(images), BATCH_SIZE):
+            yield images[start : start + BATCH_SIZE]
+    else:
+        for image in images:
+            yield image[None]
 
 
 def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) -> Images:
@@ -74,21 +93,25 @@ def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) ->
         batch = batch[..., None]
     if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3):
         raise DataError(
-            f"an image must be uint8, HW or HWC with 1 or 3 channels, not {batch.dtype} of {batch.shape[1:]}"
+            "an image must be uint8, HW or HWC with 1 or 3 channels,"
+            f" not {batch.dtype} of {batch.shape[1:]}"
         )
     if crop is not None:
-        batch = _centre(batch, crop)
+        batch = _crop_centre(batch, crop)
     pixels = torch.tensor(batch).permute(0, 3, 1, 2).float()
     if channels == 1 and pixels.shape[1] == 3:
-        pixels = (pixels * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    return _to_uint8(_resize(pixels, size)).expand(-1, channels, -1, -1).numpy()
+        luma = torch.tensor(LUMA).view(1, 3, 1, 1)
+        pixels = (pixels * luma).sum(dim=1, keepdim=True)
+    resized = _to_uint8(_resize(pixels, size))
+    return resized.expand(-1, channels, -1, -1).numpy()
 
 
-def _centre(batch: Images, crop: int) -> Images:
+def _crop_centre(batch: Images, crop: int) -> Images:
     height, width = batch.shape[1:3]
     if crop > min(height, width):
         raise DataError(f"crop {crop} px does not fit an image of {height} × {width} px")
-    top, left = (height - crop) // 2, (width - crop) // 2
+    top = (height - crop) // 2
+    left = (width - crop) // 2
     return batch[:, top : top + crop, left : left + crop]
 
 

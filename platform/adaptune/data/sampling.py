@@ -1,4 +1,4 @@
-"""Which samples an update sees: a pure function of the seed and the step, so a resume needs no state."""
+"""The samples of each update: a pure function of the seed and the step, without a state to save."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from adaptune.seeding import derive_seed
 class UnpairedSampler:
     """Batches of unpaired source and target samples.
 
-    Each domain is an endless stream of permutations of itself, cut into batches: a batch may straddle two
-    passes, and may be larger than the domain.
+    Each domain is an endless stream of its own permutations, cut into batches. A batch can extend
+    over two or more permutations, and can be larger than the domain.
+
+    Args:
+        source_size: number of source samples.
+        target_size: number of target samples.
+        batch_size: samples per domain and update, over all ranks.
+        seed: decides the permutations.
+
+    Raises:
+        ValueError: a size is less than 1.
     """
 
     def __init__(self, source_size: int, target_size: int, batch_size: int, seed: int) -> None:
@@ -24,24 +33,30 @@ class UnpairedSampler:
         self._current: dict[str, tuple[int, Tensor]] = {}
 
     def indices(self, step: int) -> tuple[Tensor, Tensor]:
-        """Source and target indices of update `step` (from 0): int64 [batch_size] each, over all ranks."""
+        """Return the source and the target indices of update `step`, counted from 0.
+
+        Each is int64 (batch_size,), over all ranks.
+        """
         return self._batch("source", step), self._batch("target", step)
 
     def _batch(self, domain: str, step: int) -> Tensor:
         size = self._sizes[domain]
-        position, end = step * self._batch_size, (step + 1) * self._batch_size
+        position = step * self._batch_size
+        end = position + self._batch_size
         pieces = []
         while position < end:
             number, offset = divmod(position, size)
-            piece = self._permutation(domain, number)[offset : offset + end - position]
+            permutation = self._permutation(domain, number)
+            piece = permutation[offset : offset + end - position]
             pieces.append(piece)
             position += len(piece)
         return torch.cat(pieces)
 
     def _permutation(self, domain: str, number: int) -> Tensor:
-        cached = self._current.get(domain)
-        if cached is not None and cached[0] == number:
-            return cached[1]
+        if domain in self._current:
+            current_number, permutation = self._current[domain]
+            if current_number == number:
+                return permutation
         generator = torch.Generator().manual_seed(derive_seed(self._seed, domain, number))
         permutation = torch.randperm(self._sizes[domain], generator=generator)
         self._current[domain] = (number, permutation)
@@ -49,12 +64,12 @@ class UnpairedSampler:
 
 
 def shard(indices: Tensor, rank: int, world: int) -> Tensor:
-    """The part of a global batch that belongs to `rank` of `world`: [B] → [B / world].
+    """Return the part of a global batch that belongs to `rank` of `world`: (B,) → (B / world,).
 
     Raises:
-        ValueError: B cannot be divided by `world`.
+        ValueError: B is not a multiple of `world`.
     """
-    share, left = divmod(len(indices), world)
-    if left:
+    size, remainder = divmod(len(indices), world)
+    if remainder:
         raise ValueError(f"a batch of {len(indices)} cannot be shared by {world} workers")
-    return indices[rank * share : (rank + 1) * share]
+    return indices[rank * size : (rank + 1) * size]

@@ -1,10 +1,9 @@
-"""The parts of the two domains, and which of them a trial may see."""
+"""The parts of the two domains: those that trials see and those that are withheld from them."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,18 @@ from adaptune.spec.schema import DataSpec
 
 @dataclass(frozen=True)
 class TrialData:
-    """All that training sees. Target labels of the training part are not in it."""
+    """All data that trials see, which does not include the labels of target_train.
+
+    Attributes:
+        source_train_images: uint8 (N, C, H, W), 0 to 255, as all images here.
+        source_train_labels: int64 (N,), an index into `class_names`, as all labels here.
+        source_val_images: source images for validation.
+        source_val_labels: their labels.
+        target_train_images: target images for training.
+        target_val_images: target images for validation.
+        target_val_labels: their labels, all `UNLABELLED` if the target has no labels.
+        class_names: K names.
+    """
 
     source_train_images: Images
     source_train_labels: Labels
@@ -27,18 +37,27 @@ class TrialData:
     source_val_labels: Labels
     target_train_images: Images
     target_val_images: Images
-    target_val_labels: Labels  # all -1 where no target sample is labelled
+    target_val_labels: Labels
     class_names: tuple[str, ...]
 
     @property
     def target_labelled(self) -> bool:
-        """Whether target_val has labels to score by."""
+        """True if target_val has labels, and accuracy on it can be computed."""
         return bool((self.target_val_labels != UNLABELLED).all())
 
 
 @dataclass(frozen=True)
 class WithheldData:
-    """For exported models and yardsticks only; a label of target_train is -1 where it is not known."""
+    """Labels of target_train, and the held-out test set, which trials must not see.
+
+    Baselines and the evaluation of exported models use them.
+
+    Attributes:
+        target_train_images: uint8 (N, C, H, W), 0 to 255; the images that trials see, too.
+        target_train_labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
+        target_test_images: uint8 (M, C, H, W), 0 to 255; M is 0 if the target has no labels.
+        target_test_labels: int64 (M,), an index into `class_names`.
+    """
 
     target_train_images: Images
     target_train_labels: Labels
@@ -48,24 +67,30 @@ class WithheldData:
 
 @dataclass(frozen=True)
 class Splits:
-    """`indices` (source_train, …, target_test) count in the loaded domain, after its `limit`."""
+    """All parts of a source and a target domain.
+
+    Attributes:
+        trial: the data that trials see.
+        withheld: the data that trials must not see.
+        indices: from the name of a part (source_train, …, target_test) to its sorted indices into
+            the loaded domain, after its `limit`.
+    """
 
     trial: TrialData
-    sealed: WithheldData
+    withheld: WithheldData
     indices: dict[str, Indices]
 
     def digest(self) -> str:
-        """Hash of every image, label and class name."""
-        arrays = [
-            getattr(part, field.name)
-            for part in (self.trial, self.sealed)
-            for field in fields(part)
-        ]
-        return content_hash(*(np.asarray(array) for array in arrays))
+        """Return the hash of every image, label and class name."""
+        arrays = []
+        for part in (self.trial, self.withheld):
+            for field in fields(part):
+                arrays.append(np.asarray(getattr(part, field.name)))
+        return content_hash(*arrays)
 
 
-def content_hash(*arrays: npt.NDArray[Any]) -> str:
-    """sha256 (hex) over the types, shapes and values."""
+def content_hash(*arrays: npt.NDArray[np.generic]) -> str:
+    """Return the SHA-256 (hexadecimal) of the types, shapes and values of `arrays`."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -74,89 +99,83 @@ def content_hash(*arrays: npt.NDArray[Any]) -> str:
 
 
 def load_splits(spec: DataSpec, seed: int) -> Splits:
-    """Load both domains and split them, stratified by class and decided by `seed`.
+    """Load both domains and split them at random, stratified by class.
 
     Raises:
-        DataError: a domain cannot be loaded, the two do not fit, or a class has too few samples.
+        DataError: a domain cannot be loaded, the two do not fit together, or a class has too few
+            samples.
     """
     source, target = load_pair(spec, seed)
     indices = _split_source(source, spec, seed) | _split_target(target, spec, seed)
-    images = {
-        key: (source if key.startswith("source") else target).images[i]
-        for key, i in indices.items()
-    }
-    labels = {
-        key: (source if key.startswith("source") else target).labels[i]
-        for key, i in indices.items()
-    }
+    target_train_images = target.images[indices["target_train"]]
     trial = TrialData(
-        source_train_images=images["source_train"],
-        source_train_labels=labels["source_train"],
-        source_val_images=images["source_val"],
-        source_val_labels=labels["source_val"],
-        target_train_images=images["target_train"],
-        target_val_images=images["target_val"],
-        target_val_labels=labels["target_val"],
+        source_train_images=source.images[indices["source_train"]],
+        source_train_labels=source.labels[indices["source_train"]],
+        source_val_images=source.images[indices["source_val"]],
+        source_val_labels=source.labels[indices["source_val"]],
+        target_train_images=target_train_images,
+        target_val_images=target.images[indices["target_val"]],
+        target_val_labels=target.labels[indices["target_val"]],
         class_names=source.class_names,
     )
-    sealed = WithheldData(
-        target_train_images=images["target_train"],
-        target_train_labels=labels["target_train"],
-        target_test_images=images["target_test"],
-        target_test_labels=labels["target_test"],
+    withheld = WithheldData(
+        target_train_images=target_train_images,
+        target_train_labels=target.labels[indices["target_train"]],
+        target_test_images=target.images[indices["target_test"]],
+        target_test_labels=target.labels[indices["target_test"]],
     )
-    return Splits(trial, sealed, indices)
+    return Splits(trial, withheld, indices)
 
 
 def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
     fractions = {"source_val": spec.source_val_fraction}
-    _check_sizes("source", domain, fractions, train_needs=1)
-    val, train = split(
-        domain.labels, list(fractions.values()), derive_seed(seed, "split", "source")
-    )
+    _check_sizes("source", domain, fractions, minimum_train=1)
+    split_seed = derive_seed(seed, "split", "source")
+    val, train = split(domain.labels, [spec.source_val_fraction], split_seed)
     return {"source_train": train, "source_val": val}
 
 
 def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
-    """Validation and test out of the labelled samples; their rest and all unlabelled ones for training.
+    """Take target_val and target_test from the labelled samples and the rest for training.
 
-    Without a label there is no test, and the validators need a validation part all the same.
+    A target without labels has no test set, but the validators need target_val.
     """
+    split_seed = derive_seed(seed, "split", "target")
     labelled = np.flatnonzero(domain.labels != UNLABELLED)
     unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
     if not len(labelled):
-        val, train = split(
-            domain.labels, [spec.target_val_fraction], derive_seed(seed, "split", "target")
-        )
+        val, train = split(domain.labels, [spec.target_val_fraction], split_seed)
         if not len(train):
             raise DataError(
-                f"target {domain.name}: {len(domain.labels)} sample(s) are too few: training needs some"
+                f"target {domain.name}: {len(domain.labels)} sample(s) are too few:"
+                " training needs some"
             )
         return {"target_train": train, "target_val": val, "target_test": val[:0]}
     fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
-    _check_sizes("target", domain, fractions, train_needs=0 if len(unlabelled) else 1)
-    parts = split(
-        domain.labels[labelled], list(fractions.values()), derive_seed(seed, "split", "target")
-    )
-    val, test, train = (labelled[part] for part in parts)
+    _check_sizes("target", domain, fractions, minimum_train=0 if len(unlabelled) else 1)
+    val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
     return {
-        "target_train": np.sort(np.concatenate([train, unlabelled])),
-        "target_val": val,
-        "target_test": test,
+        "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
+        "target_val": labelled[val],
+        "target_test": labelled[test],
     }
 
 
-def _check_sizes(role: str, domain: Domain, fractions: dict[str, float], train_needs: int) -> None:
+def _check_sizes(
+    role: str, domain: Domain, fractions: dict[str, float], minimum_train: int
+) -> None:
+    """Raise a DataError with the calculation if a class has too few samples for all parts."""
     for label, name in enumerate(domain.class_names):
-        size = int((domain.labels == label).sum())
-        needs = parts_of_class(size, list(fractions.values()))
-        if sum(needs) + train_needs > size:
-            sums = "".join(
-                f"{part} {need} (a fraction of {fraction:g}, at least 1), "
-                for (part, fraction), need in zip(fractions.items(), needs, strict=True)
-            )
-            raise DataError(
-                f"{role} {domain.name}: class {name!r} has {size} labelled samples but needs"
-                f" {sum(needs) + train_needs}: {sums}{role}_train at least {train_needs}."
-                " Add samples, raise `limit` or lower the fractions"
-            )
+        available = int((domain.labels == label).sum())
+        sizes = parts_of_class(available, list(fractions.values()))
+        required = sum(sizes) + minimum_train
+        if required <= available:
+            continue
+        calculation = ""
+        for (part, fraction), size in zip(fractions.items(), sizes, strict=True):
+            calculation += f"{part} {size} (a fraction of {fraction:g}, at least 1), "
+        raise DataError(
+            f"{role} {domain.name}: class {name!r} has {available} labelled samples but needs"
+            f" {required}: {calculation}{role}_train at least {minimum_train}."
+            " Add samples, raise `limit` or lower the fractions"
+        )

@@ -72,7 +72,7 @@ def repeat(
     for seed in seeds:
         ours = _spec_of_seed(spec, settings, seed, folder)
         splits = load_splits(ours.data, seed)
-        if not len(splits.sealed.target_test_labels):
+        if not len(splits.withheld.target_test_labels):
             raise ResultsError(
                 f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test"
             )
@@ -115,7 +115,7 @@ def _score(
             )
         except CheckpointError:
             models[setting.name] = None
-    data, sealed, like = run.splits.trial, run.splits.sealed, run.spec.trial({}, seed=0)
+    data, sealed, like = run.splits.trial, run.splits.withheld, run.spec.trial({}, seed=0)
 
     def accuracy(weights: State, images: Images, labels: Labels) -> float:
         return float(

@@ -177,14 +177,14 @@ def load_trial_checkpoint(run: Run, trial: FrozenTrial, epoch: int) -> Found:
 
 def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
     """Its accuracy on target_test and its rivals', and the looks at it so far; None without labels to score by."""
-    if not len(run.splits.sealed.target_test_labels):
+    if not len(run.splits.withheld.target_test_labels):
         return None, 0
 
     def score() -> dict[str, Any]:
         run.console.print("scoring it and its rivals on the sealed test", highlight=False)
         found = score_sealed(
             best.spec,
-            run.splits.sealed,
+            run.splits.withheld,
             len(run.splits.trial.class_names),
             adapted=eval_weights(best.checkpoint, "f_target"),
             source_only=run.source,
@@ -206,7 +206,7 @@ def rivals_of(run: Run, spec: TrialSpec) -> Baselines:
         return Baselines()
     labelled = wish is True or ":" not in run.spec.data.target.domain
     results = partial(wait_for_tasks, spec=run.spec, plan=run.plan)
-    return yardsticks(spec, run.shared, run.splits.sealed if labelled else None, run.plan, results)
+    return yardsticks(spec, run.shared, run.splits.withheld if labelled else None, run.plan, results)
 
 
 def run_trials(run: Run) -> None:

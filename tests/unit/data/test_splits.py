@@ -37,7 +37,7 @@ def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> No
     target = np.concatenate([parts["target_train"], parts["target_val"], parts["target_test"]])
     assert np.array_equal(np.sort(target), np.arange(1797))
     assert np.bincount(splits.trial.source_val_labels).tolist() == [50] * 10
-    for labels in (splits.trial.target_val_labels, splits.sealed.target_test_labels):
+    for labels in (splits.trial.target_val_labels, splits.withheld.target_test_labels):
         counts = np.bincount(labels)
         assert counts.min() >= 34
         assert counts.max() <= 37
@@ -53,7 +53,7 @@ def test_the_seed_decides_the_parts() -> None:
 def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPatch) -> None:
     domain = made([0, 1] * 10)
     splits = split_made(domain, domain, monkeypatch)
-    for part in (splits.trial, splits.sealed):
+    for part in (splits.trial, splits.withheld):
         for name in (field.name for field in fields(part)):
             if name.endswith("_images"):
                 place = splits.indices[name.removesuffix("_images")]
@@ -76,7 +76,7 @@ def test_unlabelled_target_samples_all_go_to_training(monkeypatch: pytest.Monkey
     splits = split_made(made([0, 1] * 5), target, monkeypatch)
     assert splits.indices["target_train"].tolist() == [4, 5, 6]
     assert (
-        sorted(splits.trial.target_val_labels) == sorted(splits.sealed.target_test_labels) == [0, 1]
+        sorted(splits.trial.target_val_labels) == sorted(splits.withheld.target_test_labels) == [0, 1]
     )
 
 
