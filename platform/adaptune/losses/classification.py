@@ -7,16 +7,23 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 
 def task_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """K-way cross-entropy of (N, K) logits and (N,) labels (eq. 1)."""
+    """Compute the mean K-way cross-entropy (eq. 1): (N, K), (N,) → scalar.
+
+    Args:
+        logits: (N, K) of f_S or f_T.
+        labels: int64 (N,), in [0, K).
+    """
     return F.cross_entropy(logits, labels)
 
 
 def semantic_loss(source_classifier_logits: Tensor, labels: Tensor) -> Tensor:
-    """Translation should keep what the fixed f_S saw (eq. 4, one direction).
+    """Penalise a translation that changes the prediction of f_S: (N, K), (N,) → scalar.
+
+    This is one direction of eq. 4.
 
     Args:
-        source_classifier_logits: f_S of the translated images, (N, K).
-        labels: argmax f_S of the images before translation, (N,); or the true source labels,
-            as the released code has it for source to target.
+        source_classifier_logits: (N, K), f_S of the translated images.
+        labels: int64 (N,), argmax f_S of the images before translation; or the true source labels
+            as in the released code, from source to target.
     """
     return F.cross_entropy(source_classifier_logits, labels)

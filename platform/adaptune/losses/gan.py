@@ -1,4 +1,4 @@
-"""Adversarial losses between a discriminator's logits and the labels real = 1, fake = 0."""
+"""Adversarial losses of a discriminator's logits, with the labels real = 1 and fake = 0."""
 
 from __future__ import annotations
 
@@ -12,20 +12,33 @@ Kind = Literal["lsgan", "log"]
 
 
 def adversarial_loss(fake_logits: Tensor, kind: Kind) -> Tensor:
-    """The generator's term: translated images should be called real.
+    """Penalise the generator if D recognises its images as fake: any shape (…) → scalar mean.
 
-    lsgan: (D(G(x)) − 1)² (Mao et al. 2017, as CycleGAN uses it); log: −log σ(D(G(x))), the
-    non-saturating form of Goodfellow et al. 2014. Logits of any shape → a scalar mean.
+    Args:
+        fake_logits: (…), D of translated images; (N, 1, H', W') of a PatchGAN.
+        kind: "lsgan" is (D(G(x)) − 1)² (Mao et al. 2017, as in CycleGAN); "log" is
+            −log σ(D(G(x))), the non-saturating form of Goodfellow et al. 2014.
     """
     return _distance(fake_logits, 1.0, kind)
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: Kind) -> Tensor:
-    """½ (loss on real + loss on fake): the halving is CycleGAN's, it slows D down against G."""
-    return 0.5 * (_distance(real_logits, 1.0, kind) + _distance(fake_logits, 0.0, kind))
+    """Compute ½ (loss on real + loss on fake): any shapes (…), (…) → scalar.
+
+    As in CycleGAN, the factor ½ slows down D relative to G.
+
+    Args:
+        real_logits: (…), D of real images.
+        fake_logits: (…), D of translated images.
+        kind: "lsgan" or "log", as in `adversarial_loss`.
+    """
+    real_loss = _distance(real_logits, 1.0, kind)
+    fake_loss = _distance(fake_logits, 0.0, kind)
+    return 0.5 * (real_loss + fake_loss)
 
 
 def _distance(logits: Tensor, label: float, kind: Kind) -> Tensor:
+    """Compute the mean distance of logits from one label: any shape (…) → scalar."""
     labels = torch.full_like(logits, label)
     if kind == "lsgan":
         return F.mse_loss(logits, labels)

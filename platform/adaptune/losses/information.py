@@ -1,4 +1,4 @@
-"""Mutual-information maximisation on unlabelled images."""
+"""Maximisation of the mutual information between unlabelled images and their predictions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def information_loss(logits: Tensor) -> Tensor:
-    """mean H(p(y|x)) − H(mean p(y|x)), in nats; to be minimised.
+    """Compute mean H(p(y|x)) − H(mean p(y|x)) in nats: (N, K) → scalar in [−log K, 0].
 
-    Sure of each image, undecided over all of them (Krause et al. 2010; the IM loss of SHOT, Liang et
-    al. 2020). It is in [−log K, 0] and leans on roughly balanced classes.
+    The minimum is a classifier that is certain of each image and predicts all classes equally
+    often (Krause et al. 2010; the IM loss of SHOT, Liang et al. 2020). The loss therefore assumes
+    roughly balanced classes.
 
     Args:
-        logits: (N, K) of unlabelled images; a batch of at least a few times K.
+        logits: (N, K) of unlabelled images; N should be at least a few times K.
     """
     log_p = logits.log_softmax(dim=1)
-    each = -(log_p.exp() * log_p).sum(dim=1).mean()
-    mean_log_p = log_p.logsumexp(dim=0) - torch.log(
-        torch.tensor(float(len(logits)), device=logits.device)
-    )
-    overall = -(mean_log_p.exp() * mean_log_p).sum()
-    return each - overall
+    mean_entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
+    log_n = torch.log(torch.tensor(float(len(logits)), device=logits.device))
+    log_mean_p = log_p.logsumexp(dim=0) - log_n
+    entropy_of_mean = -(log_mean_p.exp() * log_mean_p).sum()
+    return mean_entropy - entropy_of_mean

@@ -1,4 +1,4 @@
-"""Classifiers: (N, C, H, W) in [-1, 1] → (N, K) logits. `features` gives what their last layer reads, (N, D)."""
+"""Classifiers for f_S and f_T: images (N, C, H, W) in [-1, 1] → logits (N, K)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from torchvision.models import resnet18
 
 
 class LeNet(nn.Module):
-    """The LeNet that ADDA and CyCADA use between MNIST and USPS: two 5×5 convolutions, two dense layers.
+    """The LeNet of ADDA and CyCADA for MNIST and USPS: two convolutions and two dense layers.
 
-    `width` maps in the first convolution (20 there), the others in proportion: 5/2 of it, and 25 times.
+    Args:
+        channels: C of the images.
+        size: H = W of the images in px.
+        classes: K.
+        width: channels of the first convolution, even; the second one has 5/2 and the hidden dense
+            layer 25 times as many.
+        dropout: probability in [0, 1).
     """
 
     def __init__(
@@ -17,34 +23,48 @@ class LeNet(nn.Module):
     ) -> None:
         super().__init__()
         edge = ((size - 4) // 2 - 4) // 2
-        maps, hidden = width * 5 // 2, width * 25
+        second_width = width * 5 // 2
+        hidden = width * 25
         self.net = nn.Sequential(
             nn.Conv2d(channels, width, 5),
             nn.MaxPool2d(2),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width, maps, 5),
+            nn.Conv2d(width, second_width, 5),
             nn.Dropout2d(dropout),
             nn.MaxPool2d(2),
             nn.ReLU(inplace=True),
             nn.Flatten(),
-            nn.Linear(maps * edge**2, hidden),
+            nn.Linear(second_width * edge**2, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(hidden, classes),
         )
 
     def features(self, x: Tensor) -> Tensor:
-        return self.net[:-1](x)  # type: ignore[no-any-return]
+        """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 25 width)."""
+        features: Tensor = self.net[:-1](x)
+        return features
 
     def head(self, features: Tensor) -> Tensor:
-        return self.net[-1](features)  # type: ignore[no-any-return]
+        """Apply the last layer: (N, 25 width) → (N, K) logits."""
+        logits: Tensor = self.net[-1](features)
+        return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]
+        """Classify images: (N, C, H, W) in [-1, 1] → (N, K) logits."""
+        logits: Tensor = self.net(x)
+        return logits
 
 
 class DTN(nn.Module):
-    """The classifier that CyCADA uses for SVHN: three stride-2 convolutions with batch norm, two dense layers."""
+    """The classifier of CyCADA for SVHN: three stride-2 convolutions and two dense layers.
+
+    Args:
+        channels: C of the images.
+        size: H = W of the images in px.
+        classes: K.
+        dropout: probability in [0, 1) before the last layer; it is smaller in the layers before.
+    """
 
     def __init__(self, channels: int, size: int, classes: int, *, dropout: float = 0.5) -> None:
         super().__init__()
@@ -62,17 +82,28 @@ class DTN(nn.Module):
         )
 
     def features(self, x: Tensor) -> Tensor:
-        return self.net[:-1](x)  # type: ignore[no-any-return]
+        """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 512)."""
+        features: Tensor = self.net[:-1](x)
+        return features
 
     def head(self, features: Tensor) -> Tensor:
-        return self.net[-1](features)  # type: ignore[no-any-return]
+        """Apply the last layer: (N, 512) → (N, K) logits."""
+        logits: Tensor = self.net[-1](features)
+        return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]
+        """Classify images: (N, C, H, W) in [-1, 1] → (N, K) logits."""
+        logits: Tensor = self.net(x)
+        return logits
 
 
 class ResNet18(nn.Module):
-    """torchvision's resnet18, untrained, with a first convolution for C channels."""
+    """torchvision's resnet18, untrained, with a first convolution for C channels.
+
+    Args:
+        channels: C of the images.
+        classes: K.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -80,21 +111,28 @@ class ResNet18(nn.Module):
         self.net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
 
     def features(self, x: Tensor) -> Tensor:
+        """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 512)."""
         for name, layer in self.net.named_children():
-            x = x if name == "fc" else layer(x)
+            if name != "fc":
+                x = layer(x)
         return x.flatten(1)
 
     def head(self, features: Tensor) -> Tensor:
-        return self.net.fc(features)  # type: ignore[no-any-return]
+        """Apply the last layer: (N, 512) → (N, K) logits."""
+        logits: Tensor = self.net.fc(features)
+        return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]
+        """Classify images: (N, C, H, W) in [-1, 1] → (N, K) logits."""
+        logits: Tensor = self.net(x)
+        return logits
 
 
 Classifier = LeNet | DTN | ResNet18
 
 
 def _dtn_block(channels: int, out: int, dropout: float) -> list[nn.Module]:
+    """Build a block that halves the resolution: (N, channels, H, W) → (N, out, H / 2, W / 2)."""
     return [
         nn.Conv2d(channels, out, 5, stride=2, padding=2),
         nn.BatchNorm2d(out),

@@ -1,4 +1,4 @@
-"""Discriminators: of image patches, and of a classifier's logits."""
+"""Discriminators of image patches (D_s, D_t) and of a classifier's logits (D_feat)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from adaptune.models.generators import init_normal
 
 
 class PatchDiscriminator(nn.Module):
-    """A PatchGAN (Isola et al. 2017): one real/fake logit a patch.
+    """A PatchGAN (Isola et al. 2017) for D_s and D_t: one real/fake logit per patch.
 
-    `layers` stride-2 convolutions, the width doubling up to 8×, then one convolution to a logit.
-    (N, C, H, W) in [-1, 1] → (N, 1, H / 2^layers, W / 2^layers), without a sigmoid.
+    Args:
+        channels: C of the images.
+        width: channels of the first convolution; each further one doubles them, up to 8 `width`.
+        layers: number of stride-2 convolutions, at least 1.
+        init_gain: standard deviation of the normal initialisation.
     """
 
     def __init__(
@@ -22,27 +25,36 @@ class PatchDiscriminator(nn.Module):
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
         ]
-        for layer in range(1, layers):
-            out = width * min(2**layer, 8)
+        current = width
+        for _ in range(layers - 1):
+            out = min(2 * current, 8 * width)
             parts += [
-                nn.Conv2d(
-                    width * min(2 ** (layer - 1), 8), out, 4, stride=2, padding=1, bias=False
-                ),
+                nn.Conv2d(current, out, 4, stride=2, padding=1, bias=False),
                 nn.InstanceNorm2d(out, affine=True),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        parts.append(nn.Conv2d(width * min(2 ** (layers - 1), 8), 1, 3, padding=1))
+            current = out
+        parts.append(nn.Conv2d(current, 1, 3, padding=1))
         self.net = nn.Sequential(*parts)
         init_normal(self, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]
+        """Classify patches as real or fake, without a sigmoid.
+
+        (N, C, H, W) in [-1, 1] → (N, 1, H / 2^layers, W / 2^layers) logits.
+        """
+        logits: Tensor = self.net(x)
+        return logits
 
 
 class FeatureDiscriminator(nn.Module):
-    """D_feat of CyCADA: an MLP width-width-2 on a classifier's K logits. (N, K) → (N, 2) logits.
+    """D_feat of CyCADA: an MLP width-width-2 on the K logits of f_T.
 
-    Class 1 is "from translated source images", class 0 "from target images".
+    Class 1 is "translated source", class 0 is "target".
+
+    Args:
+        classes: K.
+        width: units of each of the two hidden layers.
     """
 
     def __init__(self, classes: int, *, width: int = 500) -> None:
@@ -56,4 +68,6 @@ class FeatureDiscriminator(nn.Module):
         )
 
     def forward(self, logits: Tensor) -> Tensor:
-        return self.net(logits)  # type: ignore[no-any-return]
+        """Classify logits of f_T by their domain: (N, K) → (N, 2) logits."""
+        domain_logits: Tensor = self.net(logits)
+        return domain_logits

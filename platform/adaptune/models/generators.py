@@ -1,4 +1,4 @@
-"""Image-to-image generators: (N, C, H, W) in [-1, 1] → the same."""
+"""Generators for G_st and G_ts: images (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ PaddingMode = Literal["reflect", "zeros"]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions with instance norm around an identity path (Zhu et al. 2017, appendix 7.2)."""
+    """Two 3×3 convolutions with instance norm and a skip connection (Zhu et al. 2017, app. 7.2).
+
+    Args:
+        width: D, channels of the input and the output.
+        padding_mode: padding of both convolutions.
+    """
 
     def __init__(self, width: int, *, padding_mode: PaddingMode = "reflect") -> None:
         super().__init__()
@@ -24,7 +29,9 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)  # type: ignore[no-any-return]
+        """Add the residual to `x`: (N, D, H, W) → (N, D, H, W)."""
+        residual: Tensor = self.body(x)
+        return x + residual
 
 
 class ResnetGenerator(nn.Module):
@@ -34,8 +41,9 @@ class ResnetGenerator(nn.Module):
         channels: C of the images, in and out.
         width: k, the channels at full resolution (64 in the paper).
         blocks: residual blocks at quarter resolution (6 at 128 px, 9 at 256 px in the paper).
-        transposed: upsample by transposed convolutions, as the paper does; else by nearest-neighbour
-            resizing and a convolution, which leaves no checkerboard (Odena et al. 2016).
+        transposed: upsample by transposed convolutions as in the paper; otherwise by
+            nearest-neighbour resizing and a convolution, which leaves no checkerboard
+            (Odena et al. 2016).
         init_gain: standard deviation of the normal initialisation.
     """
 
@@ -54,28 +62,36 @@ class ResnetGenerator(nn.Module):
             *_norm_relu(width),
         ]
         for k in (width, 2 * width):
-            layers += [nn.Conv2d(k, 2 * k, 3, stride=2, padding=1, bias=False), *_norm_relu(2 * k)]
+            layers.append(nn.Conv2d(k, 2 * k, 3, stride=2, padding=1, bias=False))
+            layers += _norm_relu(2 * k)
         layers += [ResidualBlock(4 * width) for _ in range(blocks)]
         for k in (4 * width, 2 * width):
-            layers += [*_upsample(k, k // 2, transposed=transposed), *_norm_relu(k // 2)]
-        layers += [nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
+            layers += _upsample(k, k // 2, transposed=transposed)
+            layers += _norm_relu(k // 2)
+        layers.append(nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"))
+        layers.append(nn.Tanh())
         self.net = nn.Sequential(*layers)
         init_normal(self, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)  # type: ignore[no-any-return]
+        """Translate images: (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1].
+
+        H and W must be multiples of 4.
+        """
+        translated: Tensor = self.net(x)
+        return translated
 
 
 class UnshuffleGenerator(nn.Module):
     """A fast generator for small images: space-to-depth, residual blocks, depth-to-space.
 
-    All convolutions run on (H / factor)² positions with full vectors of channels, and pad with zeros:
-    reflecting such small maps costs a seventh of a training step.
+    All convolutions run at (H / factor) × (W / factor) positions. They pad with zeros, because
+    reflection of such small maps would cost a seventh of a training step.
 
     Args:
         channels: C of the images, in and out.
-        width: channels inside.
-        blocks: residual blocks.
+        width: channels of the residual blocks.
+        blocks: number of residual blocks.
         factor: edge in px of the blocks that are folded into channels; must divide H and W.
         init_gain: standard deviation of the normal initialisation.
     """
@@ -104,11 +120,16 @@ class UnshuffleGenerator(nn.Module):
         icnr_(last.weight, factor**2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Translate images: (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1]."""
         return torch.tanh(self.net(x))
 
 
 def init_normal(module: nn.Module, gain: float) -> None:
-    """CycleGAN's initialisation: convolutions ~ N(0, gain), norms' scale ~ N(1, gain), biases 0."""
+    """Initialise a network as CycleGAN does.
+
+    Weights of convolutions are drawn from N(0, gain²), scales of instance norms from N(1, gain²),
+    and biases are 0.
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(part.weight, 0.0, gain)
@@ -122,16 +143,21 @@ def init_normal(module: nn.Module, gain: float) -> None:
 
 @torch.no_grad()
 def icnr_(weight: Tensor, group: int) -> None:
-    """Give the `group` output channels that a pixel shuffle lays side by side equal weights.
+    """Set equal weights for the `group` channels of each block of a pixel shuffle.
 
     The shuffled output then starts as nearest-neighbour upsampling, without a checkerboard
-    (Aitken et al. 2017). `weight` is (out, in, k, k) with `out` a multiple of `group`.
+    (Aitken et al. 2017).
+
+    Args:
+        weight: (out, in, k, k) of the convolution before the shuffle, changed in place; `out` is a
+            multiple of `group`.
+        group: pixels of a block, the square of the upscaling factor.
     """
     weight.copy_(weight[::group].repeat_interleave(group, dim=0))
 
 
 def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:
-    # Running statistics stay off: in eval mode they would change the images.
+    # No running statistics: they would change the images in eval mode.
     return nn.InstanceNorm2d(width, affine=True), nn.ReLU(inplace=True)
 
 
