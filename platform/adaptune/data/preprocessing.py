@@ -45,7 +45,7 @@ def prepare(
 
 
 def decode(encoded: bytes | Path, name: str) -> Images:
-    """Decode an image file or its bytes, and rotate the image as its EXIF tag says.
+    """Decode an image file or its bytes, and rotate the image according to its EXIF tag.
 
     Args:
         encoded: the path of the file, or its content.

@@ -38,5 +38,14 @@ def test_read_only_arrays_are_shared_without_a_warning_or_a_change() -> None:
 
 
 def test_labels_that_are_not_there_cannot_be_asked_for() -> None:
+    data = DeviceImages(IMAGES, None, "cpu")
     with pytest.raises(ValueError, match="no labels"):
-        DeviceImages(IMAGES, None, "cpu").labels_of(torch.tensor([0]))
+        data.labels_of(torch.tensor([0]))
+    with pytest.raises(ValueError, match="no labels"):
+        _ = data.labels
+
+
+def test_images_and_labels_are_on_the_device_that_was_given() -> None:
+    data = DeviceImages(IMAGES, LABELS, "meta")
+    assert data.device == data.labels.device == torch.device("meta")
+    assert data.take(torch.tensor([1], device="meta")).shape == (1, 3, 4, 4)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from adaptune.data.preprocessing import decode, prepare
+from adaptune.data.preprocessing import BATCH_SIZE, decode, prepare
 from adaptune.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, size=(3, 20, 20, 3), dtype=np.uint8)
@@ -28,11 +31,10 @@ def test_a_crop_larger_than_the_image_is_refused_with_both_sizes() -> None:
 
 
 def test_rgb_becomes_grey_by_itu_r_601() -> None:
-    ours = prepare(NOISE, crop=None, size=20, channels=1)[:, 0].astype(int)
-    theirs = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in NOISE]).astype(
-        int
-    )
-    assert np.abs(ours - theirs).max() <= 1
+    grey = prepare(NOISE, crop=None, size=20, channels=1)[:, 0].astype(int)
+    pil_images = [Image.fromarray(image).convert("L") for image in NOISE]
+    pil_grey = np.stack([np.asarray(image) for image in pil_images]).astype(int)
+    assert np.abs(grey - pil_grey).max() <= 1
 
 
 def test_grey_becomes_rgb_by_repetition() -> None:
@@ -44,10 +46,10 @@ def test_grey_becomes_rgb_by_repetition() -> None:
 
 @pytest.mark.parametrize("size", [8, 16, 64])
 def test_resizing_agrees_with_pil(size: int) -> None:
-    ours = prepare(NOISE, crop=None, size=size, channels=3)[0].astype(int)
-    bilinear = Image.Resampling.BILINEAR
-    theirs = np.asarray(Image.fromarray(NOISE[0]).resize((size, size), bilinear)).astype(int)
-    assert np.abs(ours.transpose(1, 2, 0) - theirs).max() <= 1
+    resized = prepare(NOISE, crop=None, size=size, channels=3)[0].astype(int)
+    pil_image = Image.fromarray(NOISE[0]).resize((size, size), Image.Resampling.BILINEAR)
+    pil_resized = np.asarray(pil_image).astype(int)
+    assert np.abs(resized.transpose(1, 2, 0) - pil_resized).max() <= 1
 
 
 def test_images_of_different_sizes_give_the_same_as_one_by_one() -> None:
@@ -57,11 +59,11 @@ def test_images_of_different_sizes_give_the_same_as_one_by_one() -> None:
     assert np.array_equal(together[0], prepare(NOISE[:1], crop=None, size=16, channels=3)[0])
 
 
-def test_more_images_than_a_chunk_keep_their_order() -> None:
-    images = (np.arange(1100) % 256).astype(np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
-    assert np.array_equal(
-        prepare(images, crop=None, size=2, channels=1)[:, 0, 0, 0], images[:, 0, 0]
-    )
+def test_more_images_than_a_batch_keep_their_order() -> None:
+    values = (np.arange(2 * BATCH_SIZE + 76) % 256).astype(np.uint8)
+    images = values[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    prepared = prepare(images, crop=None, size=2, channels=1)
+    assert np.array_equal(prepared[:, 0, 0, 0], values)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,38 @@ def test_other_forms_are_refused(image: np.ndarray) -> None:
 def test_decode_names_what_it_cannot_read() -> None:
     with pytest.raises(DataError, match="row 7 cannot be read"):
         decode(b"", "row 7")
+
+
+def encode(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"),
+    [("L", (2, 3)), ("1", (2, 3)), ("LA", (2, 3)), ("RGB", (2, 3, 3)), ("RGBA", (2, 3, 3))],
+)
+def test_decode_gives_grey_or_rgb(mode: str, shape: tuple[int, ...]) -> None:
+    decoded = decode(encode(Image.new(mode, (3, 2))), "image")
+    assert decoded.shape == shape
+    assert decoded.dtype == np.uint8
+
+
+def test_decode_takes_the_colours_of_a_palette_with_transparency() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    decoded = decode(encode(image, transparency=b"\x00\xff"), "image")
+    assert decoded.tolist() == [[[10, 20, 30], [40, 50, 60]]]
+
+
+def test_decode_turns_an_image_upright_by_its_exif_tag(tmp_path: Path) -> None:
+    image = Image.new("L", (3, 2))
+    image.putpixel((0, 0), 200)
+    exif = Image.Exif()
+    exif[0x0112] = 3  # the orientation tag: rotated by 180°
+    image.save(tmp_path / "turned.png", exif=exif)
+    decoded = decode(tmp_path / "turned.png", "image")
+    assert decoded[1, 2] == 200
+    assert decoded.sum() == 200

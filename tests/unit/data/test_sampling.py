@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from adaptune.data.sampling import UnpairedSampler, shard
-from adaptune.seeding import derive_seed
 
 
 @pytest.mark.parametrize(("sizes", "batch"), [((10, 7), 4), ((3, 5), 16), ((8, 8), 8), ((1, 2), 3)])
@@ -62,11 +61,3 @@ def test_the_ranks_shares_make_up_the_batch(world: int) -> None:
 def test_a_batch_that_the_ranks_cannot_share_evenly_is_refused() -> None:
     with pytest.raises(ValueError, match="batch of 8 cannot be shared by 3"):
         shard(torch.arange(8), 0, 3)
-
-
-def test_derived_seeds_are_stable_distinct_and_63_bits() -> None:
-    assert derive_seed(0, "source", 1) == 990293868648324161
-    parts = [(1, 2), (12,), ("1", 2), (1, "2"), ("12",), ("1", "2"), ("a\x1fs1:b",), ("a", "b")]
-    seeds = {derive_seed(*part) for part in parts}
-    assert len(seeds) == len(parts)
-    assert all(0 <= seed < 2**63 for seed in seeds)

@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from adaptune.models.classifiers import DTN, LeNet, ResNet18
+from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
 from adaptune.spec.schema import CLASSIFIER_SIZES
 
 SIZES = [16, 32, 64, 128, 256]
-CASES = [
-    (name, s) for name, (low, high) in CLASSIFIER_SIZES.items() for s in SIZES if low <= s <= high
-]
+CASES = []
+for case_name, (smallest, largest) in CLASSIFIER_SIZES.items():
+    CASES += [(case_name, size) for size in SIZES if smallest <= size <= largest]
 
 
-def build(name: str, channels: int, size: int, classes: int) -> torch.nn.Module:
+def build(name: str, channels: int, size: int, classes: int) -> Classifier:
     if name == "resnet18":
         return ResNet18(channels, classes)
-    return {"lenet": LeNet, "dtn": DTN}[name](channels, size, classes)
+    if name == "dtn":
+        return DTN(channels, size, classes)
+    return LeNet(channels, size, classes)
 
 
 @pytest.mark.parametrize(("name", "size"), CASES)
@@ -27,6 +30,27 @@ def test_logits_shape_at_every_size_of_the_table(
     with torch.no_grad():
         assert net.eval()(torch.zeros(1, channels, size, size)).shape == (1, classes)
         assert net.train()(torch.randn(2, channels, size, size)).shape == (2, classes)
+
+
+@pytest.mark.parametrize(("name", "width"), [("lenet", 500), ("dtn", 512), ("resnet18", 512)])
+def test_the_head_of_the_features_is_the_whole_classifier(name: str, width: int) -> None:
+    net = build(name, 1, 32, 3).eval()
+    images = torch.randn(4, 1, 32, 32)
+    features = net.features(images)
+    assert features.shape == (4, width)
+    torch.testing.assert_close(net.head(features), net(images))
+
+
+def test_the_widths_of_lenet_are_in_proportion() -> None:
+    net = LeNet(1, 16, 3, width=4)
+    weights = [parameter.shape for name, parameter in net.named_parameters() if "weight" in name]
+    assert weights == [(4, 1, 5, 5), (10, 4, 5, 5), (100, 10), (3, 100)]
+
+
+def test_the_dropout_of_dtn_grows_with_depth() -> None:
+    net = DTN(1, 32, 3, dropout=0.5)
+    rates = [layer.p for layer in net.net if isinstance(layer, (nn.Dropout, nn.Dropout2d))]
+    assert rates == pytest.approx([0.1, 0.3, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("name", ["lenet", "dtn"])

@@ -22,9 +22,9 @@ each_generator = pytest.mark.parametrize("name", list(GENERATORS))
 def test_images_keep_their_shape_and_range(name: str, size: int, channels: int) -> None:
     images = torch.rand(1, channels, size, size) * 2 - 1
     with torch.no_grad():
-        made = GENERATORS[name](channels)(images)
-    assert made.shape == images.shape
-    assert made.abs().max() <= 1
+        translated = GENERATORS[name](channels)(images)
+    assert translated.shape == images.shape
+    assert translated.abs().max() <= 1
 
 
 @pytest.mark.parametrize(("factor", "size"), [(2, 16), (4, 16), (8, 32), (8, 256), (2, 128)])
@@ -72,5 +72,9 @@ def test_initialisation_follows_the_gain() -> None:
         [part.weight.flatten() for part in net.modules() if isinstance(part, nn.Conv2d)]
     )
     assert weights.std().item() == pytest.approx(0.1, rel=0.05)
+    norms = [part for part in net.modules() if isinstance(part, nn.InstanceNorm2d)]
+    scales = torch.cat([norm.weight for norm in norms])
+    assert scales.mean().item() == pytest.approx(1, abs=0.05)
+    assert scales.std().item() == pytest.approx(0.1, rel=0.2)
     assert net.net[-2].bias is not None
     assert not net.net[-2].bias.any()

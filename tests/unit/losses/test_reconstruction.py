@@ -14,8 +14,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @both
 def test_mean_absolute_difference_by_hand(loss: Loss) -> None:
-    images, made = torch.tensor([[[[1.0, -1.0]]]]), torch.tensor([[[[0.5, 1.0]]]])
-    assert loss(images, made) == 1.25
+    images = torch.tensor([[[[1.0, -1.0]]]])
+    translated = torch.tensor([[[[0.5, 1.0]]]])
+    assert loss(images, translated) == 1.25
 
 
 @both
@@ -31,9 +32,7 @@ def test_at_most_2_for_images(loss: Loss) -> None:
 
 @both
 def test_gradient_is_the_sign_over_the_pixels(loss: Loss) -> None:
-    images, made = (
-        torch.zeros(1, 1, 2, 2),
-        torch.tensor([[[[0.5, -2.0], [0.0, 1.0]]]], requires_grad=True),
-    )
-    (slope,) = torch.autograd.grad(loss(images, made), made)
+    images = torch.zeros(1, 1, 2, 2)
+    translated = torch.tensor([[[[0.5, -2.0], [0.0, 1.0]]]], requires_grad=True)
+    (slope,) = torch.autograd.grad(loss(images, translated), translated)
     torch.testing.assert_close(slope, torch.tensor([[[[0.25, -0.25], [0.0, 0.25]]]]))

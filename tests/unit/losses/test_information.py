@@ -8,12 +8,12 @@ import torch
 from adaptune.losses.information import information_loss
 
 
-def test_sure_and_balanced_is_the_minimum() -> None:
+def test_certain_and_balanced_is_the_minimum() -> None:
     assert information_loss(200 * torch.eye(4).repeat(3, 1)).item() == pytest.approx(-math.log(4))
 
 
 @pytest.mark.parametrize("logits", [torch.zeros(6, 4), 200 * torch.eye(4)[[2] * 6]])
-def test_undecided_or_one_class_for_all_says_nothing(logits: torch.Tensor) -> None:
+def test_undecided_or_one_class_for_all_is_no_information(logits: torch.Tensor) -> None:
     assert information_loss(logits).item() == pytest.approx(0, abs=1e-6)
 
 
@@ -38,13 +38,13 @@ def test_gradient_numerically_and_finite_at_certainty() -> None:
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(5, 3, dtype=torch.float64, generator=random, requires_grad=True)
     assert torch.autograd.gradcheck(information_loss, logits)
-    sure = (1000 * torch.eye(3)).requires_grad_()
-    (slope,) = torch.autograd.grad(information_loss(sure), sure)
+    certain = (1000 * torch.eye(3)).requires_grad_()
+    (slope,) = torch.autograd.grad(information_loss(certain), certain)
     assert slope.isfinite().all()
 
 
 def test_the_mean_over_shards_is_another_loss() -> None:
-    """Why the training step gathers: each shard sure of a class of its own looks like no information."""
+    """A training step must gather: each shard predicts one class, which is no information."""
     logits = 200 * torch.eye(2).repeat_interleave(4, dim=0)
     shards = torch.stack([information_loss(part) for part in logits.split(4)]).mean()
     assert shards.item() == pytest.approx(0, abs=1e-6)

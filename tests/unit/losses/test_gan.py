@@ -37,17 +37,17 @@ def test_log_of_an_undecided_discriminator() -> None:
 
 def test_log_by_hand() -> None:
     real, fake = torch.tensor([1.0]), torch.tensor([2.0])
-    softplus = [math.log1p(math.exp(-1.0)), math.log1p(math.exp(2.0)), math.log1p(math.exp(-2.0))]
-    assert discriminator_loss(real, fake, "log").item() == pytest.approx(
-        0.5 * (softplus[0] + softplus[1])
-    )
-    assert adversarial_loss(fake, "log").item() == pytest.approx(softplus[2])
+    real_loss = math.log1p(math.exp(-1.0))
+    fake_loss = math.log1p(math.exp(2.0))
+    loss = discriminator_loss(real, fake, "log")
+    assert loss.item() == pytest.approx(0.5 * (real_loss + fake_loss))
+    assert adversarial_loss(fake, "log").item() == pytest.approx(math.log1p(math.exp(-2.0)))
 
 
-def test_log_stays_finite_where_the_discriminator_is_sure() -> None:
-    sure = torch.tensor([200.0])
-    assert discriminator_loss(sure, -sure, "log") == 0
-    assert adversarial_loss(-sure, "log") == 200
+def test_log_stays_finite_if_the_discriminator_is_certain() -> None:
+    certain = torch.tensor([200.0])
+    assert discriminator_loss(certain, -certain, "log") == 0
+    assert adversarial_loss(-certain, "log") == 200
 
 
 def test_gradients_by_hand() -> None:
@@ -58,14 +58,27 @@ def test_gradients_by_hand() -> None:
     torch.testing.assert_close(slope, (torch.sigmoid(fake.detach()) - 1) / 2)
 
 
+def test_gradients_of_the_discriminator_by_hand() -> None:
+    real = torch.tensor([0.5, -1.0], requires_grad=True)
+    fake = torch.tensor([2.0], requires_grad=True)
+    on_real, on_fake = torch.autograd.grad(discriminator_loss(real, fake, "lsgan"), [real, fake])
+    torch.testing.assert_close(on_real, (real.detach() - 1) / 2)  # ½ · 2 (D − 1) / 2 logits
+    torch.testing.assert_close(on_fake, fake.detach())  # ½ · 2 D / 1 logit
+    on_real, on_fake = torch.autograd.grad(discriminator_loss(real, fake, "log"), [real, fake])
+    torch.testing.assert_close(on_real, (torch.sigmoid(real.detach()) - 1) / 4)
+    torch.testing.assert_close(on_fake, torch.sigmoid(fake.detach()) / 2)
+
+
 @pytest.mark.parametrize("kind", ["lsgan", "log"])
 def test_generator_pushes_the_other_way_than_discriminator(kind: Kind) -> None:
     fake = torch.zeros(SHAPE, requires_grad=True)
     shifted = fake + 0.3
-    (ours,) = torch.autograd.grad(adversarial_loss(shifted, kind), fake, retain_graph=True)
-    (theirs,) = torch.autograd.grad(discriminator_loss(torch.ones(SHAPE), shifted, kind), fake)
-    assert (ours < 0).all()
-    assert (theirs > 0).all()
+    generator_loss = adversarial_loss(shifted, kind)
+    (generator_slope,) = torch.autograd.grad(generator_loss, fake, retain_graph=True)
+    opposing_loss = discriminator_loss(torch.ones(SHAPE), shifted, kind)
+    (discriminator_slope,) = torch.autograd.grad(opposing_loss, fake)
+    assert (generator_slope < 0).all()
+    assert (discriminator_slope > 0).all()
 
 
 @pytest.mark.parametrize("kind", ["lsgan", "log"])
@@ -76,5 +89,6 @@ def test_one_call_on_real_and_fake_equals_two(kind: Kind) -> None:
     together = discriminator_loss(*F.conv2d(torch.cat([real, fake]), weight).split(4), kind)
     apart = discriminator_loss(F.conv2d(real, weight), F.conv2d(fake, weight), kind)
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10)
-    (one,), (two,) = (torch.autograd.grad(loss, weight) for loss in (together, apart))
-    torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
+    (slope_together,) = torch.autograd.grad(together, weight)
+    (slope_apart,) = torch.autograd.grad(apart, weight)
+    torch.testing.assert_close(slope_together, slope_apart, rtol=1e-10, atol=1e-10)

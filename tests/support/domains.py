@@ -1,0 +1,57 @@
+"""Domains for tests: built-in ones by name, and images of a user in folders or Parquet files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+from PIL import Image
+from pyarrow import parquet as pq
+
+from adaptune.data.domain import Domain
+from adaptune.data.registry import load_domain
+from adaptune.spec.schema import DataSpec, DomainSpec
+
+Rows = list[object]
+
+
+def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) -> Domain:
+    """Load a domain by its name in YAML."""
+    spec = DomainSpec.model_validate({"domain": name, **form})
+    return load_domain(spec, root=root, seed=seed)
+
+
+def data_spec(source: str, target: str, **form: object) -> DataSpec:
+    """Return the spec of two domains whose images have the same form."""
+    source_spec = {"domain": source, **form}
+    target_spec = {"domain": target, **form}
+    return DataSpec.model_validate({"source": source_spec, "target": target_spec})
+
+
+def png(value: int, size: tuple[int, int] = (16, 16), mode: str = "L") -> bytes:
+    """Return an image of one colour, as the content of a PNG file."""
+    buffer = io.BytesIO()
+    Image.new(mode, size, value).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_folder(root: Path, classes: dict[str, int]) -> str:
+    """Write images of 16 px, so many per class, and return the domain's name."""
+    for number, (name, count) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            (root / name / f"{index}.png").write_bytes(png(number * 10 + index))
+    return f"imagefolder:{root}"
+
+
+def write_table(
+    path: Path, images: Rows, labels: Rows | None, kind: pa.DataType | None = None
+) -> str:
+    """Write a Parquet file and return the domain's name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {"image": pa.array(images, type=kind)}
+    if labels is not None:
+        columns["label"] = pa.array(labels)
+    pq.write_table(pa.table(columns), path)
+    return f"parquet:{path}"

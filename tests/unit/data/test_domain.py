@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from adaptune.data.domain import (
+    ALL_SAMPLES,
+    DIGIT_NAMES,
+    FIRST_HALF,
+    SECOND_HALF,
+    UNLABELLED,
+    Images,
+    RawDomain,
+)
+
+IMAGES = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2)
+LABELS = np.array([0, 1, UNLABELLED], dtype=np.int64)
+
+
+def decoder(index: int, decoded: list[int]) -> Callable[[], Images]:
+    def decode() -> Images:
+        decoded.append(index)
+        return IMAGES[index]
+
+    return decode
+
+
+def test_an_array_gives_the_images_in_the_order_of_the_indices() -> None:
+    taken = RawDomain(IMAGES, LABELS, ("a", "b")).take(np.array([2, 0]))
+    assert isinstance(taken, np.ndarray)
+    assert np.array_equal(taken, IMAGES[[2, 0]])
+
+
+def test_an_image_is_decoded_when_its_turn_comes_and_no_other_one() -> None:
+    decoded: list[int] = []
+    decoders = [decoder(index, decoded) for index in range(3)]
+    taken = iter(RawDomain(decoders, LABELS, ("a", "b")).take(np.array([2, 0])))
+    assert decoded == []
+    assert np.array_equal(next(taken), IMAGES[2])
+    assert decoded == [2]
+    assert np.array_equal(next(taken), IMAGES[0])
+    with pytest.raises(StopIteration):
+        next(taken)
+    assert decoded == [2, 0]
+
+
+@pytest.mark.parametrize("count", [1, 6, 7])
+def test_the_halves_are_disjoint_and_cover_all_samples(count: int) -> None:
+    samples = list(range(count))
+    halves = [*samples[FIRST_HALF], *samples[SECOND_HALF]]
+    assert sorted(halves) == samples[ALL_SAMPLES] == samples
+
+
+def test_a_digit_is_its_own_class_index() -> None:
+    assert [DIGIT_NAMES.index(str(digit)) for digit in range(10)] == list(range(10))

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.domains import load, png, write_folder
+
+from adaptune.errors import DataError
+
+
+def test_imagefolder_takes_sorted_subfolders_as_classes(tmp_path: Path) -> None:
+    name = write_folder(tmp_path, {"dog": 1, "cat": 2})
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "cat" / ".1.png").write_bytes(b"a hidden file")
+    (tmp_path / ".hidden").mkdir()
+    domain = load(name)
+    assert domain.class_names == ("cat", "dog")
+    assert domain.labels.tolist() == [0, 0, 1]
+    assert domain.images[:, 0, 0, 0].tolist() == [10, 11, 0]
+
+
+def test_imagefolder_takes_images_of_any_size_and_mode(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for number, mode in enumerate(["L", "RGB", "RGBA", "P", "1", "LA"]):
+        (tmp_path / "a" / f"{mode}.png").write_bytes(png(0, (20 + number, 30), mode))
+    domain = load(f"imagefolder:{tmp_path}", size=16)
+    assert domain.images.shape == (6, 3, 16, 16)
+
+
+def test_imagefolder_names_the_image_that_cannot_be_read(tmp_path: Path) -> None:
+    name = write_folder(tmp_path, {"cat": 3})
+    (tmp_path / "cat" / "1.png").write_bytes(png(3)[:40])
+    with pytest.raises(DataError, match=r"cat/1\.png cannot be read as an image"):
+        load(name)
+
+
+def test_an_image_of_16_bits_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save(tmp_path / "a" / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits"):
+        load(f"imagefolder:{tmp_path}")
+
+
+def test_imagefolder_refuses_missing_and_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        load(f"imagefolder:{tmp_path / 'missing'}")
+    with pytest.raises(DataError, match="has no class folders"):
+        load(f"imagefolder:{tmp_path}")
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(DataError, match=r"no image in .*cat"):
+        load(f"imagefolder:{tmp_path}")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.domains import load
+
+from adaptune.data import registry
+from adaptune.data.domain import LoadRequest, RawDomain
+from adaptune.data.registry import DOMAINS, DomainEntry, share_samples
+from adaptune.errors import DataError
+
+
+def stripes(request: LoadRequest) -> RawDomain:
+    """Load six images of 16 px, horizontal and vertical in turn, brighter with the seed."""
+    images = np.zeros((6, 16, 16), np.uint8)
+    images[0::2, ::2, :] = 100 + request.seed
+    images[1::2, :, ::2] = 100 + request.seed
+    return RawDomain(images[request.half], np.array([0, 1] * 3)[request.half], ("h", "v"))
+
+
+def test_a_domain_is_added_by_an_entry_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DOMAINS, "stripes", DomainEntry("six striped images", stripes))
+    domain = load("stripes", size=16, channels=1, seed=5)
+    assert domain.name == "stripes"
+    assert domain.class_names == ("h", "v")
+    assert domain.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert domain.images[0, 0, :2, 0].tolist() == [105, 0]
+    assert registry.describe()["stripes"] == "six striped images"
+    with pytest.raises(DataError, match="Did you mean 'stripes'"):
+        registry.check_name("stripe")
+
+
+def test_a_loader_gets_the_path_with_the_home_folder_expanded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests = []
+
+    def record(request: LoadRequest) -> RawDomain:
+        requests.append(request)
+        return stripes(request)
+
+    monkeypatch.setitem(DOMAINS, "files", DomainEntry("files", record, takes_path=True))
+    load("files:~/images", root=Path("root"), size=16, seed=3)
+    assert [(request.root, request.path, request.seed) for request in requests] == [
+        (Path("root"), Path.home() / "images", 3)
+    ]
+
+
+def test_limit_is_stratified_and_seeded() -> None:
+    some = load("mnist5k", limit=200, size=16)
+    assert np.bincount(some.labels).tolist() == [20] * 10
+    assert np.array_equal(load("mnist5k", limit=200, size=16).images, some.images)
+    assert not np.array_equal(load("mnist5k", limit=200, size=16, seed=1).images, some.images)
+
+
+def test_an_unknown_name_lists_the_known_and_the_nearest() -> None:
+    with pytest.raises(
+        DataError, match=r"Did you mean 'mnistm5k'\?.*mnist5k.*optdigits.*parquet:PATH"
+    ):
+        load("mnistm5kk")
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing-like-it", "mnist5k:x", "imagefolder", "parquet:", "imagefolder:"]
+)
+def test_a_name_that_is_not_complete_is_refused(name: str) -> None:
+    with pytest.raises(DataError, match="domain"):
+        registry.check_name(name)
+
+
+def test_a_name_that_lacks_its_path_is_completed_in_the_message() -> None:
+    with pytest.raises(DataError, match="'parquet:' lacks its path: write parquet:PATH"):
+        registry.check_name("parquet:")
+
+
+def test_every_name_is_described() -> None:
+    assert list(registry.describe()) == registry.names()
+    assert {"mnist5k", "optdigits", "mnistm5k", "mnist", "usps", "svhn"} <= set(registry.names())
+    assert all(registry.describe().values())
+
+
+def test_names_with_a_path_are_shown_with_it() -> None:
+    with_path = [name for name in registry.names() if ":" in name]
+    assert with_path == ["imagefolder:PATH", "parquet:PATH"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("mnist5k", "mnist5k", True),
+        ("mnist5k", "mnistm5k", True),
+        ("mnist", "mnistm5k", True),
+        ("optdigits", "optdigits", True),
+        ("mnist5k", "optdigits", False),
+        ("usps", "svhn", False),
+        ("imagefolder:a/b", "imagefolder:a/./c/../b", True),
+        ("imagefolder:a", "imagefolder:b", False),
+        ("imagefolder:a", "parquet:a", False),
+        ("unregistered", "unregistered", True),
+        ("unregistered", "mnist", False),
+    ],
+)
+def test_domains_share_samples_by_place_or_by_their_digits(
+    first: str, second: str, shared: bool
+) -> None:
+    assert share_samples(first, second) is shared
+    assert share_samples(second, first) is shared
+
+
+def test_a_crop_larger_than_the_image_names_the_domain() -> None:
+    with pytest.raises(DataError, match="optdigits: crop 20 px does not fit an image of 8 × 8"):
+        load("optdigits", crop=20)
+
+
+def test_importing_loads_no_data_library() -> None:
+    code = (
+        "import sys, adaptune.data.splits;"
+        "libraries = ('mlxtend', 'sklearn', 'torchvision', 'pyarrow');"
+        "sys.exit(any(name in sys.modules for name in libraries))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
