@@ -1,125 +1,168 @@
-"""What a finished trial costs the driver: closed-form trials through Ray Tune, the searcher, ASHA and the study.
+"""Cost of a finished trial for the driver, over closed-form trials.
 
     python benchmarks/driver_cost.py [--trials 1000] [--concurrency 64]
 
-No trial trains: a Tune actor answers at once, so that nearly all that is left is Ray's and our bookkeeping.
+No trial trains: a Tune actor answers at once, so that nearly all of the time is Ray's and our own
+bookkeeping in Tune, the searcher, ASHA and the study.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import ray
-from proc import rss_mb
+from processes import memory_mb
+from rich.console import Console
 
 from adaptune.cluster.connection import ENVIRONMENT, redirect_output
+from adaptune.cluster.nodes import ClusterCapacity
 from adaptune.cluster.placement import plan_placement
-from adaptune.results.lifecycle import claim
-from adaptune.search import tuner
-from adaptune.search.objective import ENSEMBLE_VALIDATORS
-from adaptune.search.study import OBJECTIVE, WallClock, started
-from adaptune.search.study_storage import open_study
+from adaptune.cluster.tasks import ClusterTasks
+from adaptune.data.splits import load_splits
+from adaptune.execution.base import SharedRefs
+from adaptune.results.lifecycle import create_or_resume
+from adaptune.search.driver import SearchRun, run_trials
+from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.trainable import TrialTrainable
-from adaptune.spec import load
+from adaptune.spec import SearchSpec, load_spec
+from adaptune.study.objective import ENSEMBLE_VALIDATORS
+from adaptune.study.storage import open_study
+from adaptune.study.study import SearchStudy
+from adaptune.study.wall_clock import WallClock
+from adaptune.training.record import EpochRecord
 
 EPOCHS = 9
+MEMORY_INTERVAL_S = 2.0
 
 
 class ClosedFormTrainable(TrialTrainable):
-    """Best at cycle 3, and better with each epoch."""
+    """A trial that is best at cycle 3 and improves with each epoch."""
 
-    def setup(self, config: dict[str, Any], context: Any) -> None:
+    def setup(self, config: dict[str, object], context: object) -> None:
+        """Begin the first trial."""
         self.reset_config(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._ceiling = math.exp(
-            -(math.log(new_config["values"]["loss_weights.cycle"] / 3) ** 2) / 8
-        )
+    def reset_config(self, new_config: dict[str, object]) -> bool:
+        """Begin another trial."""
+        cycle = TrialConfig.from_tune(new_config).values["loss_weights.cycle"]
+        assert isinstance(cycle, float)
+        self._ceiling = math.exp(-(math.log(cycle / 3) ** 2) / 8)
         self._epoch = 0
         return True
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> dict[str, object]:
+        """Report the next epoch."""
         self._epoch += 1
         accuracy = self._ceiling * (1 - 0.5**self._epoch)
-        record = {
-            "epoch": self._epoch,
-            "target_val_accuracy": accuracy,
-            "target_val_loss": 1.0,
-            "train_s": 0.0,
-        }
-        record |= {"eval_s": 0.0} | dict.fromkeys(ENSEMBLE_VALIDATORS, accuracy)
-        return {
-            "record": json.dumps(record),
-            "epoch": self._epoch,
-            OBJECTIVE: accuracy,
-            "done": self._epoch == EPOCHS,
-        }
+        record = EpochRecord(
+            epoch=self._epoch,
+            train_s=0.0,
+            eval_s=0.0,
+            source_val_accuracy=accuracy,
+            target_val_accuracy=accuracy,
+            target_val_loss=1.0,
+            validators=dict.fromkeys(ENSEMBLE_VALIDATORS, accuracy),
+        )
+        done = self._epoch == EPOCHS
+        return TrialResult(record=record, objective=accuracy, done=done).to_tune()
 
-    def cleanup(self) -> None: ...
+    def cleanup(self) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class MemoryWatch:
+    """Memory of this process while a search runs, in MB by the number of finished trials."""
+
+    study: SearchStudy
+    samples: dict[int, float] = field(default_factory=dict)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Take samples until the end of the block."""
+        done = threading.Event()
+
+        def sample() -> None:
+            while not done.wait(MEMORY_INTERVAL_S):
+                trials = self.study.started_trials()
+                finished = sum(trial.state.is_finished() for trial in trials)
+                self.samples[finished] = memory_mb()
+
+        thread = threading.Thread(target=sample)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def closed_form_run(spec: SearchSpec, concurrency: int, lines: Console) -> SearchRun:
+    """Return a search on the local Ray instance, without a source classifier."""
+    folder = create_or_resume(spec, resume=False)
+    plan = plan_placement(spec, [{"CPU": float(concurrency)}])
+    capacity = ClusterCapacity(plan)
+    study = open_study(spec, folder.journal)
+    return SearchRun(
+        spec=spec,
+        splits=load_splits(spec.data, spec.seed),
+        plan=plan,
+        folder=folder,
+        console=lines,
+        study=study,
+        clock=WallClock(study, time.perf_counter()),
+        tasks=ClusterTasks(plan, capacity),
+        capacity=capacity,
+        source_weights={},
+        source_classifier_s=0.0,
+        shared=SharedRefs(ray.put(None), ray.put(None)),
+    )
 
 
 def main() -> None:
+    """Run the search and print its cost per trial."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, default=64)
-    chosen = parser.parse_args()
-    tuner.TrialTrainable = ClosedFormTrainable  # type: ignore[misc]
-    with tempfile.TemporaryDirectory() as out:
-        settings = [
-            f"training.epochs={EPOCHS}",
-            f"search.trials={chosen.trials}",
-            f"storage.out={out}",
-        ]
-        spec = load(
-            "cycada.yaml", [*settings, "execution=in_process", "resources.workers_per_trial=1"]
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as out, redirect_output(Path(out) / "ray.log") as console:
+        overrides = [f"training.epochs={EPOCHS}", f"search.trials={options.trials}"]
+        overrides += [f"storage.out={out}", "execution=in_process"]
+        spec = load_spec("cycada.yaml", [*overrides, "resources.workers_per_trial=1"])
+        os.environ.update(ENVIRONMENT)  # as a search does: Tune's own loggers stay off
+        ray.init(
+            "local",  # never a leftover cluster that Ray remembers
+            num_cpus=options.concurrency,
+            log_to_driver=False,
+            runtime_env={"env_vars": ENVIRONMENT},
         )
-        folder = claim(spec, resume=False)
-        with (
-            redirect_output(Path(out) / "ray.log") as console,
-            (Path(out) / "epochs").open("w") as epochs,
-        ):
-            os.environ.update(ENVIRONMENT)  # as a search does: Tune's own loggers stay off
-            ray.init(
-                "local",  # never a leftover cluster that Ray remembers
-                num_cpus=chosen.concurrency,
-                log_to_driver=False,
-                runtime_env={"env_vars": ENVIRONMENT},
-            )
-            plan = plan_placement(spec, [{"CPU": float(chosen.concurrency)}])
-            study, since = open_study(spec, str(folder.journal)), time.perf_counter()
-            lines = type(console)(file=epochs)
-            clock = WallClock(study, since)
-            run = tuner.Run(spec, None, plan, folder, lines, study, clock, {}, 0.0, [])  # type: ignore[arg-type]
-            memory: dict[int, float] = {}  # MB, by finished trials
-            done = threading.Event()
-
-            def watch() -> None:
-                while not done.wait(2.0):
-                    memory[sum(trial.state.is_finished() for trial in started(study))] = rss_mb()
-
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            cpu_s = time.process_time()
-            tuner.run_trials(run)
-            cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - since
-            done.set()
-            watcher.join()
-            ray.shutdown()
-            later = [mb for finished, mb in memory.items() if finished >= chosen.trials // 10]
+        with (Path(out) / "epochs").open("w") as epochs:
+            run = closed_form_run(spec, options.concurrency, Console(file=epochs))
+            memory = MemoryWatch(run.study)
+            start, cpu_start = time.perf_counter(), time.process_time()
+            with memory.running():
+                run_trials(run, ClosedFormTrainable)
+            cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - start
+        ray.shutdown()
+        at_once = run.plan.max_concurrent_trials
+        console.print(f"{options.trials} trials, up to {at_once} at a time, in {wall_s:.0f} s")
+        console.print(f"driver's CPU time per trial: {1e3 * cpu_s / options.trials:.1f} ms")
+        after_a_tenth = [
+            mb for finished, mb in memory.samples.items() if finished >= options.trials // 10
+        ]
+        if after_a_tenth:
             console.print(
-                f"{chosen.trials} trials, up to {plan.concurrency} at a time, in {wall_s:.0f} s"
-            )
-            console.print(f"a trial: {1e3 * cpu_s / chosen.trials:.1f} ms of the driver's own")
-            console.print(
-                f"its memory after a tenth: {later[0]:.0f} MB; from then on at most {max(later):.0f}"
+                f"driver's memory after a tenth of the trials: {after_a_tenth[0]:.0f} MB;"
+                f" after that at most {max(after_a_tenth):.0f} MB"
             )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from adaptune.training.guide import TARGET_VAL
 from landscapes import EPOCHS, LANDSCAPES, SPACE, Landscape
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -31,13 +32,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
-from adaptune.search.samplers import distributions
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
-from adaptune.training.guide import TARGET_VAL
+from adaptune.study import study as studies
+from adaptune.study.objective import Objective
+from adaptune.study.samplers import distributions
 
 TRIALS, MORE_TRIALS, CONCURRENCY, FACTOR = 64, 192, 4, 3
 RAY, OURS, RANDOM, FULL = (

@@ -5,6 +5,7 @@ AdaptuneError
 ├── DataError
 ├── ResourceError
 ├── ResultsError
+├── NodesLostError
 ├── NonFiniteLossError
 ├── CheckpointError
 ├── WorkersLostError
@@ -36,6 +37,10 @@ class ResourceError(AdaptuneError):
 
 class ResultsError(AdaptuneError):
     """A results folder or an export is missing, unreadable, or belongs to another spec."""
+
+
+class NodesLostError(AdaptuneError):
+    """The cluster had no node with room for a trial for too long; the search can be resumed."""
 
 
 class NonFiniteLossError(AdaptuneError):

@@ -1,40 +1,48 @@
-"""A search without training and without Ray: Tune's loop in small, over learning curves in closed form."""
+"""A search without training and without Ray: a small version of Tune's loop over known curves."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import optuna
 from ray.tune.schedulers import TrialScheduler
 
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
+from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.scheduler import StudyScheduler
-from adaptune.search.searcher import StudySearcher
-from adaptune.search.study_storage import open_study
+from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.objective import Objective
+from adaptune.study.storage import open_study
+from adaptune.study.study import SearchStudy
+from adaptune.training.record import EpochRecord
 from adaptune.training.validators import VALIDATORS
 
-Curve = Callable[[dict[str, Any], int], float]
+Curve = Callable[[Mapping[str, Any], int], float]
+NODE_TIMEOUT_S = 600.0
 _ids = itertools.count()
 
 
 @dataclass(eq=False)
 class FakeTrial:
-    """What Tune's Trial shows a scheduler, and the epoch that is said next."""
+    """What Tune's Trial shows a scheduler, and the epoch that is reported next."""
 
     trial_id: str
     config: dict[str, Any]
     epoch: int = 1
     status: str = "RUNNING"
 
+    @property
+    def values(self) -> Mapping[str, Value]:
+        return TrialConfig.from_tune(self.config).values
+
 
 def make_search(**sections: Any) -> SearchSpec:
+    """A search of cycle and identity; sections override or extend it."""
     domain = {"size": 32, "channels": 1}
     search = {"trials": 12, "startup_trials": 6} | sections.pop("search", {})
     tree = {
@@ -46,108 +54,147 @@ def make_search(**sections: Any) -> SearchSpec:
         "training": {"epochs": 9} | sections.pop("training", {}),
         "search": search,
         "loss_weights": {
-            "cycle": 0.1,
-            "identity": 0,
-        },  # as the loader stands in for what is searched
-        "space": {
-            "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
-            "loss_weights.identity": {"search": "uniform", "low": 0, "high": 5},
+            "cycle": {"search": "loguniform", "low": 0.1, "high": 30},
+            "identity": {"search": "uniform", "low": 0, "high": 5},
         },
     }
     return SearchSpec.model_validate(tree | sections)
 
 
-def make_record(epoch: int, accuracy: float, loss: float = 1.0) -> dict[str, Any]:
-    return {
-        "epoch": epoch,
-        "target_val_accuracy": accuracy,
-        "target_val_loss": loss,
-        **dict.fromkeys((f"validator/{name}" for name in VALIDATORS), accuracy),
-        "train_s": 2.0,
-        "eval_s": 0.5,
-    }
+def make_record(epoch: int, accuracy: float, loss: float = 1.0, **fields: Any) -> EpochRecord:
+    """A record whose validators equal the accuracy on target_val."""
+    return EpochRecord(
+        **{
+            "epoch": epoch,
+            "source_val_accuracy": 0.9,
+            "target_val_accuracy": accuracy,
+            "target_val_loss": loss,
+            "validators": dict.fromkeys(VALIDATORS, accuracy),
+            "train_s": 2.0,
+            "eval_s": 0.5,
+        }
+        | fields
+    )
 
 
 def make_result(epoch: int, accuracy: float, *, done: bool = False) -> dict[str, Any]:
-    return {
-        "record": json.dumps(make_record(epoch, accuracy)),
-        "epoch": epoch,
-        "target_val_accuracy": accuracy,
-        "done": done,
-    }
+    """An epoch as a trainable reports it to Tune."""
+    record = make_record(epoch, accuracy)
+    return TrialResult(record=record, objective=accuracy, done=done).to_tune()
 
 
-def smooth(values: dict[str, Any], epoch: int) -> float:
-    """Best at cycle 3 and identity 1; a trial nears its own ceiling with the epochs."""
-    distance = (
-        math.log(values["loss_weights.cycle"] / 3) ** 2 / 8
-        + (values["loss_weights.identity"] - 1) ** 2 / 16
-    )
-    return math.exp(-distance) * (1 - 0.5**epoch)
+def smooth(values: Mapping[str, Any], epoch: int) -> float:
+    """Best at cycle 3 and identity 1; a trial approaches its own ceiling over the epochs."""
+    cycle_distance = math.log(values["loss_weights.cycle"] / 3) ** 2 / 8
+    identity_distance = (values["loss_weights.identity"] - 1) ** 2 / 16
+    return math.exp(-cycle_distance - identity_distance) * (1 - 0.5**epoch)
+
+
+def make_searcher(
+    spec: SearchSpec, study: SearchStudy, objective: Objective, concurrency: int = 1
+) -> StudySearcher:
+    budget = SearchBudget(spec.planned_trials, spec.epochs, NODE_TIMEOUT_S)
+    return StudySearcher(study, objective, budget, lambda _: concurrency, clock=lambda: 0.0)
+
+
+@dataclass
+class FakeTune:
+    """Tune's loop: asks the searcher for trials, and reports their epochs."""
+
+    spec: SearchSpec
+    study: SearchStudy
+    curve: Curve
+    concurrency: int = 1
+    live: list[FakeTrial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        objective = Objective(self.spec.search.metric)
+        self.searcher = make_searcher(self.spec, self.study, objective, self.concurrency)
+        self.scheduler = StudyScheduler(
+            self.spec.search.scheduler, self.spec.epochs, self.study, objective
+        )
+
+    def start_trials(self) -> None:
+        while True:
+            trial_id = f"tune-{next(_ids)}"
+            config = self.searcher.suggest(trial_id)
+            if not isinstance(config, dict):
+                break
+            number = TrialConfig.from_tune(config).number
+            trial = FakeTrial(trial_id, config, epoch=max(self.study.trial(number).last_epoch, 1))
+            self.scheduler.on_trial_add(None, trial)
+            self.live.append(trial)
+        assert len(self.live) <= self.concurrency
+
+    def requeue(self, trial: FakeTrial) -> None:
+        result = TrialResult(requeue_reason="no room", done=True).to_tune()
+        self.scheduler.on_trial_complete(None, trial, result)
+        self.searcher.on_trial_complete(trial.trial_id, result)
+        self.live.remove(trial)
+
+    def report_epoch(self, trial: FakeTrial) -> str | None:
+        """Report the trial's next epoch; return the decision, or None if it was the last one."""
+        done = trial.epoch == self.spec.epochs
+        result = make_result(trial.epoch, self.curve(trial.values, trial.epoch), done=done)
+        trial.epoch += 1
+        if done:
+            self.scheduler.on_trial_complete(None, trial, result)
+            self.searcher.on_trial_complete(trial.trial_id, result)
+            self.live.remove(trial)
+            return None
+        decision = self.scheduler.on_trial_result(None, trial, result)
+        self.searcher.on_trial_result(trial.trial_id, result)
+        return decision
+
+    def stop(self, trial: FakeTrial) -> None:
+        last_epoch = trial.epoch - 1
+        result = make_result(last_epoch, self.curve(trial.values, last_epoch))
+        self.scheduler.on_trial_remove(None, trial)
+        self.searcher.on_trial_complete(trial.trial_id, result)
+        self.live.remove(trial)
 
 
 def simulate(
     spec: SearchSpec,
-    journal: str,
+    journal: Path,
     curve: Curve,
     *,
     stop_after: int | None = None,
     concurrency: int = 1,
-    put_back_every: int | None = None,
-) -> optuna.Study:
-    """Run the search's searcher and scheduler over `curve`, or go on with what the journal holds.
+    requeue_every: int | None = None,
+) -> SearchStudy:
+    """Run the search's searcher and scheduler over `curve`, or resume what the journal holds.
 
     Args:
-        stop_after: drop everything after so many results, as a kill does.
-        put_back_every: so many turns of trials a trial finds no room for its lane.
+        stop_after: drop everything after this many unfinished epochs, as a kill does.
+        requeue_every: number of turns after which a trial finds no room for its workers.
     """
     study = open_study(spec, journal)
-    guide = Objective(spec.search.metric)
-    searcher = StudySearcher(spec, study, guide, lambda _: concurrency, clock=lambda: 0.0)
-    scheduler = StudyScheduler(spec, study, guide)
-    live: list[FakeTrial] = []
-    results, turns = 0, itertools.count(1)
+    tune = FakeTune(spec, study, curve, concurrency)
+    unfinished_epochs = 0
+    turns = itertools.count(1)
     while True:
-        while (suggested := searcher.suggest(tune_id := f"tune-{next(_ids)}")) not in (
-            None,
-            "FINISHED",
-        ):
-            past = studies.curve(study.get_trials(deepcopy=False)[suggested["number"]])
-            trial = FakeTrial(tune_id, suggested, epoch=max(past, default=1))
-            scheduler.on_trial_add(None, trial)
-            live.append(trial)
-        assert len(live) <= concurrency
-        if not live:
+        tune.start_trials()
+        if not tune.live:
             return study
-        for trial in list(live):
-            if put_back_every and next(turns) % put_back_every == 0:
-                result = {"requeued": "no room", "done": True}
-                scheduler.on_trial_complete(None, trial, result)
-                searcher.on_trial_complete(trial.trial_id, result)
-                live.remove(trial)
+        for trial in list(tune.live):
+            if requeue_every and next(turns) % requeue_every == 0:
+                tune.requeue(trial)
                 continue
-            done = trial.epoch == spec.training.epochs
-            result = make_result(trial.epoch, curve(trial.config["values"], trial.epoch), done=done)
-            trial.epoch += 1
-            if done:
-                scheduler.on_trial_complete(None, trial, result)
-                searcher.on_trial_complete(trial.trial_id, result)
-                live.remove(trial)
-            else:
-                decision = scheduler.on_trial_result(None, trial, result)
-                searcher.on_trial_result(trial.trial_id, result)
-                results += 1
-                if results == stop_after:
-                    return study
-                if decision == TrialScheduler.STOP:
-                    scheduler.on_trial_remove(None, trial)
-                    searcher.on_trial_complete(trial.trial_id, result)
-                    live.remove(trial)
+            decision = tune.report_epoch(trial)
+            if decision is None:
+                continue
+            unfinished_epochs += 1
+            if unfinished_epochs == stop_after:
+                return study
+            if decision == TrialScheduler.STOP:
+                tune.stop(trial)
 
 
-def history(study: optuna.Study) -> list[tuple[Any, ...]]:
-    """All that two runs of one search must have alike."""
-    return [
-        (trial.number, trial.state, trial.params, studies.curve(trial), trial.value)
-        for trial in study.trials
-    ]
+def history(study: SearchStudy) -> list[tuple[Any, ...]]:
+    """Everything that two runs of one search must have in common."""
+    rows: list[tuple[Any, ...]] = []
+    for trial in study.started_trials():
+        value = trial.optuna_trial.values
+        rows.append((trial.number, trial.state, trial.values, trial.curve, value))
+    return rows

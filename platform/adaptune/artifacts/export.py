@@ -11,7 +11,6 @@ import numpy as np
 from pydantic_core import from_json, to_json
 from torch import Tensor
 
-from adaptune import __version__
 from adaptune.artifacts.format import (
     CHECKSUMS_FILE,
     CONFIG_FILE,
@@ -28,6 +27,7 @@ from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import eval_weights
+from adaptune.version import __version__
 
 
 def write_export(

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: registration of the commands, and exit status."""
 
 from __future__ import annotations
 
@@ -6,9 +6,28 @@ import sys
 
 import typer
 
-from adaptune.cli.inspect import VERBS
-from adaptune.cli.search import RUNS
-from adaptune.errors import BAD_INPUT, AdaptuneError
+from adaptune.cli.doctor import doctor
+from adaptune.cli.export import evaluate, export, predict, translate
+from adaptune.cli.inspect import datasets, report, status
+from adaptune.cli.replicate import ablate, confirm
+from adaptune.cli.schema import schema
+from adaptune.cli.search import search
+from adaptune.errors import BAD_INPUT, AdaptuneError, InterruptedSearchError
+
+COMMANDS = (
+    search,
+    status,
+    report,
+    confirm,
+    ablate,
+    evaluate,
+    export,
+    predict,
+    translate,
+    datasets,
+    doctor,
+    schema,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -16,24 +35,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-for verb in (*RUNS, *VERBS):
-    app.command()(verb)
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:
-    """Run, and turn what a user can get wrong into one readable message and exit status 2."""
+    """Run a command; print an expected error as one message without a traceback.
+
+    Exit status: 0 done, 1 the search failed, 2 bad input, 128 + signal number after a signal.
+    """
     try:
         app()
-    except BAD_INPUT as error:
-        print(f"adaptune: {error}", file=sys.stderr)
-        sys.exit(2)
     except AdaptuneError as error:
         print(f"adaptune: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_status(error))
+
+
+def exit_status(error: AdaptuneError) -> int:
+    """Return the exit status for an error."""
+    if isinstance(error, BAD_INPUT):
+        return 2
+    if isinstance(error, InterruptedSearchError):
+        return 128 + error.signal_number
+    return 1
 
 
 def run_search_script() -> None:
-    """`python run_search.py …` is `adaptune search …`."""
+    """Run `adaptune search …` for `python run_search.py …`."""
     sys.argv.insert(1, "search")
     main()

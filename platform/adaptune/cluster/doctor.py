@@ -1,4 +1,4 @@
-"""Whether this machine, and each node of a cluster, is fit for a search."""
+"""Checks of this machine and of the nodes of a cluster before a search."""
 
 from __future__ import annotations
 
@@ -10,181 +10,206 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import ray
 import torch
-from ray._private.utils import estimate_available_memory, get_num_cpus, get_shared_memory_bytes
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from rich.console import Console
 
-from adaptune.cluster.connection import trial_nodes
-from adaptune.cluster.node_probe import PREFIX, NodeProbe, probe_node, versions
-from adaptune.cluster.placement import PlacementPlan, worker_slots
+from adaptune.cluster.local_resources import (
+    available_memory_bytes,
+    free_shared_memory_bytes,
+    local_cpus,
+)
+from adaptune.cluster.node_probe import PROBE_PREFIX, NodeProbe, probe_node, versions
+from adaptune.cluster.nodes import ClusterNode, NodeSelector, trial_nodes
+from adaptune.cluster.placement import worker_slots
 from adaptune.errors import ResourceError
-from adaptune.spec.schema import ResourcesSpec
+from adaptune.spec.resources import WorkerResources
 
 GB = 1e9
 MEMORY_GB = 6  # the default search on two CPUs takes 5.2
-SHARED_GB = 1  # Ray keeps the images there; a container has 0.06 unless told
+SHARED_MEMORY_GB = 1  # Ray keeps the images there; containers have 0.06 by default
 DISK_GB = 5
-ANSWER_S = 120.0  # a node that has just joined starts its first process slowly
-STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
+PROBE_TIMEOUT_S = 120.0  # a node that has just joined is slow to start its first process
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. A fault keeps a search from running, or loses trials; a warning may."""
+    """Result of one check.
+
+    Attributes:
+        level: a fault prevents a search or loses trials; a warning may do so.
+        message: description for the user, with what to do about it.
+    """
 
     level: Literal["ok", "warning", "fault"]
-    said: str
+    message: str
 
 
-def check_nodes(
-    folder: Path | None, wish: ResourcesSpec, plan: PlacementPlan, console: Console
-) -> None:
-    """Say what is amiss with the nodes that the plan's trials may run on, lest a night pass before it shows.
+def check_machine(out: Path) -> Iterator[Finding]:
+    """Check this machine.
 
     Args:
-        folder: see `nodes`.
+        out: existing folder in which the results would be stored.
+    """
+    yield Finding("ok", ", ".join(f"{name} {number}" for name, number in versions().items()))
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    yield Finding("ok", f"{local_cpus()} CPUs; GPUs: {', '.join(gpus) or 'none'}")
+    if not gpus and Path("/dev/nvidiactl").exists():
+        yield Finding(
+            "warning",
+            "there is an NVIDIA driver, but torch sees no GPU: install a torch built for CUDA",
+        )
+    yield _free_space(
+        available_memory_bytes(), MEMORY_GB, "memory", "use a smaller training.batch_size"
+    )
+    if sys.platform == "linux":
+        yield _free_space(
+            free_shared_memory_bytes(),
+            SHARED_MEMORY_GB,
+            "shared memory (/dev/shm)",
+            "start the container with --shm-size=4g",
+        )
+    if not os.access(out, os.W_OK):
+        yield Finding("fault", f"{out} is not writable: use another folder (--out, storage.out)")
+    else:
+        free = shutil.disk_usage(out).free
+        yield _free_space(free, DISK_GB, f"disk at {out}", "see storage.checkpoint_budget_gb")
+
+
+def require_healthy_nodes(folder: Path | None, resources: WorkerResources) -> list[Finding]:
+    """Fail before the search starts if a node that trials may run on is misconfigured.
+
+    Args:
+        folder: see `check_nodes`.
+
+    Returns:
+        Warnings.
 
     Raises:
         ResourceError: trials would be lost.
     """
-    found = list(nodes(folder, wish, plan))
-    if any(finding.level == "fault" for finding in found):
-        raise ResourceError("\n".join(finding.said for finding in found if finding.level != "ok"))
-    for finding in found:
-        if finding.level == "warning":
-            console.print(finding.said, style=STYLES["warning"], highlight=False, soft_wrap=True)
+    problems = []
+    for finding in check_nodes(folder, resources, resources):
+        if finding.level != "ok":
+            problems.append(finding)
+    if any(finding.level == "fault" for finding in problems):
+        raise ResourceError("\n".join(finding.message for finding in problems))
+    return problems
 
 
-def machine(out: Path) -> Iterator[Finding]:
-    """Look at this machine.
-
-    Args:
-        out: where results would go.
-    """
-    yield Finding("ok", ", ".join(f"{name} {number}" for name, number in versions().items()))
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    yield Finding("ok", f"{get_num_cpus():g} CPUs; GPUs: {', '.join(gpus) or 'none'}")
-    if not gpus and Path("/dev/nvidiactl").exists():
-        yield Finding(
-            "warning", "there is an NVIDIA driver, but torch sees no GPU: is it a build for CPUs?"
-        )
-    yield _room(
-        estimate_available_memory(), MEMORY_GB, "memory", "take a smaller training.batch_size"
-    )
-    if sys.platform == "linux":
-        advice = "a container takes --shm-size=4g"
-        yield _room(get_shared_memory_bytes(), SHARED_GB, "shared memory (/dev/shm)", advice)
-    if not os.access(out, os.W_OK):
-        yield Finding("fault", f"{out} cannot be written: give another folder (--out, storage.out)")
-    else:
-        yield _room(
-            shutil.disk_usage(out).free,
-            DISK_GB,
-            f"disk at {out}",
-            "see storage.checkpoint_budget_gb",
-        )
-
-
-def _room(has_b: float, needs_gb: float, what: str, advice: str) -> Finding:
-    said = f"{has_b / GB:.1f} GB of {what} free"
-    if has_b >= needs_gb * GB:
-        return Finding("ok", said)
-    return Finding("warning", f"{said}, less than {needs_gb:g}: {advice}")
-
-
-def nodes(
-    folder: Path | None, wish: ResourcesSpec, plan: PlacementPlan | None = None
+def check_nodes(
+    folder: Path | None, selector: NodeSelector, resources: WorkerResources | None = None
 ) -> Iterator[Finding]:
-    """Look at the nodes of the cluster that this process is connected to.
+    """Check the nodes of the cluster that this process is connected to.
 
     Args:
-        folder: of the results, as this process sees it; None: the nodes need not see it.
-        wish, plan: of the search whose trials are to run there; without a plan all nodes with CPUs are looked at.
+        folder: results folder as this process sees it; None if the nodes need not see it.
+        selector: conditions on the nodes.
+        resources: resources of the workers that must fit; None checks all nodes with CPUs.
     """
     try:
-        with _mark(folder) as mark:
-            looks = {node["NodeID"]: _look_on(node, mark, plan) for node in _fit(wish, plan)}
-            pending = list(looks.values())
-            while pending and (answered := ray.wait(pending, timeout=ANSWER_S))[0]:
-                pending = answered[1]
-            seen = {node_id: _sight(look) for node_id, look in looks.items()}
+        probes = _probe_nodes(folder, _eligible_nodes(selector, resources), resources)
     except OSError as error:
-        yield Finding("fault", f"{folder} cannot be written: {error.strerror}")
+        yield Finding("fault", f"{folder} is not writable: {error.strerror}")
         return
-    living = [
-        node for node in _fit(wish, plan) if node["NodeID"] in seen
-    ]  # one may be lost at any time
+    # A node may be lost at any time: only those that are still alive count.
+    living = [node for node in _eligible_nodes(selector, resources) if node.node_id in probes]
     if not living:
         yield Finding("warning", "the cluster has no node with room for a worker now")
-    elif all(isinstance(seen[node["NodeID"]], RayError) for node in living):
-        yield Finding("fault", "on no node of the cluster can a process of ours start")
+    elif all(isinstance(probes[node.node_id], RayError) for node in living):
+        yield Finding("fault", "adaptune could not start a process on any node of the cluster")
     for node in living:
-        yield from _judge(node, seen[node["NodeID"]], folder)
+        yield from _node_findings(node, probes[node.node_id], folder)
 
 
-def _judge(
-    node: dict[str, Any], seen: NodeProbe | RayError | None, folder: Path | None
+def _free_space(free_bytes: float, needed_gb: float, name: str, advice: str) -> Finding:
+    message = f"{free_bytes / GB:.1f} GB of {name} free"
+    if free_bytes >= needed_gb * GB:
+        return Finding("ok", message)
+    return Finding("warning", f"{message}, less than {needed_gb:g}: {advice}")
+
+
+def _node_findings(
+    node: ClusterNode, probe: NodeProbe | RayError | None, folder: Path | None
 ) -> Iterator[Finding]:
-    name, resources = f"node {node['NodeManagerAddress']}", node["Resources"]
-    if seen is None:
-        yield Finding("warning", f"{name} does not answer for {ANSWER_S:g} s")
+    name = f"node {node.address}"
+    if probe is None:
+        yield Finding("warning", f"{name} did not answer within {PROBE_TIMEOUT_S:g} s")
         return
-    if isinstance(seen, RayError):
-        yield Finding(
-            "warning", f"{name}: is adaptune installed there? {str(seen).strip().splitlines()[-1]}"
-        )
+    if isinstance(probe, RayError):
+        last_line = str(probe).strip().splitlines()[-1]
+        yield Finding("warning", f"{name}: is adaptune installed there? {last_line}")
         return
-    yield Finding("ok", f"{name}: {resources['CPU']:g} CPUs, {resources.get('GPU', 0):g} GPUs")
-    if seen.storage_error:
+    cpus, gpus = node.resources["CPU"], node.resources.get("GPU", 0)
+    yield Finding("ok", f"{name}: {cpus:g} CPUs, {gpus:g} GPUs")
+    if probe.storage_error is not None:
         yield Finding(
             "fault",
-            f"{name} cannot write to {folder} ({seen.storage_error}): put the results where all nodes can (--out,"
-            " storage.out), or name an object store (storage.remote)",
+            f"{name} cannot write to {folder} ({probe.storage_error}): use a folder that all nodes"
+            " can write to (--out, storage.out), or an object store (storage.remote)",
         )
-    if seen.torch_for_gpus is False:
-        yield Finding(
-            "fault", f"{name} has a GPU, but a torch for CPUs: install one for GPUs there"
-        )
-    for package, here in versions().items():
-        if (there := seen.versions[package]) != here:
-            yield Finding("warning", f"{name} has {package} {there}, this machine {here}")
+    if probe.torch_supports_cuda is False:
+        yield Finding("fault", f"{name} has a GPU but a CPU-only torch: install torch for CUDA")
+    for package, version in versions().items():
+        node_version = probe.versions[package]
+        if node_version != version:
+            yield Finding(
+                "warning", f"{name} has {package} {node_version}, this machine has {version}"
+            )
+
+
+def _eligible_nodes(selector: NodeSelector, resources: WorkerResources | None) -> list[ClusterNode]:
+    """Return the nodes with room for a worker or, without a worker's resources, for a CPU."""
+    cpus, gpus = 1, 0.0
+    if resources is not None:
+        cpus, gpus = resources.cpus_per_worker, resources.gpus_per_worker
+    return [node for node in trial_nodes(selector) if worker_slots(node.resources, cpus, gpus)]
+
+
+def _probe_nodes(
+    folder: Path | None, nodes: list[ClusterNode], resources: WorkerResources | None
+) -> dict[str, NodeProbe | RayError | None]:
+    """Return the probe of each node by its id; see `_probe_result`."""
+    uses_gpus = resources is None or resources.gpus_per_worker > 0
+    with _probe_file(folder) as probe_file:
+        tasks = {}
+        for node in nodes:
+            check_torch = uses_gpus and bool(node.resources.get("GPU"))
+            tasks[node.node_id] = _start_probe(node, probe_file, check_torch=check_torch)
+        pending = list(tasks.values())
+        while pending:
+            finished, pending = ray.wait(pending, timeout=PROBE_TIMEOUT_S)
+            if not finished:
+                break
+        return {node_id: _probe_result(task) for node_id, task in tasks.items()}
 
 
 @contextmanager
-def _mark(folder: Path | None) -> Iterator[str | None]:
-    """A file in the folder, by which other nodes know it."""
+def _probe_file(folder: Path | None) -> Iterator[str | None]:
+    """Yield the path of a temporary file in the folder, which the nodes must see."""
     if folder is None:
         yield None
         return
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX) as mark:
-        yield mark.name
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=PROBE_PREFIX) as file:
+        yield file.name
 
 
-def _fit(wish: ResourcesSpec, plan: PlacementPlan | None) -> list[dict[str, Any]]:
-    """The nodes that have room for a worker, or at least a CPU."""
-    cpus, gpus = (1, 0.0) if plan is None else (plan.cpus_per_worker, plan.gpus_per_worker)
-    return [node for node in trial_nodes(wish) if worker_slots(node["Resources"], cpus, gpus)]
+def _start_probe(node: ClusterNode, probe_file: str | None, *, check_torch: bool) -> ray.ObjectRef:
+    affinity = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+    task = ray.remote(probe_node).options(num_cpus=0, max_retries=0, scheduling_strategy=affinity)
+    return task.remote(probe_file, check_torch=check_torch)
 
 
-def _look_on(node: dict[str, Any], mark: str | None, plan: PlacementPlan | None) -> Any:
-    there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-    task = ray.remote(probe_node).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-    gpus_used = plan is None or plan.gpus_per_worker > 0
-    return task.remote(mark, ask_torch=gpus_used and bool(node["Resources"].get("GPU")))
-
-
-def _sight(look: Any) -> NodeProbe | RayError | None:
-    """What was seen, or why nothing was; None: it is not over."""
+def _probe_result(task: ray.ObjectRef) -> NodeProbe | RayError | None:
+    """Return the probe, the error of its process, or None if it has not finished."""
     try:
-        seen: NodeProbe = ray.get(look, timeout=0)
+        probe: NodeProbe = ray.get(task, timeout=0)
     except GetTimeoutError:
-        ray.cancel(look, force=True)
+        ray.cancel(task, force=True)
         return None
     except RayError as error:
         return error
-    return seen
+    return probe

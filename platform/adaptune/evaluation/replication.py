@@ -1,10 +1,10 @@
-"""Settings of a search trained again under fresh seeds: what `confirm` and `ablate` stand on."""
+"""Training of configurations under new seeds, for `confirm` and `ablate`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,151 +12,187 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.data.domain import Images, Labels
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, ResultsError
-from adaptune.evaluation.test_scores import correct_predictions, look
-from adaptune.results.folder import below
-from adaptune.results.lifecycle import claim
-from adaptune.search import study as studies
-from adaptune.search.driver import Run, begin, load_trial_checkpoint, rivals_of, run_trials
+from adaptune.evaluation.baselines import (
+    INFORMATION_ONLY,
+    NO_GAN,
+    SOURCE_ONLY,
+    TARGET_SUPERVISED,
+    train_baselines,
+)
+from adaptune.evaluation.held_out import load_trial_checkpoint
+from adaptune.evaluation.test_scores import correct_predictions, run_once
+from adaptune.results.folder import join_uri
+from adaptune.results.lifecycle import create_or_resume
+from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.algorithms import NoScheduler, Random
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec, put
+from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint import eval_weights
-from adaptune.training.source_classifier import State
-
-SOURCE_ONLY, INFORMATION_ONLY, NO_GAN, SUPERVISED = (
-    "source only",
-    "information only",
-    "no GAN",
-    "target supervised",
-)
+from adaptune.training.state import StateDict
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A name, and the value of every dotted path that is searched or changed."""
+class Configuration:
+    """A named configuration.
+
+    Attributes:
+        name: name for the user, unique among the configurations.
+        values: value of every loss weight, and of everything else that was searched.
+    """
 
     name: str
     values: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model trained under one seed; accuracies in [0, 1], None where its trial failed."""
+class SeedResult:
+    """Accuracies of a configuration, or of a baseline, under one seed.
 
-    setting: str
+    Attributes:
+        configuration: name of the configuration.
+        seed: seed of data split, f_S and training.
+        target_val: accuracy on target_val, in [0, 1]; None if the trial failed.
+        target_test: accuracy on target_test, in [0, 1]; None if the trial failed.
+    """
+
+    configuration: str
     seed: int
     target_val: float | None
     target_test: float | None
 
 
-def repeat(
+def replicate(
     spec: SearchSpec,
-    settings: Sequence[Setting],
+    configurations: Sequence[Configuration],
     seeds: Sequence[int],
     folder: Path,
     plan: Callable[[SearchSpec], PlacementPlan],
     console: Console,
-) -> list[Row]:
-    """Train each setting and the rivals once a seed, and score them on that seed's own target_val and target_test.
+) -> list[SeedResult]:
+    """Train each configuration and the baselines once per seed, and evaluate them.
 
-    A seed decides everything: the split, f_S, and the training. Each is a search of its own in
-    `folder/seed-N`, whose finished trials stand when the work is done again after an interruption.
+    A seed determines the data split, f_S and the training. Each seed is a search of its own in
+    `folder/seed-N`, whose finished trials are kept if the command is interrupted and repeated.
+
+    Args:
+        plan: returns the placement of a seed's search.
 
     Raises:
-        ResultsError: the target has no labels to score by, or `folder` holds other settings.
+        ResultsError: the target has no labels, or `folder` holds other configurations.
     """
-    rows: list[Row] = []
+    results: list[SeedResult] = []
+    names = ", ".join(configuration.name for configuration in configurations)
     for seed in seeds:
-        ours = _spec_of_seed(spec, settings, seed, folder)
-        splits = load_splits(ours.data, seed)
+        start = time.perf_counter()
+        seed_spec = spec_of_seed(spec, configurations, seed, folder)
+        splits = load_splits(seed_spec.data, seed)
         if not len(splits.withheld.target_test_labels):
             raise ResultsError(
                 f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test"
             )
+        is_resumed = (folder / seed_spec.name / "search.yaml").exists()
         try:
-            results = claim(ours, resume=(folder / ours.name / "search.yaml").exists())
+            results_folder = create_or_resume(seed_spec, resume=is_resumed)
         except ResultsError as error:
             raise ResultsError(
-                f"{folder} holds other settings; move it away to begin anew. {error}"
+                f"{folder} holds other configurations; move it away to start again. {error}"
             ) from error
-        console.print(
-            f"seed {seed}: {', '.join(setting.name for setting in settings)}", highlight=False
-        )
-        run = begin(ours, splits, plan(ours), results, console, since=time.perf_counter())
+        console.print(f"seed {seed}: {names}", highlight=False)
+        run = prepare_run(seed_spec, splits, plan(seed_spec), results_folder, console, start=start)
         run_trials(run)
-        scored, _ = look(run.study, "all", lambda run=run: {"rows": list(_score(run, settings))})  # type: ignore[misc]
-        rows += [Row(name, seed, val, test) for name, val, test in scored["rows"]]
-    return rows
+        results += _evaluate_seed(run, configurations, seed)
+    return results
 
 
-def _score(
-    run: Run, settings: Sequence[Setting]
-) -> Iterator[tuple[str, float | None, float | None]]:
-    """(name, target_val accuracy, target_test accuracy) of every model of a seed."""
-    rivals = rivals_of(run, run.spec.trial(settings[0].values, seed=run.spec.seed))
-    models: dict[str, State | None] = {
-        SOURCE_ONLY: run.source,
-        INFORMATION_ONLY: rivals.information_only,
-        NO_GAN: rivals.no_gan,
-    }
-    if rivals.supervised is not None:
-        models[SUPERVISED] = rivals.supervised
-    for setting, trial in zip(settings, studies.started(run.study), strict=True):
-        if trial.state == TrialState.FAIL:  # what it had reached before is no result
-            models[setting.name] = None
-            continue
-        try:
-            epoch = (studies.best_record(trial, run.spec.search.metric) or {"epoch": 0})["epoch"]
-            models[setting.name] = eval_weights(
-                load_trial_checkpoint(run, trial, epoch).checkpoint, "f_target"
-            )
-        except CheckpointError:
-            models[setting.name] = None
-    data, sealed, like = run.splits.trial, run.splits.withheld, run.spec.trial({}, seed=0)
-
-    def accuracy(weights: State, images: Images, labels: Labels) -> float:
-        return float(
-            correct_predictions(weights, like, images, labels, len(data.class_names)).mean()
-        )
-
-    for name, weights in models.items():
-        if weights is None:
-            yield name, None, None
-        else:
-            yield (
-                name,
-                accuracy(weights, data.target_val_images, data.target_val_labels),
-                accuracy(weights, sealed.target_test_images, sealed.target_test_labels),
-            )
-
-
-def _spec_of_seed(
-    spec: SearchSpec, settings: Sequence[Setting], seed: int, out: Path
+def spec_of_seed(
+    spec: SearchSpec, configurations: Sequence[Configuration], seed: int, out: Path
 ) -> SearchSpec:
-    """A search whose start points are the settings, and no more."""
-    tree = spec.model_dump()
-    space: dict[str, Any] = {}
-    for path in settings[0].values:
-        values = list(dict.fromkeys(setting.values[path] for setting in settings))
-        put(tree, path, values[0])
+    """Return a search whose start points are the configurations, and which has no other trials."""
+    tree: dict[str, Any] = spec.model_dump(mode="json")
+    searched = []
+    for path in configurations[0].values:
+        values = list(dict.fromkeys(one.values[path] for one in configurations))
         if len(values) > 1:
-            space[path] = {"search": "choice", "values": values}
-    points = [{path: setting.values[path] for path in space} for setting in settings]
-    tree |= {"name": f"seed-{seed}", "seed": seed, "space": space}
+            searched.append(path)
+            put(tree, path, {"search": "choice", "values": values})
+        else:
+            put(tree, path, values[0])
+    start_points = []
+    if searched:
+        for configuration in configurations:
+            start_points.append({path: configuration.values[path] for path in searched})
+    tree |= {"name": f"seed-{seed}", "seed": seed}
     tree["storage"] |= {"out": str(out), "study": None, "checkpoint_budget_gb": None}
     if spec.storage.remote is not None:
-        tree["storage"]["remote"] = below(spec.storage.remote, spec.name, out.name)
-    tree["evaluation"]["yardsticks"] = (
-        spec.evaluation.yardsticks or "auto"
-    )  # the rivals are what it is about
+        tree["storage"]["remote"] = join_uri(spec.storage.remote, spec.name, out.name)
+    # The comparison with the baselines is the purpose.
+    tree["evaluation"]["baselines"] = spec.evaluation.baselines or "auto"
     tree["search"] |= {
-        "trials": len(settings),
+        "trials": len(configurations),
         "sampler": Random(name="random").model_dump(),
         "scheduler": NoScheduler(name="none").model_dump(),
-        "start_points": [point for point in points if point],
+        "start_points": start_points,
         "warm_start": [],
     }
     return SearchSpec.model_validate(tree)
+
+
+def _evaluate_seed(
+    run: SearchRun, configurations: Sequence[Configuration], seed: int
+) -> list[SeedResult]:
+    """Return the results of a seed; the study stores them, so that the test is evaluated once."""
+
+    def evaluate() -> dict[str, object]:
+        results = []
+        for name, weights in _models(run, configurations).items():
+            results.append(asdict(_seed_result(run, name, seed, weights)))
+        return {"results": results}
+
+    stored: Any = run_once(run.study, "all", evaluate)[0]["results"]
+    return [SeedResult(**result) for result in stored]
+
+
+def _models(run: SearchRun, configurations: Sequence[Configuration]) -> dict[str, StateDict | None]:
+    """Return the weights of the baselines and of each configuration; None if its trial failed."""
+    spec = run.spec.trial(configurations[0].values, seed=run.spec.seed)
+    baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
+    models: dict[str, StateDict | None] = {
+        SOURCE_ONLY: run.source_weights,
+        INFORMATION_ONLY: baselines.information_only,
+        NO_GAN: baselines.no_gan,
+    }
+    if baselines.target_supervised is not None:
+        models[TARGET_SUPERVISED] = baselines.target_supervised
+    for configuration, trial in zip(configurations, run.study.started_trials(), strict=True):
+        models[configuration.name] = _trial_weights(run, trial)
+    return models
+
+
+def _trial_weights(run: SearchRun, trial: StudyTrial) -> StateDict | None:
+    """Return f_T at the trial's best epoch, or None if the trial failed."""
+    best = trial.best_epoch
+    if trial.state == TrialState.FAIL or best is None:  # an earlier epoch is no result
+        return None
+    try:
+        checkpoint = load_trial_checkpoint(run, trial, best.record)
+    except CheckpointError:
+        return None
+    return eval_weights(checkpoint.contents, "f_target")
+
+
+def _seed_result(run: SearchRun, name: str, seed: int, weights: StateDict | None) -> SeedResult:
+    if weights is None:
+        return SeedResult(name, seed, None, None)
+    data, withheld = run.splits.trial, run.splits.withheld
+    spec = run.spec.trial({}, seed=0)
+    classes = len(data.class_names)
+    val = correct_predictions(
+        weights, spec, data.target_val_images, data.target_val_labels, classes
+    )
+    test = correct_predictions(
+        weights, spec, withheld.target_test_images, withheld.target_test_labels, classes
+    )
+    return SeedResult(name, seed, float(val.mean()), float(test.mean()))

@@ -1,124 +1,241 @@
-"""summary.json: the figures of a search, under fixed keys."""
+"""The summary of a search, written to summary.json."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import Literal
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adaptune import __version__
 from adaptune.cluster.placement import PlacementPlan
+from adaptune.errors import ResultsError
+from adaptune.evaluation.baselines import (
+    ADAPTED,
+    INFORMATION_ONLY,
+    NO_GAN,
+    SOURCE_ONLY,
+    TARGET_SUPERVISED,
+)
+from adaptune.evaluation.costs import search_costs
+from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
-from adaptune.results.folder import ResultsFolder, write_atomically
-from adaptune.search import study as studies
-from adaptune.search.callbacks.tables import (
-    device_s_saved,
-    device_s_to_reach,
-    device_seconds,
-    overhead,
-)
-from adaptune.spec.schema import SearchSpec
-from adaptune.training.loop import Record
+from adaptune.results.folder import write_atomically
+from adaptune.search.driver import SearchRun
+from adaptune.spec.distributions import Value
+from adaptune.spec.resources import Execution
+from adaptune.study.study import SearchStudy
+from adaptune.study.trial import StudyTrial
+from adaptune.version import __version__
 
-Summary = dict[str, Any]
-# What is scored on the sealed test, and where its accuracy stands.
+FORMAT: Literal[2] = 2
+
+
+class Summary(BaseModel):
+    """The figures of a finished search; None if not known. Accuracies are in [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[2] = Field(default=FORMAT, description="version of this file's format")
+    name: str = Field(description="name of the search")
+    method: str = Field(description="cycada or cyclegan")
+    source: str = Field(description="source domain")
+    target: str = Field(description="target domain")
+    metric: str = Field(description="metric that the search maximised")
+    execution: Execution = Field(description="kind of trial runner")
+    workers_per_trial: int = Field(description="workers per trial")
+    trials_total: int = Field(description="trials that were started")
+    trials_complete: int = Field(description="trials that trained all epochs")
+    trials_pruned: int = Field(description="trials that were stopped early")
+    trials_failed: int = Field(description="trials that failed")
+    trials_unhealthy: dict[str, int] = Field(description="unhealthy trials by kind of symptom")
+    best_trial: int | None = Field(description="number of the exported trial")
+    best_params: dict[str, Value] | None = Field(description="its sampled values")
+    best_epoch: int | None = Field(description="its exported epoch")
+    target_val_accuracy: float | None = Field(description="its accuracy on target_val")
+    target_test_accuracy: float | None = Field(description="its accuracy on target_test")
+    target_test_ci95: tuple[float, float] | None = Field(description="exact 95% interval of it")
+    target_test_size: int | None = Field(description="number of target_test samples")
+    source_only_test_accuracy: float | None = Field(description="test accuracy of f_S")
+    information_only_test_accuracy: float | None = Field(
+        description="test accuracy of f_S adapted by the information term alone"
+    )
+    no_gan_test_accuracy: float | None = Field(
+        description="test accuracy of f_S adapted by task and information terms, without a GAN"
+    )
+    target_supervised_test_accuracy: float | None = Field(
+        description="test accuracy of a classifier trained on target labels, the upper bound"
+    )
+    target_test_evaluations: int = Field(
+        description="models of this search that were evaluated on target_test"
+    )
+    gap_closed: float | None = Field(
+        description="(adapted − source only) / (target supervised − source only)"
+    )
+    verdict: str = Field(description="the result in plain words")
+    wall_s: float = Field(description="seconds of all sessions of the search")
+    device_s_useful: float = Field(description="device seconds of complete trials")
+    device_s_pruned: float = Field(description="device seconds of trials stopped early")
+    device_s_failed: float = Field(description="device seconds of failed trials")
+    device_s_overhead: float = Field(
+        description="device seconds held without training or evaluation"
+    )
+    device_s_saved_by_stopping_estimated: float = Field(
+        description="device seconds that stopped trials would have taken at their own pace"
+    )
+    device_s_to_99_percent_of_best: float | None = Field(
+        description="device seconds until an epoch reached 99% of the best objective"
+    )
+    source_classifier_s: float = Field(description="seconds that the source classifier took")
+    seed: int = Field(description="seed of the search")
+    version: str = Field(description="version of adaptune")
+
+
+# Models that are evaluated on the held-out test, and the key of each accuracy.
 MODELS = {
-    "source only": "source_only_test_accuracy",
-    "information only": "information_only_test_accuracy",
-    "no GAN": "no_gan_test_accuracy",
-    "adapted": "target_test_accuracy",
-    "target supervised": "target_supervised_test_accuracy",
+    SOURCE_ONLY: "source_only_test_accuracy",
+    INFORMATION_ONLY: "information_only_test_accuracy",
+    NO_GAN: "no_gan_test_accuracy",
+    ADAPTED: "target_test_accuracy",
+    TARGET_SUPERVISED: "target_supervised_test_accuracy",
 }
 
 
+def test_accuracies(summary: Summary) -> dict[str, float]:
+    """Return the known test accuracies by the name of the model."""
+    accuracies = {}
+    for name, key in MODELS.items():
+        accuracy = getattr(summary, key)
+        if accuracy is not None:
+            accuracies[name] = accuracy
+    return accuracies
+
+
 def summarise(
-    spec: SearchSpec,
-    study: optuna.Study,
-    plan: PlacementPlan,
+    run: SearchRun,
     *,
-    best: FrozenTrial | None,
-    record: Record | None,
+    best: TrialCheckpoint | None,
     scores: TestScores | None,
-    looks: int = 0,
+    evaluations: int,
     wall_s: float,
-    source_stage_s: float,
 ) -> Summary:
-    """The figures; null where not known.
+    """Return the summary of a search.
 
     Args:
-        best, record: the exported trial and epoch.
+        best: the exported checkpoint, if any.
+        scores: its test scores, if the target has labels.
+        evaluations: number of models of this search that were evaluated on the test set.
+        wall_s: seconds of all sessions.
     """
-    trials = studies.started(study)
-    counts = {state: sum(trial.state == state for trial in trials) for state in TrialState}
+    spec = run.spec
+    figures = _trial_figures(run.study.started_trials())
+    figures |= _cost_figures(run.study, run.plan, spec.epochs)
+    figures |= _best_figures(best)
+    figures |= _score_figures(scores)
+    return Summary.model_validate(
+        {
+            "name": spec.name,
+            "method": spec.method,
+            "source": spec.data.source.domain,
+            "target": spec.data.target.domain,
+            "metric": spec.search.metric,
+            "execution": run.plan.execution,
+            "workers_per_trial": run.plan.resources.workers,
+            "target_test_evaluations": evaluations,
+            "verdict": _verdict(run.study, best, scores, evaluations),
+            "wall_s": wall_s,
+            "source_classifier_s": run.source_classifier_s,
+            "seed": spec.seed,
+            "version": __version__,
+            **figures,
+        }
+    )
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write summary.json."""
+    write_atomically(path, summary.model_dump_json(indent=2) + "\n")
+
+
+def read_summary(path: Path) -> Summary:
+    """Read summary.json.
+
+    Raises:
+        ResultsError: it is missing, or not a summary of this version's format.
+    """
+    try:
+        return Summary.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}") from error
+
+
+def _trial_figures(trials: list[StudyTrial]) -> dict[str, object]:
+    states = Counter(trial.state for trial in trials)
+    kinds = []
+    for trial in trials:
+        if trial.unhealthy is not None:
+            kinds.append(trial.unhealthy.partition(":")[0])
     return {
-        "name": spec.name,
-        "method": spec.method,
-        "source": spec.data.source.domain,
-        "target": spec.data.target.domain,
-        "metric": spec.search.metric,
-        "execution": plan.execution,
-        "workers_per_trial": plan.workers,
         "trials_total": len(trials),
-        "trials_complete": counts[TrialState.COMPLETE],
-        "trials_pruned": counts[TrialState.PRUNED],
-        "trials_failed": counts[TrialState.FAIL],
-        "trials_sick": _sick(trials),
+        "trials_complete": states[TrialState.COMPLETE],
+        "trials_pruned": states[TrialState.PRUNED],
+        "trials_failed": states[TrialState.FAIL],
+        "trials_unhealthy": dict(Counter(kinds)),
+    }
+
+
+def _cost_figures(study: SearchStudy, plan: PlacementPlan, epochs: int) -> dict[str, object]:
+    costs = search_costs(study, epochs=epochs, workers=plan.resources.workers)
+    return {
+        "device_s_useful": costs.complete,
+        "device_s_pruned": costs.pruned,
+        "device_s_failed": costs.failed,
+        "device_s_overhead": costs.overhead,
+        "device_s_saved_by_stopping_estimated": costs.saved_by_stopping,
+        "device_s_to_99_percent_of_best": costs.to_99_percent_of_best,
+    }
+
+
+def _best_figures(best: TrialCheckpoint | None) -> dict[str, object]:
+    return {
         "best_trial": best.number if best else None,
-        "best_params": best.params if best else None,
-        "best_epoch": record["epoch"] if record else None,
-        "target_val_accuracy": record["target_val_accuracy"] if record else None,
+        "best_params": dict(best.values) if best else None,
+        "best_epoch": best.record.epoch if best else None,
+        "target_val_accuracy": best.record.target_val_accuracy if best else None,
+    }
+
+
+def _score_figures(scores: TestScores | None) -> dict[str, object]:
+    return {
         "target_test_accuracy": scores.adapted if scores else None,
-        "target_test_ci95": list(scores.interval) if scores else None,
+        "target_test_ci95": scores.interval if scores else None,
         "target_test_size": scores.size if scores else None,
         "source_only_test_accuracy": scores.source_only if scores else None,
         "information_only_test_accuracy": scores.information_only if scores else None,
         "no_gan_test_accuracy": scores.no_gan if scores else None,
-        "target_supervised_test_accuracy": scores.supervised if scores else None,
-        "target_test_looks": looks,
+        "target_supervised_test_accuracy": scores.target_supervised if scores else None,
         "gap_closed": scores.gap_closed if scores else None,
-        "verdict": _verdict(study, best, scores, looks),
-        "wall_s": wall_s,
-        "device_s_useful": device_seconds(study, plan.workers, TrialState.COMPLETE),
-        "device_s_pruned": device_seconds(study, plan.workers, TrialState.PRUNED),
-        "device_s_failed": device_seconds(study, plan.workers, TrialState.FAIL),
-        "device_s_overhead": overhead(study, plan.workers),
-        "device_s_saved_by_stopping_estimated": device_s_saved(
-            study, spec.training.epochs, plan.workers
-        ),
-        "device_s_to_99_percent_of_best": device_s_to_reach(study, 0.99, plan.workers),
-        "source_stage_s": source_stage_s,
-        "seed": spec.seed,
-        "version": __version__,
     }
 
 
-def _sick(trials: list[FrozenTrial]) -> dict[str, int]:
-    """How many trials had which sickness, warned of or stopped."""
-    found = [sick.partition(":")[0] for trial in trials if (sick := trial.user_attrs.get("sick"))]
-    return dict(Counter(found))
-
-
 def _verdict(
-    study: optuna.Study, best: FrozenTrial | None, scores: TestScores | None, looks: int
+    study: SearchStudy,
+    best: TrialCheckpoint | None,
+    scores: TestScores | None,
+    evaluations: int,
 ) -> str:
     if scores is not None:
-        return verdict(scores, looks)
+        return verdict(scores, evaluations)
     if best is not None:
         return (
-            f"Trial {best.number} has the highest {studies.metric_of(study)}. No target sample has a label: whether"
-            " adaptation helped, and by how much, cannot be told."
+            f"Trial {best.number} has the highest {study.metric}. No target sample has a label, so"
+            " it cannot be told whether, or how much, adaptation helped."
         )
-    if studies.best_trial(study) is None:
-        return "No trial came to an end: there is nothing to export."
+    if study.best_trial() is None:
+        return "No trial finished: there is nothing to export."
     return (
-        "No checkpoint can be read: there is nothing to export. If the disk was full, make room,"
-        " and run the same command with --resume and more --trials."
+        "No checkpoint can be read: there is nothing to export. If the disk was full, make room, and"
+        " run the same command with --resume and more --trials."
     )
-
-
-def write_summary(summary: Summary, folder: ResultsFolder) -> None:
-    write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")

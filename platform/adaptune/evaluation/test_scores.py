@@ -1,14 +1,16 @@
-"""The sealed test: scored once for an exported model, and every look is written down in the study."""
+"""Accuracies on the held-out test set, evaluated once per exported model.
+
+The study counts every evaluation.
+"""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
 
 import numpy as np
-import optuna
 import torch
 from numpy.typing import NDArray
 
@@ -16,112 +18,129 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import Images, Labels
 from adaptune.data.splits import WithheldData
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.study import SearchStudy
 from adaptune.training.build import build_classifier
 from adaptune.training.significance import accuracy_interval, mcnemar_p_value
-from adaptune.training.source_classifier import State
+from adaptune.training.state import StateDict
 from adaptune.training.validation import predict_all
 
-_LOOK = "sealed:"
+_EVALUATION_KEY = "test_evaluation:"
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """The weights of what a search is held against, beside f_S; None where one was not trained."""
+    """Weights of the models that a search is compared with, besides f_S; None if not trained.
 
-    information_only: State | None = None  # f_S adapted by the information term alone
-    no_gan: State | None = None  # by task on source images and information, as f_T but for the GAN
-    supervised: State | None = None  # trained on the labelled target_train
+    Attributes:
+        information_only: f_S adapted by the information term alone.
+        no_gan: f_S adapted by the task term on source images and the information term: all that the
+            searched model has, except for the GAN.
+        target_supervised: classifier trained on the labelled target_train, the upper bound.
+    """
+
+    information_only: StateDict | None = None
+    no_gan: StateDict | None = None
+    target_supervised: StateDict | None = None
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """Accuracies on target_test, in [0, 1]; None where a yardstick was not trained."""
+    """Accuracies on target_test, in [0, 1]; None if a baseline was not trained.
+
+    Attributes:
+        size: number of test samples.
+        p: by baseline, the p value of its difference to `adapted` (McNemar's exact test).
+    """
 
     size: int
     adapted: float
     source_only: float
     information_only: float | None = None
     no_gan: float | None = None
-    supervised: float | None = None
-    # By model, how likely `adapted` differs from it by chance only.
+    target_supervised: float | None = None
     p: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The exact binomial 95% interval of `adapted`."""
+        """Exact binomial 95% interval of `adapted`."""
         return accuracy_interval(round(self.adapted * self.size), self.size)
 
     @property
     def gap_closed(self) -> float | None:
-        """(adapted − source-only) / (target-supervised − source-only); None without a gap."""
-        if self.supervised is None or self.supervised <= self.source_only:
+        """(adapted − source only) / (target supervised − source only); None without a gap."""
+        upper_bound = self.target_supervised
+        if upper_bound is None or upper_bound <= self.source_only:
             return None
-        return (self.adapted - self.source_only) / (self.supervised - self.source_only)
+        return (self.adapted - self.source_only) / (upper_bound - self.source_only)
 
 
-def score_sealed(
+def score_on_test(
     spec: TrialSpec,
-    sealed: WithheldData,
-    classes: int,
+    withheld: WithheldData,
     *,
-    adapted: State,
-    source_only: State,
-    rivals: Baselines,
+    classes: int,
+    adapted: StateDict,
+    source_only: StateDict,
+    baselines: Baselines,
 ) -> TestScores:
-    """Score all models on target_test."""
-    models = {"adapted": adapted, "source_only": source_only} | vars(rivals)
-    hits = {
-        name: correct_predictions(
-            weights, spec, sealed.target_test_images, sealed.target_test_labels, classes
-        )
-        for name, weights in models.items()
-        if weights is not None
-    }
-    return TestScores(
-        size=len(sealed.target_test_labels),
-        **{name: float(right.mean()) for name, right in hits.items()},
-        p={
-            name: mcnemar_p_value(hits["adapted"], right)
-            for name, right in hits.items()
-            if name != "adapted"
-        },
-    )
+    """Evaluate all models on target_test."""
+    models = {"adapted": adapted, "source_only": source_only} | vars(baselines)
+    images, labels = withheld.target_test_images, withheld.target_test_labels
+    correct = {}
+    for name, weights in models.items():
+        if weights is not None:
+            correct[name] = correct_predictions(weights, spec, images, labels, classes)
+    p_values = {}
+    for name, hits in correct.items():
+        if name != "adapted":
+            p_values[name] = mcnemar_p_value(correct["adapted"], hits)
+    accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
+    return TestScores(size=len(labels), p=p_values, **accuracies)
 
 
 def correct_predictions(
-    weights: State, spec: TrialSpec, images: Images, labels: Labels, classes: int
+    weights: StateDict, spec: TrialSpec, images: Images, labels: Labels, classes: int
 ) -> NDArray[np.bool_]:
-    """Which of N target images a classifier with these weights gets right, [N]; on the CPU."""
+    """Return which of N target images a classifier with these weights gets right, (N,)."""
     classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
     classifier.load_state_dict(weights)
-    seen = (
-        predict_all(classifier, DeviceImages(images, labels, torch.device("cpu")))
-        .logits.argmax(dim=1)
-        .numpy()
-    )
-    right: NDArray[np.bool_] = seen == labels
-    return right
+    outputs = predict_all(classifier, DeviceImages(images, labels, torch.device("cpu")))
+    predicted = outputs.logits.argmax(dim=1).numpy()
+    correct: NDArray[np.bool_] = predicted == labels
+    return correct
 
 
-def look(
-    study: optuna.Study, model: str, score: Callable[[], dict[str, Any]]
-) -> tuple[dict[str, Any], int]:
-    """The scores of `model`, and at how many models the sealed test was looked at by now.
+def evaluate_once(
+    study: SearchStudy, model: str, score: Callable[[], TestScores]
+) -> tuple[TestScores, int]:
+    """Return the scores of a model, and how many models have been evaluated on the test so far.
 
-    A model that was scored before is not scored again: its scores were written down.
+    A model that was evaluated before keeps its stored scores.
+
+    Args:
+        model: description of the model, unique in the search.
+        score: evaluates it.
     """
-    looks = {key: value for key, value in study.user_attrs.items() if key.startswith(_LOOK)}
-    known = next(
-        (one for one in looks.values() if one["model"] == model and one["scores"] is not None), None
-    )
-    if known is not None:
-        return known["scores"], len(looks)
-    key, when = (
-        f"{_LOOK}{len(looks)}",
-        datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-    # Written down first: a look that is cut off is one all the same.
-    study.set_user_attr(key, {"model": model, "time": when, "scores": None})
+    stored, count = run_once(study, model, lambda: asdict(score()))
+    return TestScores(**cast("dict[str, Any]", stored)), count
+
+
+def run_once(
+    study: SearchStudy, model: str, score: Callable[[], dict[str, object]]
+) -> tuple[dict[str, object], int]:
+    """Return a stored evaluation of a model, or run and store it; and the number of evaluations."""
+    optuna_study = study.optuna_study
+    evaluations = {}
+    for key, evaluation in optuna_study.user_attrs.items():
+        if key.startswith(_EVALUATION_KEY):
+            evaluations[key] = evaluation
+    for evaluation in evaluations.values():
+        if evaluation["model"] == model and evaluation["scores"] is not None:
+            return cast("dict[str, object]", evaluation["scores"]), len(evaluations)
+    key = f"{_EVALUATION_KEY}{len(evaluations)}"
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # Stored first: an evaluation that is interrupted counts all the same.
+    optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
     scores = score()
-    study.set_user_attr(key, {"model": model, "time": when, "scores": scores})
-    return scores, len(looks) + 1
+    optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": scores})
+    return scores, len(evaluations) + 1

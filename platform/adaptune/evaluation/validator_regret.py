@@ -1,29 +1,30 @@
-"""How each validator would have done as the guide, which only target labels can tell."""
+"""The regret of each validator: what a search by it would have lost, judged by target labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
 
-import optuna
 from optuna.trial import TrialState
 
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
-from adaptune.training.guide import ENSEMBLE, TARGET_VAL
+from adaptune.study.objective import Objective
+from adaptune.study.study import SearchStudy
+from adaptune.training.record import ENSEMBLE, EpochRecord
 from adaptune.training.validators import VALIDATORS
 
 
 @dataclass(frozen=True)
 class ValidatorRegret:
-    """A validator against target_val accuracy.
+    """A validator compared with target_val accuracy.
 
     Attributes:
-        correlation: Spearman's, over all epochs of all trials; None where one of the two never changes.
-        chosen_trial: what it would have chosen among the epochs of this search.
-        regret: the best target_val accuracy of this search, less that of its choice.
+        validator: its name.
+        correlation: Spearman's rank correlation over all epochs of all trials; None if one of the
+            two never changes.
+        chosen_trial: trial that the validator would have chosen in this search.
+        chosen_epoch: epoch that it would have chosen.
+        regret: best target_val accuracy of this search, minus that of the validator's choice.
     """
 
     validator: str
@@ -33,39 +34,56 @@ class ValidatorRegret:
     regret: float
 
 
-def validator_regrets(study: optuna.Study) -> list[ValidatorRegret]:
-    """Of every validator, the least regret first; empty without epochs or without labels to tell by."""
-    epochs = [
-        (trial.number, record)
-        for trial in studies.started(study)
-        if trial.state != TrialState.FAIL  # which is never exported
-        for record in studies.records(trial)
-        if record.get(TARGET_VAL) is not None and f"validator/{next(iter(VALIDATORS))}" in record
-    ]
+@dataclass(frozen=True)
+class _Epoch:
+    trial: int
+    record: EpochRecord
+    accuracy: float
+
+
+def validator_regrets(study: SearchStudy) -> list[ValidatorRegret]:
+    """Return the regret of every validator, the lowest first; none without target labels."""
+    epochs = _labelled_epochs(study)
     if not epochs:
         return []
-    computed = [
-        name
-        for name in VALIDATORS
-        if not any(isnan(record[f"validator/{name}"]) for _, record in epochs)
-    ]
-    found = [_judge(name, epochs) for name in (*computed, ENSEMBLE)]
-    return sorted(found, key=lambda one: one.regret)
+    names = []
+    for name in VALIDATORS:
+        if not any(isnan(epoch.record.validators[name]) for epoch in epochs):
+            names.append(name)
+    regrets = [_regret(name, epochs) for name in (*names, ENSEMBLE)]
+    return sorted(regrets, key=lambda regret: regret.regret)
 
 
-def _judge(name: str, epochs: Sequence[tuple[int, Mapping[str, Any]]]) -> ValidatorRegret:
-    guide = Objective(name)
-    for number, record in epochs:
-        guide.note(number, record)
-    values = [guide.value(record) for _, record in epochs]
-    accuracies = [record[TARGET_VAL] for _, record in epochs]
+def _labelled_epochs(study: SearchStudy) -> list[_Epoch]:
+    epochs = []
+    for trial in study.started_trials():
+        if trial.state == TrialState.FAIL:  # never exported
+            continue
+        for epoch in trial.epochs:
+            record = epoch.record
+            if record.target_val_accuracy is not None and record.validators:
+                epochs.append(_Epoch(trial.number, record, record.target_val_accuracy))
+    return epochs
+
+
+def _regret(name: str, epochs: Sequence[_Epoch]) -> ValidatorRegret:
+    objective = Objective(name)
+    for epoch in epochs:
+        objective.observe(epoch.trial, epoch.record)
+    values = [objective.value(epoch.record) for epoch in epochs]
+    accuracies = [epoch.accuracy for epoch in epochs]
     candidates = list(range(len(epochs)))
-    if guide.is_rank_based:  # within a trial the last epoch stands
-        last = {number: index for index, (number, _) in enumerate(epochs)}
-        candidates = list(last.values())
-    number, chosen = epochs[max(candidates, key=values.__getitem__)]
-    regret = max(accuracies) - chosen[TARGET_VAL]
-    return ValidatorRegret(name, _spearman(values, accuracies), number, chosen["epoch"], regret)
+    if objective.is_rank_based:  # it takes the last epoch of each trial
+        last_index = {epoch.trial: index for index, epoch in enumerate(epochs)}
+        candidates = list(last_index.values())
+    chosen = epochs[max(candidates, key=values.__getitem__)]
+    return ValidatorRegret(
+        validator=name,
+        correlation=_spearman(values, accuracies),
+        chosen_trial=chosen.trial,
+        chosen_epoch=chosen.record.epoch,
+        regret=max(accuracies) - chosen.accuracy,
+    )
 
 
 def _spearman(first: list[float], second: list[float]) -> float | None:

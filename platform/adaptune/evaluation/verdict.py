@@ -1,51 +1,63 @@
-"""What a search found, in plain words."""
+"""The result of a search in plain words."""
 
 from __future__ import annotations
 
 from adaptune.evaluation.test_scores import TestScores
+from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
-LEVEL = 0.05
-_TOLD = {
+_BASELINE_SENTENCES = {
     "information_only": "the information term alone has {:.1%}",
-    "no_gan": "task and information together {:.1%}",
+    "no_gan": "task and information together have {:.1%}",
 }
 
 
-def verdict(scores: TestScores, looks: int = 1) -> str:
-    """A few sentences; both rivals are named where they are known, and so are earlier looks at the sealed test."""
-    said = _verdict(scores)
-    if looks > 1:
-        said += f" The sealed test was looked at for {looks} models of this search: it is less sealed with each."
-    return said
+def verdict(scores: TestScores, evaluations: int = 1) -> str:
+    """Return a few sentences on the gain over source only and over the baselines without a GAN.
+
+    Args:
+        evaluations: number of models of this search that were evaluated on the test set.
+    """
+    text = f"{_against_source_only(scores)} {_against_baselines(scores)}"
+    if evaluations > 1:
+        text += (
+            f" The test set has been evaluated for {evaluations} models of this search; its score"
+            " is likely optimistic."
+        )
+    return text
 
 
-def _verdict(scores: TestScores) -> str:
+def _against_source_only(scores: TestScores) -> str:
     low, high = scores.interval
-    said = f"The adapted classifier has {scores.adapted:.1%} on the sealed test ({low:.1%} to {high:.1%}, 95%)"
+    text = (
+        f"The adapted classifier has {scores.adapted:.1%} on the held-out test set"
+        f" ({low:.1%} to {high:.1%}, 95%)"
+    )
     gain = scores.adapted - scores.source_only
     if gain <= 0:
-        said += f": adaptation did not help, source-only has {scores.source_only:.1%}."
-    elif scores.p["source_only"] >= LEVEL:
-        said += (
-            f", source-only {scores.source_only:.1%}: the gain of {100 * gain:.1f} points is within chance"
-            f" for {scores.size} samples."
+        return f"{text}: adaptation did not help, source only has {scores.source_only:.1%}."
+    if scores.p["source_only"] >= SIGNIFICANCE_LEVEL:
+        return (
+            f"{text}, source only {scores.source_only:.1%}: the gain of {100 * gain:.1f} points is"
+            f" within chance for {scores.size} samples."
         )
-    else:
-        said += f": adaptation helped, source-only has {scores.source_only:.1%}."
-    return f"{said} {_against_rivals(scores)}"
+    return f"{text}: adaptation helped, source only has {scores.source_only:.1%}."
 
 
-def _against_rivals(scores: TestScores) -> str:
-    tried = {"information_only": scores.information_only, "no_gan": scores.no_gan}
-    known = {name: accuracy for name, accuracy in tried.items() if accuracy is not None}
-    if not known:
+def _against_baselines(scores: TestScores) -> str:
+    accuracies = {}
+    for name in _BASELINE_SENTENCES:
+        accuracy = getattr(scores, name)
+        if accuracy is not None:
+            accuracies[name] = accuracy
+    if not accuracies:
         return "Information maximisation without a GAN was not tried."
-    said = "Without a GAN, " + ", ".join(
-        _TOLD[name].format(accuracy) for name, accuracy in known.items()
-    )
-    best = max(known, key=known.__getitem__)
-    margin = 100 * (scores.adapted - known[best])
+    sentences = [_BASELINE_SENTENCES[name].format(value) for name, value in accuracies.items()]
+    text = "Without a GAN, " + ", ".join(sentences)
+    best = max(accuracies, key=accuracies.__getitem__)
+    margin = 100 * (scores.adapted - accuracies[best])
     if margin <= 0:
-        return f"{said}: the GAN was not worth its cost here."
-    certain = "" if scores.p[best] < LEVEL else ", too little to be sure of on one seed"
-    return f"{said}: the search is {margin:.1f} points above{certain}."
+        return f"{text}: the GAN was not worth its cost here."
+    text = f"{text}: the search is {margin:.1f} points better"
+    if scores.p[best] >= SIGNIFICANCE_LEVEL:
+        text += ", too little to be sure of with one seed"
+    return text + "."

@@ -1,4 +1,4 @@
-"""The lane of one worker: the process that owns it."""
+"""A trial runner that trains in its own process, with one worker."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ import torch
 
 from adaptune.data.splits import TrialData
 from adaptune.execution.base import RunnerSettings, TrialJob, WorkerRuntime
-from adaptune.training.loop import Record
-from adaptune.training.state import Weights
+from adaptune.training.record import EpochRecord
+from adaptune.training.state import StateDict
 
 
 class InProcessRunner:
-    """See `TrialRunner`."""
+    """A `TrialRunner` without Ray Train."""
 
-    def __init__(self, settings: RunnerSettings, data: TrialData, source_weights: Weights) -> None:
-        torch.set_num_threads(settings.cpus_per_worker)
+    def __init__(
+        self, settings: RunnerSettings, data: TrialData, source_weights: StateDict
+    ) -> None:
+        torch.set_num_threads(settings.resources.cpus_per_worker)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._runtime = WorkerRuntime(data, source_weights, device)
-        self._records: Iterator[Record] = iter(())
+        self._records: Iterator[EpochRecord] = iter(())
 
     def begin(self, job: TrialJob) -> None:
+        """Start the next trial."""
         self._records = self._runtime.records(job)
 
-    def next_record(self) -> Record | None:
+    def next_record(self) -> EpochRecord | None:
+        """Train one more epoch; see `TrialRunner`."""
         return next(self._records, None)
 
     def stop(self) -> None:
+        """Drop the trial and its memory."""
         self._records = iter(())
-        self._runtime.clear()
+        self._runtime.release_memory()
 
     def close(self) -> None:
+        """Drop the trial; the process itself stays."""
         self.stop()

@@ -1,24 +1,16 @@
-"""Opening a lane of either kind."""
+"""Choice of the trial runner."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import ray
-
-from adaptune.execution.base import RunnerSettings, TrialRunner
+from adaptune.execution.base import RunnerSettings, SharedRefs, TrialRunner
 from adaptune.execution.in_process import InProcessRunner
 from adaptune.execution.ray_train import RayTrainRunner
+from adaptune.spec.resources import Execution
 
-Execution = Literal["ray_train", "in_process"]
 
-
-def open_runner(execution: Execution, settings: RunnerSettings, shared: list[Any]) -> TrialRunner:
-    """Start a lane inside a Ray actor or task.
-
-    Args:
-        shared: object references to the TrialData and to the weights of f_S.
-    """
+def open_runner(execution: Execution, settings: RunnerSettings, shared: SharedRefs) -> TrialRunner:
+    """Start a trial runner inside a Ray actor or task."""
     if execution == "ray_train":
         return RayTrainRunner(settings, shared)
-    return InProcessRunner(settings, *ray.get(shared))
+    data, source_weights = shared.get()
+    return InProcessRunner(settings, data, source_weights)

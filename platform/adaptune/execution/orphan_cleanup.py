@@ -1,31 +1,59 @@
-"""What cleans up after a Ray Train controller that was killed: a module without torch, for a process a lane."""
+"""Removal of what a killed Ray Train controller leaves behind.
+
+This is the only module that uses private names of Ray. If a version of Ray lacks one of them,
+`trainer_class` logs one warning and returns Ray's own TorchTrainer: training is the same, but a
+controller that is killed within about a second of its start may leave a placement group or a
+cleaner actor on the cluster.
+
+The module does not import torch: the cleaner is a process of its own per worker group.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import ray
-from ray._private.state import state
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData
-from ray.train.v2._internal.execution.controller.placement_group_cleaner import (
-    PlacementGroupCleaner,
-)
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+if TYPE_CHECKING:
+    from ray.train.torch import TorchTrainer
 
 log = logging.getLogger(__name__)
 
+try:
+    from ray._private.state import state
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData
+    from ray.train.v2._internal.callbacks import placement_group_callback
 
-class OrphanCleaner(PlacementGroupCleaner):  # type: ignore[misc]  # Ray is untyped
-    """The detached actor that removes the placement groups of a controller which died, and ends with it.
+    CleanerBase: Any = placement_group_callback.PlacementGroupCleaner
+    CallbackBase: Any = placement_group_callback.PlacementGroupCleanerCallback
+    _import_error = ""
+except (ImportError, AttributeError) as error:
+    state = PlacementGroupTableData = placement_group_callback = None
+    CleanerBase = CallbackBase = object
+    _import_error = str(error)
 
-    Ray's own leaves two gaps, while workers start. It watches only once the controller tells it to: one
-    whose controller is gone by then stays for as long as the cluster. And it hears of a group only once
-    the workers are up: one that was made before holds its CPUs until the search ends.
+# Names that are used here beyond the imports above.
+_CLEANER_NAMES = ("start_monitoring", "_cleanup_placement_group")
+_CALLBACK_NAMES = ("after_controller_start",)
+_STATE_NAMES = ("_connect_and_get_accessor",)
+_TABLE_NAMES = ("FromString", "REMOVED", "DESCRIPTOR.fields_by_name")
+_TRAINER_NAMES = ("_create_default_callbacks",)
+
+
+class OrphanCleaner(CleanerBase):  # type: ignore[misc]
+    """Detached actor that removes the placement groups of a dead controller, and then ends.
+
+    Ray's own cleaner leaves two gaps while workers start. It watches the controller only once the
+    controller calls it a second time: if the controller dies before, the cleaner stays as long as
+    the cluster. And it learns of a placement group only once the workers are up: a group that was
+    created before holds its CPUs until the driver ends.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.start_monitoring()
 
@@ -34,22 +62,80 @@ class OrphanCleaner(PlacementGroupCleaner):  # type: ignore[misc]  # Ray is unty
         try:
             for group in placement_groups_of(self._controller_actor_id):
                 remove_placement_group(group)
-        except Exception:
-            log.exception(
-                "placement groups of %s may be left", self._controller_actor_id
-            )  # but not this actor
+        except Exception:  # a placement group may stay, but this actor must end
+            log.exception("placement groups of %s may be left", self._controller_actor_id)
+
+
+class OrphanCleanerCallback(CallbackBase):  # type: ignore[misc]
+    """Ray Train's callback, with `OrphanCleaner` instead of Ray's cleaner."""
+
+    def after_controller_start(self, train_run_context: object) -> None:
+        """Start the cleaner; called in the controller's process."""
+        # Ray's callback takes the class from this name of its module.
+        placement_group_callback.PlacementGroupCleaner = OrphanCleaner
+        super().after_controller_start(train_run_context)
 
 
 def placement_groups_of(actor_id: str) -> Iterator[PlacementGroup]:
-    """Those that the actor made and that are not removed.
+    """Yield the placement groups that an actor created and that are not removed.
+
+    Ray's public tables do not tell who created a group.
 
     Args:
-        actor_id: in hexadecimal. Ray's public tables do not say who made a group.
+        actor_id: hexadecimal.
     """
     for row in state._connect_and_get_accessor().get_placement_group_table():
         group = PlacementGroupTableData.FromString(row)
-        if (
-            group.creator_actor_id.hex() == actor_id
-            and group.state != PlacementGroupTableData.REMOVED
-        ):
+        if group.state == PlacementGroupTableData.REMOVED:
+            continue
+        if group.creator_actor_id.hex() == actor_id:
             yield PlacementGroup(ray.PlacementGroupID(group.placement_group_id))
+
+
+def missing_names() -> list[str]:
+    """Return the private names that this version of Ray lacks."""
+    from ray.train.torch import TorchTrainer
+
+    if _import_error:
+        return [_import_error]
+    required = (
+        (CleanerBase, _CLEANER_NAMES),
+        (CallbackBase, _CALLBACK_NAMES),
+        (state, _STATE_NAMES),
+        (PlacementGroupTableData, _TABLE_NAMES),
+        (TorchTrainer, _TRAINER_NAMES),
+    )
+    missing = []
+    for owner, names in required:
+        for name in names:
+            try:
+                attrgetter(name)(owner)
+            except AttributeError as error:
+                missing.append(str(error))
+    return missing
+
+
+def trainer_class() -> type[TorchTrainer]:
+    """Return the TorchTrainer whose controller starts an `OrphanCleaner`, or Ray's own."""
+    from ray.train.torch import TorchTrainer
+
+    missing = missing_names()
+    if missing:
+        log.warning(
+            "Ray %s lacks private names that adaptune uses (%s). Ray's own clean-up is used: a"
+            " controller that is killed while its workers start may leave a placement group.",
+            ray.__version__,
+            "; ".join(missing),
+        )
+        return TorchTrainer  # type: ignore[no-any-return]
+
+    class CleanedTorchTrainer(TorchTrainer):  # type: ignore[misc]
+        def _create_default_callbacks(self) -> list[object]:
+            callbacks = []
+            for callback in super()._create_default_callbacks():
+                if type(callback) is CallbackBase:
+                    callback = OrphanCleanerCallback()  # noqa: PLW2901
+                callbacks.append(callback)
+            return callbacks
+
+    return CleanedTorchTrainer

@@ -1,108 +1,91 @@
-"""The lane of Ray Train workers: one TorchTrainer, started once, that runs trial after trial."""
+"""A trial runner on Ray Train workers: one TorchTrainer, started once, that runs many trials."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import cast
 
 import ray
+from ray.actor import ActorMethod
 from ray.exceptions import RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.errors import WorkersLostError, WorkersNotStartedError
-from adaptune.execution.base import RunnerSettings, TrialJob
-from adaptune.execution.coordinator import Message, TrialCoordinator
-from adaptune.execution.trainer import LaneTrainer
-from adaptune.execution.worker import work
-from adaptune.training.loop import Record
+from adaptune.execution.base import RunnerSettings, SharedRefs, TrialJob
+from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
+from adaptune.execution.orphan_cleanup import trainer_class
+from adaptune.execution.worker import WorkerConfig, work
+from adaptune.spec.resources import WorkerResources
+from adaptune.training.record import EpochRecord
 
 POLL_S = 1.0
 CLOSE_TIMEOUT_S = 30.0
 
 
 class RayTrainRunner:
-    """See `TrialRunner`. `fit()` of the TorchTrainer runs in a thread of the owner; the coordinator is between them."""
+    """A `TrialRunner` whose workers are Ray Train's.
 
-    def __init__(self, settings: RunnerSettings, shared: list[Any]) -> None:
-        """Start the workers; returns at once.
+    `TorchTrainer.fit()` runs in a thread of this process; a coordinator actor passes trials,
+    records and decisions between the two.
+    """
 
-        Args:
-            shared: object references to the TrialData and to the weights of f_S.
-        """
-        # Beside its owner: a lost node of the workers must not take it away.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = {
-            "num_cpus": 0,
-            "name": f"adaptune-desk-{settings.name}",
-            "scheduling_strategy": here,
-        }
-        self._coordinator = ray.remote(TrialCoordinator).options(**options).remote()
-        self._trainer = LaneTrainer(
-            work,
-            train_loop_config={
-                "coordinator": self._coordinator,
-                "shared": shared,
-                "cpus": settings.cpus_per_worker,
-            },
-            scaling_config=ScalingConfig(
-                num_workers=settings.workers,
-                use_gpu=settings.gpus_per_worker > 0,
-                resources_per_worker={"CPU": settings.cpus_per_worker}
-                | ({"GPU": settings.gpus_per_worker} if settings.gpus_per_worker else {}),
-                accelerator_type=settings.accelerator_type,
-                label_selector=settings.label_selector,
-                placement_strategy=settings.placement_strategy,
-            ),
-            run_config=RunConfig(
-                name=settings.name,
-                storage_path=settings.scratch,
-                # A broken lane is replaced as a whole: Ray Train must not restart workers behind our back,
-                # nor try for ever to start them.
-                failure_config=FailureConfig(
-                    max_failures=0, controller_failure_limit=0, max_preemption_failures=0
-                ),
-            ),
+    def __init__(self, settings: RunnerSettings, shared: SharedRefs) -> None:
+        """Start the workers; return at once."""
+        # On this node: the loss of a worker's node must not take the coordinator away.
+        this_node = NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
         )
+        actor_class = ray.remote(TrialCoordinator).options(
+            num_cpus=0,
+            name=f"adaptune-coordinator-{settings.name}",
+            scheduling_strategy=this_node,
+        )
+        self._coordinator = actor_class.remote()
+        config = WorkerConfig(self._coordinator, shared, settings.resources.cpus_per_worker)
+        self._trainer = make_trainer(settings, config)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, name=f"fit-{settings.name}", daemon=True)
         self._thread.start()
-        self._running = False  # a trial is on the workers
-        self._undecided = False  # they wait for a decision on its last record
+        self._trial_running = False
+        self._decision_due = False  # the workers wait for a decision on the last record
 
     def begin(self, job: TrialJob) -> None:
-        self._ask(self._coordinator.submit, job)
-        self._running = True
+        """Start the next trial."""
+        self._call(self._coordinator.submit, job)
+        self._trial_running = True
 
-    def next_record(self) -> Record | None:
-        if self._undecided:
-            self._decide(True)
+    def next_record(self) -> EpochRecord | None:
+        """Train one more epoch; see `TrialRunner`."""
+        if self._decision_due:
+            self._decide(continue_training=True)
         message = self._next_message()
-        self._undecided = message.record is not None
-        self._running = self._undecided
+        self._decision_due = message.record is not None
+        self._trial_running = self._decision_due
         if message.error is not None:
             raise message.error
         return message.record
 
     def stop(self) -> None:
-        if self._undecided:
-            self._decide(False)
-        while self._running:
-            message = self._next_message()
-            if message.record is None:
-                self._running = False
+        """End the trial after the epoch that is being trained."""
+        if self._decision_due:
+            self._decide(continue_training=False)
+        while self._trial_running:
+            if self._next_message().record is None:
+                self._trial_running = False
             else:
-                self._decide(False)
+                self._decide(continue_training=False)
 
     def close(self) -> None:
-        """See `TrialRunner`.
+        """Shut the workers down.
 
         Raises:
-            RuntimeError: the workers do not end, and only the owner's end will make them.
+            RuntimeError: the workers do not end; only the end of this process will end them.
         """
         with suppress(WorkersLostError):
-            self._ask(self._coordinator.submit, None)
+            self._call(self._coordinator.shut_down)
         self._thread.join(CLOSE_TIMEOUT_S)
         ray.kill(self._coordinator)
         if self._thread.is_alive():
@@ -114,35 +97,66 @@ class RayTrainRunner:
         except BaseException as error:
             self._failure = error
 
-    def _decide(self, go_on: bool) -> None:
-        self._undecided = False
-        self._ask(self._coordinator.decide, go_on)
+    def _decide(self, *, continue_training: bool) -> None:
+        self._decision_due = False
+        self._call(self._coordinator.decide, continue_training)
 
-    def _next_message(self) -> Message:
-        message: Message = self._ask(self._coordinator.next_message)
-        return message
+    def _next_message(self) -> WorkerMessage:
+        return cast(WorkerMessage, self._call(self._coordinator.next_message))
 
-    def _ask(self, method: Any, *arguments: Any) -> Any:
-        """What the coordinator answers, for as long as there are workers.
+    def _call(self, method: ActorMethod, *arguments: object) -> object:
+        """Call the coordinator, and wait for its answer as long as there are workers.
 
         Raises:
-            WorkersLostError: there are none any more, or no coordinator.
-            WorkersNotStartedError: there were none ever.
+            WorkersLostError: the workers or the coordinator are gone.
+            WorkersNotStartedError: the workers never started.
         """
-        pending = method.remote(*arguments)
-        while not ray.wait([pending], timeout=POLL_S)[0]:
+        answer = method.remote(*arguments)
+        while not ray.wait([answer], timeout=POLL_S)[0]:
             if not self._thread.is_alive():
-                raise self._no_workers()
+                raise self._workers_error()
         try:
-            return ray.get(pending)
+            return cast(object, ray.get(answer))
         except RayActorError as error:
-            raise WorkersLostError(f"the lane's coordinator is gone: {error}") from error
+            raise WorkersLostError(f"the coordinator of the workers is gone: {error}") from error
 
-    def _no_workers(self) -> WorkersLostError:
+    def _workers_error(self) -> WorkersLostError:
         try:
-            worker_connected = ray.get(self._coordinator.worker_connected.remote())
+            started = ray.get(self._coordinator.worker_connected.remote())
         except RayActorError:
-            worker_connected = True
-        if worker_connected:
+            started = True
+        if started:
             return WorkersLostError(f"the Ray Train workers ended: {self._failure}")
         return WorkersNotStartedError(f"the Ray Train workers did not start: {self._failure}")
+
+
+def make_trainer(settings: RunnerSettings, config: WorkerConfig) -> TorchTrainer:
+    """Return a TorchTrainer for the runner's workers, not started yet."""
+    # A broken group is replaced as a whole: Ray Train must neither restart workers on its own nor
+    # try to start them for ever.
+    no_retries = FailureConfig(
+        max_failures=0, controller_failure_limit=0, max_preemption_failures=0
+    )
+    return trainer_class()(
+        work,
+        train_loop_config={"worker": config},
+        scaling_config=scaling_config(settings.resources),
+        run_config=RunConfig(
+            name=settings.name, storage_path=settings.scratch, failure_config=no_retries
+        ),
+    )
+
+
+def scaling_config(resources: WorkerResources) -> ScalingConfig:
+    """Return the resources as Ray Train's ScalingConfig."""
+    per_worker: dict[str, float] = {"CPU": resources.cpus_per_worker}
+    if resources.gpus_per_worker:
+        per_worker["GPU"] = resources.gpus_per_worker
+    return ScalingConfig(
+        num_workers=resources.workers,
+        use_gpu=resources.gpus_per_worker > 0,
+        resources_per_worker=per_worker,
+        accelerator_type=resources.accelerator_type,
+        label_selector=resources.label_selector,
+        placement_strategy=resources.placement_strategy,
+    )

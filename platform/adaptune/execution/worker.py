@@ -1,69 +1,100 @@
-"""What each Ray Train worker of a lane does: trial after trial, until it is sent home."""
+"""The training function of Ray Train workers: trial after trial, until they are shut down."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import dataclass
 
 import ray
 import torch
+from ray.actor import ActorHandle
 from ray.train import get_context, get_preemption_info
 from ray.train.torch import get_device
 
 from adaptune.errors import CheckpointError, NonFiniteLossError, PreemptedError
-from adaptune.execution.base import TrialJob, WorkerRuntime
-from adaptune.execution.coordinator import Message
+from adaptune.execution.base import SharedRefs, TrialJob, WorkerRuntime
+from adaptune.execution.coordinator import WorkerMessage
 
-WATCHED = os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") == "1"
+PREEMPTION_WATCHED = os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") == "1"
 
 
-def work(config: dict[str, Any]) -> None:
-    """The training function of a lane's TorchTrainer.
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Configuration of a worker.
+
+    Attributes:
+        coordinator: handle of the `TrialCoordinator` actor.
+        shared: references to the data and the weights of f_S.
+        threads: torch threads per worker.
+    """
+
+    coordinator: ActorHandle
+    shared: SharedRefs
+    threads: int
+
+
+def work(config: dict[str, WorkerConfig]) -> None:
+    """Run trials until the coordinator shuts the worker down.
 
     Args:
-        config: `coordinator` (actor handle), `shared` (object references to the TrialData and to the weights of
-            f_S, read without a copy), `cpus` (threads a worker).
+        config: the `WorkerConfig` under the key `worker`; Ray Train passes a dict.
     """
-    torch.set_num_threads(config["cpus"])
-    data, source_weights = ray.get(config["shared"])
-    _Worker(config["coordinator"], WorkerRuntime(data, source_weights, get_device())).run()
+    worker_config = config["worker"]
+    torch.set_num_threads(worker_config.threads)
+    data, source_weights = worker_config.shared.get()
+    runtime = WorkerRuntime(data, source_weights, get_device())
+    is_leader = get_context().get_world_rank() == 0
+    Worker(worker_config.coordinator, runtime, is_leader=is_leader).run()
 
 
-class _Worker:
-    def __init__(self, coordinator: Any, bench: WorkerRuntime) -> None:
-        self.coordinator = coordinator
-        self.bench = bench
-        self.leads = get_context().get_world_rank() == 0
-        self.decisions = 0
+class Worker:
+    """A worker that takes its trials and decisions from a coordinator.
+
+    Args:
+        is_leader: whether this worker, of rank 0, posts the messages of the group.
+    """
+
+    def __init__(
+        self, coordinator: ActorHandle, runtime: WorkerRuntime, *, is_leader: bool
+    ) -> None:
+        self._coordinator = coordinator
+        self._runtime = runtime
+        self._is_leader = is_leader
+        self._decisions = 0
 
     def run(self) -> None:
-        turn = 0
-        while (job := ray.get(self.coordinator.job.remote(turn))) is not None:
-            turn += 1
+        """Train one trial after another."""
+        index = 0
+        while (job := ray.get(self._coordinator.job.remote(index))) is not None:
+            index += 1
             error = self._train(job)
-            self._post(Message(error=error))
+            self._post(WorkerMessage(error=error))
             if isinstance(error, PreemptedError):
-                return  # at once: Ray Train would keep the lane until the node is gone
-            self.bench.clear()
+                return  # at once: Ray Train would keep the workers until the node is gone
+            self._runtime.release_memory()
 
     def _train(self, job: TrialJob) -> NonFiniteLossError | CheckpointError | PreemptedError | None:
-        """Train until the end or a stop. The errors returned are raised by all workers alike."""
+        """Train until the end or a stop; return an error that all workers raise alike."""
+        is_preempted = _node_is_leaving if PREEMPTION_WATCHED else None
         try:
-            for record in self.bench.records(job, _node_is_leaving if WATCHED else None):
-                self._post(Message(record=record))
-                go_on = ray.get(self.coordinator.decision.remote(self.decisions))
-                self.decisions += 1
-                if not go_on:
+            for record in self._runtime.records(job, is_preempted):
+                self._post(WorkerMessage(record=record))
+                if not self._next_decision():
                     break
         except (NonFiniteLossError, CheckpointError, PreemptedError) as error:
             return error
         return None
 
-    def _post(self, message: Message) -> None:
-        if self.leads:
-            ray.get(self.coordinator.post.remote(message))
+    def _next_decision(self) -> bool:
+        continue_training: bool = ray.get(self._coordinator.decision.remote(self._decisions))
+        self._decisions += 1
+        return continue_training
+
+    def _post(self, message: WorkerMessage) -> None:
+        if self._is_leader:
+            ray.get(self._coordinator.post.remote(message))
 
 
 def _node_is_leaving() -> bool:
-    """Whether a node of this lane is about to be taken away; all workers get the same answer."""
+    """Return whether a node of the group is about to leave; the same on all workers."""
     return get_preemption_info() is not None

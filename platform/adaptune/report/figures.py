@@ -1,104 +1,134 @@
-"""The plots of a report, each as SVG that can stand in a page."""
+"""Plots of a report, as SVG that can be embedded in a page."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
-import optuna
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from optuna.trial import FrozenTrial
 
-from adaptune.evaluation.summary import MODELS
-from adaptune.search import study as studies
-from adaptune.spec.distributions import LogUniform, Value
+from adaptune.evaluation.baselines import ADAPTED
+from adaptune.evaluation.summary import Summary, test_accuracies
+from adaptune.spec.distributions import Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.study import SearchStudy
+from adaptune.study.trial import StudyTrial
 
-BEST, COMPLETE, STOPPED, RIVAL = "#c2410c", "#2563eb", "#9ca3af", "#64748b"
+BEST_COLOUR = "#c2410c"
+COMPLETE_COLOUR = "#2563eb"
+STOPPED_COLOUR = "#9ca3af"
+BASELINE_COLOUR = "#64748b"
 _COLUMNS = 3
 
 
-def accuracies(summary: Mapping[str, Any]) -> str | None:
-    """The models on the sealed test, the adapted one with its 95% interval; None without labels to score by."""
-    known = {name: summary[key] for name, key in MODELS.items() if summary.get(key) is not None}
-    if "adapted" not in known:
+def accuracies_figure(summary: Summary) -> str | None:
+    """Return the test accuracies of all models, or None without target labels."""
+    accuracies = test_accuracies(summary)
+    interval = summary.target_test_ci95
+    if ADAPTED not in accuracies or interval is None:
         return None
-    figure = Figure(figsize=(7, 0.5 + 0.4 * len(known)), layout="constrained")
+    names = list(accuracies)
+    values = list(accuracies.values())
+    colours = [BEST_COLOUR if name == ADAPTED else BASELINE_COLOUR for name in names]
+    figure = Figure(figsize=(7, 0.5 + 0.4 * len(names)), layout="constrained")
     axes = figure.subplots()
-    bars = axes.barh(
-        list(known), list(known.values()), color=[BEST if n == "adapted" else RIVAL for n in known]
-    )
-    axes.bar_label(
-        bars, [f" {value:.1%}" for value in known.values()], label_type="center", color="white"
-    )
-    low, high = summary["target_test_ci95"]
-    adapted = known["adapted"]
-    axes.errorbar(
-        adapted, "adapted", xerr=[[adapted - low], [high - adapted]], color="black", capsize=3
-    )
-    axes.set_xlim(min(0.5, *known.values()) - 0.02, 1)
+    bars = axes.barh(names, values, color=colours)
+    labels = [f" {value:.1%}" for value in values]
+    axes.bar_label(bars, labels, label_type="center", color="white")
+    adapted = accuracies[ADAPTED]
+    error = [[adapted - interval[0]], [interval[1] - adapted]]
+    axes.errorbar(adapted, ADAPTED, xerr=error, color="black", capsize=3)
+    axes.set_xlim(min(0.5, *values) - 0.02, 1)
     axes.invert_yaxis()
-    axes.set_xlabel(f"accuracy on target_test, {summary['target_test_size']} samples")
+    axes.set_xlabel(f"accuracy on target_test, {summary.target_test_size} samples")
     return _svg(figure)
 
 
-def curves(study: optuna.Study, spec: SearchSpec, best: int | None) -> str:
-    """What guided the search, epoch by epoch: a line a trial."""
+def curves_figure(study: SearchStudy, epochs: int, best: int | None) -> str:
+    """Return the objective by epoch, with one line per trial.
+
+    Args:
+        epochs: number of epochs of a trial that is not stopped.
+        best: number of the exported trial.
+    """
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.subplots()
-    for trial in studies.started(study):
-        epochs = studies.curve(trial)
+    for trial in study.started_trials():
+        curve = trial.curve
+        colour = _colour(trial, epochs, best)
         axes.plot(
-            list(epochs), list(epochs.values()), "o-", markersize=3, **_look(trial, spec, best)
+            list(curve),
+            list(curve.values()),
+            "o-",
+            markersize=3,
+            color=colour,
+            zorder=_zorder(trial, best),
         )
     axes.set_xlabel("epoch")
-    axes.set_ylabel(spec.search.metric)
-    axes.set_xlim(0.5, spec.training.epochs + 0.5)
+    axes.set_ylabel(study.metric)
+    axes.set_xlim(0.5, epochs + 0.5)
     return _svg(figure)
 
 
-def values(study: optuna.Study, spec: SearchSpec, best: int | None) -> str | None:
-    """Each searched value against the best that its trial reached; None where nothing is searched."""
-    if not spec.space:
+def values_figure(study: SearchStudy, spec: SearchSpec, best: int | None) -> str | None:
+    """Return each searched value against the best objective of its trial.
+
+    Args:
+        best: number of the exported trial.
+
+    Returns:
+        None if nothing is searched.
+    """
+    space = spec.space
+    if not space:
         return None
-    rows = -(-len(spec.space) // _COLUMNS)
+    rows = -(-len(space) // _COLUMNS)
     figure = Figure(figsize=(8, 2.4 * rows), layout="constrained")
     grid = list(figure.subplots(rows, _COLUMNS, squeeze=False, sharey=True).flat)
-    for axes, (path, distribution) in zip(grid, spec.space.items(), strict=False):
-        for trial in studies.started(study):
-            reached = studies.curve(trial).values()
-            if reached and path in trial.params:
+    trials = study.started_trials()
+    for axes, (path, distribution) in zip(grid, space.items(), strict=False):
+        for trial in trials:
+            if trial.curve and path in trial.values:
                 axes.plot(
-                    [_place(trial.params[path])],
-                    [max(reached)],
+                    [_coordinate(trial.values[path])],
+                    [max(trial.curve.values())],
                     "o",
                     clip_on=False,
-                    **_look(trial, spec, best),
+                    color=_colour(trial, spec.epochs, best),
+                    zorder=_zorder(trial, best),
                 )
-        if isinstance(distribution, LogUniform):
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.set_xlim(distribution.low, distribution.high)
+        _set_scale(axes, distribution)
         axes.set_xlabel(path.removeprefix("loss_weights."))
-    for axes in grid[len(spec.space) :]:
+    for axes in grid[len(space) :]:
         axes.set_visible(False)
-    figure.supylabel(f"best {spec.search.metric}", fontsize="medium")
+    figure.supylabel(f"best {study.metric}", fontsize="medium")
     return _svg(figure)
 
 
-def _look(trial: FrozenTrial, spec: SearchSpec, best: int | None) -> dict[str, Any]:
+def _set_scale(axes: Axes, distribution: Distribution) -> None:
+    if isinstance(distribution, LogUniform):
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(distribution.low, distribution.high)
+
+
+def _colour(trial: StudyTrial, epochs: int, best: int | None) -> str:
     if trial.number == best:
-        return {"color": BEST, "zorder": 3}
-    ran_on = max(studies.curve(trial), default=0) >= spec.training.epochs
-    return {"color": COMPLETE if ran_on else STOPPED}
+        return BEST_COLOUR
+    return COMPLETE_COLOUR if trial.last_epoch >= epochs else STOPPED_COLOUR
 
 
-def _place(value: Value) -> float | str:
-    """On an axis: names, and true and false, are categories."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+def _zorder(trial: StudyTrial, best: int | None) -> int:
+    return 3 if trial.number == best else 2
+
+
+def _coordinate(value: Value) -> float | str:
+    """Return the position on an axis; names and truth values are categories."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return str(value)
 
 
 def _svg(figure: Figure) -> str:
@@ -107,7 +137,7 @@ def _svg(figure: Figure) -> str:
         axes.grid(color="#e5e7eb", zorder=0)
         axes.set_axisbelow(True)
     text = io.StringIO()
-    # Text as text, and ids that are the same each time: the file changes only with what it shows.
+    # Text stays text, and ids are reproducible: the file changes only with its contents.
     with mpl.rc_context(
         {"svg.fonttype": "none", "svg.hashsalt": "adaptune", "font.family": "sans-serif"}
     ):

@@ -1,41 +1,36 @@
-"""`report.html`: one file that shows a search, and needs no other."""
+"""The HTML report: one self-contained file."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import optuna
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adaptune.errors import ResultsError
+from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import figures, tables
 from adaptune.results.folder import ResultsFolder, write_atomically
-from adaptune.search.study import warm_start
-from adaptune.search.trial import checkpoint_folder
-from adaptune.spec import dump
+from adaptune.spec import dump_spec
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.study import SearchStudy
 
 
-def write_report(folder: ResultsFolder, spec: SearchSpec, study: optuna.Study) -> Path:
-    """Write the page of a search that has ended, from its summary and its study.
+def write_report(folder: ResultsFolder, spec: SearchSpec, study: SearchStudy) -> Path:
+    """Write the report of a finished search from its summary and its study.
 
     Raises:
-        ResultsError: the page cannot be written.
+        ResultsError: the summary cannot be read, or the report cannot be written.
     """
-    summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+    summary = read_summary(folder.summary)
     environment = Environment(
         loader=PackageLoader("adaptune.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    page = environment.get_template("page.html.jinja").render(
-        _contents(folder, spec, study, summary)
-    )
+    template = environment.get_template("page.html.jinja")
+    page = template.render(_contents(folder, spec, study, summary))
     try:
         write_atomically(folder.report, page)
     except OSError as error:
@@ -44,32 +39,32 @@ def write_report(folder: ResultsFolder, spec: SearchSpec, study: optuna.Study) -
 
 
 def _contents(
-    folder: ResultsFolder, spec: SearchSpec, study: optuna.Study, summary: Mapping[str, Any]
-) -> dict[str, Any]:
-    best = summary.get("best_trial")
+    folder: ResultsFolder, spec: SearchSpec, study: SearchStudy, summary: Summary
+) -> dict[str, object]:
+    best = summary.best_trial
+    replications = {}
+    for name in ("confirm", "ablation"):
+        replications[name] = tables.replication_table(folder, name)
     return {
         "spec": spec,
         "summary": summary,
-        "accuracies": figures.accuracies(summary),
-        "curves": figures.curves(study, spec, best),
-        "values": figures.values(study, spec, best),
-        "picture": _picture(folder, spec, summary),
-        "warm_start": warm_start(study),
-        "sick": summary.get("trials_sick") or {},
-        "trials": tables.trials(study, spec),
-        "validators": tables.validators(study),
-        "costs": tables.costs(summary),
-        "front": tables.front(study, spec),
-        "repeats": {kind: tables.repeats(folder, kind) for kind in ("confirm", "ablation")},
-        "yaml": dump(spec),
-        "version": summary.get("version", ""),
+        "accuracies": figures.accuracies_figure(summary),
+        "curves": figures.curves_figure(study, spec.epochs, best),
+        "values": figures.values_figure(study, spec, best),
+        "sample_grid": _sample_grid(folder, summary),
+        "warm_start": study.describe_warm_start(),
+        "trials": tables.trials_table(study, spec.epochs),
+        "validators": tables.validators_table(study),
+        "costs": tables.costs_table(summary),
+        "pareto_front": tables.pareto_table(study),
+        "replications": replications,
+        "yaml": dump_spec(spec),
     }
 
 
-def _picture(folder: ResultsFolder, spec: SearchSpec, summary: Mapping[str, Any]) -> str | None:
-    """What the generators make of images at the best epoch: a PNG as base64."""
-    trial, epoch = summary.get("best_trial"), summary.get("best_epoch")
-    if trial is None or epoch is None:
+def _sample_grid(folder: ResultsFolder, summary: Summary) -> str | None:
+    """Return the exported epoch's sample grid as a PNG in base64, or None if there is none."""
+    if summary.best_trial is None or summary.best_epoch is None:
         return None
-    png = checkpoint_folder(spec, trial, folder).picture(epoch)
+    png = folder.checkpoints(summary.best_trial).sample_grid(summary.best_epoch)
     return None if png is None else base64.b64encode(png).decode()

@@ -1,18 +1,19 @@
-"""What a search has to show, as tables: the terminal and the page lay them out each in its own way."""
+"""Tables of a search, which terminal and report lay out each in their own way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import optuna
+import pyarrow.parquet as pq
 
+from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.validator_regret import validator_regrets
 from adaptune.results.folder import ResultsFolder
-from adaptune.search import study as studies
-from adaptune.search.trial import format_objective, format_values
-from adaptune.spec.schema import SearchSpec
+from adaptune.search.trial import format_values
+from adaptune.study.objective import format_objective, format_value, metric_label
+from adaptune.study.study import SearchStudy
+from adaptune.study.trial import StudyTrial
 
 STATES = {
     "COMPLETE": "complete",
@@ -21,94 +22,127 @@ STATES = {
     "RUNNING": "running or interrupted",
 }
 _COSTS = {
-    "device_s_useful": "of trials that ran to their end",
-    "device_s_pruned": "of trials stopped early",
-    "device_s_failed": "of failed trials",
-    "device_s_overhead": "held without training or evaluation",
-    "device_s_to_99_percent_of_best": "until 99% of the best was reached",
-    "device_s_saved_by_stopping_estimated": "saved by stopping early (an estimate: had they run on at their pace)",
+    "device_s_useful": "trials that trained all epochs",
+    "device_s_pruned": "trials stopped early",
+    "device_s_failed": "failed trials",
+    "device_s_overhead": "workers held without training or evaluation",
+    "device_s_to_99_percent_of_best": "until 99% of the best objective was reached",
+    "device_s_saved_by_stopping_estimated": (
+        "saved by stopping early (estimated from each trial's own pace)"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; false where there are none."""
+    """Rows of text under a header; false if there are none."""
 
-    head: tuple[str, ...]
+    header: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
 
     def __bool__(self) -> bool:
+        """Return whether there are rows."""
         return bool(self.rows)
 
 
-def trials(study: optuna.Study, spec: SearchSpec) -> Table:
-    """A row a trial: how far it came, how good it was, and its values or its error."""
-    metric = spec.search.metric
+@dataclass(frozen=True)
+class ReplicationTable:
+    """What `confirm` or `ablate` found: mean accuracies and the conclusion in words."""
+
+    table: Table
+    conclusion: Sequence[str]
+
+
+def trials_table(study: SearchStudy, epochs: int) -> Table:
+    """Return one row per trial: its progress, its best epoch, and its values or its error.
+
+    Args:
+        epochs: number of epochs of a trial that is not stopped.
+    """
+    metric = study.metric
+    header = ("trial", "state", "epoch", "best epoch", metric_label(metric), "values")
+    rows = [_trial_row(trial, metric, epochs) for trial in study.started_trials()]
+    return Table(header, rows)
+
+
+def costs_table(summary: Summary) -> Table:
+    """Return the device seconds of a search by purpose."""
     rows = []
-    for trial in studies.started(study):
-        best = studies.best_record(trial, metric)
-        rows.append(
-            (
-                str(trial.number),
-                STATES[trial.state.name],
-                f"{max(studies.curve(trial), default=0)}/{spec.training.epochs}",
-                str(best["epoch"]) if best else "",
-                format_objective(metric, best[studies.OBJECTIVE]).split()[-1] if best else "",
-                trial.user_attrs.get("error") or format_values(trial.params),
-            )
-        )
-    return Table(
-        ("trial", "state", "epoch", "best epoch", metric.removesuffix("_accuracy"), "values"), rows
-    )
-
-
-def costs(summary: Mapping[str, Any]) -> Table:
-    rows = [
-        (words, f"{summary[key]:.0f}")
-        for key, words in _COSTS.items()
-        if summary.get(key) is not None
-    ]
+    for key, description in _COSTS.items():
+        seconds = getattr(summary, key)
+        if seconds is not None:
+            rows.append((description, f"{seconds:.0f}"))
     return Table(("device seconds", ""), rows)
 
 
-def validators(study: optuna.Study) -> Table:
-    """How each validator would have done as the guide."""
-    rows = [
-        (
-            one.validator,
-            "–" if one.correlation is None else f"{one.correlation:.2f}",
-            f"trial {one.chosen_trial}, epoch {one.chosen_epoch}",
-            f"{100 * one.regret:.1f}",
-        )
-        for one in validator_regrets(study)
-    ]
-    return Table(
-        ("as the guide", "rank correlation", "would choose", "regret, points of target_val"), rows
-    )
-
-
-def front(study: optuna.Study, spec: SearchSpec) -> Table:
-    """The trials that no other beats in both objectives; none of a search with one."""
+def validators_table(study: SearchStudy) -> Table:
+    """Return one row per validator: what a search by it would have lost."""
     rows = []
-    if spec.search.objectives > 1:
-        for trial in sorted(study.best_trials, key=lambda trial: trial.values[1]):
-            worth, seconds = trial.values
-            guide = format_objective(spec.search.metric, worth)
-            rows.append(
-                (f"trial {trial.number}", guide, f"{seconds:.0f}", format_values(trial.params))
-            )
+    for regret in validator_regrets(study):
+        correlation = "–"
+        if regret.correlation is not None:
+            correlation = f"{regret.correlation:.2f}"
+        choice = f"trial {regret.chosen_trial}, epoch {regret.chosen_epoch}"
+        rows.append((regret.validator, correlation, choice, f"{100 * regret.regret:.1f}"))
+    header = (
+        "validator as the objective",
+        "rank correlation",
+        "would choose",
+        "regret, points of target_val",
+    )
+    return Table(header, rows)
+
+
+def pareto_table(study: SearchStudy) -> Table:
+    """Return the Pareto front of a search with two objectives, the fastest trial first."""
+    front = study.pareto_front()
+    rows = []
+    for trial in sorted(front, key=lambda trial: trial.active_s):
+        objective = format_objective(study.metric, trial.best_value or 0.0)
+        values = format_values(trial.values)
+        rows.append((f"trial {trial.number}", objective, f"{trial.active_s:.0f}", values))
     return Table(("Pareto front", "", "seconds", "values"), rows)
 
 
-def repeats(folder: ResultsFolder, kind: str) -> tuple[Table, list[str]]:
-    """What `confirm` or `ablation` left: its table, and what was concluded from it."""
-    file = folder.path / kind / f"{kind}.md"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    head, *rows = [
-        _cells(line) for line in lines if line.startswith("|") and not line.startswith("|-")
-    ] or [()]
-    return Table(head, rows), [line for line in lines if line and not line.startswith("|")]
+def replication_table(folder: ResultsFolder, name: str) -> ReplicationTable:
+    """Return what a command found; an empty table if it has not run.
+
+    Args:
+        name: `confirm` or `ablation`.
+    """
+    header = ("configuration", "seeds", "test accuracy")
+    file = folder.path / name / f"{name}.parquet"
+    if not file.exists():
+        return ReplicationTable(Table(header, []), [])
+    table = pq.read_table(file)
+    metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
+    rows = []
+    for row in table.to_pylist():
+        accuracy = format_accuracy(row["mean"], row["standard_error"])
+        rows.append((row["configuration"], str(row["seeds"]), accuracy))
+    conclusion = metadata.get(b"conclusion", b"").decode().splitlines()
+    return ReplicationTable(Table(header, rows), conclusion)
 
 
-def _cells(line: str) -> tuple[str, ...]:
-    return tuple(cell.strip() for cell in line.strip("|").split("|"))
+def format_accuracy(mean: float | None, standard_error: float | None) -> str:
+    """Return an accuracy in percent with its standard error: `97.2 ± 0.3`."""
+    if mean is None:
+        return "failed"
+    if standard_error is None:
+        return f"{100 * mean:.1f}"
+    return f"{100 * mean:.1f} ± {100 * standard_error:.1f}"
+
+
+def _trial_row(trial: StudyTrial, metric: str, epochs: int) -> tuple[str, ...]:
+    best_epoch = best_value = ""
+    if trial.best_epoch is not None:
+        best_epoch = str(trial.best_epoch.number)
+        best_value = format_value(metric, trial.best_epoch.objective)
+    return (
+        str(trial.number),
+        STATES[trial.state.name],
+        f"{trial.last_epoch}/{epochs}",
+        best_epoch,
+        best_value,
+        trial.error or format_values(trial.values),
+    )

@@ -1,4 +1,4 @@
-"""Where a search leaves what."""
+"""Layout of a results folder, and writing of its files."""
 
 from __future__ import annotations
 
@@ -9,98 +9,131 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adaptune.spec import SearchSpec
+from adaptune.spec.schema import StorageSpec
+from adaptune.training.checkpoint import CheckpointFolder
+
+FORMAT = 2
+FORMAT_KEY = b"adaptune:format"  # in the metadata of Parquet files
 
 
 @dataclass(frozen=True)
 class ResultsFolder:
-    """`results/<name>/` of one search."""
+    """The folder `results/<name>/` of one search.
+
+    Attributes:
+        path: the folder on this machine.
+        remote: URI of its copy in an object store, which then holds the checkpoints; or None.
+        keep_checkpoints: number of newest checkpoints that a trial keeps in addition to its best.
+    """
 
     path: Path
-    remote: str | None = None  # URI of its copy in an object store, where the checkpoints lie then
+    remote: str | None = None
+    keep_checkpoints: int = 2
 
     @property
     def spec(self) -> Path:
+        """The resolved search space file."""
         return self.path / "search.yaml"
 
     @property
     def journal(self) -> Path:
+        """The Optuna study."""
         return self.path / "study.journal"
 
     @property
     def summary(self) -> Path:
+        """The figures of the finished search."""
         return self.path / "summary.json"
 
     @property
     def report(self) -> Path:
+        """The HTML report."""
         return self.path / "report.html"
 
     @property
     def best(self) -> Path:
+        """The export of the best model."""
         return self.path / "best"
 
     @property
     def log(self) -> Path:
+        """The output of Ray."""
         return self.path / "ray.log"
 
     @property
     def splits(self) -> Path:
-        """Which sample went to which part of the data."""
+        """The part of the data that each sample belongs to."""
         return self.path / "splits.parquet"
 
     @property
-    def tables(self) -> tuple[Path, Path]:
-        """Of trials and of epochs."""
-        return self.path / "trials.parquet", self.path / "epochs.parquet"
+    def trials_table(self) -> Path:
+        """One row per trial."""
+        return self.path / "trials.parquet"
 
     @property
-    def begun(self) -> bool:
-        """Whether there is anything of a search that a user would miss."""
+    def epochs_table(self) -> Path:
+        """One row per trial and epoch."""
+        return self.path / "epochs.parquet"
+
+    @property
+    def source_classifiers(self) -> Path:
+        """Cache of source classifiers, shared by the searches next to this one."""
+        return self.path.parent / ".cache"
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether the folder holds anything of a search that a user would miss."""
         return self.journal.exists() or (self.path / "trials").exists()
 
     @property
-    def seen_by_all(self) -> Path | None:
-        """What all nodes must see; None where an object store is what they share."""
+    def shared_path(self) -> Path | None:
+        """Path that all nodes must see; None if they share an object store instead."""
         return self.path if self.remote is None else None
 
     def scratch(self, *parts: str) -> str:
-        """A path or URI that all nodes see, for Ray's own files: nothing reads them back."""
+        """Return a path or URI that all nodes see, for Ray's own files; nothing reads them back."""
         return self._shared(".ray", *parts)
 
     def trial(self, number: int) -> Path:
+        """Return the local folder of a trial."""
         return self.path / "trials" / str(number)
 
-    def checkpoints(self, number: int) -> str:
-        """A path or URI that all nodes see."""
-        return self._shared("trials", str(number), "checkpoints")
+    def checkpoints(self, number: int) -> CheckpointFolder:
+        """Return the checkpoints of a trial, in a place that all nodes see."""
+        path = self._shared("trials", str(number), "checkpoints")
+        return CheckpointFolder(path, keep=self.keep_checkpoints)
 
     def _shared(self, *parts: str) -> str:
-        return (
-            str(self.path.joinpath(*parts)) if self.remote is None else below(self.remote, *parts)
-        )
+        if self.remote is None:
+            return str(self.path.joinpath(*parts))
+        return join_uri(self.remote, *parts)
 
 
-def below(uri: str, *parts: str) -> str:
-    """A path below that of a URI, whose options (`?endpoint_override=…`) stay at its end."""
+def results_folder(name: str, storage: StorageSpec) -> ResultsFolder:
+    """Return the results folder of the search with this name."""
+    remote = None
+    if storage.remote is not None:
+        remote = join_uri(storage.remote, name)
+    path = Path(storage.out).resolve() / name
+    return ResultsFolder(path, remote, storage.keep_checkpoints)
+
+
+def join_uri(uri: str, *parts: str) -> str:
+    """Append parts to the path of a URI; options (`?endpoint_override=…`) stay at its end."""
     base, mark, options = uri.partition("?")
     return "/".join([base.rstrip("/"), *parts]) + mark + options
 
 
-def folder_of(spec: SearchSpec) -> ResultsFolder:
-    """Where the search of this spec leaves what."""
-    remote = None if spec.storage.remote is None else below(spec.storage.remote, spec.name)
-    return ResultsFolder(Path(spec.storage.out).resolve() / spec.name, remote)
-
-
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a kill, finds the old or the new one, never a part."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    """Write a file so that a reader finds the old or the new text, never a part of it."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file, as `write_atomically` does."""
-    draft = path.with_name(path.name + ".part")
-    pq.write_table(table, draft)
-    os.replace(draft, path)
+    """Write a Parquet file as `write_atomically` does, with the version of the format."""
+    metadata = (table.schema.metadata or {}) | {FORMAT_KEY: str(FORMAT).encode()}
+    temporary = path.with_name(path.name + ".part")
+    pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    os.replace(temporary, path)

@@ -1,143 +1,135 @@
-"""Taking hold of a results folder: for a search, for a resume, or to look at."""
+"""Creation, resumption, opening and removal of a results folder."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from adaptune.errors import ResultsError
 from adaptune.results import remote
-from adaptune.results.folder import ResultsFolder, folder_of, write_atomically
-from adaptune.spec import SearchSpec, dump, fingerprint, load
+from adaptune.results.folder import FORMAT, ResultsFolder, results_folder, write_atomically
+from adaptune.results.lock import driver_lock
+from adaptune.spec import SearchSpec, dump_spec, fingerprint, load_spec
 
 
-def begun(spec: SearchSpec) -> bool:
-    """Whether a search of this name lies in its results folder, or in the copy of it.
+def exists(spec: SearchSpec) -> bool:
+    """Return whether a search of this name is in its results folder or in the remote copy.
 
     Raises:
         ResultsError: `storage.remote` does not answer.
     """
-    folder = folder_of(spec)
-    return folder.spec.exists() or remote.holds(folder)
+    folder = results_folder(spec.name, spec.storage)
+    return folder.spec.exists() or remote.exists(folder)
 
 
-def claim(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
-    """Make or open_existing the results folder of a search.
+def create_or_resume(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
+    """Create the results folder of a search, or open it for a resume.
 
     Raises:
-        ResultsError: there is nothing to resume; a search lies there and `resume` was not said; the
-            folder belongs to another spec, holds other files, or is being searched; or it, or `storage.remote`, cannot
-            be written.
+        ResultsError: there is nothing to resume; the folder holds a search and `resume` is False;
+            it belongs to another spec or an older format, holds other files, or is in use; or the
+            folder or `storage.remote` is not writable.
     """
-    folder = folder_of(spec)
-    exists = folder.spec.exists()
-    if not exists and remote.holds(folder):
-        if not resume:
-            raise ResultsError(
-                f"{folder.remote} holds a search of this name: add --resume to go on with it, or give another --name"
-            )
-        remote.pull(folder)
-        exists = True
-    if resume and not exists:
+    folder = results_folder(spec.name, spec.storage)
+    is_new = not _fetch(folder, resume=resume)
+    if resume and is_new:
         raise ResultsError(
             f"nothing to resume: {folder.path} holds no search; run it without --resume"
         )
-    if exists:
-        with exclusive(
-            folder
-        ):  # whoever is at work there is named first, and search.yaml stays his
+    if not is_new:
+        with driver_lock(folder):  # a search that is running is reported first
             pass
-        if fingerprint(load(folder.spec)) != fingerprint(spec):
-            raise ResultsError(
-                f"{folder.path} holds a search of another spec: compare with its search.yaml,"
-                " or give this search another --name"
-            )
-        if not resume:
-            raise ResultsError(
-                f"{folder.path} holds this search already: add --resume to go on with it"
-                " (a larger --trials extends it), or give another --name"
-            )
+        _check_same_search(folder, spec, resume=resume)
+    _write_spec(folder, spec, is_new=is_new)
     try:
-        # A search that never begins is removed with its folder, which had better hold nothing else.
-        if not exists and folder.path.exists() and any(folder.path.iterdir()):
-            raise ResultsError(
-                f"{folder.path} holds other files and no search: give this search another --name"
-            )
-        folder.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder.spec, dump(spec))
-    except OSError as error:
-        raise ResultsError(f"cannot write to {folder.path}: {error.strerror}") from error
-    try:
-        remote.push(folder)
+        remote.upload(folder)
     except (OSError, ValueError) as error:
-        if not exists:
+        if is_new:
             discard(folder)
-        raise remote.unreachable(folder, error) from error
+        raise remote.store_error(folder, error) from error
     return folder
 
 
-@contextmanager
-def exclusive(folder: ResultsFolder) -> Iterator[None]:
-    """Keep a second driver off the folder; a killed one's lock goes with it.
-
-    Raises:
-        ResultsError: another driver is at work there.
-    """
-    path = folder.path / ".driver"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _lock(lock, path)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _lock(lock: int, path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 500).decode() or "another process"
-        _, _, machine = holder.partition(" on ")
-        # Some file systems keep the lock of a machine that died.
-        gone = (
-            f"; if {machine} is gone, delete {path}"
-            if machine and machine != socket.gethostname()
-            else ""
-        )
-        raise ResultsError(
-            f"{path.parent} is being searched by {holder}:"
-            f" wait for it, stop it, or give this search another --name{gone}"
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        # Some clusters' file systems have no locks: better a search without one than none.
-    with suppress(OSError):  # a full disk: who holds it is for the message only
-        os.truncate(lock, 0)
-        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-
-
 def open_existing(path: Path) -> tuple[ResultsFolder, SearchSpec]:
-    """A search's folder and its spec, to look at.
+    """Open the results folder of a search for reading, and load its spec.
 
     Raises:
-        ResultsError: no search lies there.
+        ResultsError: the folder holds no search, or one of an older format.
     """
     folder = ResultsFolder(path.resolve())
     if not folder.spec.is_file():
         raise ResultsError(f"{path} holds no search: there is no {folder.spec.name} in it")
-    spec = load(folder.spec)
-    return replace(folder, remote=folder_of(spec).remote), spec
+    check_format(folder)
+    spec = load_spec(folder.spec)
+    configured = results_folder(spec.name, spec.storage)
+    return replace(configured, path=folder.path), spec
 
 
 def discard(folder: ResultsFolder) -> None:
-    """Remove the folder of a search that never began, and the copy of it."""
+    """Remove the folder of a search that never began, and its remote copy."""
     shutil.rmtree(folder.path, ignore_errors=True)
-    remote.forget(folder)
+    remote.remove_marker(folder)
+
+
+def check_format(folder: ResultsFolder) -> None:
+    """Refuse a results folder that another format's version of adaptune wrote.
+
+    Raises:
+        ResultsError: the folder has another format.
+    """
+    try:
+        tree = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ResultsError(f"{folder.spec} cannot be read: {error}") from error
+    version = tree.get("format", 1) if isinstance(tree, dict) else None
+    if version != FORMAT:
+        raise ResultsError(
+            f"{folder.path} has format {version} of another version of adaptune; this version reads"
+            f" format {FORMAT}: open it with the version that wrote it, or start the search again"
+            " under another --name"
+        )
+
+
+def _fetch(folder: ResultsFolder, *, resume: bool) -> bool:
+    """Return whether there is a search; a resume downloads it if only the remote copy has it."""
+    if folder.spec.exists():
+        return True
+    if not remote.exists(folder):
+        return False
+    if not resume:
+        raise ResultsError(
+            f"{folder.remote} holds a search of this name: add --resume to continue it, or give"
+            " this search another --name"
+        )
+    remote.download(folder)
+    return True
+
+
+def _check_same_search(folder: ResultsFolder, spec: SearchSpec, *, resume: bool) -> None:
+    check_format(folder)
+    if fingerprint(load_spec(folder.spec)) != fingerprint(spec):
+        raise ResultsError(
+            f"{folder.path} holds a search of another spec: compare with its search.yaml, or give"
+            " this search another --name"
+        )
+    if not resume:
+        raise ResultsError(
+            f"{folder.path} holds this search already: add --resume to continue it (a larger"
+            " --trials extends it), or give it another --name"
+        )
+
+
+def _write_spec(folder: ResultsFolder, spec: SearchSpec, *, is_new: bool) -> None:
+    try:
+        # A search that never begins is removed with its folder, so the folder must hold nothing else.
+        if is_new and folder.path.exists() and any(folder.path.iterdir()):
+            raise ResultsError(
+                f"{folder.path} holds other files and no search: give this search another --name"
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder.spec, dump_spec(spec))
+    except OSError as error:
+        raise ResultsError(f"cannot write to {folder.path}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""The copy of a results folder at `storage.remote`, from which a search can go on elsewhere."""
+"""The copy of a results folder at `storage.remote`, from which a search can be resumed elsewhere."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
 
 
-def push(folder: ResultsFolder, *, whole: bool = False) -> None:
-    """Copy what a search leaves in its folder but for the checkpoints, which workers write there themselves.
+def upload(folder: ResultsFolder, *, everything: bool = False) -> None:
+    """Copy the files of a search, except for the checkpoints, which workers write there themselves.
 
     Args:
-        whole: not only what a resume and a look at the tables need.
+        everything: whether to copy more than a resume and the tables need.
 
     Raises:
         OSError: the store cannot be written to.
@@ -24,16 +24,19 @@ def push(folder: ResultsFolder, *, whole: bool = False) -> None:
     if folder.remote is None:
         return
     store, prefix = fs.FileSystem.from_uri(folder.remote)
-    for file in _files(folder) if whole else _tables(folder):
+    for file in _all_files(folder) if everything else _resume_files(folder):
         target = f"{prefix}/{file.relative_to(folder.path).as_posix()}"
         store.create_dir(target.rpartition("/")[0])
         fs.copy_files(
-            str(file), target, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store
+            str(file),
+            target,
+            source_filesystem=fs.LocalFileSystem(),
+            destination_filesystem=store,
         )
 
 
-def holds(folder: ResultsFolder) -> bool:
-    """Whether a search of this name lies at `storage.remote`.
+def exists(folder: ResultsFolder) -> bool:
+    """Return whether `storage.remote` holds a search of this name.
 
     Raises:
         ResultsError: the store does not answer.
@@ -42,14 +45,14 @@ def holds(folder: ResultsFolder) -> bool:
         return False
     try:
         store, prefix = fs.FileSystem.from_uri(folder.remote)
-        found: bool = store.get_file_info(f"{prefix}/{folder.spec.name}").type == fs.FileType.File
+        file_type = store.get_file_info(f"{prefix}/{folder.spec.name}").type
     except (OSError, ValueError) as error:
-        raise unreachable(folder, error) from error
-    return found
+        raise store_error(folder, error) from error
+    return bool(file_type == fs.FileType.File)
 
 
-def pull(folder: ResultsFolder) -> None:
-    """Bring what a resume needs to the folder.
+def download(folder: ResultsFolder) -> None:
+    """Copy what a resume needs into the local folder.
 
     Raises:
         ResultsError: the store does not answer.
@@ -57,46 +60,54 @@ def pull(folder: ResultsFolder) -> None:
     try:
         store, prefix = fs.FileSystem.from_uri(folder.remote)
         folder.path.mkdir(parents=True, exist_ok=True)
-        # The last is what tells a search from an empty folder.
+        # The spec comes last: it distinguishes a search from an empty folder.
         for file in (folder.journal, folder.splits, folder.spec):
-            if store.get_file_info(f"{prefix}/{file.name}").type == fs.FileType.File:
+            source = f"{prefix}/{file.name}"
+            if store.get_file_info(source).type == fs.FileType.File:
                 fs.copy_files(
-                    f"{prefix}/{file.name}",
+                    source,
                     str(file),
                     source_filesystem=store,
                     destination_filesystem=fs.LocalFileSystem(),
                 )
     except OSError as error:
-        raise unreachable(folder, error) from error
+        raise store_error(folder, error) from error
 
 
-def unreachable(folder: ResultsFolder, error: Exception) -> ResultsError:
-    """What a user is told of a store that cannot be read or written."""
+def store_error(folder: ResultsFolder, error: Exception) -> ResultsError:
+    """Return the error for a store that cannot be read or written."""
     return ResultsError(
-        f"storage.remote: cannot use {folder.remote}: {error}; check the address, the credentials and that the"
-        " bucket is there"
+        f"storage.remote: cannot use {folder.remote}: {error}; check the address, the credentials"
+        " and that the bucket exists"
     )
 
 
-def forget(folder: ResultsFolder) -> None:
-    """Remove what tells a search from an empty folder; of a store that does not answer, another time."""
-    if folder.remote is not None:
-        with suppress(OSError, ValueError):
-            store, prefix = fs.FileSystem.from_uri(folder.remote)
-            store.delete_file(f"{prefix}/{folder.spec.name}")
+def remove_marker(folder: ResultsFolder) -> None:
+    """Remove the file that distinguishes a search from an empty folder.
+
+    If the store is unreachable, do nothing.
+    """
+    if folder.remote is None:
+        return
+    with suppress(OSError, ValueError):
+        store, prefix = fs.FileSystem.from_uri(folder.remote)
+        store.delete_file(f"{prefix}/{folder.spec.name}")
 
 
-def _tables(folder: ResultsFolder) -> Iterator[Path]:
-    own = (folder.spec, folder.journal, folder.splits, *folder.tables)
-    return (file for file in own if file.exists())
+def _resume_files(folder: ResultsFolder) -> Iterator[Path]:
+    files = (
+        folder.spec,
+        folder.journal,
+        folder.splits,
+        folder.trials_table,
+        folder.epochs_table,
+    )
+    return (file for file in files if file.exists())
 
 
-def _files(folder: ResultsFolder) -> Iterator[Path]:
+def _all_files(folder: ResultsFolder) -> Iterator[Path]:
     for file in sorted(folder.path.rglob("*")):
         parts = file.relative_to(folder.path).parts
-        if (
-            file.is_file()
-            and "checkpoints" not in parts
-            and not any(part.startswith(".") for part in parts)
-        ):
+        hidden = any(part.startswith(".") for part in parts)
+        if file.is_file() and not hidden and "checkpoints" not in parts:
             yield file

@@ -1,4 +1,4 @@
-"""Which sample went to which part of the data: written down once, and held to by every resume."""
+"""The record of which sample belongs to which part of the data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,30 @@ _DIGEST = b"adaptune:digest"
 
 
 def write_or_verify(splits: Splits, folder: ResultsFolder) -> None:
-    """Write `splits.parquet`: a row a sample, with its part and its place in the loaded domain.
+    """Write `splits.parquet`, or compare the data with it in a resumed search.
+
+    The table has one row per sample: its part, and its index in the loaded domain.
 
     Raises:
-        ResultsError: the search began with other images or labels than these.
+        ResultsError: the search began with other images or labels.
     """
     digest = splits.digest().encode()
-    if folder.splits.exists():
-        if (pq.read_schema(folder.splits).metadata or {}).get(_DIGEST) != digest:
-            raise ResultsError(
-                f"{folder.path} holds a search of other images or labels under the same names: its trials cannot be"
-                " compared with new ones; bring the data back, or give this search another --name"
-            )
+    if not folder.splits.exists():
+        _write(splits, digest, folder)
         return
-    parts = [part for part, indices in splits.indices.items() for _ in indices]
-    table = pa.table({"part": parts, "index": np.concatenate(list(splits.indices.values()))})
+    metadata = pq.read_schema(folder.splits).metadata or {}
+    if metadata.get(_DIGEST) != digest:
+        raise ResultsError(
+            f"{folder.path} holds a search of other images or labels under the same names: its"
+            " trials cannot be compared with new ones; restore the data, or give this search"
+            " another --name"
+        )
+
+
+def _write(splits: Splits, digest: bytes, folder: ResultsFolder) -> None:
+    parts = []
+    for part, indices in splits.indices.items():
+        parts += [part] * len(indices)
+    indices = np.concatenate(list(splits.indices.values()))
+    table = pa.table({"part": parts, "index": indices})
     write_table(folder.splits, table.replace_schema_metadata({_DIGEST: digest}))

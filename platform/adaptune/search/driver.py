@@ -1,270 +1,198 @@
-"""A whole search, from the spec to its summary."""
+"""The driver's side of a search: preparation, and the loop of Ray Tune."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
-import optuna
 import ray
-from optuna.trial import FrozenTrial
 from ray import tune
+from ray.tune.experiment import Trial
 from rich.console import Console
 
-from adaptune.cluster.connection import ClusterCapacity, wait_for_tasks
-from adaptune.cluster.placement import PlacementPlan, worker_bundle
+from adaptune.cluster.nodes import ClusterCapacity
+from adaptune.cluster.placement import PlacementPlan
+from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.splits import Splits
-from adaptune.errors import CheckpointError
-from adaptune.evaluation.summary import Summary, summarise, write_summary
-from adaptune.evaluation.test_scores import Baselines, TestScores, look, score_sealed
+from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.splits_manifest import write_or_verify
-from adaptune.search import study as studies
-from adaptune.search.callbacks.console import Progress
-from adaptune.search.callbacks.tables import write_tables
-from adaptune.search.objective import Objective
+from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCallback
+from adaptune.search.callbacks.console import ConsoleCallback
+from adaptune.search.callbacks.remote_copy import RemoteCopyCallback
+from adaptune.search.callbacks.shortage import ShortageCallback
+from adaptune.search.callbacks.tables import TablesCallback, write_tables
+from adaptune.search.callbacks.tensorboard import TensorBoardCallback
+from adaptune.search.callbacks.wall_clock import WallClockCallback
+from adaptune.search.protocol import TrialConfig
 from adaptune.search.scheduler import StudyScheduler
-from adaptune.search.searcher import StudySearcher, Watch
-from adaptune.search.source_classifier import train_source_classifier, yardsticks
-from adaptune.search.study_storage import open_study
+from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.source_classifier import source_classifier
 from adaptune.search.trainable import TrialContext, TrialTrainable
-from adaptune.search.trial import make_job
-from adaptune.spec.schema import SearchSpec, TrialSpec
-from adaptune.training.checkpoint import eval_weights
-from adaptune.training.loop import Record
-from adaptune.training.source_classifier import State
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.objective import Objective
+from adaptune.study.storage import open_study
+from adaptune.study.study import SearchStudy
+from adaptune.study.wall_clock import WallClock
+from adaptune.study.warm_start import prior_trials
+from adaptune.training.state import StateDict
 
 MAX_ACTOR_RESTARTS = 3
-# A Tune trial of Ray Train lanes only directs: it needs a place, not a CPU.
+# A Tune trial with Ray Train workers only directs them: it needs a place on the driver's node, not
+# a CPU.
 DRIVER_BUNDLE = {"node:__internal_head__": 0.001}
 
 
 @dataclass(frozen=True)
-class Run:
-    """A search on the Ray cluster that this process is connected to: what it needs from start to end."""
+class SearchRun:
+    """A search on the Ray cluster that this process is connected to.
+
+    Attributes:
+        spec: spec of the search.
+        splits: data, including what is withheld from trials.
+        plan: placement of the trials.
+        folder: results folder.
+        console: where progress is printed.
+        study: study of the search.
+        clock: running time of all sessions.
+        tasks: runs tasks other than trials.
+        capacity: number of trials that fit on the cluster now.
+        source_weights: weights of f_S.
+        source_classifier_s: seconds that f_S took.
+        shared: references to what trials read.
+    """
 
     spec: SearchSpec
     splits: Splits
     plan: PlacementPlan
     folder: ResultsFolder
     console: Console
-    study: optuna.Study
-    clock: studies.WallClock
-    source: State  # the weights of f_S
-    source_stage_s: float
-    shared: list[Any]  # object references: TrialData, the weights of f_S
+    study: SearchStudy
+    clock: WallClock
+    tasks: ClusterTasks
+    capacity: ClusterCapacity
+    source_weights: StateDict
+    source_classifier_s: float
+    shared: SharedRefs
 
 
-@dataclass(frozen=True)
-class Found:
-    """An epoch of a trial: its spec, and its checkpoint."""
-
-    number: int
-    params: dict[str, Any]
-    spec: TrialSpec
-    checkpoint: dict[str, Any]
-
-    @property
-    def record(self) -> Record:
-        found: Record = self.checkpoint["record"]
-        return found
-
-    @property
-    def epoch(self) -> int:
-        return int(self.record["epoch"])
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found; `best` is None where there is nothing to export."""
-
-    folder: ResultsFolder
-    summary: Summary
-    best: Found | None
-    class_names: tuple[str, ...]
-
-
-def run_search(
+def prepare_run(
     spec: SearchSpec,
     splits: Splits,
     plan: PlacementPlan,
     folder: ResultsFolder,
     console: Console,
     *,
-    since: float,
-) -> SearchResult:
-    """Search, and score what was found.
+    start: float,
+) -> SearchRun:
+    """Store the data where all trials can read it, train f_S and open the study.
 
     Args:
-        since: `time.perf_counter()` at the start, for `wall_s`, to which a resumed search adds its earlier runs.
-    """
-    run = begin(spec, splits, plan, folder, console, since=since)
-    run_trials(run)
-    best, scores, looks = best_checkpoint(run), None, 0
-    if best is not None:
-        console.print(f"best: trial {best.number}, epoch {best.epoch}", highlight=False)
-        scores, looks = score_on_test(run, best)
-    summary = summarise(
-        spec,
-        run.study,
-        plan,
-        best=None if best is None else run.study.get_trials(deepcopy=False)[best.number],
-        record=None if best is None else best.record,
-        scores=scores,
-        looks=looks,
-        wall_s=run.clock.note(),
-        source_stage_s=run.source_stage_s,
-    )
-    write_summary(summary, folder)
-    return SearchResult(folder, summary, best, splits.trial.class_names)
-
-
-def begin(
-    spec: SearchSpec,
-    splits: Splits,
-    plan: PlacementPlan,
-    folder: ResultsFolder,
-    console: Console,
-    *,
-    since: float,
-) -> Run:
-    """Open the study, put the data where all trials see it, and train f_S.
+        start: `time.perf_counter()` at the start of this session.
 
     Raises:
-        ResultsError: the search was begun with other data, or its study cannot be opened.
+        ResultsError: the search began with other data, or its study cannot be opened.
+        NodesLostError: the cluster had no room for the training of f_S for too long.
     """
     write_or_verify(splits, folder)
     data_ref = ray.put(splits.trial)
-    results = partial(wait_for_tasks, spec=spec, plan=plan)
-    start = time.perf_counter()
-    base = spec.trial({}, seed=spec.seed)
-    source = train_source_classifier(
-        base, splits.trial, data_ref, plan, folder.path.parent / ".cache", results
+    capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
+    tasks = ClusterTasks(plan, capacity)
+    source_start = time.perf_counter()
+    source_weights = source_classifier(
+        spec.trial({}, seed=spec.seed), splits.trial, data_ref, tasks, folder.source_classifiers
     )
-    source_stage_s = time.perf_counter() - start
-    console.print(f"source classifier ready after {source_stage_s:.0f} s", highlight=False)
-    study = open_study(spec, str(folder.journal))
-    clock = studies.WallClock(study, since)
-    shared = [data_ref, ray.put(source)]
-    return Run(spec, splits, plan, folder, console, study, clock, source, source_stage_s, shared)
+    source_classifier_s = time.perf_counter() - source_start
+    console.print(f"source classifier ready after {source_classifier_s:.0f} s", highlight=False)
+    study = open_study(spec, folder.journal)
+    return SearchRun(
+        spec=spec,
+        splits=splits,
+        plan=plan,
+        folder=folder,
+        console=console,
+        study=study,
+        clock=WallClock(study, start),
+        tasks=tasks,
+        capacity=capacity,
+        source_weights=source_weights,
+        source_classifier_s=source_classifier_s,
+        shared=SharedRefs(data_ref, ray.put(source_weights)),
+    )
 
 
-def best_checkpoint(run: Run) -> Found | None:
-    """The best epoch of all that can be read: a full disk may have kept the very best from being written."""
-    passed_over = 0
-    for trial, record in studies.ranked_epochs(run.study):
-        try:
-            return load_trial_checkpoint(run, trial, record["epoch"])
-        except CheckpointError as error:
-            if not passed_over:
-                said = f"the best epoch, {record['epoch']} of trial {trial.number}, is passed over: {error}"
-                run.console.print(said, style="red", soft_wrap=True)
-            passed_over += 1
-    return None
+def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable) -> None:
+    """Run the trials that the study lacks, and write the tables.
 
-
-def load_trial_checkpoint(run: Run, trial: FrozenTrial, epoch: int) -> Found:
-    """An epoch of a trial.
+    Args:
+        trainable: class of the trials; benchmarks pass one that does not train.
 
     Raises:
-        CheckpointError: its checkpoint cannot be read.
+        WorkersNotStartedError: no trial could train for too long.
     """
-    job = make_job(run.spec, trial.number, trial.params, run.folder)
-    return Found(trial.number, trial.params, job.spec, job.checkpoints.load(epoch))
-
-
-def score_on_test(run: Run, best: Found) -> tuple[TestScores | None, int]:
-    """Its accuracy on target_test and its rivals', and the looks at it so far; None without labels to score by."""
-    if not len(run.splits.withheld.target_test_labels):
-        return None, 0
-
-    def score() -> dict[str, Any]:
-        run.console.print("scoring it and its rivals on the sealed test", highlight=False)
-        found = score_sealed(
-            best.spec,
-            run.splits.withheld,
-            len(run.splits.trial.class_names),
-            adapted=eval_weights(best.checkpoint, "f_target"),
-            source_only=run.source,
-            rivals=rivals_of(run, run.spec.trial(best.params, seed=run.spec.seed)),
-        )
-        return asdict(found)
-
-    scores, looks = look(run.study, f"trial {best.number}, epoch {best.epoch}", score)
-    return TestScores(**scores), looks
-
-
-def rivals_of(run: Run, spec: TrialSpec) -> Baselines:
-    """The rivals, trained as `spec` says, as far as the search wants them.
-
-    `auto`: the target-supervised one for built-in data, whose target is labelled through and through.
-    """
-    wish = run.spec.evaluation.yardsticks
-    if not wish:
-        return Baselines()
-    labelled = wish is True or ":" not in run.spec.data.target.domain
-    results = partial(wait_for_tasks, spec=run.spec, plan=run.plan)
-    return yardsticks(spec, run.shared, run.splits.withheld if labelled else None, run.plan, results)
-
-
-def run_trials(run: Run) -> None:
-    """Run the trials that the study lacks, and write the tables."""
-    spec, study, plan, folder = run.spec, run.study, run.plan, run.folder
-    guide = Objective(spec.search.metric)
-    searcher = StudySearcher(spec, study, guide, ClusterCapacity(spec, plan))
+    spec, study = run.spec, run.study
+    objective = Objective(spec.search.metric)
+    budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
+    searcher = StudySearcher(study, objective, budget, run.capacity, prior_trials(spec))
     if searcher.remaining():
-        _tune(run, searcher, StudyScheduler(spec, study, guide), guide)
-    write_tables(study, plan, folder)
-
-
-def _tune(run: Run, searcher: StudySearcher, scheduler: StudyScheduler, guide: Objective) -> None:
-    spec, plan, folder = run.spec, run.plan, run.folder
-    context = TrialContext(
-        spec=spec,
-        folder=folder,
-        execution=plan.execution,
-        workers=plan.workers,
-        cpus_per_worker=plan.cpus_per_worker,
-        gpus_per_worker=plan.gpus_per_worker,
-        shared=run.shared,
-    )
-    bundle, selector = DRIVER_BUNDLE, None
-    if plan.execution == "in_process":
-        bundle = worker_bundle(
-            spec.resources.model_copy(update={"gpus_per_worker": plan.gpus_per_worker})
+        scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, study, objective)
+        tuner = tune.Tuner(
+            _with_resources(run, trainable),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,  # the searcher ends the search
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=run.folder.scratch(),
+                verbose=0,
+                callbacks=_callbacks(run, searcher, objective, budget),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
+            ),
         )
-        selector = [labels] if (labels := spec.resources.label_selector) else None
-    place = tune.PlacementGroupFactory([bundle], bundle_label_selector=selector)
-    trainable = tune.with_resources(tune.with_parameters(TrialTrainable, context=context), place)
-    trainable.__qualname__ = (
-        TrialTrainable.__name__
-    )  # the dashboard would say with_resources.<locals>.ResourceTrainable
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,  # the searcher says when it is done
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=folder.scratch(),
-            verbose=0,
-            callbacks=[
-                Progress(spec, run.study, guide, plan, folder, run.console, run.clock),
-                Watch(searcher),
-            ],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
-        ),
+        tuner.fit()
+    write_tables(study, run.folder, run.plan.execution, run.plan.resources.workers)
+
+
+def _callbacks(
+    run: SearchRun, searcher: StudySearcher, objective: Objective, budget: SearchBudget
+) -> list[tune.Callback]:
+    study, folder, plan = run.study, run.folder, run.plan
+    remote_copy = RemoteCopyCallback(folder)
+    return [
+        WallClockCallback(run.clock),
+        TensorBoardCallback(folder),
+        CheckpointRetentionCallback(study, folder, run.spec.storage.checkpoint_budget_gb),
+        ConsoleCallback(run.console, study, objective, trials=budget.trials, epochs=budget.epochs),
+        TablesCallback(study, folder, plan.execution, plan.resources.workers, remote_copy.mark_due),
+        remote_copy,
+        ShortageCallback(searcher),
+    ]
+
+
+def _with_resources(run: SearchRun, trainable: type[TrialTrainable]) -> type[TrialTrainable]:
+    """Return the trainable with its context and the resources of its own process."""
+    plan = run.plan
+    context = TrialContext(run.spec, run.folder, plan.execution, plan.resources, run.shared)
+    bundle = DRIVER_BUNDLE
+    selectors = None
+    if plan.execution == "in_process":
+        bundle = plan.resources.bundle
+        if plan.resources.label_selector:
+            selectors = [plan.resources.label_selector]
+    placement = tune.PlacementGroupFactory([bundle], bundle_label_selector=selectors)
+    configured: type[TrialTrainable] = tune.with_resources(
+        tune.with_parameters(trainable, context=context), placement
     )
-    tuner.fit()
+    # The dashboard would show "with_resources.<locals>.ResourceTrainable".
+    configured.__qualname__ = trainable.__name__
+    return configured
 
 
-def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['number']}"
+def _trial_name(trial: Trial) -> str:
+    return f"trial-{TrialConfig.from_tune(trial.config).number}"

@@ -1,15 +1,12 @@
-"""Ray's schedulers, on epochs and on what guides the search, with a past that the study remembers."""
+"""Ray's schedulers, driven by the epochs and objectives that the study stores."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import optuna
-from optuna.trial import TrialState
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
     FIFOScheduler,
@@ -17,151 +14,223 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
-from adaptune.search.study import OBJECTIVE
-from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler
-from adaptune.spec.schema import SearchSpec
+from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig, TrialResult
+from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
+from adaptune.study.objective import Objective
+from adaptune.study.study import SearchStudy
+from adaptune.training.record import EpochRecord
+
+_TUNE_OPTIONS = {"time_attr": EPOCH, "metric": OBJECTIVE, "mode": "max"}
 
 
 @dataclass(frozen=True, eq=False)
-class _PastTrial:
+class PastTrial:
+    """A trial of an earlier session, as Ray's schedulers see it."""
+
     trial_id: str
-    config: Mapping[str, Any]
+    config: dict[str, object]
 
 
 class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
-    """One of Ray's schedulers, told first of all epochs that the study holds."""
+    """One of Ray's schedulers, which also knows the epochs of earlier sessions.
 
-    def __init__(self, spec: SearchSpec, study: optuna.Study, guide: Objective) -> None:
+    Ray's scheduler is only used through its public methods. Where its past has to change, a new one
+    replays the epochs: when a trial is requeued, and before each decision if the objective ranks
+    epochs among each other.
+
+    Args:
+        scheduler: options of the scheduler.
+        epochs: number of epochs of a trial that is not stopped.
+        study: study with the epochs of earlier sessions.
+        objective: objective of the search; it observes the epochs of the study here.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, epochs: int, study: SearchStudy, objective: Objective
+    ) -> None:
         super().__init__()
-        self._inner = make_scheduler(spec)
-        self._guide = guide
-        self._records: dict[str, dict[int, Mapping[str, Any]]] = {}  # by Tune's id and epoch
-        self._unfinished: dict[int, list[dict[str, Any]]] = {}
-        self._held: dict[
-            str, list[dict[str, Any]]
-        ] = {}  # epochs of trials that have not spoken again yet
-        for past in studies.started(study):
-            for record in studies.records(past):
-                guide.note(past.number, record)
-        for past in studies.started(study):
-            if past.state == TrialState.RUNNING:
-                self._unfinished[past.number] = studies.records(past)
-                continue
-            trial = _PastTrial(f"past-{past.number}", {"number": past.number})
-            self._inner.on_trial_add(None, trial)
-            self._replay(trial, studies.records(past))
+        self._options = scheduler
+        self._epochs = epochs
+        self._objective = objective
+        self._history: dict[Trial | PastTrial, dict[int, EpochRecord]] = {}  # by epoch
+        # Epochs that interrupted and requeued trials reported before, by number of the trial.
+        self._unfinished: dict[int, list[EpochRecord]] = {}
+        # The same of trials that run again but have not reported since, by Tune's id.
+        self._pending_replay: dict[str, list[EpochRecord]] = {}
+        for past in study.started_trials():
+            records = {epoch.number: epoch.record for epoch in past.epochs}
+            for record in records.values():
+                objective.observe(past.number, record)
+            if past.state.is_finished():
+                config = TrialConfig(past.number, past.values)
+                self._history[PastTrial(f"past-{past.number}", config.to_tune())] = records
+            else:
+                self._unfinished[past.number] = list(records.values())
+        self._inner = self._replayed_scheduler()
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_add(self, tune_controller: object, trial: Trial) -> None:
+        """Add a trial; one that continues has epochs already."""
+        number = TrialConfig.from_tune(trial.config).number
+        self._history[trial] = {}
+        self._pending_replay[trial.trial_id] = self._unfinished.pop(number, [])
         self._inner.on_trial_add(tune_controller, trial)
-        self._held[trial.trial_id] = self._unfinished.pop(trial.config["number"], [])
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        if "record" not in result:
+    def on_trial_result(
+        self, tune_controller: object, trial: Trial, result: dict[str, object]
+    ) -> str:
+        """Return Ray's decision on an epoch."""
+        record = TrialResult.from_tune(result).record
+        if record is None:
             return str(TrialScheduler.CONTINUE)
-        # A trial that goes on says its last epoch again, or the one after, where it was stopped between
-        # checkpoint and report: what it says is decided now, what lies before was decided then.
-        record = json.loads(result["record"])
-        own = self._held.pop(trial.trial_id, [])
-        self._replay(trial, [past for past in own if past["epoch"] < record["epoch"]])
-        return self._decide(trial, record)
+        self._replay_past(trial, before=record.epoch)
+        self._objective.observe(TrialConfig.from_tune(trial.config).number, record)
+        if self._objective.is_rank_based:
+            self._inner = self._replayed_scheduler()
+        return str(self._inner.on_trial_result(None, trial, self._add(trial, record)))
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        if "requeued" in result:
+    def on_trial_complete(
+        self, tune_controller: object, trial: Trial, result: dict[str, object]
+    ) -> None:
+        """End a trial, or forget it if it is requeued."""
+        trial_result = TrialResult.from_tune(result)
+        if trial_result.requeue_reason is not None:
             self._requeue(trial)
-        elif "record" in result:
-            self._inner.on_trial_complete(
-                tune_controller, trial, self._told(trial, json.loads(result["record"]))
-            )
-        else:  # it failed: there is nothing to compare it by
+        elif trial_result.record is not None:
+            record = trial_result.record
+            self._objective.observe(TrialConfig.from_tune(trial.config).number, record)
+            self._inner.on_trial_complete(tune_controller, trial, self._add(trial, record))
+        else:  # it failed: there is nothing to compare
             self._inner.on_trial_remove(tune_controller, trial)
 
-    def _requeue(self, trial: Any) -> None:
-        """It comes again under another of Tune's ids, and is told of its past anew."""
-        self._inner.on_trial_remove(None, trial)
-        said = [dict(record) for record in self._records.pop(trial.trial_id, {}).values()]
-        self._unfinished[trial.config["number"]] = [*self._held.pop(trial.trial_id, []), *said]
-        self._means().pop(trial, None)
-        for _, recorded in self._rungs():
-            recorded.pop(trial.trial_id, None)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_remove(self, tune_controller: object, trial: Trial) -> None:
+        """Remove a trial that was stopped."""
         self._inner.on_trial_remove(tune_controller, trial)
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+    def on_trial_error(self, tune_controller: object, trial: Trial) -> None:
+        """Remove a trial whose process died."""
         self._inner.on_trial_error(tune_controller, trial)
 
     def debug_string(self) -> str:
+        """Return Ray's description of the scheduler's state."""
         return str(self._inner.debug_string())
 
-    def _replay(self, trial: Any, records: Sequence[Mapping[str, Any]]) -> None:
-        for record in records:
-            self._decide(trial, record)
-
-    def _decide(self, trial: Any, record: Mapping[str, Any]) -> str:
-        told = self._told(trial, record)
-        if self._guide.is_rank_based:
-            self._rank_anew()
-        return str(self._inner.on_trial_result(None, trial, told))
-
-    def _told(self, trial: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-        self._guide.note(trial.config["number"], record)
-        self._records.setdefault(trial.trial_id, {})[record["epoch"]] = record
-        return {"epoch": record["epoch"], OBJECTIVE: self._guide.value(record)}
-
-    def _rank_anew(self) -> None:
-        """What the scheduler holds was ranked among fewer epochs: rank it among those of now."""
-        for trial, told in self._means().items():
-            for one in told:
-                one[OBJECTIVE] = self._guide.value(self._records[trial.trial_id][one["epoch"]])
-        for milestone, recorded in self._rungs():
-            for trial_id in recorded:
-                known = self._records[trial_id]
-                recorded[trial_id] = self._guide.value(
-                    known[min(epoch for epoch in known if epoch >= milestone)]
-                )
-
-    def _rungs(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Of ASHA and Hyperband: each rung's epoch, and what it holds, by Tune's ids."""
-        for bracket in getattr(self._inner, "_brackets", []):
-            yield from bracket._rungs
-
-    def _means(self) -> dict[Any, list[dict[str, Any]]]:
-        """Of the median rule: what each trial was told, which it takes running means of."""
-        found: dict[Any, list[dict[str, Any]]] = getattr(self._inner, "_results", {})
-        return found
-
-
-class _Hyperband(AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray is untyped
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Brackets in turn, by the trial's number: Ray draws them from NumPy's global generator."""
-        self._trial_info[trial.trial_id] = self._brackets[
-            trial.config["number"] % len(self._brackets)
+    def _requeue(self, trial: Trial) -> None:
+        """Forget a trial that comes again under another of Tune's ids."""
+        number = TrialConfig.from_tune(trial.config).number
+        reported = self._history.pop(trial)
+        self._unfinished[number] = [
+            *self._pending_replay.pop(trial.trial_id, []),
+            *reported.values(),
         ]
+        self._inner = self._replayed_scheduler()
+
+    def _replay_past(self, trial: Trial, before: int) -> None:
+        """Replay the epochs that a continued trial reported in earlier runs.
+
+        A resumed trial reports its last epoch again, or the next one if it was interrupted between
+        checkpoint and report. The decision on that epoch is made now; on earlier ones it was made
+        then.
+        """
+        for record in self._pending_replay.pop(trial.trial_id, []):
+            if record.epoch < before:
+                self._inner.on_trial_result(None, trial, self._add(trial, record))
+
+    def _add(self, trial: Trial, record: EpochRecord) -> dict[str, object]:
+        """Store an epoch, and return it as Ray's scheduler reads it."""
+        self._history[trial][record.epoch] = record
+        return self._tune_result(record)
+
+    def _tune_result(self, record: EpochRecord) -> dict[str, object]:
+        return {EPOCH: record.epoch, OBJECTIVE: self._objective.value(record)}
+
+    def _replayed_scheduler(self) -> TrialScheduler:
+        """Return a new scheduler of Ray's that has received all epochs with their present values."""
+        scheduler = make_scheduler(self._options, self._epochs)
+        for trial, records in self._history.items():
+            scheduler.on_trial_add(None, trial)
+            self._replay(scheduler, trial, list(records.values()))
+        return scheduler
+
+    def _replay(
+        self, scheduler: TrialScheduler, trial: Trial | PastTrial, records: Sequence[EpochRecord]
+    ) -> None:
+        for record in records:
+            if isinstance(scheduler, MedianStoppingRule):
+                # Records the epoch without a decision: a trial that would be stopped by the present
+                # values must not be refused its later epochs.
+                scheduler.on_trial_complete(None, trial, self._tune_result(record))
+            else:
+                scheduler.on_trial_result(None, trial, self._tune_result(record))
 
 
-def make_scheduler(spec: SearchSpec) -> Any:
-    """Ray's scheduler of this name, with nothing seen yet."""
-    epochs = spec.training.epochs
-    common = {"time_attr": "epoch", "metric": OBJECTIVE, "mode": "max"}
-    match spec.search.scheduler:
-        case Asha(grace_epochs=grace, reduction_factor=factor):
-            return AsyncHyperBandScheduler(
-                **common, max_t=epochs, grace_period=min(grace, epochs), reduction_factor=factor
-            )
-        case Hyperband(grace_epochs=grace, reduction_factor=factor, brackets=brackets):
-            return _Hyperband(
-                **common,
-                max_t=epochs,
-                grace_period=min(grace, epochs),
-                reduction_factor=factor,
-                brackets=brackets,
-            )
-        case Median(grace_epochs=grace, min_trials=least):
-            # Ray's would let a trial yield to waiting ones until there are enough to compare with.
+class BracketedScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Asynchronous Hyperband: one ASHA per bracket, which trials join in turn by their numbers.
+
+    Ray's own draws the bracket from NumPy's global generator.
+    """
+
+    def __init__(self, options: Hyperband, epochs: int) -> None:
+        super().__init__()
+        self._brackets = []
+        for bracket in range(options.brackets):
+            grace_epochs = min(options.grace_epochs, epochs) * options.reduction_factor**bracket
+            self._brackets.append(_asha(grace_epochs, options.reduction_factor, epochs))
+
+    def on_trial_add(self, tune_controller: object, trial: Trial) -> None:
+        """Add a trial to its bracket."""
+        self._bracket(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(
+        self, tune_controller: object, trial: Trial, result: dict[str, object]
+    ) -> str:
+        """Return the decision of the trial's bracket."""
+        return str(self._bracket(trial).on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(
+        self, tune_controller: object, trial: Trial, result: dict[str, object]
+    ) -> None:
+        """End a trial in its bracket."""
+        self._bracket(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: object, trial: Trial) -> None:
+        """Remove a trial from its bracket."""
+        self._bracket(trial).on_trial_remove(tune_controller, trial)
+
+    def debug_string(self) -> str:
+        """Return Ray's description of each bracket."""
+        return "\n".join(str(bracket.debug_string()) for bracket in self._brackets)
+
+    def _bracket(self, trial: Trial) -> TrialScheduler:
+        number = TrialConfig.from_tune(trial.config).number
+        return self._brackets[number % len(self._brackets)]
+
+
+def make_scheduler(options: Scheduler, epochs: int) -> TrialScheduler:
+    """Return Ray's scheduler with these options, without any past.
+
+    Args:
+        epochs: number of epochs of a trial that is not stopped.
+    """
+    match options:
+        case Asha(grace_epochs=grace_epochs, reduction_factor=factor):
+            return _asha(min(grace_epochs, epochs), factor, epochs)
+        case Hyperband():
+            return BracketedScheduler(options, epochs)
+        case Median(grace_epochs=grace_epochs, min_trials=min_trials):
             return MedianStoppingRule(
-                **common, grace_period=grace, min_samples_required=least, min_time_slice=math.inf
+                **_TUNE_OPTIONS,
+                grace_period=grace_epochs,
+                min_samples_required=min_trials,
+                # Otherwise a trial would yield to waiting ones until there are enough to compare.
+                min_time_slice=math.inf,
             )
         case NoScheduler():
             return FIFOScheduler()
+
+
+def _asha(grace_epochs: float, factor: float, epochs: int) -> TrialScheduler:
+    if grace_epochs > epochs:  # a bracket without a rung
+        return FIFOScheduler()
+    return AsyncHyperBandScheduler(
+        **_TUNE_OPTIONS, max_t=epochs, grace_period=grace_epochs, reduction_factor=factor
+    )

@@ -52,7 +52,7 @@ def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> 
 
 
 def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
-    """`net` on the device, its convolutions' weights laid out as they are to compute."""
-    return net.to(
-        device, memory_format=torch.channels_last if channels_last else torch.contiguous_format
-    )  # type: ignore[call-overload,no-any-return]
+    """Move a network to a device, with the memory format in which it will compute."""
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    net.to(device, memory_format=memory_format)  # type: ignore[call-overload]
+    return net

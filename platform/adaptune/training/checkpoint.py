@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -17,11 +17,13 @@ from pyarrow import fs
 
 from adaptune.errors import CheckpointError
 from adaptune.training.distributed import rank, world_size
+from adaptune.training.record import EpochRecord
 from adaptune.training.state import TrainingState
 
 log = logging.getLogger(__name__)
+FORMAT = 2
 _DIGEST_BYTES = 32
-PATIENCE_S = 300.0  # with a remote store
+RETRY_TIMEOUT_S = 300.0  # with a remote store
 T = TypeVar("T")
 _MID_EPOCH = "mid-epoch.pt"
 
@@ -30,7 +32,7 @@ _MID_EPOCH = "mid-epoch.pt"
 class ResumePoint:
     """Where a trial goes on: after its last whole epoch, or within the one that follows."""
 
-    record: dict[str, Any] | None = None  # of the last whole epoch
+    record: EpochRecord | None = None  # of the last whole epoch
     means: Mapping[str, float] = field(default_factory=dict)  # each term's, over the updates since
     updates: int = 0
 
@@ -45,12 +47,12 @@ class CheckpointFolder:
     path: str  # local, or a URI that pyarrow.fs knows
     keep: int = 2
 
-    def save(self, state: TrainingState, record: dict[str, Any]) -> None:
+    def save(self, state: TrainingState, record: EpochRecord) -> None:
         """Write a checkpoint; called by all workers, written by rank 0.
 
         A failing write (a full disk) is logged and leaves the older ones: training goes on.
         """
-        if self._save(_name(record["epoch"]), state, ResumePoint(record)):
+        if self._save(_name(record.epoch), state, ResumePoint(record)):
             self._prune(best=state.best_epoch)
 
     def save_mid_epoch(self, state: TrainingState, where: ResumePoint) -> None:
@@ -63,7 +65,17 @@ class CheckpointFolder:
         if rank() != 0:
             return False
         buffer = io.BytesIO()
-        torch.save({"state": state.state_dict(), "pools": pools} | asdict(where), buffer)
+        torch.save(
+            {
+                "format": FORMAT,
+                "state": state.state_dict(),
+                "pools": pools,
+                "record": None if where.record is None else where.record.to_dict(),
+                "means": dict(where.means),
+                "updates": where.updates,
+            },
+            buffer,
+        )
         try:
             body = buffer.getvalue()
             self._write(name, hashlib.sha256(body).digest() + body)
@@ -72,21 +84,21 @@ class CheckpointFolder:
             return False
         return True
 
-    def save_picture(self, epoch: int, png: bytes) -> None:
+    def save_sample_grid(self, epoch: int, png: bytes) -> None:
         """Keep a picture of the generators' work beside the checkpoints; of every epoch."""
         try:
             self._write(f"epoch-{epoch:04d}.png", png)
         except OSError as error:
-            log.warning("picture of epoch %s not written to %s: %s", epoch, self.path, error)
+            log.warning("sample grid of epoch %s not written to %s: %s", epoch, self.path, error)
 
-    def picture(self, epoch: int) -> bytes | None:
+    def sample_grid(self, epoch: int) -> bytes | None:
         """The picture of an epoch, as PNG; None where there is none that can be read."""
         filesystem, folder = self._open()
         try:
             with filesystem.open_input_stream(f"{folder}/epoch-{epoch:04d}.png") as file:
                 found: bytes = file.read()
         except OSError as error:
-            log.warning("picture of epoch %s in %s not read: %s", epoch, self.path, error)
+            log.warning("sample grid of epoch %s in %s not read: %s", epoch, self.path, error)
             return None
         return found
 
@@ -108,7 +120,12 @@ class CheckpointFolder:
             # A pool belongs to a worker: with another number of them, the pools fill anew.
             if len(pools) == world_size():
                 state.load_pools_state(pools[rank()])
-            return ResumePoint(saved["record"], saved["means"], saved["updates"])
+            record = saved["record"]
+            return ResumePoint(
+                record=None if record is None else EpochRecord.from_dict(record),
+                means=saved["means"],
+                updates=saved["updates"],
+            )
         if names:
             raise CheckpointError(
                 f"none of the {len(names)} checkpoints in {self.path} can be read"
@@ -133,13 +150,18 @@ class CheckpointFolder:
             return found
 
         try:
-            raw = self._patiently(read)
+            raw = self._retry(read)
         except OSError as error:
             raise CheckpointError(f"cannot read checkpoint {name}: {error}") from error
         digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         if hashlib.sha256(body).digest() != digest:
             raise CheckpointError(f"checkpoint {name} is damaged")
         saved: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        if saved.get("format") != FORMAT:
+            raise CheckpointError(
+                f"checkpoint {name} has format {saved.get('format', 1)};"
+                f" this version of adaptune reads format {FORMAT}"
+            )
         return saved
 
     def epochs(self) -> list[int]:
@@ -177,7 +199,7 @@ class CheckpointFolder:
 
     def _names(self) -> list[str]:
         filesystem, folder = self._open()
-        files = self._patiently(
+        files = self._retry(
             lambda: filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
         )
         return [file.base_name for file in files if file.base_name.endswith(".pt")]
@@ -206,9 +228,9 @@ class CheckpointFolder:
         except OSError as error:
             log.warning("old checkpoints in %s not removed: %s", self.path, error)
 
-    def _patiently(self, read: Callable[[], T]) -> T:
+    def _retry(self, read: Callable[[], T]) -> T:
         """What `read` gives. A remote store that fails is asked again for a while: a trial hangs on the answer."""
-        deadline = time.monotonic() + (PATIENCE_S if "://" in self.path else 0.0)
+        deadline = time.monotonic() + (RETRY_TIMEOUT_S if "://" in self.path else 0.0)
         pause_s = 1.0
         while True:
             try:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from adaptune.data.device_images import DeviceImages
+from adaptune.data.splits import TrialData
+from adaptune.training.record import EpochRecord, HealthReport
 
 # How far from health a sign has to be. Each is well beyond what good trials pass through.
 MIN_DIVERSITY = 0.1
@@ -16,7 +21,8 @@ MAX_FLIP_P = 1e-4
 MIN_DISCRIMINATOR_LOSS = 0.05  # of its value at chance
 MAX_GROWTH = 10.0
 CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discriminators together
-_GROWING = ("loss/cycle", "loss/identity", "loss/task", "loss/semantic")
+PROBE_IMAGES = 256
+_GROWING = ("cycle", "identity", "task", "semantic")
 
 
 def diversity(source: Tensor, translated: Tensor) -> float:
@@ -73,77 +79,118 @@ def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> floa
     return float((translated.float().mean() - goal).abs() - (source.float().mean() - goal).abs())
 
 
-def signs(
-    source: Tensor, translated: Tensor, target: Tensor, labels: Tensor, seen: Tensor, classes: int
-) -> dict[str, Any]:
-    """What of an epoch's record is about health: four figures, and which classes seem flipped.
+class HealthProbe:
+    """Up to 256 images of source_val and of target_train, on which each epoch is measured."""
+
+    def __init__(self, data: TrialData, device: torch.device) -> None:
+        source = DeviceImages(
+            data.source_val_images[:PROBE_IMAGES], data.source_val_labels[:PROBE_IMAGES], device
+        )
+        target = DeviceImages(data.target_train_images[:PROBE_IMAGES], None, device)
+        self._classes = len(data.class_names)
+        self._source = source.take(torch.arange(len(source)))
+        self._labels = source.labels
+        self._target = target.take(torch.arange(len(target)))
+
+    @torch.no_grad()
+    def report(self, g_st: nn.Module, f_source: nn.Module) -> HealthReport:
+        """Measure G_st; f_S classifies its translations."""
+        translated = g_st(self._source)
+        predicted = f_source(translated).argmax(dim=1)
+        return measure(
+            self._source, translated, self._target, self._labels, predicted, self._classes
+        )
+
+
+def measure(
+    source: Tensor,
+    translated: Tensor,
+    target: Tensor,
+    labels: Tensor,
+    predicted: Tensor,
+    classes: int,
+) -> HealthReport:
+    """Return the health figures of one epoch, without a diagnosis.
 
     Args:
-        target: images of the target, whichever: (M, C, H, W).
+        source, translated: source images and their translations, (N, C, H, W).
+        target: any target images, (M, C, H, W).
+        labels: true labels of the source images, int64 (N,).
+        predicted: f_S's labels of the translations, int64 (N,).
+        classes: number of classes.
     """
-    p, flips = label_flip(labels, seen, classes)
-    return {
-        "health/diversity": diversity(source, translated),
-        "health/colour_correlation": colour_correlation(source, translated),
-        "health/brightness_drift": brightness_drift(source, translated, target),
-        "health/flip_p": p,
-        "health/flips": flips,
-    }
+    p, flips = label_flip(labels, predicted, classes)
+    return HealthReport(
+        diversity=diversity(source, translated),
+        colour_correlation=colour_correlation(source, translated),
+        brightness_drift=brightness_drift(source, translated, target),
+        flip_p=p,
+        flips=flips,
+    )
 
 
-def diagnose(record: Mapping[str, Any], lowest: Mapping[str, float], gan_loss: str) -> str | None:
-    """What is wrong in this epoch, `kind: figures`; None in health.
+def diagnose(
+    report: HealthReport,
+    losses: Mapping[str, float],
+    lowest: Mapping[str, float],
+    gan_loss: str,
+) -> str | None:
+    """Return the symptom of an epoch, `kind: figures`, or None if it is healthy.
 
     Args:
-        record: an epoch's, with `signs` in it.
-        lowest: the lowest mean of each loss term so far.
+        report: figures of the epoch.
+        losses: mean of each loss term over the epoch.
+        lowest: lowest mean of each loss term in earlier epochs.
+        gan_loss: `lsgan` or `log`.
     """
-    if record["health/diversity"] < MIN_DIVERSITY:
-        return f"generator collapse: translations have {record['health/diversity']:.0%} of the source's variety"
-    # Where the target is the source's negative, an inversion is what is asked for.
-    if (
-        record["health/colour_correlation"] < MAX_COLOUR_CORRELATION
-        and record["health/brightness_drift"] > 0
-    ):
-        return f"colour inversion: images and translations correlate by {record['health/colour_correlation']:.2f}"
-    if record["health/flip_p"] < MAX_FLIP_P:
-        return f"label flip: f_S sees classes {record['health/flips']} (p {record['health/flip_p']:.1g})"
-    loss = record.get("loss/discriminator")
-    if loss is not None and loss < MIN_DISCRIMINATOR_LOSS * CHANCE[gan_loss]:
-        return f"discriminator win: its loss is {loss:.3g}, at chance {CHANCE[gan_loss]:.3g}"
+    if report.diversity < MIN_DIVERSITY:
+        return (
+            f"generator collapse: translations have {report.diversity:.0%} of the source's variety"
+        )
+    # If the target is the source's negative, an inversion is the right translation.
+    correlation = report.colour_correlation
+    if correlation < MAX_COLOUR_CORRELATION and report.brightness_drift > 0:
+        return f"colour inversion: images and translations correlate by {correlation:.2f}"
+    if report.flip_p < MAX_FLIP_P:
+        return f"label flip: f_S sees classes {report.flips} (p {report.flip_p:.1g})"
+    chance = CHANCE[gan_loss]
+    discriminator = losses.get("discriminator")
+    if discriminator is not None and discriminator < MIN_DISCRIMINATOR_LOSS * chance:
+        return f"discriminator win: its loss is {discriminator:.3g}, at chance {chance:.3g}"
     for term in _GROWING:
-        value = record.get(term, 0.0)
+        value = losses.get(term, 0.0)
         if value > max(1.0, MAX_GROWTH * lowest.get(term, math.inf)):
-            return f"divergence: {term.removeprefix('loss/')} is {value:.3g}, it was {lowest[term]:.3g}"
+            return f"divergence: {term} is {value:.3g}, it was {lowest[term]:.3g}"
     return None
 
 
 class HealthMonitor:
-    """Looks after each epoch of a trial; sick is who has the same sign twice running."""
+    """Diagnoses each epoch of a trial. Two symptoms of one kind in a row make it unhealthy."""
 
-    def __init__(
-        self, gan_loss: str, lowest: dict[str, float], last: Mapping[str, Any] | None
-    ) -> None:
-        """Begin, or go on after an interruption.
+    def __init__(self, gan_loss: str, lowest: dict[str, float], last: EpochRecord | None) -> None:
+        """Begin, or continue after an interruption.
 
         Args:
-            lowest: the lowest mean of each loss term so far; brought up to date here.
-            last: the record of the last epoch.
+            gan_loss: `lsgan` or `log`.
+            lowest: lowest mean of each loss term so far; `update` keeps it current.
+            last: record of the last epoch.
         """
         self._gan_loss = gan_loss
         self._lowest = lowest
-        self._last: str | None = (last or {}).get("health/sign")
+        self._last_symptom: str | None = None
+        if last is not None and last.health is not None:
+            self._last_symptom = last.health.symptom
 
-    def look(self, record: Mapping[str, Any]) -> dict[str, str | None]:
-        """The epoch's `health/sign` and `sick`, each None in health."""
-        sign, last = diagnose(record, self._lowest, self._gan_loss), self._last
-        again = (
-            sign is not None
-            and last is not None
-            and sign.partition(":")[0] == last.partition(":")[0]
-        )
+    def update(self, report: HealthReport, losses: Mapping[str, float]) -> HealthReport:
+        """Return the report of the next epoch with its diagnosis."""
+        symptom = diagnose(report, losses, self._lowest, self._gan_loss)
+        repeated = symptom is not None and _kind(symptom) == _kind(self._last_symptom)
         for term in _GROWING:
-            if term in record:
-                self._lowest[term] = min(record[term], self._lowest.get(term, math.inf))
-        self._last = sign
-        return {"health/sign": sign, "sick": sign if again else None}
+            if term in losses:
+                self._lowest[term] = min(losses[term], self._lowest.get(term, math.inf))
+        self._last_symptom = symptom
+        return replace(report, symptom=symptom, unhealthy=symptom if repeated else None)
+
+
+def _kind(symptom: str | None) -> str | None:
+    return None if symptom is None else symptom.partition(":")[0]

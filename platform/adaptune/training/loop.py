@@ -1,217 +1,172 @@
-"""A trial's training: epoch after epoch, one record each. Knows nothing of who is listening."""
+"""A trial's training, epoch by epoch. It does not know who receives the records."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 
-from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
-from adaptune.errors import NonFiniteLossError, PreemptedError
+from adaptune.errors import PreemptedError
 from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
-from adaptune.spec.schema import LossWeights, TrialSpec
+from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder, ResumePoint
-from adaptune.training.distributed import all_reduce_mean, average_buffers, rank, unwrap
-from adaptune.training.guide import TARGET_VAL, score
-from adaptune.training.health import HealthMonitor, signs
+from adaptune.training.distributed import average_buffers, rank, unwrap
+from adaptune.training.health import HealthMonitor, HealthProbe
+from adaptune.training.loss_meter import LossMeter
+from adaptune.training.record import TARGET_VAL, EpochRecord
 from adaptune.training.sample_grid import sample_grid
-from adaptune.training.state import TrainingState, Weights, build_state
+from adaptune.training.state import StateDict, TrainingState, build_state
 from adaptune.training.steps.batch import TrainingImages
 from adaptune.training.steps.cycada import cycada_step
 from adaptune.training.steps.cyclegan import cyclegan_step
-from adaptune.training.steps.generators import LossTerms
 from adaptune.training.validation import Validation
 
-Record = dict[str, Any]
-Notice = Callable[[], bool]
-NOTICE_EVERY_STEPS = 20  # asking makes all workers meet
-GENERATOR_TERMS = {"loss/adversarial", "loss/cycle", "loss/identity", "loss/semantic"}
+IsPreempted = Callable[[], bool]
+PREEMPTION_CHECK_STEPS = 20  # the check makes all workers meet
+GENERATOR_TERMS = {"adversarial", "cycle", "identity", "semantic"}
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 
 
 def fit(
     spec: TrialSpec,
     data: TrialData,
-    source_weights: Weights,
+    source_weights: StateDict,
     *,
     device: torch.device,
     checkpoints: CheckpointFolder | None = None,
     images: TrainingImages | None = None,
     metric: str = TARGET_VAL,
     health: bool = False,
-    notice: Notice | None = None,
-) -> Iterator[Record]:
-    """Train one trial and yield a record after each epoch; whoever stops asking stops the trial.
+    is_preempted: IsPreempted | None = None,
+) -> Iterator[EpochRecord]:
+    """Train one trial and yield a record after each epoch; closing the generator stops the trial.
 
-    Where `checkpoints` holds one, training goes on from the newest that can be read; its own record
-    is yielded first, since nobody may have seen it before the interruption. `images` may be those of an
-    earlier trial on the same data and f_S: finding f_S's labels takes longer than all else before a trial.
-    `metric` is what the best epoch, whose checkpoint is kept, is chosen by. With `health` each epoch is
-    looked over for the signs of a GAN gone wrong. `notice`, asked now and then by all workers alike, says
-    whether a machine is about to be taken away: the trial is saved in mid-epoch then, and ends.
+    If `checkpoints` holds a readable checkpoint, training resumes from the newest one. Its record is
+    yielded first, since nobody may have received it before the interruption.
 
-    Yields:
-        `epoch` (from 1), what `Validation.record` and `Watch.look` say, the mean of each unweighted term as
-        `loss/<term>`, and the seconds of the epoch: `train_s`, `eval_s`.
+    Args:
+        source_weights: weights of f_S.
+        images: training images of an earlier trial on the same data and f_S. Predicting f_S's
+            labels takes longer than everything else before a trial.
+        metric: metric by which the best epoch, whose checkpoint is kept, is chosen.
+        health: whether each epoch is checked for the symptoms of a failing GAN.
+        is_preempted: asked now and then by all workers alike. If it returns True, the trial is
+            saved in mid-epoch and ends.
 
     Raises:
-        NonFiniteLossError: a term, or what f_T says after an epoch, became NaN or infinite.
-        CheckpointError: the folder holds checkpoints, but none that can be read.
-        PreemptedError: there was a notice.
+        NonFiniteLossError: a loss term, or a logit of f_T after an epoch, is NaN or infinite.
+        CheckpointError: the folder holds checkpoints, but none can be read.
+        PreemptedError: `is_preempted` returned True.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)
-    restored = ResumePoint() if checkpoints is None else checkpoints.restore(state)
-    last, terms = restored.record, LossMeter(spec.loss_weights, device)
-    terms.begin_with(restored.means, restored.updates)
-    watch = HealthMonitor(spec.training.gan_loss, state.lowest_losses, last)
+    resume_point = ResumePoint() if checkpoints is None else checkpoints.restore(state)
+    last = resume_point.record
     if last is not None:
         yield last
     training = images or TrainingImages(data, state.networks.f_source, device)
-    validation = Validation(data, device)
-    sampler = UnpairedSampler(
-        len(training.source),
-        len(training.target),
-        spec.training.batch_size,
-        derive_seed(spec.seed, "order"),
-    )
+    meter = LossMeter(spec.loss_weights, device)
+    meter.resume(resume_point.means, resume_point.updates)
+    epoch_trainer = _EpochTrainer(state, training, is_preempted)
+    evaluator = _EpochEvaluator(state, data, last, check_health=health)
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
-        if not _train_epoch(state, training, sampler, terms, epoch, notice):
+        if not epoch_trainer.train(epoch, meter):
             if checkpoints is not None:
-                checkpoints.save_mid_epoch(state, ResumePoint(last, *terms.so_far()))
+                means, updates = meter.running_means()
+                checkpoints.save_mid_epoch(state, ResumePoint(last, means, updates))
             raise PreemptedError(f"preempted at update {state.step}, in epoch {epoch}")
-        record, terms = Record(epoch=epoch) | terms.means(), LossMeter(spec.loss_weights, device)
-        trained = time.perf_counter()
-        average_buffers([unwrap(state.networks.f_target), *state.averages.values()])
-        record |= validation.record(cast(Classifier, state.eval_network("f_target")), state.step)
-        if health and GENERATOR_TERMS & record.keys():
-            record |= _signs(state, data)
-            record |= watch.look(record)
-        record |= {"train_s": trained - start, "eval_s": time.perf_counter() - trained}
-        state.note_score(epoch, score(record, metric))
+        losses = meter.means()
+        train_s = time.perf_counter() - start
+        last = evaluator.evaluate(epoch, losses, train_s)
+        state.update_best(epoch, last.score(metric))
         if checkpoints is not None:
-            checkpoints.save(state, record)
+            checkpoints.save(state, last)
             if rank() == 0:
-                checkpoints.save_picture(epoch, sample_grid(state, training))
-        last = record
-        yield record
+                checkpoints.save_sample_grid(epoch, sample_grid(state, training))
+        meter = LossMeter(spec.loss_weights, device)
+        yield last
 
 
-@torch.no_grad()
-def _signs(state: TrainingState, data: TrialData) -> Record:
-    """The state of the generators' health, by up to 256 images of source_val."""
-    some = slice(0, 256)
-    images = DeviceImages(data.source_val_images[some], data.source_val_labels[some], state.device)
-    source = images.take(torch.arange(len(images)))
-    translated = state.eval_network("g_source_to_target")(source)
-    target = DeviceImages(data.target_train_images[some], None, state.device)
-    seen = state.networks.f_source(translated).argmax(dim=1)
-    return signs(
-        source,
-        translated,
-        target.take(torch.arange(len(target))),
-        images.labels,
-        seen,
-        len(data.class_names),
-    )
+class _EpochTrainer:
+    def __init__(
+        self, state: TrainingState, images: TrainingImages, is_preempted: IsPreempted | None
+    ) -> None:
+        spec = state.spec
+        order_seed = derive_seed(spec.seed, "order")
+        self._state = state
+        self._images = images
+        self._is_preempted = is_preempted
+        self._step = STEPS[spec.method]
+        self._sampler = UnpairedSampler(
+            len(images.source), len(images.target), spec.training.batch_size, order_seed
+        )
 
+    def train(self, epoch: int, meter: LossMeter) -> bool:
+        """Train to the end of the epoch; return False if the trial was preempted before."""
+        state, spec = self._state, self._state.spec
+        true_semantic = spec.training.semantic_labels == "true"
+        bf16 = spec.training.precision == "bf16"
+        state.networks.f_target.train()
+        while state.step < epoch * spec.training.steps_per_epoch:
+            if self._preempted():
+                return False
+            # Dropout draws from torch's own generator. Seeding it by the step keeps a resume exact.
+            torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
+            state.set_learning_rates()
+            batch = self._images.batch(self._sampler, state.step, true_semantic=true_semantic)
+            with torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
+                terms = self._step(state, batch)
+            state.update_averages()
+            state.step += 1
+            meter.add(state.step, terms)
+        return True
 
-def _train_epoch(
-    state: TrainingState,
-    images: TrainingImages,
-    sampler: UnpairedSampler,
-    watch: LossMeter,
-    epoch: int,
-    notice: Notice | None,
-) -> bool:
-    """Train to the end of the epoch. False: a notice came before."""
-    spec = state.spec
-    step = STEPS[spec.method]
-    state.networks.f_target.train()
-    while state.step < epoch * spec.training.steps_per_epoch:
-        if notice is not None and state.step % NOTICE_EVERY_STEPS == 0 and notice():
+    def _preempted(self) -> bool:
+        if self._is_preempted is None or self._state.step % PREEMPTION_CHECK_STEPS:
             return False
-        # Dropout draws from torch's own generator: seeded by the step, a resume needs no memory of it.
-        torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
-        state.set_learning_rates()
-        batch = images.batch(
-            sampler, state.step, true_semantic=spec.training.semantic_labels == "true"
-        )
-        with torch.autocast(
-            state.device.type, torch.bfloat16, enabled=spec.training.precision == "bf16"
-        ):
-            terms = step(state, batch)
-        state.update_averages()
-        state.step += 1
-        watch.add(state.step, terms)
-    return True
+        return self._is_preempted()
 
 
-class LossMeter:
-    """Means of all terms over an epoch, and the first step at which one was not finite.
+class _EpochEvaluator:
+    def __init__(
+        self,
+        state: TrainingState,
+        data: TrialData,
+        last: EpochRecord | None,
+        *,
+        check_health: bool,
+    ) -> None:
+        self._state = state
+        self._validation = Validation(data, state.device)
+        self._probe = HealthProbe(data, state.device) if check_health else None
+        self._monitor = HealthMonitor(state.spec.training.gan_loss, state.lowest_losses, last)
 
-    All of it stays on the device until the epoch's end: asking at each step would make a GPU wait.
-    """
-
-    def __init__(self, weights: LossWeights, device: torch.device) -> None:
-        self.weights = weights
-        self.device = device
-        self.sums: LossTerms = {}
-        self.bad: LossTerms = {}
-        self.count = 0
-        self.first_step = 0
-
-    def begin_with(self, means: Mapping[str, float], updates: int) -> None:
-        """The part of an epoch that was trained before an interruption."""
-        self.count = updates
-        self.sums = {
-            name: torch.tensor(mean * updates, device=self.device) for name, mean in means.items()
-        }
-
-    def so_far(self) -> tuple[dict[str, float], int]:
-        """The means over all workers, finite or not, and the number of updates."""
-        names = sorted(self.sums)
-        means = (
-            all_reduce_mean(torch.stack([self.sums[name] for name in names]) / self.count).tolist()
-            if names
-            else []
-        )
-        return dict(zip(names, means, strict=True)), self.count
-
-    def add(self, step: int, terms: LossTerms) -> None:
-        self.count += 1
-        self.first_step = self.first_step or step
-        never = torch.tensor(torch.inf, device=self.device)
-        for name, value in terms.items():
-            self.sums[name] = (
-                self.sums.get(name, torch.zeros((), device=self.device)) + value.float()
+    def evaluate(self, epoch: int, losses: dict[str, float], train_s: float) -> EpochRecord:
+        """Return the record of an epoch that was trained in `train_s` seconds."""
+        state = self._state
+        start = time.perf_counter()
+        average_buffers([unwrap(state.networks.f_target), *state.averages.values()])
+        f_target = cast(Classifier, state.eval_network("f_target"))
+        scores = self._validation.scores(f_target, state.step)
+        health = None
+        if self._probe is not None and GENERATOR_TERMS & losses.keys():
+            report = self._probe.report(
+                state.eval_network("g_source_to_target"), state.networks.f_source
             )
-            at = torch.where(value.isfinite(), never, float(step))
-            self.bad[name] = self.bad.get(name, never).minimum(at)
-
-    def means(self) -> Record:
-        """The means over all workers. Every worker raises NonFiniteLossError together, or none."""
-        means, _ = self.so_far()
-        if not all(map(_finite, means.values())):
-            self._raise(means)
-        return {f"loss/{name}": mean for name, mean in means.items()}
-
-    def _raise(self, means: Mapping[str, float]) -> None:
-        step, name = min((float(self.bad.get(name, torch.inf)), name) for name in means)
-        if step == float("inf"):  # only another worker's share was bad
-            name = next(name for name, mean in means.items() if not _finite(mean))
-            step = self.first_step
-        weights = ", ".join(f"{key} {value:g}" for key, value in self.weights.model_dump().items())
-        raise NonFiniteLossError(
-            f"term `{name}` is not finite at step {step:.0f} (weights: {weights}); lower the learning rates"
-            " or narrow the weights' ranges"
+            health = self._monitor.update(report, losses)
+        return EpochRecord(
+            epoch=epoch,
+            train_s=train_s,
+            eval_s=time.perf_counter() - start,
+            source_val_accuracy=scores.source_val_accuracy,
+            target_val_accuracy=scores.target_val_accuracy,
+            target_val_loss=scores.target_val_loss,
+            losses=losses,
+            validators=scores.validators,
+            health=health,
         )
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0

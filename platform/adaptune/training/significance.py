@@ -1,28 +1,36 @@
-"""How sure a measured accuracy is."""
+"""Statistical certainty of measured accuracies."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+SIGNIFICANCE_LEVEL = 0.05
+
 
 def accuracy_interval(hits: int, n: int) -> tuple[float, float]:
-    """The exact 95 % interval (Clopper & Pearson 1934) of an accuracy: `hits` of n ≥ 1 samples."""
+    """Return the exact 95% interval (Clopper & Pearson 1934) of an accuracy.
+
+    Args:
+        hits: number of correct predictions.
+        n: number of samples, at least 1.
+    """
     from scipy.stats import binomtest  # imported late: it takes a second
 
     interval = binomtest(hits, n).proportion_ci(confidence_level=0.95, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def mcnemar_p_value(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
-    """How likely two classifiers that are equally good differ as much on the same N samples: McNemar's exact test.
+def mcnemar_p_value(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the p value of McNemar's exact test for two classifiers on the same N samples.
 
     Args:
-        ours, theirs: which samples each got right, [N].
+        first, second: which samples each classifier got right, (N,).
     """
     from scipy.stats import binomtest
 
-    only_ours, only_theirs = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    if not only_ours + only_theirs:
+    only_first = int((first & ~second).sum())
+    only_second = int((second & ~first).sum())
+    if not only_first + only_second:
         return 1.0
-    return float(binomtest(only_ours, only_ours + only_theirs).pvalue)
+    return float(binomtest(only_first, only_first + only_second).pvalue)

@@ -1,32 +1,25 @@
-"""Classifiers trained without a GAN: f_S (step 1), and the yardsticks that a search is held against."""
+"""The source classifier f_S: step 1 of CyCADA."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.losses.classification import task_loss
-from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import SourceStageSpec, TrialSpec
 from adaptune.training.build import build_classifier, to_device
-from adaptune.training.schedule import lr_factor, set_lr, warmed_up
+from adaptune.training.schedule import lr_factor, set_lr
 from adaptune.training.steps.augment import apply, draw
 from adaptune.training.steps.generators import optimizer_step
-
-State = dict[str, Tensor]
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def train_supervised(
     spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source"
-) -> State:
+) -> dict[str, Tensor]:
     """A classifier trained on labelled images; f_S where they are the source's.
 
     Returns:
@@ -51,64 +44,7 @@ def train_supervised(
     return to_cpu(net)
 
 
-def adapt_without_gan(
-    spec: TrialSpec,
-    source: DeviceImages,
-    target: DeviceImages,
-    f_source: State,
-    classes: int,
-    *,
-    task: bool,
-) -> State:
-    """The rivals of a GAN: f_S adapted by information on target images, with `task` by task on source images, too.
-
-    They get what a trial's f_T gets: as many updates, its learning rate, its moving average, its augmentation.
-
-    Returns:
-        Its weights, on the CPU.
-    """
-    training = spec.training
-    net = build_classifier(spec.model.classifier, spec.data.source, classes)
-    net.load_state_dict(f_source)
-    net = to_device(net.train(), target.device, channels_last=training.channels_last)
-    optimizer = Adam(
-        net.parameters(), lr=training.classifier_lr, betas=(training.beta1, training.beta2)
-    )
-    average = AveragedModel(
-        net, multi_avg_fn=_moving_average(training.classifier_ema_decay), use_buffers=True
-    )
-    sampler = UnpairedSampler(
-        len(source), len(target), training.batch_size, derive_seed(spec.seed, "no-gan")
-    )
-    total = training.epochs * training.steps_per_epoch
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
-        for step in range(total):
-            set_lr(
-                optimizer, training.classifier_lr * lr_factor(step / total, training.lr_decay_from)
-            )
-            of_source, of_target = sampler.indices(step)
-            images = target.take(of_target)
-            if task:
-                images = torch.cat([images, source.take(of_source)])
-            random = torch.Generator().manual_seed(derive_seed(spec.seed, "no-gan", step))
-            logits = net(apply(images, draw(training.augment, len(images), random)))
-            loss = information_loss(logits[: len(of_target)])
-            if task:
-                loss = loss + task_loss(logits[len(of_target) :], source.labels_of(of_source))
-            optimizer_step(optimizer, loss)
-            average.update_parameters(net)
-    return to_cpu(average.module if training.classifier_ema_decay else net)
-
-
-def _moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    def update(averaged: Tensors, live: Tensors, count: Tensor | int) -> None:
-        get_ema_multi_avg_fn(warmed_up(decay, int(count)))(averaged, live, count)
-
-    return update
-
-
-def to_cpu(net: nn.Module) -> State:
+def to_cpu(net: nn.Module) -> dict[str, Tensor]:
     return {
         name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()
     }

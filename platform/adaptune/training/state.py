@@ -25,7 +25,7 @@ from adaptune.training.distributed import ddp_wrap, rank, unwrap
 from adaptune.training.image_pool import ImagePool
 from adaptune.training.schedule import lr_factor, set_lr, warmed_up
 
-Weights = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 TRAINED = (
     "g_source_to_target",
     "g_target_to_source",
@@ -73,7 +73,7 @@ class TrainingState:
     best_epoch: int = 0
     best_score: tuple[float, float] = (float("-inf"), 0.0)
     base_lrs: dict[str, float] = field(default_factory=dict)
-    lowest_losses: dict[str, float] = field(default_factory=dict)  # see health.Watch
+    lowest_losses: dict[str, float] = field(default_factory=dict)  # see HealthMonitor
 
     @property
     def total_steps(self) -> int:
@@ -85,7 +85,7 @@ class TrainingState:
         for name, lr in self.base_lrs.items():
             set_lr(getattr(self.optimizers, name), lr * factor)
 
-    def note_score(self, epoch: int, score: tuple[float, float]) -> None:
+    def update_best(self, epoch: int, score: tuple[float, float]) -> None:
         """Remember the best epoch: the one with the highest score."""
         if score > self.best_score:
             self.best_epoch, self.best_score = epoch, score
@@ -135,7 +135,7 @@ class TrainingState:
         self.step = state["step"]
         self.best_epoch = state["best_epoch"]
         self.best_score = tuple(state["best_score"])
-        self.lowest_losses = dict(state.get("lowest_losses", {}))  # earlier checkpoints have none
+        self.lowest_losses = dict(state["lowest_losses"])
         for name in TRAINED:
             unwrap(getattr(self.networks, name)).load_state_dict(state["networks"][name])
         for name in self.base_lrs:
@@ -158,7 +158,7 @@ class TrainingState:
 
 
 def build_state(
-    spec: TrialSpec, classes: int, source_weights: Weights, device: torch.device
+    spec: TrialSpec, classes: int, source_weights: StateDict, device: torch.device
 ) -> TrainingState:
     """A trial's state before its first update: f_T begins as f_S, all else is drawn from the seed."""
     training, model, images = spec.training, spec.model, spec.data.source

@@ -1,9 +1,8 @@
-"""What a classifier says of images, and how right it is."""
+"""Predictions of a classifier on a data set, and its scores on source_val and target_val."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,68 +18,100 @@ from adaptune.training.validators import ValidatorInputs, score_all
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a classifier makes of N images: float64 logits [N, K] and float32 features [N, D], on its device."""
+    """Outputs of a classifier for N images, on its device.
+
+    Attributes:
+        logits: float64 (N, K).
+        features: float32 (N, D).
+    """
 
     logits: Tensor
     features: Tensor
 
-    def score(self, labels: Tensor) -> tuple[float, float]:
-        """(accuracy in [0, 1], mean cross-entropy in nats) against labels [N]."""
-        accuracy = (self.logits.argmax(dim=1) == labels).double().mean()
-        return float(accuracy), float(F.cross_entropy(self.logits, labels))
+    def accuracy(self, labels: Tensor) -> float:
+        """Return the accuracy in [0, 1] against labels (N,)."""
+        return float((self.logits.argmax(dim=1) == labels).double().mean())
+
+    def cross_entropy(self, labels: Tensor) -> float:
+        """Return the mean cross-entropy in nats against labels (N,)."""
+        return float(F.cross_entropy(self.logits, labels))
 
 
 @torch.no_grad()
 def predict_all(classifier: Classifier, images: DeviceImages, batch_size: int = 512) -> Outputs:
-    """The classifier on all images, in eval mode; shared out over all workers, and whole on each of them."""
+    """Return the outputs for all images, in eval mode.
+
+    The workers of a trial share the images; each of them gets all outputs.
+    """
     classifier.eval()
-    parts = torch.arange(rank(), len(images), world_size()).split(batch_size)
-    features = torch.cat([classifier.features(images.take(part)).float() for part in parts])
+    batches = torch.arange(rank(), len(images), world_size()).split(batch_size)
+    features = torch.cat([classifier.features(images.take(batch)).float() for batch in batches])
     logits = classifier.head(features).double()
-    return Outputs(_whole(logits, len(images)), _whole(features, len(images)))
+    return Outputs(_all_rows(logits, len(images)), _all_rows(features, len(images)))
+
+
+@dataclass(frozen=True)
+class ValidationScores:
+    """Scores of f_T after an epoch.
+
+    Attributes:
+        source_val_accuracy: accuracy on source_val, in [0, 1].
+        target_val_accuracy: accuracy on target_val, in [0, 1]; None without target labels.
+        target_val_loss: mean cross-entropy on target_val in nats; None without target labels.
+        validators: score of each validator, by name.
+    """
+
+    source_val_accuracy: float
+    target_val_accuracy: float | None
+    target_val_loss: float | None
+    validators: dict[str, float]
 
 
 class Validation:
-    """source_val and target_val on a device, and what a trial's record says of f_T on them."""
+    """Scores f_T on source_val and target_val, which stay on the device."""
 
     def __init__(self, data: TrialData, device: torch.device) -> None:
         self._source = DeviceImages(data.source_val_images, data.source_val_labels, device)
         self._target = DeviceImages(data.target_val_images, data.target_val_labels, device)
-        self._labelled = data.target_labelled
+        self._target_labelled = data.target_labelled
 
-    def record(self, classifier: Classifier, step: int) -> dict[str, Any]:
-        """`source_val_accuracy`; each `validator/<name>`; `target_val_accuracy` and `target_val_loss`, or None.
+    def scores(self, classifier: Classifier, step: int) -> ValidationScores:
+        """Return the scores of f_T after update `step`.
 
         Raises:
-            NonFiniteLossError: f_T's logits are not finite after update `step`. Every worker raises it, or none.
+            NonFiniteLossError: a logit of f_T is not finite; raised by all workers or by none.
         """
-        source, target = (
-            predict_all(classifier, self._source),
-            predict_all(classifier, self._target),
-        )
+        source = predict_all(classifier, self._source)
+        target = predict_all(classifier, self._target)
         if not (source.logits.isfinite().all() and target.logits.isfinite().all()):
             raise NonFiniteLossError(
-                f"f_T's logits are not finite after step {step}: term `task` comes next; lower the learning rates or"
-                " narrow the weights' ranges"
+                f"f_T's logits are not finite after step {step}, so the next value of term `task`"
+                " would not be finite either; lower the learning rates or narrow the weights' ranges"
             )
-        source_labels, target_labels = self._source.labels, self._target.labels
-        accuracy, loss = target.score(target_labels) if self._labelled else (None, None)
-        dump = ValidatorInputs(
-            source_logits=source.logits.cpu().numpy(),
-            source_features=source.features.cpu().numpy(),
-            source_labels=source_labels.cpu().numpy(),
-            target_logits=target.logits.cpu().numpy(),
-            target_features=target.features.cpu().numpy(),
+        target_accuracy = target_loss = None
+        if self._target_labelled:
+            target_accuracy = target.accuracy(self._target.labels)
+            target_loss = target.cross_entropy(self._target.labels)
+        return ValidationScores(
+            source_val_accuracy=source.accuracy(self._source.labels),
+            target_val_accuracy=target_accuracy,
+            target_val_loss=target_loss,
+            validators=score_all(_validator_inputs(source, self._source.labels, target)),
         )
-        return {
-            "target_val_accuracy": accuracy,
-            "target_val_loss": loss,
-            "source_val_accuracy": source.score(source_labels)[0],
-        } | {f"validator/{name}": score for name, score in score_all(dump).items()}
 
 
-def _whole(own: Tensor, count: int) -> Tensor:
-    """All rows, from the share (rank, rank + world, …) that each worker has."""
-    whole = own.new_zeros(count, own.shape[1])
-    whole[rank() :: world_size()] = own
-    return all_reduce_sum(whole)
+def _validator_inputs(source: Outputs, labels: Tensor, target: Outputs) -> ValidatorInputs:
+    return ValidatorInputs(
+        source_logits=source.logits.cpu().numpy(),
+        source_features=source.features.cpu().numpy(),
+        source_labels=labels.cpu().numpy(),
+        target_logits=target.logits.cpu().numpy(),
+        target_features=target.features.cpu().numpy(),
+    )
+
+
+def _all_rows(share: Tensor, count: int) -> Tensor:
+    """Return all rows, given the rows (rank, rank + world size, …) of this worker."""
+    rows = share.new_zeros(count, share.shape[1])
+    rows[rank() :: world_size()] = share
+    return all_reduce_sum(rows)

@@ -14,10 +14,10 @@ from rich.console import Console
 from adaptune.cli import search as runs
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import claim
-from adaptune.search import study as studies
-from adaptune.search.study_storage import open_study
 from adaptune.search.trial import make_job
 from adaptune.spec import load
+from adaptune.study import study as studies
+from adaptune.study.storage import open_study
 from adaptune.training.build import build_classifier
 from adaptune.training.state import build_state
 

@@ -19,8 +19,8 @@ from adaptune.evaluation.confirmation import (
 )
 from adaptune.evaluation.replication import INFORMATION_ONLY, SOURCE_ONLY, SUPERVISED, Row, Setting
 from adaptune.evaluation.test_scores import look
-from adaptune.search import study as studies
-from adaptune.search.study_storage import open_study
+from adaptune.study import study as studies
+from adaptune.study.storage import open_study
 
 
 def rows(**tests: list[float]) -> list[Row]:

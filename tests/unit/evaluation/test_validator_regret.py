@@ -7,13 +7,13 @@ from pathlib import Path
 
 import optuna
 import pytest
+from adaptune.training.guide import ENSEMBLE
 from support.fake_search import make_record, make_search
 
 from adaptune.evaluation.validator_regret import validator_regrets
-from adaptune.search import study as studies
 from adaptune.search.callbacks.tables import device_s_saved, device_s_to_reach, overhead
-from adaptune.search.study_storage import open_study
-from adaptune.training.guide import ENSEMBLE
+from adaptune.study import study as studies
+from adaptune.study.storage import open_study
 from adaptune.training.validators import VALIDATORS
 
 

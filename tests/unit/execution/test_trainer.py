@@ -5,10 +5,10 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from adaptune.execution.trainer import CleanerCallback, LaneTrainer
 from ray.train.v2._internal.callbacks import placement_group_callback as rays
 
 from adaptune.execution.orphan_cleanup import OrphanCleaner
-from adaptune.execution.trainer import CleanerCallback, LaneTrainer
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray Data's, of its own defaults

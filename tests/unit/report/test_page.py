@@ -16,8 +16,8 @@ from adaptune.evaluation.summary import summarise, write_summary
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.report.page import write_report
 from adaptune.results.folder import ResultsFolder
-from adaptune.search import study as studies
 from adaptune.spec.schema import SearchSpec
+from adaptune.study import study as studies
 
 PLAN = PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)
 SCORES = Scores(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from adaptune.search.objective import ENSEMBLE_VALIDATORS, Objective
 from adaptune.training.guide import score
+
+from adaptune.study.objective import ENSEMBLE_VALIDATORS, Objective
 
 
 def record(epoch: int, value: float, **extra: Any) -> dict[str, Any]:

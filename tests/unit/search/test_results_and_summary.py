@@ -28,11 +28,11 @@ from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import claim, discard, exclusive, open_existing
-from adaptune.search import study as studies
 from adaptune.search.callbacks.tables import device_seconds, write_tables
 from adaptune.search.driver import best_checkpoint
-from adaptune.search.study_storage import open_study
 from adaptune.spec.schema import SearchSpec
+from adaptune.study import study as studies
+from adaptune.study.storage import open_study
 from adaptune.training.checkpoint import CheckpointFolder
 
 PLAN = PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)

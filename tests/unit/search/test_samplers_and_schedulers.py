@@ -13,12 +13,12 @@ from support.fake_search import FakeTrial, history, make_result, make_search, si
 
 from adaptune.errors import ResultsError
 from adaptune.results.lifecycle import claim
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
-from adaptune.search.samplers import planned_trials
 from adaptune.search.scheduler import StudyScheduler
-from adaptune.search.study_storage import open_study
-from adaptune.search.warm_start import priors
+from adaptune.study import study as studies
+from adaptune.study.objective import Objective
+from adaptune.study.samplers import planned_trials
+from adaptune.study.storage import open_study
+from adaptune.study.warm_start import priors
 
 SAMPLERS = ["tpe", "gp", "cmaes", "random", "grid", "qmc", "nsga2"]
 

@@ -9,10 +9,10 @@ from optuna.trial import TrialState
 from support.fake_search import make_result, make_search
 
 from adaptune.errors import WorkersNotStartedError
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
 from adaptune.search.searcher import StudySearcher
-from adaptune.search.study_storage import load_study, open_study
+from adaptune.study import study as studies
+from adaptune.study.objective import Objective
+from adaptune.study.storage import load_study, open_study
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from optuna.trial import TrialState
 from support.fake_search import FakeTrial, history, make_result, make_search, simulate, smooth
 
-from adaptune.search import study as studies
-from adaptune.search.objective import Objective
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import StudySearcher
-from adaptune.search.study_storage import open_study
+from adaptune.study import study as studies
+from adaptune.study.objective import Objective
+from adaptune.study.storage import open_study
 
 
 def test_asha_stops_the_bad_and_lets_the_best_run(tmp_path: Path) -> None:

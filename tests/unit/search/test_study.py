@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 from support.fake_search import make_record, make_search
 
 from adaptune.errors import ResultsError
-from adaptune.search import study as studies
-from adaptune.search.study_storage import load_study, open_study
+from adaptune.study import study as studies
+from adaptune.study.storage import load_study, open_study
 
 
 def note(trial: optuna.Trial, epoch: int, accuracy: float, loss: float = 1.0) -> bool:

@@ -13,11 +13,11 @@ from adaptune.errors import ResultsError
 from adaptune.results import remote
 from adaptune.results.folder import ResultsFolder, below, folder_of
 from adaptune.results.lifecycle import begun, claim, discard, open_existing
-from adaptune.search import study as studies
 from adaptune.search.callbacks.checkpoint_retention import CheckpointRetention
-from adaptune.search.study_storage import check_new, open_study, study_of
 from adaptune.search.trial import checkpoint_folder
 from adaptune.spec.schema import SearchSpec
+from adaptune.study import study as studies
+from adaptune.study.storage import check_new, open_study, study_of
 
 MB = 1_000_000
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast, get_args
 import numpy as np
 import pytest
 import torch
+from adaptune.training.guide import ENSEMBLE, TARGET_VAL
 from scipy.stats import entropy as entropy_of
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -20,7 +21,6 @@ from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, mak
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import SearchSection
-from adaptune.training.guide import ENSEMBLE, TARGET_VAL
 from adaptune.training.state import build_state
 from adaptune.training.validation import Validation
 from adaptune.training.validators import VALIDATORS, ValidatorInputs, score_all

@@ -1,89 +1,98 @@
-"""`storage.checkpoint_budget_gb`: what of a search's checkpoints can be done without."""
+"""Deletion of checkpoints to stay within `checkpoint_budget_gb`."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 
-import optuna
 from optuna.trial import TrialState
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.search import study as studies
-from adaptune.search.trial import checkpoint_folder
-from adaptune.spec.schema import SearchSpec
+from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
+from adaptune.search.protocol import TrialConfig
+from adaptune.study.study import SearchStudy
+from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
 _GB = 1e9
 
 
-class CheckpointRetention:
-    """Removes checkpoints while they are more than the budget, those first that are missed least.
+class CheckpointRetentionCallback(SearchCallback):
+    """Deletes the least useful checkpoints while all checkpoints together exceed the budget.
 
-    Never removed: the newest and the best of a trial that is under way, and the best of the search. (A rung
-    needs none: ASHA only ever stops a trial, and compares numbers that the study has.)
+    It never deletes the newest and the best checkpoint of a running trial, and the best of the
+    search. (A rung needs none: ASHA only stops trials, and compares numbers that the study has.)
+
+    Args:
+        study: study of the search.
+        folder: results folder.
+        budget_gb: upper bound on all checkpoints together, in gigabytes; None is no bound.
     """
 
-    def __init__(self, spec: SearchSpec, study: optuna.Study, folder: ResultsFolder) -> None:
-        self._spec = spec
+    def __init__(self, study: SearchStudy, folder: ResultsFolder, budget_gb: float | None) -> None:
         self._study = study
         self._folder = folder
-        self._sizes: dict[int, dict[int, int]] = {}  # by trial and epoch, in bytes
+        self._budget_gb = budget_gb
+        self._sizes: dict[int, dict[int, int]] = {}  # bytes, by trial and epoch
+
+    def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
+        """Enforce the budget after a trial has written a checkpoint."""
+        with logged_disk_errors("deletion of checkpoints", config.number):
+            self.enforce(config.number)
 
     def enforce(self, number: int) -> None:
-        """To be called when trial `number` has written a checkpoint.
+        """Enforce the budget after trial `number` has written a checkpoint.
 
         Raises:
             OSError: the store does not answer.
         """
-        limit = self._spec.storage.checkpoint_budget_gb
-        if limit is None:
+        if self._budget_gb is None:
             return
-        for known in {
-            number,
-            *(trial.number for trial in studies.started(self._study)),
-        } - self._sizes.keys():
-            self._sizes[known] = {}
-            self._look(known)
-        self._look(number)
-        dispensable = self._dispensable()
-        while (held := self._held()) > limit * _GB:
-            found = next(dispensable, None)
-            if found is None:
+        self._refresh_sizes(number)
+        removable = self._removable()
+        while self._total_bytes() > self._budget_gb * _GB:
+            checkpoint = next(removable, None)
+            if checkpoint is None:
                 log.warning(
-                    "the checkpoints that are needed take %.2f GB of a budget of %.2f GB",
-                    held / _GB,
-                    limit,
+                    "the checkpoints that are needed take %.2f GB, more than the budget of %.2f GB",
+                    self._total_bytes() / _GB,
+                    self._budget_gb,
                 )
                 return
-            trial, epoch = found
-            checkpoint_folder(self._spec, trial, self._folder).remove(epoch)
+            trial, epoch = checkpoint
+            self._folder.checkpoints(trial).remove(epoch)
             del self._sizes[trial][epoch]
 
-    def _look(self, number: int) -> None:
-        self._sizes[number] = checkpoint_folder(self._spec, number, self._folder).sizes()
+    def _refresh_sizes(self, number: int) -> None:
+        """Read the sizes of this trial, and of trials whose sizes are not known yet."""
+        for trial in self._study.started_trials():
+            if trial.number not in self._sizes:
+                self._sizes[trial.number] = self._folder.checkpoints(trial.number).sizes()
+        self._sizes[number] = self._folder.checkpoints(number).sizes()
 
-    def _held(self) -> int:
+    def _total_bytes(self) -> int:
         return sum(sum(sizes.values()) for sizes in self._sizes.values())
 
-    def _dispensable(self) -> Iterator[tuple[int, int]]:
-        """(trial, epoch) of what may go: first what no trial needs, then the bests of ended trials, worst first."""
-        trials = {trial.number: trial for trial in studies.started(self._study)}
-        metric = self._spec.search.metric
-        bests = {
-            number: (studies.best_record(trial, metric) or {}).get("epoch")
-            for number, trial in trials.items()
-        }
+    def _removable(self) -> Iterator[tuple[int, int]]:
+        """Yield (trial, epoch) of the checkpoints that may be deleted, the least useful first.
+
+        First those that no trial needs, then the best ones of ended trials, worst trial first.
+        """
+        trials = {trial.number: trial for trial in self._study.started_trials()}
         for number, trial in trials.items():
             epochs = list(self._sizes[number])
-            needed = {bests[number]} | (
-                {max(epochs, default=0)} if trial.state == TrialState.RUNNING else set()
-            )
-            yield from ((number, epoch) for epoch in epochs if epoch not in needed)
-        worst_first = [
-            trial.number for trial in reversed(studies.ranked(self._study, running=True))
-        ]
-        failed = [number for number in trials if number not in worst_first]
-        for number in [*failed, *worst_first[:-1]]:
+            needed = set()
+            if trial.best_epoch is not None:
+                needed.add(trial.best_epoch.number)
+            if trial.state == TrialState.RUNNING:
+                needed.add(max(epochs, default=0))
+            for epoch in epochs:
+                if epoch not in needed:
+                    yield number, epoch
+        ranked = [trial.number for trial in self._study.ranked_trials(include_running=True)]
+        unranked = [number for number in trials if number not in ranked]
+        worst_first = list(reversed(ranked))
+        for number in [*unranked, *worst_first[:-1]]:
             if trials[number].state != TrialState.RUNNING:
-                yield from ((number, epoch) for epoch in list(self._sizes[number]))
+                for epoch in list(self._sizes[number]):
+                    yield number, epoch

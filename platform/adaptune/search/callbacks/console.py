@@ -1,133 +1,89 @@
-"""What a person sees and keeps of a running search: a line an epoch, TensorBoard events, the tables."""
+"""Progress of a search on the terminal: one line per epoch."""
 
 from __future__ import annotations
 
-import json
-import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
-import optuna
-from ray.tune import Callback
 from rich.console import Console
 
-from adaptune.cluster.placement import PlacementPlan
-from adaptune.results.folder import ResultsFolder
-from adaptune.results.remote import push
-from adaptune.search import study as studies
-from adaptune.search.callbacks.checkpoint_retention import CheckpointRetention
-from adaptune.search.callbacks.tables import write_tables
-from adaptune.search.callbacks.tensorboard import TensorBoardWriter
-from adaptune.search.objective import Objective
-from adaptune.search.samplers import planned_trials
-from adaptune.search.trial import format_objective, format_values
-from adaptune.spec.schema import SearchSpec
-from adaptune.training.guide import TARGET_VAL
+from adaptune.search.callbacks.base import SearchCallback
+from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.trial import format_values
+from adaptune.study.objective import Objective, format_objective, format_value
+from adaptune.study.study import SearchStudy
+from adaptune.training.record import TARGET_VAL, EpochRecord
 
-log = logging.getLogger(__name__)
-TABLES_EVERY_S = 10.0  # each time they are written whole
+_INDENT = " " * 9
 
 
-class Progress(Callback):  # type: ignore[misc]  # Ray is untyped
-    """Called by Tune with each epoch; of a trial's last one before the study has it."""
+class ConsoleCallback(SearchCallback):
+    """Prints each epoch, and each trial that failed, became unhealthy or waits for workers.
+
+    Args:
+        console: where to print.
+        study: study of the search.
+        objective: objective of the search.
+        trials: number of trials in all.
+        epochs: number of epochs of a trial that is not stopped.
+        clock: monotonic clock in seconds.
+    """
 
     def __init__(
         self,
-        spec: SearchSpec,
-        study: optuna.Study,
-        guide: Objective,
-        plan: PlacementPlan,
-        folder: ResultsFolder,
         console: Console,
-        clock: studies.WallClock,
+        study: SearchStudy,
+        objective: Objective,
+        *,
+        trials: int,
+        epochs: int,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._spec = spec
-        self._study = study
-        self._guide = guide
-        self._plan = plan
-        self._folder = folder
         self._console = console
-        self._events: dict[int, TensorBoardWriter] = {}
-        self._best = max(
-            (value for t in studies.started(study) for value in studies.curve(t).values()),
-            default=None,
-        )
-        self._budget = CheckpointRetention(spec, study, folder)
+        self._study = study
+        self._objective = objective
+        self._trials = trials
+        self._epochs = epochs
         self._clock = clock
-        self._since = time.perf_counter()
-        self._tables_due = 0.0
+        self._start = clock()
+        values = []
+        for trial in study.started_trials():
+            values += list(trial.curve.values())
+        self._best: float | None = max(values, default=None)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks for a restore, which is not how we resume
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        if "record" not in result:
-            return
-        number, record = trial.config["number"], json.loads(result["record"])
-        self._clock.note()
-        with _disk_may_be_full("events", number):
-            if number not in self._events:
-                self._events[number] = TensorBoardWriter(self._folder.trial(number))
-            self._events[number].add(record)
-        with _disk_may_be_full("budget of checkpoints", number):
-            self._budget.enforce(number)
-        self._guide.note(number, record)
-        value = self._guide.value(record)
+    def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
+        """Print the epoch, the best objective so far and the trial's values."""
+        self._objective.observe(config.number, record)
+        value = self._objective.value(record)
         self._best = value if self._best is None else max(self._best, value)
-        weights = format_values(trial.config["values"])
         self._console.print(
-            f"{time.perf_counter() - self._since:6.0f}s  trial {number:>3}/{planned_trials(self._spec)}"
-            f"  epoch {record['epoch']:>2}/{self._spec.training.epochs}"
-            f"  {self._shown(record, value)}  {weights}",
+            f"{self._clock() - self._start:6.0f}s"
+            f"  trial {config.number:>3}/{self._trials}"
+            f"  epoch {record.epoch:>2}/{self._epochs}"
+            f"  {self._format_objective(record, value, self._best)}"
+            f"  {format_values(config.values)}",
             highlight=False,
             soft_wrap=True,
         )
 
-    def _shown(self, record: Mapping[str, Any], value: float) -> str:
-        metric, accuracy = self._spec.search.metric, record[TARGET_VAL]
-        said = f"{format_objective(metric, value)}  best {format_objective(metric, self._best or 0).split()[-1]}"
-        return (
-            said
-            if metric == TARGET_VAL or accuracy is None
-            else f"{said}  target_val {accuracy:.1%}"
-        )
+    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+        """Print why a trial waits, is unhealthy or failed."""
+        number = config.number
+        if result.requeue_reason is not None:
+            self._print(f"trial {number} waits for workers: {result.requeue_reason}", "yellow")
+        trial = self._study.trial(number)
+        if trial.unhealthy is not None:
+            self._print(f"trial {number} is unhealthy: {trial.unhealthy}", "yellow")
+        if trial.error is not None:
+            self._print(f"trial {number} failed: {trial.error}", "red")
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        number = trial.config["number"]
-        with _disk_may_be_full("events", number):
-            if (events := self._events.pop(number, None)) is not None:
-                events.close()
-        if reason := (trial.last_result or {}).get("requeued"):
-            self._console.print(
-                f"         trial {number} waits for room: {reason}", style="yellow", soft_wrap=True
-            )
-        ended = self._study.get_trials(deepcopy=False)[number]
-        if sick := ended.user_attrs.get("sick"):
-            self._console.print(
-                f"         trial {number} is sick: {sick}", style="yellow", soft_wrap=True
-            )
-        if error := ended.user_attrs.get("error"):
-            self._console.print(
-                f"         trial {number} failed: {error}", style="red", soft_wrap=True
-            )
-        now = time.perf_counter()
-        if now >= self._tables_due:
-            self._tables_due = now + TABLES_EVERY_S
-            with _disk_may_be_full("tables", number):
-                write_tables(self._study, self._plan, self._folder)
-                push(self._folder)
+    def _format_objective(self, record: EpochRecord, value: float, best: float) -> str:
+        metric = self._study.metric
+        text = f"{format_objective(metric, value)}  best {format_value(metric, best)}"
+        accuracy = record.target_val_accuracy
+        if metric != TARGET_VAL and accuracy is not None:
+            text += f"  target_val {accuracy:.1%}"
+        return text
 
-    on_trial_error = on_trial_complete
-
-
-@contextmanager
-def _disk_may_be_full(what: str, number: int) -> Iterator[None]:
-    """What can be made again from the study, or done another time, must not end a search."""
-    try:
-        yield
-    except OSError as error:
-        log.warning("%s: failed after trial %s: %s", what, number, error)
+    def _print(self, message: str, style: str) -> None:
+        self._console.print(_INDENT + message, style=style, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""The commands `export`, `predict`, `translate` and `evaluate`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptune.cli.arguments import ExportArgument, ImagesArgument, ResultsArgument
+from adaptune.spec.schema import DataSpec
+
+
+class Direction(StrEnum):
+    """Direction of a translation."""
+
+    SOURCE_TO_TARGET = "source_to_target"
+    TARGET_TO_SOURCE = "target_to_source"
+
+
+def export(
+    results: ResultsArgument,
+    trial: Annotated[
+        int | None, typer.Option(help="number of the trial (default: the best one)")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="folder of the export (default: RESULTS/exports/NUMBER)")
+    ] = None,
+) -> None:
+    """Export the best checkpoint of a trial, without an evaluation on the held-out test set."""
+    from adaptune.workflows.inspect import export_trial
+
+    checkpoint, path = export_trial(results, trial, to)
+    print(f"{checkpoint}, exported to {path}")
+
+
+def predict(export: ExportArgument, images: ImagesArgument) -> None:
+    """Classify images: print one line per image, with path, class and probability."""
+    from adaptune import artifacts
+
+    for prediction in artifacts.predict(artifacts.load_export(export), images):
+        print(f"{prediction.path}\t{prediction.class_name}\t{prediction.probability:.4f}")
+
+
+def translate(
+    export: ExportArgument,
+    images: ImagesArgument,
+    to: Annotated[Path, typer.Option(help="folder of the PNG files")],
+    direction: Annotated[
+        Direction, typer.Option(help="direction of the translation")
+    ] = Direction.SOURCE_TO_TARGET,
+) -> None:
+    """Translate images to the other domain, and print the paths of the PNG files."""
+    from adaptune import artifacts
+
+    model = artifacts.load_export(export)
+    for path in artifacts.translate(model, images, to, direction.value):
+        print(path)
+
+
+def evaluate(
+    export: ExportArgument,
+    data: Annotated[str, typer.Option(help="labelled domain, such as imagefolder:PATH")],
+    root: Annotated[Path, typer.Option(help="folder of torchvision's data sets")] = Path(
+        DataSpec.model_fields["root"].default
+    ),
+) -> None:
+    """Evaluate the classifier on a labelled domain."""
+    from adaptune import artifacts
+
+    evaluation = artifacts.evaluate_export(artifacts.load_export(export), data, root)
+    low, high = evaluation.accuracy_ci95
+    print(
+        f"{data}: {evaluation.accuracy:.1%} of {evaluation.n} images ({low:.1%} to {high:.1%}, 95%)"
+    )
+    for name, recall in evaluation.recall.items():
+        text = "no image" if recall is None else f"{recall:.1%}"
+        print(f"  {name:<16} {text}")
+    if evaluation.seen_in_training:
+        print(
+            "The model was trained on this domain: the accuracy does not tell how it performs on"
+            " new images."
+        )
+    if evaluation.includes_held_out_test:
+        print(
+            "These images include the held-out test set. Choosing a model by this accuracy"
+            " invalidates the reported test score."
+        )

@@ -1,0 +1,37 @@
+"""The commands `confirm` and `ablate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from adaptune.cli.arguments import ResultsArgument
+from adaptune.cli.options import AddressOption, SeedsOption
+
+
+def confirm(
+    results: ResultsArgument,
+    top: Annotated[int, typer.Option(min=1, help="number of best configurations")] = 3,
+    seeds: SeedsOption = 5,
+    address: AddressOption = None,
+) -> None:
+    """Train the best configurations again under new seeds: does adaptation help?
+
+    If the command is interrupted, run it again to continue.
+    """
+    from adaptune.workflows import replicate
+
+    replication = replicate.confirm(results, top=top, seeds=seeds, address=address)
+    raise typer.Exit(0 if replication.copied else 1)
+
+
+def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOption = None) -> None:
+    """Train the best trial without each of its parts, under new seeds.
+
+    If the command is interrupted, run it again to continue.
+    """
+    from adaptune.workflows import replicate
+
+    replication = replicate.ablate(results, seeds=seeds, address=address)
+    raise typer.Exit(0 if replication.copied else 1)

@@ -1,0 +1,12 @@
+"""The command `schema`."""
+
+from __future__ import annotations
+
+import json
+
+
+def schema() -> None:
+    """Print the JSON Schema of search space files, for completion in editors."""
+    from adaptune.spec.reference import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

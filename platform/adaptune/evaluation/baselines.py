@@ -1,0 +1,88 @@
+"""The baselines that a search is compared with, trained as Ray tasks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from adaptune.cluster.tasks import ClusterTask, task_device
+from adaptune.data.device_images import DeviceImages
+from adaptune.data.splits import TrialData, WithheldData
+from adaptune.evaluation.test_scores import Baselines
+from adaptune.search.driver import SearchRun
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.baselines import adapt_without_gan
+from adaptune.training.source_classifier import train_supervised
+from adaptune.training.state import StateDict
+
+SOURCE_ONLY = "source only"
+INFORMATION_ONLY = "information only"
+NO_GAN = "no GAN"
+ADAPTED = "adapted"
+TARGET_SUPERVISED = "target supervised"
+
+
+def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:
+    """Train the baselines side by side.
+
+    Args:
+        spec: settings of the training.
+        wanted: `evaluation.baselines`; `auto` trains the target-supervised one for built-in data
+            only, whose target is labelled completely.
+    """
+    if not wanted:
+        return Baselines()
+    cpus = run.plan.resources.cpus_per_worker
+    shared = run.shared
+    tasks: dict[str, ClusterTask[dict[str, torch.Tensor]]] = {}
+    for name, with_task_term in (("information_only", False), ("no_gan", True)):
+        tasks[name] = run.tasks.submit(
+            f"baseline {name}",
+            _adapt_without_gan,
+            spec,
+            shared.data,
+            shared.source_weights,
+            with_task_term,
+            cpus,
+            cpus=cpus,
+        )
+    if wanted is True or ":" not in run.spec.data.target.domain:
+        classes = len(run.splits.trial.class_names)
+        tasks["target_supervised"] = run.tasks.submit(
+            "baseline target_supervised",
+            _train_on_target,
+            spec,
+            run.splits.withheld,
+            classes,
+            cpus,
+            cpus=cpus,
+        )
+    weights = run.tasks.results(list(tasks.values()))
+    return Baselines(**dict(zip(tasks, weights, strict=True)))
+
+
+def _train_on_target(
+    spec: TrialSpec, withheld: WithheldData, classes: int, threads: int
+) -> dict[str, torch.Tensor]:
+    labelled = withheld.target_train_labels >= 0
+    images = DeviceImages(
+        withheld.target_train_images[labelled],
+        withheld.target_train_labels[labelled],
+        task_device(threads),
+    )
+    return train_supervised(spec, images, classes, "target-supervised")
+
+
+def _adapt_without_gan(
+    spec: TrialSpec,
+    data: TrialData,
+    source_weights: StateDict,
+    with_task_term: bool,
+    threads: int,
+) -> dict[str, torch.Tensor]:
+    device = task_device(threads)
+    source = DeviceImages(data.source_train_images, data.source_train_labels, device)
+    target = DeviceImages(data.target_train_images, None, device)
+    classes = len(data.class_names)
+    return adapt_without_gan(spec, source, target, source_weights, classes, task=with_task_term)

@@ -1,0 +1,101 @@
+"""The best checkpoint of a search, and its evaluation on the held-out test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adaptune.errors import CheckpointError
+from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
+from adaptune.search.driver import SearchRun
+from adaptune.search.trial import make_job
+from adaptune.spec.distributions import Value
+from adaptune.spec.schema import TrialSpec
+from adaptune.study.trial import StudyTrial
+from adaptune.training.checkpoint import eval_weights
+from adaptune.training.record import EpochRecord
+
+
+@dataclass(frozen=True)
+class TrialCheckpoint:
+    """A checkpoint of a trial.
+
+    Attributes:
+        number: number of the trial.
+        values: sampled values by dotted path.
+        spec: resolved spec of the trial.
+        record: record of the epoch.
+        contents: contents of the checkpoint, as `CheckpointFolder.load` returns them.
+    """
+
+    number: int
+    values: Mapping[str, Value]
+    spec: TrialSpec
+    record: EpochRecord
+    contents: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Description for the user, unique in a search."""
+        return f"trial {self.number}, epoch {self.record.epoch}"
+
+
+def best_checkpoint(run: SearchRun) -> TrialCheckpoint | None:
+    """Return the best checkpoint that can be read, or None without any.
+
+    The best one of all may be missing, for example because the disk was full.
+    """
+    warned = False
+    for trial, epoch in run.study.ranked_epochs():
+        try:
+            return load_trial_checkpoint(run, trial, epoch.record)
+        except CheckpointError as error:
+            if not warned:
+                run.console.print(
+                    f"the best epoch, {epoch.number} of trial {trial.number}, is skipped: {error}",
+                    style="red",
+                    soft_wrap=True,
+                )
+            warned = True
+    return None
+
+
+def load_trial_checkpoint(
+    run: SearchRun, trial: StudyTrial, record: EpochRecord
+) -> TrialCheckpoint:
+    """Load the checkpoint of an epoch.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    job = make_job(run.spec, trial.number, trial.values, run.folder)
+    contents = job.checkpoints.load(record.epoch)
+    return TrialCheckpoint(trial.number, trial.values, job.spec, record, contents)
+
+
+def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | None, int]:
+    """Return the test scores of the best model and the baselines.
+
+    Returns:
+        The scores, or None if no target sample has a label; and the number of models that have been
+        evaluated on this test set.
+    """
+    withheld = run.splits.withheld
+    if not len(withheld.target_test_labels):
+        return None, 0
+
+    def score() -> TestScores:
+        run.console.print("evaluating it and the baselines on the held-out test set")
+        spec = run.spec.trial(best.values, seed=run.spec.seed)
+        return score_on_test(
+            best.spec,
+            withheld,
+            classes=len(run.splits.trial.class_names),
+            adapted=eval_weights(best.contents, "f_target"),
+            source_only=run.source_weights,
+            baselines=train_baselines(run, spec, run.spec.evaluation.baselines),
+        )
+
+    return evaluate_once(run.study, best.name, score)

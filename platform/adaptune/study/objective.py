@@ -1,0 +1,68 @@
+"""The objective of a search: the number per epoch that scheduler and sampler compare."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from statistics import fmean
+
+from adaptune.training.record import ENSEMBLE, TARGET_VAL, EpochRecord
+
+# Validators that `ensemble` averages: the best ones in published comparisons.
+ENSEMBLE_VALIDATORS = ("v_measure", "source_val", "infomax", "importance_weighted")
+
+
+class Objective:
+    """Computes the objective of epochs; more is better.
+
+    `ensemble` ranks each epoch among the epochs of all trials that were observed so far.
+    """
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._observed: set[tuple[int, int]] = set()
+        self._scores: dict[str, list[float]] = {name: [] for name in ENSEMBLE_VALIDATORS}
+
+    @property
+    def is_rank_based(self) -> bool:
+        """Whether the value of an epoch changes when more epochs are observed."""
+        return self._metric == ENSEMBLE
+
+    def observe(self, number: int, record: EpochRecord) -> None:
+        """Add an epoch of trial `number`; a repeated one counts once."""
+        if not self.is_rank_based or (number, record.epoch) in self._observed:
+            return
+        self._observed.add((number, record.epoch))
+        for name, scores in self._scores.items():
+            insort(scores, record.validators[name])
+
+    def value(self, record: EpochRecord) -> float:
+        """Return the objective of an epoch.
+
+        For `ensemble` it is the mean, over its validators, of the fraction of observed epochs with a
+        lower score; an equal score counts half.
+
+        Raises:
+            ZeroDivisionError: `ensemble` has observed no epoch.
+        """
+        if not self.is_rank_based:
+            return record.score(self._metric)[0]
+        return fmean(_rank(record.validators[name], self._scores[name]) for name in self._scores)
+
+
+def format_objective(metric: str, value: float) -> str:
+    """Return the metric and its value: `target_val 89.7%`, `v_measure 0.8124`."""
+    return f"{metric_label(metric)} {format_value(metric, value)}"
+
+
+def format_value(metric: str, value: float) -> str:
+    """Return a value of the metric: `89.7%` for an accuracy, `0.8124` for others."""
+    return f"{value:.1%}" if metric == TARGET_VAL else f"{value:.4f}"
+
+
+def metric_label(metric: str) -> str:
+    """Return the metric's name for tables: `target_val`, `v_measure`."""
+    return metric.removesuffix("_accuracy")
+
+
+def _rank(score: float, scores: list[float]) -> float:
+    return (bisect_left(scores, score) + bisect_right(scores, score)) / (2 * len(scores))

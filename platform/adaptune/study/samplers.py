@@ -1,0 +1,102 @@
+"""Optuna's samplers and distributions for a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+
+from adaptune.seeding import derive_seed
+from adaptune.spec.algorithms import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
+from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
+from adaptune.spec.schema import SearchSpec
+
+
+def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911  (one per sampler)
+    """Return the sampler that proposes trial `number`.
+
+    Each trial has a seed of its own: the proposal depends on the seed and on the trials so far, not
+    on how often the search was interrupted. The sequence of qmc and the order of a grid belong to
+    the whole search.
+    """
+    trial_seed = derive_seed(spec.seed, "sampler", number) % 2**32
+    search_seed = derive_seed(spec.seed, "sampler") % 2**32
+    startup_trials = spec.search.startup_trials
+    match spec.search.sampler:
+        case Tpe(candidates=candidates):
+            return TPESampler(
+                seed=trial_seed,
+                n_startup_trials=startup_trials,
+                n_ei_candidates=candidates,
+                multivariate=True,
+                # In groups, values that only some trials have are modelled too.
+                group=any(distribution.when for distribution in spec.space.values()),
+            )
+        case Gp():
+            return GPSampler(seed=trial_seed, n_startup_trials=startup_trials)
+        case CmaEs(sigma0=sigma0, population=population):
+            return CmaEsSampler(
+                seed=trial_seed,
+                n_startup_trials=startup_trials,
+                sigma0=sigma0,
+                popsize=population,
+                consider_pruned_trials=True,
+                warn_independent_sampling=False,
+            )
+        case Qmc(sequence=sequence, scramble=scramble):
+            return QMCSampler(
+                seed=search_seed,
+                qmc_type=sequence,
+                scramble=scramble,
+                warn_asynchronous_seeding=False,
+                warn_independent_sampling=False,
+            )
+        case Nsga2(population=population):
+            return NSGAIISampler(seed=trial_seed, population_size=population)
+        case Grid(points=points):
+            grid = {path: values.grid_values(points) for path, values in spec.space.items()}
+            return EndlessGridSampler(grid, seed=search_seed)
+        case Random():
+            return RandomSampler(seed=trial_seed)
+
+
+def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
+    """Return the spec's distributions as Optuna's, by dotted path."""
+    return {path: _convert(distribution) for path, distribution in space.items()}
+
+
+class EndlessGridSampler(GridSampler):
+    """A grid sampler for ask-and-tell. Optuna's would stop a loop of `optimize`, which is not used.
+
+    `SearchSpec.planned_trials` ends the search.
+    """
+
+    def after_trial(self, *_: object) -> None:
+        """Do nothing after a trial."""
+
+
+def _convert(distribution: Distribution) -> BaseDistribution:
+    match distribution:
+        case Uniform(low=low, high=high):
+            return FloatDistribution(low, high)
+        case LogUniform(low=low, high=high):
+            return FloatDistribution(low, high, log=True)
+        case Int(low=low, high=high, step=step):
+            return IntDistribution(low, high, step=step)
+        case Choice(values=values):
+            return CategoricalDistribution(values)

@@ -1,0 +1,122 @@
+"""One trial of a study, with its epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from adaptune.spec.distributions import Value
+from adaptune.training.record import EpochRecord
+
+_EPOCH_KEY = "epoch:"
+
+
+@dataclass(frozen=True)
+class StudyEpoch:
+    """An epoch as the study stores it.
+
+    Attributes:
+        record: record of the epoch.
+        objective: value that sampler and scheduler compared when the epoch was reported.
+    """
+
+    record: EpochRecord
+    objective: float
+
+    @property
+    def number(self) -> int:
+        """Number of the epoch, from 1."""
+        return self.record.epoch
+
+
+class StudyTrial:
+    """A read-only view of an Optuna trial."""
+
+    def __init__(self, trial: FrozenTrial, metric: str) -> None:
+        self.optuna_trial = trial
+        self._metric = metric
+
+    @property
+    def number(self) -> int:
+        """Number of the trial in the study."""
+        return int(self.optuna_trial.number)
+
+    @property
+    def state(self) -> TrialState:
+        """Optuna's state."""
+        return self.optuna_trial.state
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Sampled values by dotted path."""
+        return dict(self.optuna_trial.params)
+
+    @cached_property
+    def epochs(self) -> list[StudyEpoch]:
+        """Reported epochs, in order."""
+        return epochs_of(self.optuna_trial)
+
+    @property
+    def curve(self) -> dict[int, float]:
+        """Objective by number of the epoch."""
+        return {epoch.number: epoch.objective for epoch in self.epochs}
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the last reported epoch; 0 without any."""
+        return max(self.curve, default=0)
+
+    @property
+    def best_epoch(self) -> StudyEpoch | None:
+        """Epoch with the highest score; None without any."""
+        return max(self.epochs, key=lambda epoch: epoch.record.score(self._metric), default=None)
+
+    @property
+    def best_value(self) -> float | None:
+        """Objective of the best epoch; None without any."""
+        return None if self.best_epoch is None else self.best_epoch.objective
+
+    @property
+    def active_s(self) -> float:
+        """Seconds of training and evaluation in the reported epochs."""
+        return float(sum(epoch.record.active_s for epoch in self.epochs))
+
+    @property
+    def wall_s(self) -> float | None:
+        """Seconds from the start to the end; None if the trial was resumed or has not ended."""
+        return cast("float | None", self.optuna_trial.user_attrs.get("wall_s"))
+
+    @property
+    def error(self) -> str | None:
+        """Error that ended the trial, if any."""
+        return cast("str | None", self.optuna_trial.user_attrs.get("error"))
+
+    @property
+    def unhealthy(self) -> str | None:
+        """Last symptom of an unhealthy GAN, `kind: figures`; None if it was healthy."""
+        return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))
+
+
+def store_epoch(trial: Trial, epoch: StudyEpoch) -> bool:
+    """Store an epoch in the study; return False if it is stored already."""
+    key = f"{_EPOCH_KEY}{epoch.number}"
+    if key in trial.user_attrs:
+        return False
+    trial.set_user_attr(key, {"record": epoch.record.to_dict(), "objective": epoch.objective})
+    return True
+
+
+def epochs_of(trial: FrozenTrial | Trial) -> list[StudyEpoch]:
+    """Return the stored epochs of an Optuna trial, in order."""
+    attributes: Mapping[str, object] = trial.user_attrs
+    epochs = []
+    for key, stored in attributes.items():
+        if key.startswith(_EPOCH_KEY):
+            values = cast("dict[str, dict[str, object]]", stored)
+            record = EpochRecord.from_dict(values["record"])
+            epochs.append(StudyEpoch(record, cast(float, values["objective"])))
+    return sorted(epochs, key=lambda epoch: epoch.number)

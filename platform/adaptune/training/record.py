@@ -1,0 +1,127 @@
+"""The record of one epoch, passed from a worker to the study, the tables and the callbacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+TARGET_VAL = "target_val_accuracy"
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """Health of the generators after an epoch, measured on the same source images each time.
+
+    Attributes:
+        diversity: variety of translations relative to their source images; 1 is the same variety.
+        colour_correlation: mean correlation of images and their translations, in [-1, 1].
+        brightness_drift: change of the distance to the target's mean intensity; > 0 is further.
+        flip_p: p value of "labels survive translation no better than by chance".
+        flips: classes that seem swapped, such as `4 as 9, 9 as 4`; empty without any.
+        symptom: symptom in this epoch, `kind: figures`, or None.
+        unhealthy: the symptom if the epoch before had one of the same kind, else None.
+    """
+
+    diversity: float
+    colour_correlation: float
+    brightness_drift: float
+    flip_p: float
+    flips: str
+    symptom: str | None = None
+    unhealthy: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """Result of one epoch of a trial.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        losses: mean of each unweighted loss term over the epoch, by the name of the term.
+        source_val_accuracy: accuracy of f_T on source_val, in [0, 1].
+        target_val_accuracy: accuracy of f_T on target_val, in [0, 1]; None without target labels.
+        target_val_loss: mean cross-entropy on target_val in nats; None without target labels.
+        validators: score of each validator, by its name; NaN if it needs more samples.
+        health: health of the generators; None if it was not checked.
+        train_s: seconds of training.
+        eval_s: seconds of evaluation.
+    """
+
+    epoch: int
+    train_s: float
+    eval_s: float
+    source_val_accuracy: float
+    target_val_accuracy: float | None = None
+    target_val_loss: float | None = None
+    losses: Mapping[str, float] = field(default_factory=dict)
+    validators: Mapping[str, float] = field(default_factory=dict)
+    health: HealthReport | None = None
+
+    @property
+    def active_s(self) -> float:
+        """Seconds of training and evaluation."""
+        return self.train_s + self.eval_s
+
+    @property
+    def unhealthy(self) -> str | None:
+        """Symptom of an unhealthy GAN, `kind: figures`; None if it is healthy or not checked."""
+        return None if self.health is None else self.health.unhealthy
+
+    def score(self, metric: str) -> tuple[float, float]:
+        """Return what the best epoch of a trial has the most of.
+
+        Args:
+            metric: `target_val_accuracy`, with the loss deciding among equals; a validator's
+                name; or `ensemble`, which ranks trials against each other and takes the last
+                epoch of each.
+
+        Raises:
+            ValueError: the metric needs target labels, and there are none.
+        """
+        if metric == ENSEMBLE:
+            return float(self.epoch), 0.0
+        if metric != TARGET_VAL:
+            return self.validators[metric], 0.0
+        if self.target_val_accuracy is None or self.target_val_loss is None:
+            raise ValueError(f"{TARGET_VAL} needs target labels")
+        return self.target_val_accuracy, -self.target_val_loss
+
+    def flat(self) -> dict[str, float | int | str | None]:
+        """Return the record as one row of a table: `loss/<term>`, `validator/<name>`, …."""
+        row: dict[str, float | int | str | None] = {"epoch": self.epoch}
+        row |= {f"loss/{term}": mean for term, mean in self.losses.items()}
+        row |= {
+            TARGET_VAL: self.target_val_accuracy,
+            "target_val_loss": self.target_val_loss,
+            "source_val_accuracy": self.source_val_accuracy,
+        }
+        row |= {f"validator/{name}": score for name, score in self.validators.items()}
+        if self.health is not None:
+            health = asdict(self.health)
+            unhealthy = health.pop("unhealthy")
+            row |= {f"health/{name}": value for name, value in health.items()}
+            row["unhealthy"] = unhealthy
+        return row | {"train_s": self.train_s, "eval_s": self.eval_s}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, for a checkpoint or the study."""
+        return asdict(self) | {"losses": dict(self.losses), "validators": dict(self.validators)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EpochRecord:
+        """Return the record that `to_dict` wrote."""
+        health = values["health"]
+        report = None if health is None else HealthReport(**health)
+        return cls(**{**values, "health": report})
+
+    def to_json(self) -> str:
+        """Return the record as JSON; NaN is written as such."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> EpochRecord:
+        """Return the record that `to_json` wrote."""
+        return cls.from_dict(json.loads(text))

@@ -1,0 +1,160 @@
+"""Reading of a results folder, for `status`, `report` and `export`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptune.artifacts.export import write_export
+from adaptune.data.registry import load_domain
+from adaptune.errors import ResultsError
+from adaptune.evaluation.summary import Summary, read_summary
+from adaptune.report import tables
+from adaptune.report.page import write_report
+from adaptune.results.lifecycle import open_existing
+from adaptune.search.trial import make_job
+from adaptune.study.objective import format_objective
+from adaptune.study.storage import read_study
+from adaptune.study.study import SearchStudy
+from adaptune.study.trial import StudyTrial
+
+
+@dataclass(frozen=True)
+class SearchStatus:
+    """State of a search.
+
+    Attributes:
+        headline: counts of trials by state, in one line.
+        best: best trial so far, in one line; None without an epoch.
+        trials: one row per trial.
+    """
+
+    headline: str
+    best: str | None
+    trials: tables.Table
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """What the report of a finished search shows in a terminal.
+
+    Attributes:
+        summary: figures of the search.
+        warm_start: which earlier trials the sampler learned from, in one line, if any.
+        costs: device seconds by purpose.
+        pareto_front: trials that no other beats in both objectives, if there are two.
+        validators: what a search by each validator would have lost.
+        replications: what `confirm` and `ablate` found, by name.
+        page: path of the HTML report.
+    """
+
+    summary: Summary
+    warm_start: str | None
+    costs: tables.Table
+    pareto_front: tables.Table
+    validators: tables.Table
+    replications: dict[str, tables.ReplicationTable]
+    page: Path
+
+
+def search_status(path: Path) -> SearchStatus:
+    """Return the state of a search that is running, was interrupted, or has finished.
+
+    Raises:
+        ResultsError: the folder holds no search, or its trials have not begun.
+    """
+    folder, spec = open_existing(path)
+    study = read_study(spec, folder.journal)
+    counts = Counter(tables.STATES[trial.state.name] for trial in study.started_trials())
+    headline = f"{spec.name}: {counts.total()} of {spec.planned_trials} trials"
+    if counts:
+        headline += ": " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    best = None
+    for trial in study.ranked_trials(include_running=True):
+        epoch = trial.best_epoch
+        if epoch is not None:
+            objective = format_objective(study.metric, epoch.objective)
+            best = f"best so far: trial {trial.number}, epoch {epoch.number}, {objective}"
+            break
+    return SearchStatus(headline, best, tables.trials_table(study, spec.epochs))
+
+
+def search_report(path: Path) -> ReportContents:
+    """Write the HTML report of a finished search, and return what the terminal shows of it.
+
+    Raises:
+        ResultsError: the search has not finished, or the report cannot be written.
+    """
+    folder, spec = open_existing(path)
+    if not folder.summary.exists():
+        raise ResultsError(
+            f"{folder.path} has no summary: the search has not finished; see `adaptune status`"
+        )
+    summary = read_summary(folder.summary)
+    study = read_study(spec, folder.journal)
+    replications = {}
+    for name in ("confirm", "ablation"):
+        replications[name] = tables.replication_table(folder, name)
+    return ReportContents(
+        summary=summary,
+        warm_start=study.describe_warm_start(),
+        costs=tables.costs_table(summary),
+        pareto_front=tables.pareto_table(study),
+        validators=tables.validators_table(study),
+        replications=replications,
+        page=write_report(folder, spec, study),
+    )
+
+
+def export_trial(path: Path, number: int | None = None, to: Path | None = None) -> tuple[str, Path]:
+    """Export the best checkpoint of a trial, without an evaluation on the held-out test set.
+
+    Args:
+        path: results folder of the search.
+        number: number of the trial; None is the best one.
+        to: folder of the export; None is `exports/<number>` in the results folder.
+
+    Returns:
+        The checkpoint in words, and the folder of the export.
+
+    Raises:
+        ResultsError: there is no such trial, or it has no checkpoint.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    folder, spec = open_existing(path)
+    trial = _choose_trial(read_study(spec, folder.journal), number)
+    best = trial.best_epoch
+    if best is None:
+        raise ResultsError(
+            f"trial {trial.number} has not finished an epoch: it has no checkpoint to export"
+        )
+    job = make_job(spec, trial.number, trial.values, folder)
+    root = Path(spec.data.root).expanduser()
+    source = load_domain(spec.data.source, root=root, seed=spec.seed)
+    export = write_export(
+        to or folder.path / "exports" / str(trial.number),
+        spec=job.spec,
+        class_names=source.class_names,
+        checkpoint=job.checkpoints.load(best.number),
+        metrics={
+            "trial": trial.number,
+            "epoch": best.number,
+            "target_val_accuracy": best.record.target_val_accuracy,
+            "target_val_loss": best.record.target_val_loss,
+        },
+    )
+    return f"trial {trial.number}, epoch {best.number}", export
+
+
+def _choose_trial(study: SearchStudy, number: int | None) -> StudyTrial:
+    if number is None:
+        best = study.best_trial()
+        if best is None:
+            raise ResultsError("no trial has finished yet: name one with --trial")
+        return best
+    trials = {trial.number: trial for trial in study.started_trials()}
+    if number not in trials:
+        numbers = ", ".join(str(number) for number in trials) or "none"
+        raise ResultsError(f"there is no trial {number}; the trials are {numbers}")
+    return trials[number]

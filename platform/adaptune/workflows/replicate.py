@@ -1,0 +1,168 @@
+"""Confirmation and ablation of a search: configurations trained again under new seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+
+from adaptune.cluster.connection import connect
+from adaptune.cluster.placement import PlacementPlan
+from adaptune.errors import ResultsError
+from adaptune.evaluation.ablation import ablations, inactive_ablations
+from adaptune.evaluation.comparison import MeanAccuracy, mean_accuracies
+from adaptune.evaluation.confirmation import conclusion, top_configurations
+from adaptune.evaluation.replication import Configuration, SeedResult, replicate
+from adaptune.results.folder import ResultsFolder, write_atomically, write_table
+from adaptune.results.lifecycle import open_existing
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.storage import read_study
+from adaptune.study.study import SearchStudy
+from adaptune.workflows.finish import copy_to_remote, write_report_if_possible
+from adaptune.workflows.plan import plan_on_cluster
+from adaptune.workflows.session import session
+
+Conclude = Callable[[list[SeedResult]], str]
+
+
+@dataclass(frozen=True)
+class Replication:
+    """Result of `confirm` or `ablate`.
+
+    Attributes:
+        folder: folder of its tables.
+        results: accuracies per configuration and seed.
+        conclusion: what follows, in words; may be empty.
+        copied: whether the results were copied to `storage.remote`, if the spec has one.
+    """
+
+    folder: Path
+    results: list[SeedResult]
+    conclusion: str
+    copied: bool
+
+
+def confirm(
+    path: Path,
+    *,
+    top: int = 3,
+    seeds: int = 5,
+    address: str | None = None,
+    console: Console | None = None,
+) -> Replication:
+    """Train the best configurations of a search again under new seeds.
+
+    Args:
+        path: results folder of the search.
+        top: number of configurations.
+        seeds: number of seeds.
+        address: address of a running Ray cluster; None starts a local one.
+        console: where progress is printed; None is standard output.
+
+    Raises:
+        ResultsError: the search has no finished trial, or the target has no labels.
+    """
+    folder, spec, study = _finished_search(path)
+    configurations = top_configurations(spec, study, top)
+
+    def conclude(results: list[SeedResult]) -> str:
+        return conclusion(results, configurations)
+
+    command = _Command("confirm", configurations, seeds, conclude)
+    return _replicate(folder, spec, study, command, address, console)
+
+
+def ablate(
+    path: Path, *, seeds: int = 3, address: str | None = None, console: Console | None = None
+) -> Replication:
+    """Train the best trial again without each of its parts, under new seeds.
+
+    Args and errors are those of `confirm`.
+    """
+    folder, spec, study = _finished_search(path)
+    best = study.best_trial()
+    assert best is not None
+    configurations = ablations(spec, best.values)
+    inactive = inactive_ablations(configurations[0])
+
+    def conclude(results: list[SeedResult]) -> str:
+        if not inactive:
+            return ""
+        return f"{', '.join(inactive)}: the same as full, in which these terms are off."
+
+    command = _Command("ablation", configurations, seeds, conclude)
+    return _replicate(folder, spec, study, command, address, console)
+
+
+@dataclass(frozen=True)
+class _Command:
+    name: str
+    configurations: list[Configuration]
+    seeds: int
+    conclude: Conclude
+
+
+def _finished_search(path: Path) -> tuple[ResultsFolder, SearchSpec, SearchStudy]:
+    folder, spec = open_existing(path)
+    study = read_study(spec, folder.journal)
+    if study.best_trial() is None:
+        raise ResultsError(
+            f"{folder.path}: no trial has finished yet; continue the search with --resume"
+        )
+    return folder, spec, study
+
+
+def _replicate(
+    folder: ResultsFolder,
+    spec: SearchSpec,
+    study: SearchStudy,
+    command: _Command,
+    address: str | None,
+    console: Console | None,
+) -> Replication:
+    """Train the configurations and leave the tables in `folder/<name of the command>`."""
+    out = folder.path / command.name
+    new_seeds = range(spec.seed + 1, spec.seed + 1 + command.seeds)
+    with (
+        session(folder, "The same command continues.") as terminal,
+        connect(address, f"{spec.name}-{command.name}"),
+    ):
+        screen = console or terminal
+
+        def plan(seed_spec: SearchSpec) -> PlacementPlan:
+            return plan_on_cluster(seed_spec, folder, screen, address)
+
+        results = replicate(spec, command.configurations, new_seeds, out, plan, screen)
+        text = command.conclude(results)
+        _write_tables(out, command.name, results, text)
+        screen.print(markdown_table(mean_accuracies(results)), highlight=False, soft_wrap=True)
+        screen.print(text, highlight=False, soft_wrap=True)
+        screen.print(f"\nkept in {out}", highlight=False, soft_wrap=True)
+        write_report_if_possible(folder, spec, study, screen)
+        copied = copy_to_remote(folder, screen)
+    return Replication(out, results, text, copied)
+
+
+def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> None:
+    means = mean_accuracies(results)
+    per_seed = pa.Table.from_pylist([asdict(result) for result in results])
+    table = pa.Table.from_pylist([asdict(mean) for mean in means])
+    write_table(out / f"{name}_seeds.parquet", per_seed)
+    write_table(out / f"{name}.parquet", table.replace_schema_metadata({"conclusion": text}))
+    write_atomically(out / f"{name}.md", f"{markdown_table(means)}\n{text}\n")
+
+
+def markdown_table(means: list[MeanAccuracy]) -> str:
+    """Return the mean test accuracies with their standard errors as a Markdown table."""
+    lines = ["| configuration | seeds | test accuracy |", "|---|---|---|"]
+    for row in means:
+        accuracy = "failed"
+        if row.mean is not None:
+            accuracy = f"{100 * row.mean:.1f}"
+        if row.standard_error is not None:
+            accuracy += f" ± {100 * row.standard_error:.1f}"
+        lines.append(f"| {row.configuration} | {row.seeds} | {accuracy} |")
+    return "\n".join([*lines, ""])

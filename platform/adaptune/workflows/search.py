@@ -1,0 +1,149 @@
+"""The search, from a spec to an exported model and a report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from adaptune.artifacts.export import write_export
+from adaptune.cluster.connection import connect, token_hint
+from adaptune.cluster.local_resources import local_resources
+from adaptune.cluster.placement import plan_placement
+from adaptune.data.splits import Splits, load_splits
+from adaptune.errors import BAD_INPUT, SpecError
+from adaptune.evaluation.held_out import best_checkpoint, evaluate_best
+from adaptune.evaluation.summary import Summary, summarise, write_summary
+from adaptune.results import lifecycle
+from adaptune.results.folder import ResultsFolder
+from adaptune.search.driver import SearchRun, prepare_run, run_trials
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.storage import ensure_absent
+from adaptune.training.record import TARGET_VAL
+from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
+from adaptune.workflows.plan import plan_on_cluster
+from adaptune.workflows.session import session
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Result of a search.
+
+    Attributes:
+        folder: results folder.
+        summary: figures of the search.
+        export: folder of the exported model; None if there was nothing to export.
+        copied: whether the results were copied to `storage.remote`, if the spec has one.
+    """
+
+    folder: Path
+    summary: Summary
+    export: Path | None
+    copied: bool = True
+
+
+def run(
+    spec: SearchSpec,
+    *,
+    resume: bool = False,
+    address: str | None = None,
+    console: Console | None = None,
+) -> SearchResult:
+    """Run a search: train trials, export the best model, evaluate it and write the report.
+
+    Args:
+        spec: the search, as `load_spec` returns it.
+        resume: continue the search in the spec's results folder.
+        address: address of a running Ray cluster; None starts a local one.
+        console: where progress is printed; None is standard output.
+
+    Raises:
+        SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left behind.
+        InterruptedSearchError: the user interrupted the search, which can be resumed.
+        SearchFailedError, NodesLostError, WorkersNotStartedError: the search ended early; finished
+            trials are kept.
+    """
+    start = time.perf_counter()
+    splits = load_splits(spec.data, spec.seed)
+    check_metric(spec.search.metric, spec.data.target.domain, splits)
+    if address is None:
+        plan_placement(spec, [local_resources()])
+    if not resume:
+        ensure_absent(spec.name, spec.storage.study)
+    folder = lifecycle.create_or_resume(spec, resume=resume)
+    with session(folder, "The same command with --resume continues.") as terminal:
+        console = console or terminal
+        try:
+            with connect(address, spec.name) as dashboard:
+                plan = plan_on_cluster(spec, folder, console, address)
+                print_start(spec, plan.describe(), folder, dashboard, console)
+                search_run = prepare_run(spec, splits, plan, folder, console, start=start)
+                summary, export = _search(search_run)
+        except BAD_INPUT:
+            if not resume and not folder.has_progress:
+                lifecycle.discard(folder)
+            raise
+        print_summary(summary, console)
+        if export is not None:
+            console.print(f"exported to {export}", highlight=False, soft_wrap=True)
+        write_report_if_possible(folder, spec, search_run.study, console)
+        copied = copy_to_remote(folder, console)
+    return SearchResult(folder.path, summary, export, copied)
+
+
+def check_metric(metric: str, target: str, splits: Splits) -> None:
+    """Check that the target has the labels that the metric needs.
+
+    Args:
+        target: name of the target domain.
+
+    Raises:
+        SpecError: it has none.
+    """
+    if metric == TARGET_VAL and not splits.trial.target_labelled:
+        raise SpecError(
+            f"search.metric {TARGET_VAL}: no sample of {target} has a label; label some samples of"
+            " each class, or choose by a validator that needs no label:"
+            " --set search.metric=ensemble"
+        )
+
+
+def print_start(
+    spec: SearchSpec, plan: str, folder: ResultsFolder, dashboard: str, console: Console
+) -> None:
+    """Print what the search will do and where to watch it."""
+    console.print(f"adaptune: {spec.name}, {plan}", highlight=False, soft_wrap=True)
+    if spec.planned_trials < spec.search.trials:
+        console.print(
+            f"the grid has {spec.planned_trials} points, fewer than {spec.search.trials} trials",
+            soft_wrap=True,
+        )
+    if dashboard:
+        console.print(f"dashboard: http://{dashboard}{token_hint()}", highlight=False)
+    console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
+
+
+def _search(run: SearchRun) -> tuple[Summary, Path | None]:
+    """Run the trials; evaluate and export the best model; return the summary and the export."""
+    run_trials(run)
+    best = best_checkpoint(run)
+    scores, evaluations = None, 0
+    if best is not None:
+        run.console.print(f"best: {best.name}", highlight=False)
+        scores, evaluations = evaluate_best(run, best)
+    summary = summarise(
+        run, best=best, scores=scores, evaluations=evaluations, wall_s=run.clock.update()
+    )
+    write_summary(summary, run.folder.summary)
+    if best is None:
+        return summary, None
+    export = write_export(
+        run.folder.best,
+        spec=best.spec,
+        class_names=run.splits.trial.class_names,
+        checkpoint=best.contents,
+        metrics=summary.model_dump(mode="json"),
+    )
+    return summary, export

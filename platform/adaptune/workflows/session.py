@@ -1,0 +1,44 @@
+"""A session of the driver on a results folder: its lock, its log, and the errors that end it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from rich.console import Console
+
+from adaptune.cluster.connection import redirect_output
+from adaptune.errors import AdaptuneError, InterruptedSearchError, SearchFailedError
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lock import driver_lock
+
+
+@contextmanager
+def session(folder: ResultsFolder, how_to_continue: str) -> Iterator[Console]:
+    """Hold the folder's lock and send Ray's output to its log; yield a console on the terminal.
+
+    Args:
+        how_to_continue: sentence for the user, which ends the message of an error.
+
+    Raises:
+        ResultsError: another driver holds the lock.
+        InterruptedSearchError: the user interrupted the session.
+        SearchFailedError: an unexpected error ended it.
+    """
+    with driver_lock(folder), redirect_output(folder.log) as console:
+        try:
+            yield console
+        except AdaptuneError:
+            raise
+        except KeyboardInterrupt:
+            raise InterruptedSearchError(
+                f"stopped; everything is kept in {folder.path}. {how_to_continue}"
+            ) from None
+        except Exception as error:
+            with suppress(OSError):  # a full disk
+                traceback.print_exc()  # into the log, next to Ray's output
+            raise SearchFailedError(
+                f"the search failed: {error}\nFinished trials are kept in {folder.path}; the"
+                f" details are in {folder.log.name}. {how_to_continue}"
+            ) from error

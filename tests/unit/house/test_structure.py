@@ -1,0 +1,82 @@
+"""Structure of the package and of its tests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from support.source_code import PACKAGE, ROOT, modules
+from support.spec_trace import returns, trace
+
+FORBIDDEN_WORDS = (
+    r"lanes?|desk|rivals?|yardsticks?|put[_ ]back|sick|hindsight|unclaim"  # house: the refusals
+)
+# Files that may use the words: they tell of old names.
+FORBIDDEN_EXCEPTIONS = ("CHANGELOG.md", "docs/decisions/", "tests/unit/house/test_structure.py")
+RAY_INTERNALS = re.compile(r"\bray\.(_\w+|core)\b|\bray\.\S*\._internal\b")
+
+
+def test_platform_is_no_package() -> None:
+    # It would hide the standard library's `platform`.
+    assert not (ROOT / "platform" / "__init__.py").exists()
+
+
+def test_nine_of_ten_modules_have_a_test_file_of_their_name() -> None:
+    without_test = []
+    names = []
+    for module in modules():
+        if module.path.name == "__init__.py":
+            continue
+        relative = module.path.relative_to(PACKAGE)
+        names.append(relative)
+        test = ROOT / "tests" / "unit" / relative.parent / f"test_{relative.name}"
+        if not test.exists():
+            without_test.append(str(relative))
+    assert len(without_test) <= len(names) / 10, without_test
+
+
+def test_search_is_smaller_than_1600_lines() -> None:
+    lines = sum(len(module.text.splitlines()) for module in modules(PACKAGE / "search"))
+    assert lines < 1600
+
+
+def test_any_stays_at_the_edges() -> None:
+    lines = []
+    for module in modules():
+        for number, line in enumerate(module.text.splitlines(), start=1):
+            if re.search(r"\bAny\b", line.partition("#")[0]):
+                lines.append(f"{module.name}:{number}")
+    assert len(lines) < 45, lines
+
+
+def test_only_its_own_module_reads_an_epoch_record_by_keys() -> None:
+    reads = []
+    for module in modules():
+        if module.path.name == "record.py":
+            continue
+        for number, line in enumerate(module.text.splitlines(), start=1):
+            if re.search(r"\brecord(\[\"|\.get\()", line):
+                reads.append(f"{module.name}:{number}")
+    # The JSON of a message and of a checkpoint, which hold a record under that key.
+    assert not reads
+
+
+def test_private_names_of_ray_are_in_one_module() -> None:
+    users = [module.name for module in modules() if RAY_INTERNALS.search(module.text)]
+    assert users == ["platform/adaptune/execution/orphan_cleanup.py"]
+
+
+def test_words_of_our_own_are_gone() -> None:
+    command = ["git", "grep", "-iwnE", FORBIDDEN_WORDS, "--", "."]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = []
+    for line in found.stdout.splitlines():
+        is_refusal = "is now" in line
+        if not line.startswith(FORBIDDEN_EXCEPTIONS) and not is_refusal:
+            lines.append(line)
+    assert not lines
+
+
+def test_the_spec_of_a_search_hardly_returns_to_a_file_that_it_left() -> None:
+    steps = trace(PACKAGE / "workflows" / "search.py", "run")
+    assert returns(steps) <= 15, steps
