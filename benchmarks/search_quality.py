@@ -35,6 +35,7 @@ from rich.table import Table
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import put
 from adaptune.study import study as studies
 from adaptune.study.objective import Objective
 from adaptune.study.samplers import distributions
@@ -123,16 +124,16 @@ def make_spec(
 ) -> SearchSpec:
     domain = {"domain": "mnist5k", "size": 32, "channels": 1}
     options = {"name": scheduler} | ({"reduction_factor": FACTOR} if scheduler == "asha" else {})
-    return SearchSpec.model_validate(
-        {
-            "name": "landscape",
-            "seed": seed,
-            "data": {"source": domain, "target": domain | {"domain": "optdigits"}},
-            "training": {"epochs": EPOCHS},
-            "search": {"trials": trials, "sampler": sampler, "scheduler": options},
-            "space": SPACE,
-        }
-    )
+    tree: dict[str, object] = {
+        "name": "landscape",
+        "seed": seed,
+        "data": {"source": domain, "target": domain | {"domain": "optdigits"}},
+        "training": {"epochs": EPOCHS},
+        "search": {"trials": trials, "sampler": sampler, "scheduler": options},
+    }
+    for path, distribution in SPACE.items():
+        put(tree, path, distribution)
+    return SearchSpec.model_validate(tree)
 
 
 def regrets(landscape: Landscape, search: Search, seed: int) -> list[float]:

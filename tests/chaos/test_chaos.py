@@ -92,7 +92,7 @@ class Search:
 def start(nodes: Nodes, tmp_path: Path, fresh_workers: bool) -> Start:
     def _start(**settings: Any) -> Search:
         return Search(
-            nodes, tmp_path / "s", **{"resources__fresh_workers": fresh_workers} | settings
+            nodes, tmp_path / "s", **{"resources__reuse_workers": not fresh_workers} | settings
         )
 
     return _start
@@ -122,7 +122,7 @@ def test_a_trials_workers_may_lie_on_two_nodes(undisturbed: Path) -> None:
 def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
     start: Start, undisturbed: Path, victim: str, fresh: bool
 ) -> None:
-    search = start(resources__fresh_workers=fresh)
+    search = start(resources__reuse_workers=not fresh)
     search.wait_for_epochs(2)
     kill_actor(search.nodes, victim)
     heard = search.epochs()
@@ -292,7 +292,7 @@ def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(
     tmp_path: Path, undisturbed: Path, fresh_workers: bool
 ) -> None:
     with two_networks() as networks:
-        search = Search(networks, tmp_path / "s", resources__fresh_workers=fresh_workers)
+        search = Search(networks, tmp_path / "s", resources__reuse_workers=not fresh_workers)
         search.wait_for_epochs(2)
         with networks.cut():
             wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")

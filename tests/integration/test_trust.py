@@ -37,7 +37,7 @@ def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot
 def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    cluster.search(tmp_path, "s", "--trials", "1", evaluation__yardsticks="true", **ONLY_TASK)
+    cluster.search(tmp_path, "s", "--trials", "1", evaluation__baselines="true", **ONLY_TASK)
     folder = tmp_path / "s"
     said = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
     assert "trial 0: " in said

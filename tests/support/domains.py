@@ -11,7 +11,7 @@ from pyarrow import parquet as pq
 
 from adaptune.data.domain import Domain
 from adaptune.data.registry import load_domain
-from adaptune.spec.schema import DataSpec, DomainSpec
+from adaptune.spec.data import DataSpec, DomainSpec
 
 Rows = list[object]
 

@@ -16,6 +16,7 @@ from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import put
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
@@ -41,11 +42,17 @@ class FakeTrial:
         return TrialConfig.from_tune(self.config).values
 
 
-def make_search(**sections: Any) -> SearchSpec:
-    """A search of cycle and identity; sections override or extend it."""
+SPACE = {
+    "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
+    "loss_weights.identity": {"search": "uniform", "low": 0, "high": 5},
+}
+
+
+def make_search(space: Mapping[str, object] = SPACE, **sections: Any) -> SearchSpec:
+    """A search of cycle and identity, or of `space`; sections override or extend it."""
     domain = {"size": 32, "channels": 1}
     search = {"trials": 12, "startup_trials": 6} | sections.pop("search", {})
-    tree = {
+    tree: dict[str, object] = {
         "name": "fake",
         "data": {
             "source": {"domain": "mnist5k", **domain},
@@ -53,12 +60,12 @@ def make_search(**sections: Any) -> SearchSpec:
         },
         "training": {"epochs": 9} | sections.pop("training", {}),
         "search": search,
-        "loss_weights": {
-            "cycle": {"search": "loguniform", "low": 0.1, "high": 30},
-            "identity": {"search": "uniform", "low": 0, "high": 5},
-        },
+        "loss_weights": {"cycle": 0.1, "identity": 0},
     }
-    return SearchSpec.model_validate(tree | sections)
+    tree |= sections
+    for path, distribution in space.items():
+        put(tree, path, distribution)
+    return SearchSpec.model_validate(tree)
 
 
 def make_record(epoch: int, accuracy: float, loss: float = 1.0, **fields: Any) -> EpochRecord:

@@ -46,7 +46,7 @@ SMALL = {
     "model.discriminator.width": 4,
     "search.startup_trials": 2,
     "search.start_points": "[]",
-    "evaluation.yardsticks": "false",
+    "evaluation.baselines": "false",
 }
 
 

@@ -13,7 +13,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED, Domain, Images, Labels
 from adaptune.data.registry import load_domain
 from adaptune.errors import DataError
-from adaptune.spec.schema import DomainSpec
+from adaptune.spec.data import DomainSpec
 from adaptune.training.significance import accuracy_interval
 from adaptune.training.validation import predict_all
 

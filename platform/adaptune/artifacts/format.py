@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from adaptune.spec.base import Section
-from adaptune.spec.schema import DomainSpec, LossWeights, ModelSpec, TrainingSpec
+from adaptune.spec.data import DomainSpec
+from adaptune.spec.loss_terms import LossWeights
+from adaptune.spec.model import ModelSpec
+from adaptune.spec.training import TrainingSpec
 
 FORMAT = 2
 

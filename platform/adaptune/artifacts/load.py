@@ -29,7 +29,7 @@ from adaptune.data.domain import Images
 from adaptune.data.preprocessing import prepare
 from adaptune.errors import ResultsError
 from adaptune.models.classifiers import Classifier
-from adaptune.spec.schema import DomainSpec
+from adaptune.spec.data import DomainSpec
 from adaptune.training.build import build_classifier, build_generator
 
 

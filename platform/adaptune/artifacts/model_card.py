@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from adaptune.artifacts.format import ExportConfig
-from adaptune.spec.schema import DomainSpec
+from adaptune.spec.data import DomainSpec
 
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
 

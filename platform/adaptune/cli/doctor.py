@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from adaptune.cli.options import AddressOption
-from adaptune.spec.schema import StorageSpec
+from adaptune.spec.storage import StorageSpec
 
 STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
 

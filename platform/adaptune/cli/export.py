@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adaptune.cli.arguments import ExportArgument, ImagesArgument, ResultsArgument
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.data import DataSpec
 
 
 class Direction(StrEnum):

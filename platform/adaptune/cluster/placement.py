@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adaptune.errors import ResourceError, SpecError
-from adaptune.spec.resources import Execution, WorkerResources
-from adaptune.spec.schema import ResourcesSpec, SearchSpec
+from adaptune.spec.resources import Execution, ResourcesSpec, WorkerResources
+from adaptune.spec.schema import SearchSpec
 
 NodeResources = Mapping[str, float]  # by Ray's names
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one

@@ -10,7 +10,7 @@ import numpy as np
 from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
 from adaptune.data.registry import DOMAINS, find_entry, load_domain, share_samples
 from adaptune.errors import DataError
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.data import DataSpec
 
 
 def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:

@@ -19,7 +19,7 @@ from adaptune.data.stratify import subset
 from adaptune.data.torchvision_digits import mnist, svhn, usps
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
-from adaptune.spec.schema import DomainSpec
+from adaptune.spec.data import DomainSpec
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from adaptune.data.domain_pair import load_pair
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.data import DataSpec
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,11 @@ from collections.abc import Mapping
 from adaptune.evaluation.confirmation import all_values
 from adaptune.evaluation.replication import Configuration
 from adaptune.spec.distributions import Value
+from adaptune.spec.loss_terms import ABLATIONS
 from adaptune.spec.schema import SearchSpec
 
 FULL = "full"
 FEATURE_ONLY = "feature only"
-# The rows of CyCADA's own table, and the loss terms that are switched off in each.
-ABLATIONS: dict[str, tuple[str, ...]] = {
-    "pixel only": ("semantic", "feature", "information"),
-    FEATURE_ONLY: ("adversarial", "cycle", "identity", "semantic", "information"),
-    "no cycle": ("cycle",),
-    "no semantic": ("semantic",),
-    "no identity": ("identity",),
-    "no feature": ("feature",),
-    "no information": ("information",),
-}
 
 
 def ablations(spec: SearchSpec, sampled: Mapping[str, Value]) -> list[Configuration]:

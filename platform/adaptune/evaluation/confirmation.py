@@ -9,7 +9,9 @@ from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.search.trial import format_values
 from adaptune.spec.distributions import Value
-from adaptune.spec.schema import LossWeights, SearchSpec, value_at
+from adaptune.spec.loss_terms import LossWeights
+from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import value_at
 from adaptune.study.study import SearchStudy
 
 _WEIGHTS = [f"loss_weights.{term}" for term in LossWeights.model_fields]

@@ -28,7 +28,8 @@ from adaptune.results.lifecycle import create_or_resume
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.algorithms import NoScheduler, Random
 from adaptune.spec.distributions import Value
-from adaptune.spec.schema import SearchSpec, put
+from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import put
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint import eval_weights
 from adaptune.training.state import StateDict

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adaptune.spec.schema import StorageSpec
+from adaptune.spec.storage import StorageSpec
 from adaptune.training.checkpoint import CheckpointFolder
 
 FORMAT = 2

@@ -1,112 +1,167 @@
-"""The samplers and schedulers that a spec may name, each with its options."""
+"""The samplers and schedulers of a search space file, each with its options."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
 from adaptune.spec.base import Count, Section
 
+_NAME_OF_SAMPLER = "Name of the sampler."
+_NAME_OF_SCHEDULER = "Name of the scheduler."
+_GRACE_EPOCHS = "Epochs that every trial trains before it may be stopped."
+
 
 class Tpe(Section):
-    """Tree-structured Parzen estimators (Bergstra et al. 2011), multivariate; stopped trials count."""
+    """Multivariate tree-structured Parzen estimators (Bergstra et al. 2011).
 
-    name: Literal["tpe"] = "tpe"
+    It also learns from stopped trials.
+    """
+
+    name: Literal["tpe"] = Field(default="tpe", description=_NAME_OF_SAMPLER)
     candidates: Count = Field(
-        default=24, description="drawn for each proposal, of which the best is taken"
+        default=24, description="Candidates per proposal, of which the best one is proposed."
     )
 
 
 class Gp(Section):
     """A Gaussian process. It learns from complete trials only: best with `scheduler: none`."""
 
-    name: Literal["gp"]
+    name: Literal["gp"] = Field(description=_NAME_OF_SAMPLER)
 
 
 class CmaEs(Section):
-    """CMA-ES (Hansen & Ostermeier 2001), for numbers; stopped trials count."""
+    """CMA-ES (Hansen & Ostermeier 2001), for numbers. It also learns from stopped trials."""
 
-    name: Literal["cmaes"]
+    name: Literal["cmaes"] = Field(description=_NAME_OF_SAMPLER)
     sigma0: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="of a range; None: Optuna's choice"
+        default=None,
+        description="Initial standard deviation; `null` lets Optuna choose.",
     )
-    population: Annotated[int, Field(ge=3)] | None = None
+    population: Annotated[int, Field(ge=3)] | None = Field(
+        default=None, description="Trials per generation; `null` lets Optuna choose."
+    )
 
 
 class Random(Section):
-    name: Literal["random"]
+    """Independent random values."""
+
+    name: Literal["random"] = Field(description=_NAME_OF_SAMPLER)
 
 
 class Grid(Section):
-    """All combinations, in a seeded order."""
+    """All combinations, in a random order. The search ends with the grid."""
 
-    name: Literal["grid"]
+    name: Literal["grid"] = Field(description=_NAME_OF_SAMPLER)
     points: Annotated[int, Field(ge=2)] = Field(
-        default=3, description="values of a range, its ends among them"
+        default=3, description="Values per range, both bounds among them."
     )
 
 
 class Qmc(Section):
-    """A quasi-random sequence: more even than random."""
+    """A quasi-random sequence, which covers the space more evenly than random values."""
 
-    name: Literal["qmc"]
-    sequence: Literal["sobol", "halton"] = "sobol"
-    scramble: bool = True
+    name: Literal["qmc"] = Field(description=_NAME_OF_SAMPLER)
+    sequence: Literal["sobol", "halton"] = Field(
+        default="sobol", description="Low-discrepancy sequence."
+    )
+    scramble: bool = Field(default=True, description="Randomise the sequence with the seed.")
 
 
 class Nsga2(Section):
-    """NSGA-II (Deb et al. 2002) over two objectives: the metric, and the device seconds of a trial."""
+    """NSGA-II (Deb et al. 2002) with two objectives: the metric, and a trial's device seconds.
 
-    name: Literal["nsga2"]
-    population: Annotated[int, Field(ge=2)] = 8
+    It learns from complete trials only: best with `scheduler: none`.
+    """
+
+    name: Literal["nsga2"] = Field(description=_NAME_OF_SAMPLER)
+    population: Annotated[int, Field(ge=2)] = Field(default=8, description="Trials per generation.")
 
 
 class Asha(Section):
-    """ASHA (Li et al. 2020): a trial stops at a rung unless it is in the best 1/reduction_factor there."""
+    """ASHA (Li et al. 2020): at each rung, stop all trials but the best 1/reduction_factor."""
 
-    name: Literal["asha"] = "asha"
-    grace_epochs: Count = 1
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
+    name: Literal["asha"] = Field(default="asha", description=_NAME_OF_SCHEDULER)
+    grace_epochs: Count = Field(default=1, description=_GRACE_EPOCHS)
+    reduction_factor: Annotated[float, Field(gt=1)] = Field(
+        default=3, description="Ratio of the epochs of neighbouring rungs."
+    )
 
 
 class Hyperband(Section):
-    """Asynchronous Hyperband: ASHA in `brackets`, each with a later first rung; trials take turns."""
+    """Asynchronous Hyperband: ASHA in several brackets, each with a later first rung."""
 
-    name: Literal["hyperband"]
-    grace_epochs: Count = 1
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
-    brackets: Count = 2
+    name: Literal["hyperband"] = Field(description=_NAME_OF_SCHEDULER)
+    grace_epochs: Count = Field(default=1, description=_GRACE_EPOCHS)
+    reduction_factor: Annotated[float, Field(gt=1)] = Field(
+        default=3, description="Ratio of the epochs of neighbouring rungs."
+    )
+    brackets: Count = Field(
+        default=2, description="Brackets, to which trials are assigned in turn."
+    )
 
 
 class Median(Section):
-    """Stop a trial whose best is below the median of the others' means so far (Golovin et al. 2017)."""
+    """The median rule (Golovin et al. 2017).
 
-    name: Literal["median"]
-    grace_epochs: Count = 1
-    min_trials: Count = 3
+    It stops a trial whose best value is below the median of the other trials' running means.
+    """
+
+    name: Literal["median"] = Field(description=_NAME_OF_SCHEDULER)
+    grace_epochs: Count = Field(default=1, description=_GRACE_EPOCHS)
+    min_trials: Count = Field(
+        default=3, description="Trials to compare with, before any trial is stopped."
+    )
 
 
 class NoScheduler(Section):
-    """Every trial runs to its end."""
+    """No early stopping: every trial trains for all epochs."""
 
-    name: Literal["none"]
+    name: Literal["none"] = Field(description=_NAME_OF_SCHEDULER)
 
 
-def _named(default: str) -> BeforeValidator:
-    """A name alone will do, and so will options of the default alone."""
+AnySampler = Tpe | Gp | CmaEs | Random | Grid | Qmc | Nsga2
+AnyScheduler = Asha | Hyperband | Median | NoScheduler
 
-    def name(value: object) -> object:
-        if isinstance(value, str):
-            return {"name": value}
-        return {"name": default} | value if isinstance(value, dict) else value
 
-    return BeforeValidator(name)
+def _names_of(algorithms: object) -> list[str]:
+    """Return the names of a union of algorithms."""
+    names: list[str] = []
+    for algorithm in get_args(algorithms):
+        names += get_args(algorithm.model_fields["name"].annotation)
+    return names
+
+
+SamplerName = Annotated[str, Field(json_schema_extra={"enum": [*_names_of(AnySampler)]})]
+SchedulerName = Annotated[str, Field(json_schema_extra={"enum": [*_names_of(AnyScheduler)]})]
+
+
+def _sampler_options(value: object) -> object:
+    """Return the options that a name stands for; options without a name are tpe's."""
+    return _options(value, default="tpe")
+
+
+def _scheduler_options(value: object) -> object:
+    """Return the options that a name stands for; options without a name are asha's."""
+    return _options(value, default="asha")
+
+
+def _options(value: object, default: str) -> object:
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict):
+        return {"name": default} | value
+    return value
 
 
 Sampler = Annotated[
-    Tpe | Gp | CmaEs | Random | Grid | Qmc | Nsga2, Field(discriminator="name"), _named("tpe")
+    AnySampler,
+    Field(discriminator="name"),
+    BeforeValidator(_sampler_options, json_schema_input_type=SamplerName | AnySampler),
 ]
 Scheduler = Annotated[
-    Asha | Hyperband | Median | NoScheduler, Field(discriminator="name"), _named("asha")
+    AnyScheduler,
+    Field(discriminator="name"),
+    BeforeValidator(_scheduler_options, json_schema_input_type=SchedulerName | AnyScheduler),
 ]

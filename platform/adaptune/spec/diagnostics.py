@@ -1,4 +1,4 @@
-"""Everything that is wrong with a spec, said in plain words and where it was written."""
+"""Everything that is wrong with a search space file, in plain words, with file and line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from adaptune.errors import SpecError
-from adaptune.spec.base import Section
+from adaptune.spec.base import is_section
 from adaptune.spec.schema import SEARCHABLE
 from adaptune.spec.yaml_reader import Key
 
+# Keys of earlier formats.
+RENAMED = {
+    "evaluation.yardsticks": "is now evaluation.baselines",
+    "resources.fresh_workers": "is now resources.reuse_workers (inverted)",
+}
+_DISTRIBUTION_EXAMPLE = "{search: uniform, low: 0, high: 1}"
+_LONGEST_QUOTE = 60
 _PHRASES = {
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be >= {ge:g}",
@@ -28,7 +35,8 @@ _PHRASES = {
     "int_from_float": "must be a whole number",
     "finite_number": "must be finite",
     "string_type": "must be text",
-    "string_pattern_mismatch": "must be letters, digits, '.', '_' and '-', with a letter or digit first",
+    "string_pattern_mismatch": "must be letters, digits, '.', '_' and '-',"
+    " with a letter or digit first",
     "bool_type": "must be true or false",
     "model_type": "must be a mapping; leave the key out for the defaults",
     "tuple_type": "must be a list",
@@ -38,12 +46,15 @@ _PHRASES = {
 
 
 class Diagnostics:
-    """Collects diagnostics, so that a user sees all of them at once.
+    """The faults of a search space file, collected so that a user sees all of them at once.
+
+    Attributes:
+        keys: the keys that have a fault.
 
     Args:
-        file: how the messages call the file.
-        lines: the line of each key of the file.
-        overrides: the keys that a `--set` gave; they have no line.
+        file: the name of the file in the messages.
+        lines: the line of each key in the file.
+        overrides: the keys that were given by `--set`; they have no line.
     """
 
     def __init__(
@@ -52,34 +63,38 @@ class Diagnostics:
         self._file = file
         self._lines = lines
         self._overrides = overrides
-        self._found: dict[str, int] = {}
+        self._line_of_message: dict[str, int] = {}
         self.keys: set[Key] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._line_of_message)
 
     def add(self, key: Key, message: str) -> None:
-        """Note a fault of `key`, placed where the key was written."""
+        """Add a fault of `key`, located where the key was written."""
         self.keys.add(key)
-        place, line = self._place(key)
-        self._found.setdefault(f"{place}: {message}", line)
+        location, line = self._locate(key)
+        self._line_of_message.setdefault(f"{location}: {message}", line)
 
     def add_line(self, line: int, message: str) -> None:
-        self._found.setdefault(f"{self._file}:{line}: {message}", line)
+        """Add a fault of a line of the file."""
+        self._line_of_message.setdefault(f"{self._file}:{line}: {message}", line)
 
     def add_override(self, override: str, message: str) -> None:
-        """Note an override that could not be put in."""
-        self._found.setdefault(f"--set {override}: {message}", 0)
+        """Add a fault of an override that could not be applied."""
+        self._line_of_message.setdefault(f"--set {override}: {message}", 0)
 
     def add_value(self, key: Key, value: object, message: str) -> None:
-        self.add(key, f"{dotted(key)} = {shown(value)}: {message}")
+        """Add a fault of the value of `key`."""
+        self.add(key, f"{dotted(key)} = {quote(value)}: {message}")
 
     def raise_any(self) -> None:
-        """Raise one SpecError with a line for each fault, in the order of the file."""
-        if self._found:
-            raise SpecError("\n".join(sorted(self._found, key=lambda text: self._found[text])))
+        """Raise one SpecError with a line per fault, in the order of the file."""
+        if self._line_of_message:
+            messages = sorted(self._line_of_message, key=self._line_of_message.__getitem__)
+            raise SpecError("\n".join(messages))
 
-    def _place(self, key: Key) -> tuple[str, int]:
+    def _locate(self, key: Key) -> tuple[str, int]:
+        """Return where `key`, or else the section around it, was written; overrides are line 0."""
         for end in range(len(key), 0, -1):
             if key[:end] in self._overrides:
                 return f"--set {dotted(key[:end])}", 0
@@ -88,105 +103,122 @@ class Diagnostics:
         for override in self._overrides:
             if key and override[: len(key)] == key:
                 return f"--set {dotted(override)}", 0
-        return self._place(key[:-1]) if key else (self._file, 0)
+        return self._locate(key[:-1]) if key else (self._file, 0)
 
 
 def add_errors(
     diagnostics: Diagnostics, errors: list[ErrorDetails], root: type[BaseModel], at: Key = ()
 ) -> None:
-    """Note pydantic's errors about a `root` that stands at the key `at`."""
+    """Add pydantic's errors about a model.
+
+    Args:
+        root: the model that was validated.
+        at: the key whose value the model is.
+    """
     phrases: dict[Key, list[str]] = {}
     inputs: dict[Key, object] = {}
     for error in errors:
-        local, model = _resolve(error["loc"], root)
-        key = at + local
+        local_key, model = _resolve(error["loc"], root)
+        key = at + local_key
         if error["type"] == "extra_forbidden":
-            diagnostics.add(key, f"{dotted(key)}: {unknown(str(key[-1]), field_names(model))}")
+            diagnostics.add(key, f"{dotted(key)}{_explain_unknown(key, model)}")
         elif error["type"] == "missing":
             if key not in diagnostics.keys:
                 diagnostics.add(key, f"{dotted(key)} is required")
         elif error["type"] == "value_error":
-            diagnostics.add(key, f"{dotted(key)}: {plain(error)}")
+            diagnostics.add(key, f"{dotted(key)}: {phrase(error)}")
         else:
-            phrases.setdefault(key, []).append(plain(error))
+            phrases.setdefault(key, []).append(phrase(error))
             inputs[key] = error["input"]
-    for key, allowed in phrases.items():
-        diagnostics.add_value(
-            key, inputs[key], ", or ".join([allowed[0], *(_bare(one) for one in allowed[1:])])
-        )
+    for key, (first, *others) in phrases.items():
+        alternatives = [first, *(other.removeprefix("must be ") for other in others)]
+        diagnostics.add_value(key, inputs[key], ", or ".join(alternatives))
 
 
-def plain(error: ErrorDetails) -> str:
-    """What the field allows, in plain words."""
-    kind, context = error["type"], error.get("ctx", {})
+def phrase(error: ErrorDetails) -> str:
+    """Return what the field allows, in plain words."""
+    kind = error["type"]
+    context = error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "union_tag_invalid"):
-        expected = str(context.get("expected", context.get("expected_tags")))
-        names = [name.strip("'") for name in re.split(", | or ", expected)]
-        return "must be " + ("one of: " if len(names) > 1 else "") + ", ".join(names)
-    phrase = _PHRASES.get(kind)
-    if phrase is None:
+        return _phrase_names(str(context.get("expected", context.get("expected_tags"))))
+    template = _PHRASES.get(kind)
+    if template is None:
         return error["msg"].replace("Input should be", "must be")
-    if (
-        isinstance(error["input"], dict)
-        and kind in ("float_type", "int_type")
-        and error["loc"][0] in SEARCHABLE
-    ):
-        return phrase + ", or a distribution such as {search: uniform, low: 0, high: 1}"
-    return phrase.format(**context)
+    is_mapping = isinstance(error["input"], dict)
+    if is_mapping and kind in ("float_type", "int_type") and error["loc"][0] in SEARCHABLE:
+        return f"{template}, or a distribution such as {_DISTRIBUTION_EXAMPLE}"
+    return template.format(**context)
 
 
-def unknown(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+def unknown(name: str, names: Collection[str]) -> str:
+    """Return the message about an unknown key, with the key that was probably meant.
+
+    Args:
+        names: the keys that there are.
+    """
+    nearest = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean `{nearest[0]}`?" if nearest else f"possible keys: {', '.join(names)}"
     return f"unknown key `{name}`; {hint}"
 
 
 def dotted(key: Key) -> str:
+    """Return a key as a dotted path."""
     return ".".join(str(part) for part in key)
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
+    """Return a value as a message quotes it, in at most 60 characters."""
     if isinstance(value, float):
         return f"{value:g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+    if len(text) <= _LONGEST_QUOTE:
+        return text
+    return f"{text[: _LONGEST_QUOTE - 3]}..."
 
 
-def field_names(model: type[BaseModel]) -> list[str]:
-    """The keys a mapping of this model may have in a file."""
-    return [name for name, field in model.model_fields.items() if not field.exclude]
+def _phrase_names(listed: str) -> str:
+    """Return what pydantic lists as `'a', 'b' or 'c'`, in the form of the other phrases."""
+    names = [name.strip("'") for name in re.split(", | or ", listed)]
+    if len(names) == 1:
+        return f"must be {names[0]}"
+    return f"must be one of: {', '.join(names)}"
 
 
-def _resolve(loc: Key, root: type[BaseModel]) -> tuple[Key, type[BaseModel]]:
-    """Split off what pydantic appends for the members of a union; and the model that holds the key."""
+def _explain_unknown(key: Key, model: type[BaseModel]) -> str:
+    renaming = RENAMED.get(dotted(key))
+    if renaming is not None:
+        return f" {renaming}"
+    return f": {unknown(str(key[-1]), list(model.model_fields))}"
+
+
+def _resolve(location: Key, root: type[BaseModel]) -> tuple[Key, type[BaseModel]]:
+    """Return the key of an error, and the model that has this key.
+
+    pydantic's location also names the members of a union; these are left out.
+    """
     model: type[BaseModel] = root
     key: Key = ()
-    rest = list(loc)
+    rest = list(location)
     while rest:
         part = rest.pop(0)
         key = (*key, part)
         field = model.model_fields.get(str(part))
-        inner = field.annotation if field is not None else None
-        for member in get_args(inner):  # a union of sections, told apart by their names
+        annotation: object = None if field is None else field.annotation
+        for member in get_args(annotation):  # a union of sections, told apart by their names
             if rest and _has_name(member, rest[0]):
-                inner = member
+                annotation = member
                 del rest[0]
                 break
-        if not (isinstance(inner, type) and issubclass(inner, Section)):
+        if not is_section(annotation):
             return key, model
         if rest:
-            model = inner
+            model = annotation
     return key, model
 
 
 def _has_name(member: object, name: object) -> bool:
-    if not (isinstance(member, type) and issubclass(member, Section)):
+    if not is_section(member) or "name" not in member.model_fields:
         return False
-    field = member.model_fields.get("name")
-    return field is not None and get_args(field.annotation) == (name,)
-
-
-def _bare(phrase: str) -> str:
-    return phrase.removeprefix("must be ")
+    return get_args(member.model_fields["name"].annotation) == (name,)

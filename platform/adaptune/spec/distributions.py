@@ -1,39 +1,63 @@
-"""The distributions that a number in the YAML may be given instead of a value."""
+"""The distributions that a search space file may give in place of a value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Value = float | int | str | bool | None
 
 
-def _several(value: object) -> object:
+def _as_tuple(value: object) -> object:
+    """Return a list as a tuple, and a single value as a tuple of one."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-class _Distribution(BaseModel):
-    """`when` names a searched choice and the values of it with which this one is drawn; else it is `otherwise`."""
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
+OneOrMoreValues = Annotated[
+    Values, BeforeValidator(_as_tuple, json_schema_input_type=Value | Values)
+]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    when: dict[
-        str, Annotated[tuple[Value, ...], Field(min_length=1), BeforeValidator(_several)]
-    ] = Field(default_factory=dict)
-    otherwise: Value = None
+class _Distribution(BaseModel, ABC):
+    """Base of all distributions: the condition under which a value is drawn."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"dependentRequired": {"when": ["otherwise"]}},
+    )
+
+    when: dict[str, OneOrMoreValues] = Field(
+        default_factory=dict,
+        description="Condition: the key of a searched choice, and the values of it with which this"
+        " value is drawn.",
+    )
+    otherwise: Value = Field(
+        default=None, description="The value of a trial that does not meet the condition `when`."
+    )
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _condition_is_complete(self) -> Self:
         if self.when and self.otherwise is None:
             raise ValueError(
                 "`when` needs `otherwise`: the value to take when this one is not drawn"
             )
         return self
 
+    @abstractmethod
+    def bounds(self) -> tuple[Value, ...]:
+        """Return the lower and the upper bound, or all values of a choice."""
+
+    def stand_in(self) -> Value:
+        """Return the value of a trial that has drawn none."""
+        return self.otherwise if self.when else self.bounds()[0]
+
     def is_drawn(self, values: Mapping[str, Value]) -> bool:
-        """Whether a trial with these values draws this one too."""
+        """Return whether a trial with these values (by dotted path) meets the condition."""
         return all(
             path in values and values[path] in allowed for path, allowed in self.when.items()
         )
@@ -42,67 +66,132 @@ class _Distribution(BaseModel):
 class Uniform(_Distribution):
     """A float drawn evenly from [low, high]."""
 
-    search: Literal["uniform"]
-    low: float
-    high: float
+    search: Literal["uniform"] = Field(description="Kind of distribution.")
+    low: float = Field(description="Lower bound.")
+    high: float = Field(description="Upper bound.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Uniform:
+    def _bounds_are_ordered(self) -> Uniform:
         _check_order(self.low, self.high)
         return self
 
-    def extremes(self) -> tuple[Value, ...]:
+    def bounds(self) -> tuple[Value, ...]:
+        """Return the lower and the upper bound."""
         return self.low, self.high
+
+    def contains(self, value: object) -> bool:
+        """Return whether the distribution can draw `value`."""
+        return is_number(value) and self.low <= value <= self.high
+
+    def grid_values(self, points: int) -> Sequence[Value]:
+        """Return `points` ≥ 2 evenly spaced values, both bounds among them."""
+        import numpy as np  # imported late: most commands need no grid
+
+        return [float(value) for value in np.linspace(self.low, self.high, points)]
 
 
 class LogUniform(_Distribution):
-    """A float whose logarithm is drawn evenly from [log low, log high]; low > 0."""
+    """A float whose logarithm is drawn evenly from [log low, log high]."""
 
-    search: Literal["loguniform"]
-    low: float
-    high: float
+    search: Literal["loguniform"] = Field(description="Kind of distribution.")
+    low: float = Field(description="Lower bound, above 0.")
+    high: float = Field(description="Upper bound.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> LogUniform:
+    def _bounds_are_ordered(self) -> LogUniform:
         if self.low <= 0:
             raise ValueError(f"loguniform needs low > 0, but low is {self.low:g}")
         _check_order(self.low, self.high)
         return self
 
-    def extremes(self) -> tuple[Value, ...]:
+    def bounds(self) -> tuple[Value, ...]:
+        """Return the lower and the upper bound."""
         return self.low, self.high
+
+    def contains(self, value: object) -> bool:
+        """Return whether the distribution can draw `value`."""
+        return is_number(value) and self.low <= value <= self.high
+
+    def grid_values(self, points: int) -> Sequence[Value]:
+        """Return `points` ≥ 2 values evenly spaced by logarithm, both bounds among them."""
+        import numpy as np  # imported late: most commands need no grid
+
+        # Rounding must not carry the bounds out of the range.
+        spaced = np.geomspace(self.low, self.high, points).clip(self.low, self.high)
+        return [float(value) for value in spaced]
 
 
 class Int(_Distribution):
-    """An integer drawn evenly from low, low + step, …, high."""
+    """An integer drawn evenly from low, low + step, …, up to high."""
 
-    search: Literal["int"]
-    low: int
-    high: int
-    step: int = Field(default=1, ge=1)
+    search: Literal["int"] = Field(description="Kind of distribution.")
+    low: int = Field(description="Lower bound.")
+    high: int = Field(description="Upper bound.")
+    step: int = Field(default=1, ge=1, description="Difference between neighbouring values.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Int:
+    def _bounds_are_ordered(self) -> Int:
         _check_order(self.low, self.high)
         return self
 
-    def extremes(self) -> tuple[Value, ...]:
+    def bounds(self) -> tuple[Value, ...]:
+        """Return the lower and the upper bound."""
         return self.low, self.high
+
+    def drawable(self) -> range:
+        """Return all integers that the distribution can draw."""
+        return range(self.low, self.high + 1, self.step)
+
+    def contains(self, value: object) -> bool:
+        """Return whether the distribution can draw `value`; 3.0 counts as 3."""
+        return is_number(value) and value in self.drawable()
+
+    def grid_values(self, points: int) -> Sequence[Value]:
+        """Return up to `points` ≥ 2 integers, about evenly spaced, from the lowest to the highest."""
+        import numpy as np  # imported late: most commands need no grid
+
+        drawable = self.drawable()
+        positions = np.linspace(0, len(drawable) - 1, min(points, len(drawable)))
+        return [drawable[round(position)] for position in positions]
 
 
 class Choice(_Distribution):
-    """One of the values listed."""
+    """One of the listed values, each equally likely."""
 
-    search: Literal["choice"]
-    values: Annotated[tuple[Value, ...], Field(min_length=1)]
+    search: Literal["choice"] = Field(description="Kind of distribution.")
+    values: Values = Field(description="The values to choose from.")
 
-    def extremes(self) -> tuple[Value, ...]:
+    def bounds(self) -> tuple[Value, ...]:
+        """Return all values."""
         return self.values
+
+    def contains(self, value: object) -> bool:
+        """Return whether `value` is listed; true and 1 are different values."""
+        return any(_is_same(value, listed) for listed in self.values)
+
+    def grid_values(self, points: int) -> Sequence[Value]:
+        """Return all values, however many `points` are asked for."""
+        return list(self.values)
 
 
 Distribution = Annotated[Uniform | LogUniform | Int | Choice, Field(discriminator="search")]
+KINDS: dict[str, type[Uniform | LogUniform | Int | Choice]] = {
+    "uniform": Uniform,
+    "loguniform": LogUniform,
+    "int": Int,
+    "choice": Choice,
+}
 
 
 def _check_order(low: float, high: float) -> None:
     if low >= high:
         raise ValueError(f"low must be below high, but low is {low:g} and high is {high:g}")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_same(value: object, listed: Value) -> bool:
+    return value == listed and isinstance(value, bool) == isinstance(listed, bool)

@@ -1,4 +1,4 @@
-"""From a search space file and overrides to a SearchSpec, or to all that is wrong with them."""
+"""Reading of a search space file with overrides, into a SearchSpec or one SpecError."""
 
 from __future__ import annotations
 
@@ -8,60 +8,64 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-import adaptune
 from adaptune.errors import SpecError
-from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, field_names, unknown
-from adaptune.spec.schema import SearchSpec, put
+from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted
+from adaptune.spec.schema import SearchSpec
 from adaptune.spec.space import (
     check_conditions,
     check_fields,
     check_method,
-    errors_of,
     extract,
     validate,
+    validation_errors,
 )
 from adaptune.spec.start_points import read_start_points
+from adaptune.spec.tree import put
 from adaptune.spec.yaml_reader import Document, Key, parse
 
 FOLDER = "search_spaces"
+_REPOSITORY = Path(__file__).parents[3]
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> SearchSpec:
+def load_spec(path: str | Path, overrides: Sequence[str] = ()) -> SearchSpec:
     """Read a search space file.
 
     Args:
-        path: looked up as given, then in search_spaces/ here and at the repository's root.
-        overrides: `key.path=value` each, the value in YAML; they win over the file.
+        path: tried as given, then in search_spaces/ of the working directory and of the repository.
+        overrides: texts `key.path=value`, the value in YAML; they take precedence over the file.
 
     Raises:
-        SpecError: with a line for each fault: where it is, the key, its value, what is allowed.
+        SpecError: with a line per fault: where it is, the key, its value, and what is allowed.
     """
     file = find(path)
     document = _parse(file)
     if not isinstance(document.tree, dict):
         raise SpecError(f"{file.name}:1: the top level must be a mapping such as `name: my-search`")
     tree: dict[str, object] = document.tree
-    given: set[Key] = set()
-    diagnostics = Diagnostics(file.name, document.lines, given)
+    override_keys: set[Key] = set()
+    diagnostics = Diagnostics(file.name, document.lines, override_keys)
     for text in overrides:
-        _override(tree, text, given, diagnostics)
+        _override(tree, text, override_keys, diagnostics)
     for key, first, second in document.repeated:
         diagnostics.add_line(second, f"{dotted(key)} is given twice, first in line {first}")
-    return _resolve(tree, given, diagnostics)
+    return _resolve(tree, override_keys, diagnostics)
 
 
 def find(path: str | Path) -> Path:
-    """The file that `path` means.
+    """Return the file that `path` stands for.
 
     Raises:
         SpecError: there is none; the message lists the files that there are.
     """
-    folders = [Path(FOLDER), Path(adaptune.__file__).parents[2] / FOLDER]
+    folders = [Path(FOLDER), _REPOSITORY / FOLDER]
     for candidate in (Path(path), *(folder / path for folder in folders)):
         if candidate.is_file():
             return candidate
-    names = sorted({file.name for folder in folders for file in folder.glob("*.yaml")})
-    raise SpecError(f"no search space file {path}; {FOLDER}/ has {', '.join(names) or 'none'}")
+    names: set[str] = set()
+    for folder in folders:
+        names.update(file.name for file in folder.glob("*.yaml"))
+    listed = ", ".join(sorted(names)) or "none"
+    raise SpecError(f"no search space file {path}; {FOLDER}/ has {listed}")
 
 
 def _parse(file: Path) -> Document:
@@ -72,16 +76,19 @@ def _parse(file: Path) -> Document:
     except OSError as error:
         raise SpecError(f"{file}: cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise SpecError(
-            f"{file.name}{line}: not YAML: {getattr(error, 'problem', None) or error}"
-        ) from error
+        location = file.name
+        problem: object = error
+        if isinstance(error, yaml.MarkedYAMLError):
+            problem = error.problem or error
+            if error.problem_mark is not None:
+                location += f":{error.problem_mark.line + 1}"
+        raise SpecError(f"{location}: not YAML: {problem}") from error
 
 
 def _override(
-    tree: dict[str, object], text: str, given: set[Key], diagnostics: Diagnostics
+    tree: dict[str, object], text: str, override_keys: set[Key], diagnostics: Diagnostics
 ) -> None:
+    """Apply one override to the tree, and add its key to `override_keys`."""
     path, equals, value = text.partition("=")
     path = path.strip()
     key: Key = tuple(path.split("."))
@@ -90,33 +97,31 @@ def _override(
         return
     try:
         put(tree, path, parse(value).tree)
-        given.add(key)
+        override_keys.add(key)
     except yaml.YAMLError:
         diagnostics.add_override(path, f"{value} is not YAML")
     except KeyError:
-        diagnostics.add_override(path, f"{path} lies in a single value, not in a section")
+        diagnostics.add_override(path, f"{path} is inside a single value, not in a section")
 
 
 def _resolve(
-    tree: dict[str, object], given: Collection[Key], diagnostics: Diagnostics
+    tree: dict[str, object], override_keys: Collection[Key], diagnostics: Diagnostics
 ) -> SearchSpec:
-    if "space" in tree:  # a field of SearchSpec, but none of the file's
-        diagnostics.add(("space",), f"space: {unknown('space', field_names(SearchSpec))}")
-        del tree["space"]
+    """Validate the tree in all respects, and build the spec."""
     search = tree.get("search")
     raw_points = search.pop("start_points", []) if isinstance(search, dict) else []
     space = extract(tree, diagnostics)
-    add_errors(diagnostics, errors_of(SearchSpec, tree), SearchSpec)
+    add_errors(diagnostics, validation_errors(SearchSpec, tree), SearchSpec)
     check_method(tree, space, diagnostics)
-    check_conditions(space, diagnostics)
+    check_conditions(tree, space, diagnostics)
     check_fields(tree, space, diagnostics)
     try:
         fixed = validate(SearchSpec, tree).model_dump(mode="json")
     except ValidationError:
         fixed = tree
-    points = read_start_points(raw_points, space, fixed, given, diagnostics)
+    points = read_start_points(raw_points, space, fixed, override_keys, diagnostics)
     diagnostics.raise_any()
     put(tree, "search.start_points", points)
-    return validate(
-        SearchSpec, {**tree, "space": {path: one.model_dump() for path, one in space.items()}}
-    )
+    for path, distribution in space.items():
+        put(tree, path, distribution.model_dump())
+    return validate(SearchSpec, tree)

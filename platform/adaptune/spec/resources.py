@@ -1,16 +1,68 @@
-"""The resources section, and what one trial's workers take of a cluster."""
+"""The `resources` section, and the resources of one trial once they are resolved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adaptune.spec.base import Count, Section
 
 Execution = Literal["ray_train", "in_process"]
+_ACCELERATOR_SHARE = 0.001  # of the resource that marks a node's type of GPU
+
+
+class ResourcesSpec(Section):
+    """The resources of a trial, and how many trials run at a time."""
+
+    workers_per_trial: Literal["auto"] | Count = Field(
+        default="auto",
+        description="Workers per trial; a number must divide `training.batch_size`. `auto`: one"
+        " per GPU of a node, or up to two on CPUs.",
+    )
+    cpus_per_worker: Count = Field(default=1, description="CPUs, and threads, per worker.")
+    gpus_per_worker: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
+        default="auto",
+        description="GPUs per worker; a fraction shares a GPU between trials. `auto`: 1 if the"
+        " cluster has a GPU, otherwise 0.",
+    )
+    accelerator_type: str | None = Field(
+        default=None, description="Ray's name of the GPU to run on, such as `A100`."
+    )
+    label_selector: dict[str, str] | None = Field(
+        default=None, description="Ray labels of the nodes to run on."
+    )
+    placement_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = Field(
+        default="PACK",
+        description="Ray's strategy for placing the workers of one trial on nodes.",
+    )
+    max_concurrent: Literal["auto"] | Count = Field(
+        default="auto",
+        description="Largest number of trials at a time. `auto`: as many as fit.",
+    )
+    reuse_workers: bool = Field(
+        default=True,
+        description="Let a worker group train one trial after another. New workers per trial"
+        " isolate trials from each other, at about 10 s per trial.",
+    )
+    wait_for_nodes_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="Seconds to wait for the nodes that the first trial needs. For lost nodes,"
+        " the search waits at least ten minutes.",
+    )
 
 
 @dataclass(frozen=True)
 class WorkerResources:
-    """Resources of a trial's worker group, with every `auto` resolved."""
+    """The resources of the worker group of one trial, with nothing left to decide.
+
+    Attributes:
+        workers: workers per trial.
+        accelerator_type: Ray's name of the GPU to run on; None for any node.
+        label_selector: Ray labels of the nodes to run on; None for any node.
+        placement_strategy: Ray's strategy for placing the workers on nodes.
+    """
 
     workers: int
     cpus_per_worker: int
@@ -26,5 +78,5 @@ class WorkerResources:
         if self.gpus_per_worker:
             bundle["GPU"] = self.gpus_per_worker
         if self.accelerator_type is not None:
-            bundle[f"accelerator_type:{self.accelerator_type}"] = 0.001
+            bundle[f"accelerator_type:{self.accelerator_type}"] = _ACCELERATOR_SHARE
         return bundle

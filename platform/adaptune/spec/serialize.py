@@ -1,4 +1,4 @@
-"""A SearchSpec written back to YAML, and the fingerprint that a results folder knows it by."""
+"""A SearchSpec as YAML, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import hashlib
 
 import yaml
 
-from adaptune.spec.schema import SearchSpec, put
+from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import put
 from adaptune.spec.yaml_reader import Dumper
 
-# What may change between a search and its resume.
+# What may differ between a search and its resume.
 _FREE_SECTIONS = ("name", "storage", "resources", "execution")
 
 
-def dump(spec: SearchSpec) -> str:
-    """The spec as YAML with every default spelled out; it loads back to an equal spec."""
+def dump_spec(spec: SearchSpec) -> str:
+    """Return the spec as YAML with all defaults; `load_spec` reads an equal spec from it."""
     return _to_yaml(_tree(spec))
 
 
 def fingerprint(spec: SearchSpec) -> str:
-    """SHA-256 (hex) of all that decides a trial's result.
+    """Return the SHA-256 (hex) of everything that determines the results of trials.
 
-    Where a search runs, what it is called and how many trials it has are left out, so that a
-    resume may change them.
+    The place where a search runs, its name and its number of trials are left out, so that they may
+    change when it is resumed.
     """
     tree = _tree(spec)
     for name in _FREE_SECTIONS:

@@ -1,4 +1,4 @@
-"""Takes the distributions out of a raw tree, and holds them against the fields they stand for."""
+"""The distributions of a raw tree, validated against the fields whose values they draw."""
 
 from __future__ import annotations
 
@@ -11,45 +11,28 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, plain, shown
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
-from adaptune.spec.schema import SEARCHABLE, TrialSpec, put
+from adaptune.spec.base import Fixed, OnlyIn, fields_along
+from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, phrase, quote
+from adaptune.spec.distributions import KINDS, Choice, Distribution, Int, LogUniform, Uniform, Value
+from adaptune.spec.loss_terms import METHODS
+from adaptune.spec.schema import GRID_WITH_CONDITION, SEARCHABLE, TrialSpec
+from adaptune.spec.tree import put
 from adaptune.spec.yaml_reader import Key
 
 Space = dict[str, Distribution]
 M = TypeVar("M", bound=BaseModel)
 
-_KINDS: dict[str, type[Uniform | LogUniform | Int | Choice]] = {
-    "uniform": Uniform,
-    "loguniform": LogUniform,
-    "int": Int,
-    "choice": Choice,
-}
-_FIXED = {  # what all trials of a search must share
-    "training.source": "the source stage runs once a search",
-    "training.augment": "the source stage shares it, and runs once a search",
-    "model.classifier": "the source stage trains this net, and runs once a search",
-    "training.lr_decay_from": "the source stage shares it, and runs once a search",
-    "training.epochs": "ASHA needs one budget for all trials",
-    "training.steps_per_epoch": "ASHA needs one budget for all trials",
-}
-_CYCADA_ONLY = (
-    "loss_weights.semantic",
-    "loss_weights.feature",
-    "loss_weights.information",
-    "model.feature_discriminator.width",
-    "training.feature_discriminator_lr",
-    "training.feature_gate",
-    "training.semantic_gate",
-    "training.semantic_labels",
-)
 _MAX_PROBED_INTEGERS = 100
+_GOLDEN_SECTION = 0.382  # of a range: no round number, so that no field allows it by accident
 
 
 def extract(tree: dict[str, object], diagnostics: Diagnostics, at: Key = ()) -> Space:
-    """Replace each distribution in `tree` by its first extreme; return them by dotted key.
+    """Replace each distribution in `tree` by a value of it, and return them by dotted path.
 
-    A faulty one is noted and taken out, so that the checks of the rest can go on.
+    A faulty distribution is reported and removed, so that the rest can still be checked.
+
+    Args:
+        at: the key whose value `tree` is.
     """
     space: Space = {}
     for name, value in list(tree.items()):
@@ -64,69 +47,76 @@ def extract(tree: dict[str, object], diagnostics: Diagnostics, at: Key = ()) -> 
             del tree[name]
         else:
             space[dotted(key)] = distribution
-            tree[name] = distribution.otherwise if distribution.when else distribution.extremes()[0]
-    return dict(sorted(space.items()))  # the sampler draws in this order, whatever the file's
+            tree[name] = distribution.stand_in()
+    return dict(sorted(space.items()))  # independent of the order in the file
 
 
-def check_conditions(space: Space, diagnostics: Diagnostics) -> None:
-    """Refuse a `when` that does not name values of a searched, unconditional choice."""
+def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
+    """Refuse a `when` that can never hold, and any `when` of a grid.
+
+    A condition must name values of a searched, unconditional choice.
+    """
     choices = {
-        path: one.values for path, one in space.items() if isinstance(one, Choice) and not one.when
+        path: distribution.values
+        for path, distribution in space.items()
+        if isinstance(distribution, Choice) and not distribution.when
     }
+    names = ", ".join(choices) or "none"
     for path, distribution in space.items():
+        key = (*path.split("."), "when")
+        if distribution.when and _sampler_name(tree) == "grid":
+            diagnostics.add(key, f"{path}: when: {GRID_WITH_CONDITION}")
         for other, allowed in distribution.when.items():
-            place = (*path.split("."), "when")
             if other not in choices:
-                known = ", ".join(choices) or "none"
-                diagnostics.add(
-                    place, f"{path}: when: {other} is no searched choice; there are {known}"
-                )
+                message = f"{other} is not a searched choice; those are: {names}"
+                diagnostics.add(key, f"{path}: when: {message}")
                 continue
+            possible = ", ".join(quote(value) for value in choices[other])
             for value in allowed:
                 if value not in choices[other]:
-                    possible = ", ".join(map(shown, choices[other]))
-                    diagnostics.add(
-                        place,
-                        f"{path}: when: {other} is never {shown(value)}, but one of: {possible}",
-                    )
+                    message = f"{other} is never {quote(value)}, but one of: {possible}"
+                    diagnostics.add(key, f"{path}: when: {message}")
 
 
 def check_method(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
-    """Refuse to search what the method does not use: all its values would do alike."""
-    if tree.get("method") == "cyclegan":
-        for path in _CYCADA_ONLY:
-            if path in space:
-                diagnostics.add(
-                    tuple(path.split(".")),
-                    f"{path}: has no effect in method cyclegan; fix it, or take method cycada",
-                )
+    """Refuse to search a value that has no effect in the method."""
+    method = tree.get("method", TrialSpec.model_fields["method"].default)
+    for path in space:
+        for field in fields_along(path, TrialSpec):
+            restrictions = [item for item in field.metadata if isinstance(item, OnlyIn)]
+            for restriction in restrictions:
+                if method in METHODS and method != restriction.method:
+                    diagnostics.add(
+                        tuple(path.split(".")),
+                        f"{path}: has no effect in method {method};"
+                        f" fix it, or take method {restriction.method}",
+                    )
 
 
 def check_fields(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
-    """Put the extremes in the place of their field: each alone, then in pairs, for the cross checks."""
+    """Validate TrialSpec with values of each distribution in its field.
+
+    Each distribution is checked alone. Those of networks are then checked in pairs, because the
+    sizes of networks have to fit together.
+    """
     sections = {name: value for name, value in tree.items() if name in TrialSpec.model_fields}
-    base = errors_of(TrialSpec, sections)
-    known = {_identity(error) for error in base}
+    base = validation_errors(TrialSpec, sections)
+    reported = {_error_key(error) for error in base}
     for error in base:
-        if not error["loc"]:  # the sizes do not fit together; all such checks are against the data
-            diagnostics.add(("data",), f"data: {plain(error)}")
-    singles = list(_singles(space))
-    for values in singles if base else (*singles, *_pairs(space)):
-        for error in errors_of(TrialSpec, _with(sections, values)):
-            if _identity(error) in known:
-                continue
-            known.add(_identity(error))
-            path, value = next(iter(values.items()))
-            key: Key = tuple(path.split("."))
-            if error["loc"]:
-                if key not in diagnostics.keys or value in space[path].extremes():
-                    add_errors(diagnostics, [error], TrialSpec)
-            else:
-                setting = ", ".join(f"{name} = {shown(one)}" for name, one in values.items())
-                diagnostics.add(key, f"{setting}: {plain(error)}")
+        if not error["loc"]:  # of several sections; all such checks are against the image size
+            diagnostics.add(("data",), f"data: {phrase(error)}")
+    probes = list(_singles(space))
+    if not base:
+        probes += _pairs(space)
+    for values in probes:
+        for error in validation_errors(TrialSpec, _with_values(sections, values)):
+            if _error_key(error) not in reported:
+                reported.add(_error_key(error))
+                _add_probe_error(error, values, space, diagnostics)
 
 
-def errors_of(model: type[BaseModel], tree: Mapping[str, object]) -> list[ErrorDetails]:
+def validation_errors(model: type[BaseModel], tree: Mapping[str, object]) -> list[ErrorDetails]:
+    """Return pydantic's errors about a raw tree, none if it is valid."""
     try:
         validate(model, tree)
     except ValidationError as error:
@@ -135,50 +125,72 @@ def errors_of(model: type[BaseModel], tree: Mapping[str, object]) -> list[ErrorD
 
 
 def validate(model: type[M], tree: Mapping[str, object]) -> M:
-    """Validate without coercion: `yes` is no number, and 1.0 no whole one.
+    """Validate without coercion: `yes` is not a number, and 1.0 is not a whole one.
 
-    By way of JSON, because pydantic's strict mode refuses mappings and lists from Python.
+    The tree takes the way through JSON, because pydantic's strict mode refuses mappings and lists
+    from Python.
+
+    Raises:
+        pydantic.ValidationError: the tree is not valid.
     """
     return model.model_validate_json(json.dumps(tree, default=str), strict=True)
 
 
+def _sampler_name(tree: dict[str, object]) -> object:
+    search = tree.get("search")
+    sampler = search.get("sampler") if isinstance(search, dict) else None
+    return sampler.get("name") if isinstance(sampler, dict) else sampler
+
+
 def _read(raw: dict[str, object], key: Key, diagnostics: Diagnostics) -> Distribution | None:
+    """Return the distribution that a raw mapping describes; None if it has a fault."""
     if key[0] not in SEARCHABLE:
         *others, last = SEARCHABLE
-        diagnostics.add_value(
-            key, raw, f"only {', '.join(others)} and {last} may hold a distribution"
-        )
+        message = f"only {', '.join(others)} and {last} may hold a distribution"
+        diagnostics.add_value(key, raw, message)
         return None
-    for path, why in _FIXED.items():
-        if f"{dotted(key)}.".startswith(f"{path}."):
-            diagnostics.add_value(key, raw, f"cannot be searched: {why}")
-            return None
-    model = _KINDS.get(str(raw["search"]))
-    if model is None:
+    for field in fields_along(dotted(key), TrialSpec):
+        for item in field.metadata:
+            if isinstance(item, Fixed):
+                diagnostics.add_value(key, raw, f"cannot be searched: {item.reason}")
+                return None
+    kind = KINDS.get(str(raw["search"]))
+    if kind is None:
         diagnostics.add_value(
-            (*key, "search"), raw["search"], f"must be one of: {', '.join(_KINDS)}"
+            (*key, "search"), raw["search"], f"must be one of: {', '.join(KINDS)}"
         )
         diagnostics.keys.add(key)
         return None
     try:
-        return validate(model, raw)
+        return validate(kind, raw)
     except ValidationError as error:
-        add_errors(diagnostics, error.errors(), model, at=key)
+        add_errors(diagnostics, error.errors(), kind, at=key)
         diagnostics.keys.add(key)
         return None
 
 
+def _add_probe_error(
+    error: ErrorDetails, values: dict[str, Value], space: Space, diagnostics: Diagnostics
+) -> None:
+    """Report an error that TrialSpec has only with these values of distributions."""
+    path, value = next(iter(values.items()))
+    key: Key = tuple(path.split("."))
+    if not error["loc"]:
+        settings = ", ".join(f"{name} = {quote(item)}" for name, item in values.items())
+        diagnostics.add(key, f"{settings}: {phrase(error)}")
+    elif key not in diagnostics.keys or value in space[path].bounds():
+        add_errors(diagnostics, [error], TrialSpec)
+
+
 def _probes(distribution: Distribution) -> tuple[Value, ...]:
-    """Values that a field must take if it is to take all of the distribution."""
+    """Return values that a field must allow if it is to allow the whole distribution."""
     if isinstance(distribution, Int):
-        drawn = range(distribution.low, distribution.high + 1, distribution.step)
-        return *distribution.extremes(), *drawn[:_MAX_PROBED_INTEGERS]
+        return *distribution.bounds(), *distribution.drawable()[:_MAX_PROBED_INTEGERS]
     if isinstance(distribution, Uniform | LogUniform):
-        # A value within refuses the fields that take a few numbers only, such as 2, 4 and 8.
-        return *distribution.extremes(), distribution.low + 0.382 * (
-            distribution.high - distribution.low
-        )
-    return distribution.extremes()
+        # An inner value refuses the fields that allow a few numbers only, such as 2, 4 and 8.
+        width = distribution.high - distribution.low
+        return *distribution.bounds(), distribution.low + _GOLDEN_SECTION * width
+    return distribution.bounds()
 
 
 def _singles(space: Space) -> Iterator[dict[str, Value]]:
@@ -188,18 +200,21 @@ def _singles(space: Space) -> Iterator[dict[str, Value]]:
 
 
 def _pairs(space: Space) -> Iterator[dict[str, Value]]:
-    nets = {path: _probes(one) for path, one in space.items() if path.startswith("model.")}
-    for (path, ours), (other, theirs) in combinations(nets.items(), 2):
-        for value, partner in product(ours, theirs):
-            yield {path: value, other: partner}
+    """Yield all pairs of values of two distributions in `model`."""
+    networks = [path for path in space if path.startswith("model.")]
+    for first_path, second_path in combinations(networks, 2):
+        for first, second in product(_probes(space[first_path]), _probes(space[second_path])):
+            yield {first_path: first, second_path: second}
 
 
-def _with(tree: dict[str, object], values: dict[str, Value]) -> dict[str, object]:
+def _with_values(tree: dict[str, object], values: dict[str, Value]) -> dict[str, object]:
     changed = copy.deepcopy(tree)
     for path, value in values.items():
         put(changed, path, value)
     return changed
 
 
-def _identity(error: ErrorDetails) -> tuple[object, ...]:
-    return error["loc"], error["type"], str(error["input"]) if error["loc"] else plain(error)
+def _error_key(error: ErrorDetails) -> tuple[object, ...]:
+    """Return what tells an error apart from others, to report each of them once."""
+    detail = str(error["input"]) if error["loc"] else phrase(error)
+    return error["loc"], error["type"], detail

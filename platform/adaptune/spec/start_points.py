@@ -1,11 +1,11 @@
-"""The settings that a search tries first: brought to one form and held against the space."""
+"""The settings that a search tries first, validated against the space."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from adaptune.spec.diagnostics import Diagnostics, dotted, shown
-from adaptune.spec.distributions import Choice, Distribution, Int, Value
+from adaptune.spec.diagnostics import Diagnostics, dotted, quote
+from adaptune.spec.distributions import Choice, Distribution, Int, Value, is_number
 from adaptune.spec.space import Space
 from adaptune.spec.yaml_reader import Key
 
@@ -20,39 +20,35 @@ def read_start_points(
     overrides: Collection[Key],
     diagnostics: Diagnostics,
 ) -> list[dict[str, Value]]:
-    """Flatten each start point to dotted keys, keep what is searched, and drop repeated points.
+    """Return the start points with dotted paths, searched values only, without repeated points.
 
-    A key that an override fixed is dropped: the command line wins over the file.
+    A key that an override fixed is dropped, because the command line takes precedence.
 
     Args:
-        raw: what stands in the file.
-        fixed: the sections with the spec's fixed values.
+        raw: the value of `search.start_points` in the file.
+        fixed: the sections with the values that are not searched.
+        overrides: the keys that were given by `--set`.
     """
     if not isinstance(raw, list):
         diagnostics.add_value(AT, raw, "must be a list of settings")
         return []
     points: list[dict[str, Value]] = []
     for index, setting in enumerate(raw):
+        key = (*AT, index)
         if not isinstance(setting, dict):
-            diagnostics.add_value(
-                (*AT, index), setting, "must be a mapping such as {loss_weights.cycle: 1}"
-            )
+            diagnostics.add_value(key, setting, "must be a mapping such as {loss_weights.cycle: 1}")
             continue
         point: dict[str, Value] = {}
-        for place, path, value in _flatten(setting, (*AT, index)):
+        for value_key, path, value in _flatten(setting, key):
             if path in space:
-                try:
-                    point[path] = _drawable(value, space[path])
-                except ValueError as error:
-                    _add(diagnostics, place, path, value, str(error))
-            elif not _is_settled(path, value, fixed, overrides, diagnostics):
-                _add(
-                    diagnostics,
-                    place,
-                    path,
-                    value,
-                    f"not searched; searched are {', '.join(space) or 'none'}",
-                )
+                message = _mismatch(value, space[path])
+                if message is None:
+                    point[path] = _as_drawn(value, space[path])
+                else:
+                    _add(diagnostics, value_key, path, value, message)
+            elif not _may_be_dropped(path, value, fixed, overrides, diagnostics):
+                names = ", ".join(space) or "none"
+                _add(diagnostics, value_key, path, value, f"is not searched; searched: {names}")
         point = dict(sorted(point.items()))
         if point and point not in points:
             points.append(point)
@@ -60,45 +56,49 @@ def read_start_points(
 
 
 def _flatten(
-    setting: dict[str, object], place: Key, path: str = ""
-) -> list[tuple[Key, str, object]]:
-    flat = []
+    setting: dict[str, object], key: Key, path: str = ""
+) -> Iterator[tuple[Key, str, object]]:
+    """Yield the key in the file, the dotted path and the value of everything in a setting."""
     for name, value in setting.items():
-        here, full = (*place, name), f"{path}.{name}" if path else name
+        inner_key = (*key, name)
+        inner_path = f"{path}.{name}" if path else name
         if isinstance(value, dict):
-            flat += _flatten(value, here, full)
+            yield from _flatten(value, inner_key, inner_path)
         else:
-            flat.append((here, full, value))
-    return flat
+            yield inner_key, inner_path, value
 
 
-def _drawable(value: object, distribution: Distribution) -> Value:
-    """The value as the distribution would draw it; ValueError says what it can draw."""
+def _mismatch(value: object, distribution: Distribution) -> str | None:
+    """Return what the distribution can draw if it cannot draw `value`, otherwise None."""
+    if distribution.contains(value):
+        return None
     if isinstance(distribution, Choice):
-        for one in distribution.values:
-            if one == value and isinstance(one, bool) == isinstance(value, bool):
-                return one
-        raise ValueError(f"must be one of: {', '.join(map(shown, distribution.values))}")
+        return f"must be one of: {', '.join(quote(item) for item in distribution.values)}"
     low, high = distribution.low, distribution.high
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"must be a number from {low:g} to {high:g}")
-    if not isinstance(distribution, Int):
-        return float(value)
-    if value not in range(distribution.low, distribution.high + 1, distribution.step):
-        raise ValueError(f"must be {low:g} plus a multiple of {distribution.step}")
-    return int(value)
+    if isinstance(distribution, Int) and is_number(value) and low <= value <= high:
+        return f"must be {low:g} plus a multiple of {distribution.step}"
+    return f"must be a number from {low:g} to {high:g}"
 
 
-def _is_settled(
+def _as_drawn(value: object, distribution: Distribution) -> Value:
+    """Return a value in the form in which the distribution draws it: 1.0 for 1, 3 for 3.0."""
+    if isinstance(distribution, Choice):
+        return next(listed for listed in distribution.values if listed == value)
+    assert is_number(value)
+    return int(value) if isinstance(distribution, Int) else float(value)
+
+
+def _may_be_dropped(
     path: str,
     value: object,
     fixed: Mapping[str, object],
     overrides: Collection[Key],
     diagnostics: Diagnostics,
 ) -> bool:
-    """Whether a key outside the space may go without a word."""
+    """Return whether a value that is not searched is to be ignored without a message."""
     key: Key = tuple(path.split("."))
-    if key in diagnostics.keys or any(key[:end] in overrides for end in range(1, len(key) + 1)):
+    is_overridden = any(key[:end] in overrides for end in range(1, len(key) + 1))
+    if key in diagnostics.keys or is_overridden:
         return True
     node: object = fixed
     for part in key:
@@ -106,5 +106,5 @@ def _is_settled(
     return node is not _ABSENT and node == value
 
 
-def _add(diagnostics: Diagnostics, place: Key, path: str, value: object, message: str) -> None:
-    diagnostics.add(place, f"{dotted(place[:3])}: {path} = {shown(value)}: {message}")
+def _add(diagnostics: Diagnostics, key: Key, path: str, value: object, message: str) -> None:
+    diagnostics.add(key, f"{dotted(key[:3])}: {path} = {quote(value)}: {message}")

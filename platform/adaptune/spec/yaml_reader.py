@@ -1,4 +1,4 @@
-"""YAML read into plain values, with the line on which each key stands."""
+"""YAML as plain values, with the line of each key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Key = tuple[str | int, ...]
 
 MAX_DEPTH = 20
 
-# PyYAML follows YAML 1.1, where 1e-3 is text; everyone who writes it means the number.
+# PyYAML follows YAML 1.1, which reads 1e-3 as text; everyone who writes it means the number.
 _SCIENTIFIC = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also takes 1e-3 as a number."""
+    """PyYAML's safe loader that also reads 1e-3 as a number."""
 
 
 class Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper that quotes what `Loader` would take as a number."""
+    """PyYAML's safe dumper that quotes text which `Loader` would read as a number."""
 
 
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+.0123456789"))
@@ -29,13 +29,17 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+.01
 
 @dataclass
 class Document:
-    """A YAML text: its values, the line (from 1) of each key, and the keys that stand there twice."""
+    """A YAML text.
+
+    Attributes:
+        tree: its values.
+        lines: the line (from 1) of each key.
+        repeated: key, first line and later line of each key that is given twice.
+    """
 
     tree: object = None
     lines: dict[Key, int] = field(default_factory=dict)
-    repeated: list[tuple[Key, int, int]] = field(
-        default_factory=list
-    )  # key, first line, second line
+    repeated: list[tuple[Key, int, int]] = field(default_factory=list)
 
 
 def parse(text: str) -> Document:
@@ -56,19 +60,12 @@ def parse(text: str) -> Document:
 
 
 def _build(loader: Loader, node: yaml.Node, key: Key, document: Document) -> object:
-    if len(key) > MAX_DEPTH:  # an alias that holds itself has no end
+    if len(key) > MAX_DEPTH:  # an alias that contains itself has no end
         raise yaml.MarkedYAMLError(
             problem=f"deeper than {MAX_DEPTH} levels", problem_mark=node.start_mark
         )
     if isinstance(node, yaml.MappingNode):
-        _note_repeats(node, key, document)
-        loader.flatten_mapping(node)  # puts what `<<` merges in front
-        tree: dict[str, object] = {}
-        for name, value in node.value:
-            child = (*key, _text(name))
-            document.lines[child] = _line(name)
-            tree[_text(name)] = _build(loader, value, child, document)
-        return tree
+        return _build_mapping(loader, node, key, document)
     if isinstance(node, yaml.SequenceNode):
         items = []
         for index, item in enumerate(node.value):
@@ -76,18 +73,34 @@ def _build(loader: Loader, node: yaml.Node, key: Key, document: Document) -> obj
             items.append(_build(loader, item, (*key, index), document))
         return items
     value = loader.construct_object(node)
-    # A date is the one scalar that a spec has no use for; as text it gets a readable fault.
-    return (
-        value if value is None or isinstance(value, bool | int | float | str) else str(node.value)
-    )
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    # A date is the one other scalar; as text it gets a message that can be read.
+    return str(node.value)
+
+
+def _build_mapping(
+    loader: Loader, node: yaml.MappingNode, key: Key, document: Document
+) -> dict[str, object]:
+    _note_repeats(node, key, document)
+    loader.flatten_mapping(node)  # puts what `<<` merges in front
+    tree: dict[str, object] = {}
+    for name_node, value_node in node.value:
+        name = _text(name_node)
+        child = (*key, name)
+        document.lines[child] = _line(name_node)
+        tree[name] = _build(loader, value_node, child, document)
+    return tree
 
 
 def _note_repeats(node: yaml.MappingNode, key: Key, document: Document) -> None:
-    seen: dict[str, int] = {}
-    for name, _ in node.value:
-        if _text(name) in seen:
-            document.repeated.append(((*key, _text(name)), seen[_text(name)], _line(name)))
-        seen.setdefault(_text(name), _line(name))
+    first_lines: dict[str, int] = {}
+    for name_node, _ in node.value:
+        name = _text(name_node)
+        line = _line(name_node)
+        if name in first_lines:
+            document.repeated.append(((*key, name), first_lines[name], line))
+        first_lines.setdefault(name, line)
 
 
 def _text(node: yaml.Node) -> str:

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from adaptune.errors import ResultsError
 from adaptune.results.lifecycle import open_existing
 from adaptune.spec.distributions import Distribution, Value
-from adaptune.spec.schema import SearchSpec, value_at
+from adaptune.spec.schema import SearchSpec
+from adaptune.spec.tree import value_at
 from adaptune.study.samplers import distributions
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy

@@ -10,7 +10,8 @@ from torch import nn
 from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
 from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
-from adaptune.spec.schema import ClassifierSpec, DomainSpec, ModelSpec
+from adaptune.spec.data import DomainSpec
+from adaptune.spec.model import ClassifierSpec, ModelSpec
 
 Net = TypeVar("Net", bound=nn.Module)
 

@@ -13,6 +13,7 @@ from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
 from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
+from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder, ResumePoint
 from adaptune.training.distributed import average_buffers, rank, unwrap
@@ -28,7 +29,7 @@ from adaptune.training.validation import Validation
 
 IsPreempted = Callable[[], bool]
 PREEMPTION_CHECK_STEPS = 20  # the check makes all workers meet
-GENERATOR_TERMS = {"adversarial", "cycle", "identity", "semantic"}
+GENERATOR_TERMS = set(terms_of("generators"))
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adaptune.errors import NonFiniteLossError
-from adaptune.spec.schema import LossWeights
+from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.distributed import all_reduce_mean
 from adaptune.training.steps.generators import LossTerms
 

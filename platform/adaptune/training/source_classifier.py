@@ -10,7 +10,8 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.losses.classification import task_loss
 from adaptune.seeding import derive_seed
-from adaptune.spec.schema import SourceStageSpec, TrialSpec
+from adaptune.spec.schema import TrialSpec
+from adaptune.spec.training import SourceClassifierSpec
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.schedule import lr_factor, set_lr
 from adaptune.training.steps.augment import apply, draw
@@ -25,7 +26,7 @@ def train_supervised(
     Returns:
         Its weights, on the CPU.
     """
-    stage: SourceStageSpec = spec.training.source
+    stage: SourceClassifierSpec = spec.training.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, purpose))
         net = build_classifier(spec.model.classifier, spec.data.source, classes).train()

@@ -12,7 +12,7 @@ from rich.console import Console
 from adaptune.cluster.connection import connect, redirect_output
 from adaptune.cluster.doctor import Finding, check_machine, check_nodes
 from adaptune.errors import ResourceError
-from adaptune.spec.schema import ResourcesSpec
+from adaptune.spec.resources import ResourcesSpec
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from adaptune.cli import app as cli
 from adaptune.cli import search as runs
 from adaptune.results.lifecycle import claim
-from adaptune.spec import load
+from adaptune.spec import load_spec
 
 Run = Callable[..., tuple[int, str, str]]
 Classes = Callable[..., Path]
@@ -55,7 +55,7 @@ def test_a_bad_file(run: Run, tmp_path: Path, text: str, says: str) -> None:
         ("loss_weights.cicle=1", "did you mean `cycle`?"),
         ("training.epochs=soon", "training.epochs = soon: must be a whole number"),
         ("training.epochs", "must have the form key.path=value"),
-        ("training.epochs={search: int, low: 1, high: 9}", "ASHA needs one budget"),
+        ("training.epochs={search: int, low: 1, high: 9}", "early stopping needs the same budget"),
         ("data.target.domain=optdigit", "Did you mean 'optdigits'?"),
         ("data.target.domain=optdigits", "source and target must have the same classes"),
         ("data.target.domain=imagefolder:/nowhere", "there is no folder /nowhere"),
@@ -94,7 +94,7 @@ def test_resuming_nothing(run: Run, tmp_path: Path, space: Path) -> None:
 
 
 def test_the_folder_of_a_search(run: Run, space: Path) -> None:
-    folder = claim(load(space), resume=False)
+    folder = claim(load_spec(space), resume=False)
     before = folder.spec.read_text()
     for arguments, says in (((), "add --resume"), (("--set", "seed=5"), "another spec")):
         status, _, error = run("search", "--space", space, *arguments)
@@ -171,7 +171,7 @@ cli.main()
 
 
 def test_a_search_that_a_full_disk_ends_says_so_in_a_few_lines(space: Path) -> None:
-    folder = claim(load(space), resume=False)
+    folder = claim(load_spec(space), resume=False)
     folder.log.symlink_to("/dev/full")
     arguments = ["search", "--space", space, "--resume", "--set", "resources.workers_per_trial=1"]
     done = subprocess.run(

@@ -15,7 +15,7 @@ from adaptune.cli import search as runs
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import claim
 from adaptune.search.trial import make_job
-from adaptune.spec import load
+from adaptune.spec import load_spec
 from adaptune.study import study as studies
 from adaptune.study.storage import open_study
 from adaptune.training.build import build_classifier
@@ -27,7 +27,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def killed(space: Path) -> ResultsFolder:
     """A search of three trials: one complete, one failed, one interrupted. Only the first has a checkpoint."""
-    spec = load(space)
+    spec = load_spec(space)
     folder = claim(spec, resume=False)
     study = open_study(spec, str(folder.journal))
     for accuracies, error in (
@@ -78,9 +78,9 @@ def test_status_before_the_first_trial_and_of_no_search(
     run: Run, tmp_path: Path, space: Path
 ) -> None:
     assert "holds no search" in refusal(run, "status", tmp_path)
-    folder = claim(load(space), resume=False)
+    folder = claim(load_spec(space), resume=False)
     assert "has not begun its trials" in refusal(run, "status", folder.path)
-    open_study(load(space), str(folder.journal))
+    open_study(load_spec(space), str(folder.journal))
     assert run("status", folder.path)[1] == "small: 0 of 3 trials\n"
 
 
@@ -196,7 +196,7 @@ def test_report_of_a_search_that_has_not_ended_and_of_one_that_has(
 def test_a_search_without_a_summary_gets_no_page(
     killed: ResultsFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs._write_page(killed, load(killed.spec), Console())
+    runs._write_page(killed, load_spec(killed.spec), Console())
     assert capsys.readouterr().out == ""
     assert not killed.report.exists()
 
@@ -215,7 +215,7 @@ def test_report_has_the_tables_of_confirm_and_ablate(run: Run, killed: ResultsFo
 
 
 def test_report_of_two_objectives_has_the_pareto_front(run: Run, space: Path) -> None:
-    spec = load(space, ["search.sampler=nsga2"])
+    spec = load_spec(space, ["search.sampler=nsga2"])
     folder = claim(spec, resume=False)
     study = open_study(spec, str(folder.journal))
     for accuracy, seconds in ((0.9, 30.0), (0.5, 40.0), (0.6, 5.0)):

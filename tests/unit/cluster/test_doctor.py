@@ -20,7 +20,7 @@ from adaptune.cluster.doctor import check_nodes, machine, nodes
 from adaptune.cluster.node_probe import NodeProbe, probe_node, versions
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResourceError
-from adaptune.spec.schema import ResourcesSpec
+from adaptune.spec.resources import ResourcesSpec
 
 SOUND = NodeProbe(versions(), torch_for_gpus=None, storage_error="")
 CRASHED = RayError("the process died\nNo module named 'adaptune'")

@@ -9,7 +9,7 @@ from adaptune.data import splits as module
 from adaptune.data.domain import Domain
 from adaptune.data.splits import Splits, TrialData, WithheldData, content_hash, load_splits
 from adaptune.errors import DataError
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.data import DataSpec
 
 DATA = {"source": {"domain": "mnist5k", "size": 16}, "target": {"domain": "optdigits", "size": 16}}
 

@@ -152,7 +152,7 @@ def test_a_seeds_search_runs_each_setting_once_in_order(tmp_path: Path) -> None:
         assert {f"loss_weights.{term}": value for term, value in values.items()} == dict(
             setting.values
         )
-    assert all(len(studies.curve(trial)) == ours.training.epochs for trial in study.trials)
+    assert all(len(studies.curve(trial)) == ours.epochs for trial in study.trials)
     alone = replication._spec_of_seed(spec, settings[:1], 7, tmp_path)
     assert (alone.space, alone.search.start_points, alone.loss_weights.cycle) == ({}, (), 3.0)
 

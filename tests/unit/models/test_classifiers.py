@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
-from adaptune.spec.schema import CLASSIFIER_SIZES
+from adaptune.spec.model import CLASSIFIER_SIZES
 
 SIZES = [16, 32, 64, 128, 256]
 CASES = []

@@ -11,7 +11,7 @@ from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.splits_manifest import write_or_verify
-from adaptune.spec.schema import DataSpec
+from adaptune.spec.data import DataSpec
 
 DATA = {
     "source": {"domain": "mnist5k", "size": 16, "limit": 200},

@@ -16,7 +16,6 @@ from adaptune.results.lifecycle import claim
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.study import study as studies
 from adaptune.study.objective import Objective
-from adaptune.study.samplers import planned_trials
 from adaptune.study.storage import open_study
 from adaptune.study.warm_start import priors
 
@@ -73,7 +72,7 @@ def test_every_scheduler_stops_some_and_a_kill_changes_nothing(
 def test_a_grid_has_every_setting_once_and_ends_there(tmp_path: Path) -> None:
     grid = {"trials": 10, "sampler": {"name": "grid", "points": 2}, "scheduler": {"name": "none"}}
     spec = make_search(search=grid, training={"epochs": 1})
-    assert planned_trials(spec) == 4
+    assert spec.planned_trials == 4
     study = simulate(spec, str(tmp_path / "journal"), smooth)
     settings = {
         (t.params["loss_weights.cycle"], t.params["loss_weights.identity"]) for t in study.trials

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from adaptune.errors import SpecError
-from adaptune.spec import SearchSpec, load
+from adaptune.spec import SearchSpec, load_spec
 
 HEAD = """\
 name: small
 data:
-  source: {domain: ours, size: 32, channels: 1}
-  target: {domain: theirs, size: 32, channels: 1}
+  source: {domain: first, size: 32, channels: 1}
+  target: {domain: second, size: 32, channels: 1}
 """  # four lines: what a test appends starts in line 5
 
 Read = Callable[..., SearchSpec]
@@ -26,14 +26,14 @@ def read(tmp_path: Path) -> Read:
     def _read(text: str, *overrides: str, head: str = HEAD) -> SearchSpec:
         file = tmp_path / "space.yaml"
         file.write_text(head + text, encoding="utf-8")
-        return load(file, overrides)
+        return load_spec(file, overrides)
 
     return _read
 
 
 @pytest.fixture
 def fail(read: Read) -> Fail:
-    """The lines of the SpecError that loading a text must raise."""
+    """Returns the lines of the SpecError that loading a text must raise."""
 
     def _fail(text: str, *overrides: str, head: str = HEAD) -> list[str]:
         with pytest.raises(SpecError) as caught:

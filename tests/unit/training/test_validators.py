@@ -20,7 +20,7 @@ from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, mak
 
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
-from adaptune.spec.schema import SearchSection
+from adaptune.spec.search import SearchOptions
 from adaptune.training.state import build_state
 from adaptune.training.validation import Validation
 from adaptune.training.validators import VALIDATORS, ValidatorInputs, score_all
@@ -232,5 +232,5 @@ def test_a_classifier_that_became_nan_fails_with_step_and_term() -> None:
 
 
 def test_every_validator_can_guide_a_search() -> None:
-    names = get_args(SearchSection.model_fields["metric"].annotation)
+    names = get_args(SearchOptions.model_fields["metric"].annotation)
     assert names == (TARGET_VAL, *VALIDATORS, ENSEMBLE)

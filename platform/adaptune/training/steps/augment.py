@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from adaptune.spec.schema import AugmentSpec
+from adaptune.spec.training import AugmentSpec
 
 
 def draw(spec: AugmentSpec, count: int, generator: torch.Generator) -> Tensor | None:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from adaptune.losses.gan import adversarial_loss, discriminator_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
-from adaptune.spec.schema import LossWeights
+from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch

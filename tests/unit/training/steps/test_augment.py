@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from adaptune.spec.schema import AugmentSpec
+from adaptune.spec.training import AugmentSpec
 from adaptune.training.steps.augment import apply, draw
 
 IDENTITY = torch.eye(2, 3)

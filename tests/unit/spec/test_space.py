@@ -1,4 +1,4 @@
-"""Distributions and start points."""
+"""Distributions in a file: where they may be, and what they may draw there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,33 @@ from collections.abc import Callable
 
 import pytest
 
-from adaptune.spec import SearchSpec, dump
+from adaptune.spec import SearchSpec
+from adaptune.spec.diagnostics import Diagnostics
 from adaptune.spec.distributions import Choice, Int, LogUniform, Uniform
+from adaptune.spec.space import extract
 
 Read = Callable[..., SearchSpec]
 Fail = Callable[..., list[str]]
 
 
-def test_distributions_are_taken_out_and_stood_in_for(read: Read) -> None:
+def test_distributions_are_extracted_and_replaced_by_a_value() -> None:
+    condition = {"when": {"training.gan_loss": "log"}, "otherwise": 0}
+    tree: dict[str, object] = {
+        "training": {"gan_loss": {"search": "choice", "values": ["lsgan", "log"]}, "epochs": 3},
+        "loss_weights": {
+            "identity": {"search": "uniform", "low": 1, "high": 5, **condition},
+            "cycle": {"search": "loguniform", "low": 0.1, "high": 30},
+        },
+    }
+    space = extract(tree, Diagnostics("space.yaml", {}))
+    assert tree == {
+        "training": {"gan_loss": "lsgan", "epochs": 3},
+        "loss_weights": {"identity": 0, "cycle": 0.1},
+    }
+    assert list(space) == ["loss_weights.cycle", "loss_weights.identity", "training.gan_loss"]
+
+
+def test_a_file_is_read_with_its_distributions_in_place(read: Read) -> None:
     spec = read(
         "loss_weights:\n  cycle: {search: loguniform, low: 1e-1, high: 30}\n"
         "  identity: {search: uniform, low: 0, high: 5}\n"
@@ -26,18 +45,15 @@ def test_distributions_are_taken_out_and_stood_in_for(read: Read) -> None:
         "model.generator.blocks": Int(search="int", low=1, high=5, step=2),
         "training.gan_loss": Choice(search="choice", values=("lsgan", "log")),
     }
-    assert spec.loss_weights.cycle == 0.1
-    assert spec.trial({"loss_weights.cycle": 3.0}).loss_weights.cycle == 3.0
+    assert spec.loss_weights.cycle == spec.space["loss_weights.cycle"]
 
 
 def test_the_order_of_the_space_does_not_depend_on_the_file(read: Read) -> None:
-    cycle, task = (
-        "cycle: {search: uniform, low: 0, high: 1}",
-        "task: {search: uniform, low: 0, high: 1}",
-    )
-    one = read(f"loss_weights:\n  {cycle}\n  {task}\n")
-    other = read(f"loss_weights:\n  {task}\n  {cycle}\n")
-    assert list(one.space) == list(other.space)
+    cycle = "cycle: {search: uniform, low: 0, high: 1}"
+    task = "task: {search: uniform, low: 0, high: 1}"
+    cycle_first = read(f"loss_weights:\n  {cycle}\n  {task}\n")
+    task_first = read(f"loss_weights:\n  {task}\n  {cycle}\n")
+    assert list(cycle_first.space) == list(task_first.space)
 
 
 ONE_FAULT = {
@@ -81,9 +97,10 @@ ONE_FAULT = {
         "model: {generator: {factor: {search: int, low: 2, high: 4}}}",
         "model.generator.factor = 3: must be one of: 2, 4, 8",
     ),
-    "an extreme that does not fit": (
+    "a bound that does not fit": (
         "model: {discriminator: {layers: {search: int, low: 2, high: 4}}}",
-        "model.discriminator.layers = 4: a discriminator of 4 layers leaves less than 4 px of 32: take fewer layers",
+        "model.discriminator.layers = 4: a discriminator of 4 layers leaves less than 4 px of 32:"
+        " take fewer layers",
     ),
 }
 
@@ -106,6 +123,18 @@ def test_a_distribution_over_text_or_whole_numbers_must_draw_such(fail: Fail) ->
     ]
 
 
+@pytest.mark.parametrize("written", ["true", '"true"'])
+def test_true_labels_need_no_quotes(read: Read, written: str) -> None:
+    fixed = read(f"training: {{semantic_labels: {written}}}\n")
+    assert fixed.trial({}).training.semantic_labels == "true"
+    searched = read(
+        f"training:\n  semantic_labels: {{search: choice, values: [predicted, {written}]}}\n"
+    )
+    values = searched.space["training.semantic_labels"].bounds()
+    trial = searched.trial({"training.semantic_labels": values[1]})
+    assert trial.training.semantic_labels == "true"
+
+
 @pytest.mark.parametrize(
     "key", ["seed", "data.source_val_fraction", "search.trials", "resources.max_concurrent"]
 )
@@ -116,21 +145,21 @@ def test_distributions_are_refused_outside_of_what_a_trial_may_vary(fail: Fail, 
 
 
 @pytest.mark.parametrize(
-    ("key", "why"),
+    ("key", "reason"),
     [
-        ("training.source.lr", "the source stage runs once a search"),
-        ("training.source", "the source stage runs once a search"),
-        ("training.augment.shift", "the source stage shares it, and runs once a search"),
-        ("model.classifier.dropout", "the source stage trains this net, and runs once a search"),
-        ("training.lr_decay_from", "the source stage shares it, and runs once a search"),
-        ("training.epochs", "ASHA needs one budget for all trials"),
-        ("training.steps_per_epoch", "ASHA needs one budget for all trials"),
+        ("training.source.lr", "f_S is trained once per search"),
+        ("training.source", "f_S is trained once per search"),
+        ("training.augment.shift", "it also applies to f_S, which is trained once per search"),
+        ("model.classifier.dropout", "f_S has this network, and is trained once per search"),
+        ("training.lr_decay_from", "it also applies to f_S, which is trained once per search"),
+        ("training.epochs", "early stopping needs the same budget for all trials"),
+        ("training.steps_per_epoch", "early stopping needs the same budget for all trials"),
     ],
 )
-def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, why: str) -> None:
+def test_what_all_trials_share_cannot_be_searched(fail: Fail, key: str, reason: str) -> None:
     (line,) = fail("", f"{key}={{search: choice, values: [1, 2]}}")
     assert line.startswith(f"--set {key}: {key} = {{")
-    assert line.endswith(f": cannot be searched: {why}")
+    assert line.endswith(f": cannot be searched: {reason}")
 
 
 @pytest.mark.parametrize("key", ["semantic", "feature", "information"])
@@ -139,15 +168,31 @@ def test_cyclegan_cannot_search_the_weights_of_terms_it_does_not_have(fail: Fail
         f"method: cyclegan\nloss_weights:\n  {key}: {{search: uniform, low: 0, high: 1}}\n"
     )
     assert line == (
-        f"space.yaml:7: loss_weights.{key}: has no effect in method cyclegan; fix it, or take method cycada"
+        f"space.yaml:7: loss_weights.{key}: has no effect in method cyclegan;"
+        " fix it, or take method cycada"
     )
 
 
-def test_cyclegan_cannot_search_what_only_cycadas_terms_read(fail: Fail) -> None:
-    (line,) = fail("method: cyclegan\n", "training.feature_gate={search: uniform, low: 0, high: 1}")
-    assert line.startswith(
-        "--set training.feature_gate: training.feature_gate: has no effect in method cyclegan"
-    )
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("training.feature_gate", "[0.5, 0.6]"),
+        ("training.feature_discriminator_lr", "[0.1, 0.2]"),
+        ("training.semantic_gate", "[1, 2]"),
+        ("training.semantic_labels", "[predicted, true]"),
+        ("model.feature_discriminator.width", "[100, 200]"),
+    ],
+)
+def test_cyclegan_cannot_search_what_only_cycadas_terms_read(
+    fail: Fail, key: str, values: str
+) -> None:
+    (line,) = fail("method: cyclegan\n", f"{key}={{search: choice, values: {values}}}")
+    assert line.startswith(f"--set {key}: {key}: has no effect in method cyclegan")
+
+
+def test_an_unknown_method_is_one_fault_only(fail: Fail) -> None:
+    text = "method: dann\nloss_weights: {feature: {search: uniform, low: 0, high: 1}}\n"
+    assert fail(text) == ["space.yaml:5: method = dann: must be one of: cycada, cyclegan"]
 
 
 def test_sizes_that_only_two_distributions_together_break_are_found(fail: Fail) -> None:
@@ -164,63 +209,6 @@ model:
     ]
 
 
-SPACE = """\
-loss_weights:
-  cycle: {search: uniform, low: 0, high: 10}
-  semantic: {search: choice, values: [0, 1]}
-  task: 1
-model: {generator: {blocks: {search: int, low: 1, high: 5, step: 2}}}
-search:
-  start_points:
-    - """  # the first start point stands in line 12
-
-
-def test_start_points_may_be_nested_or_dotted_and_partial(read: Read) -> None:
-    spec = read(
-        SPACE + "loss_weights: {cycle: 1, semantic: 0}\n    - {model.generator.blocks: 3}\n"
-    )
-    assert spec.search.start_points == (
-        {"loss_weights.cycle": 1.0, "loss_weights.semantic": 0},
-        {"model.generator.blocks": 3},
-    )
-
-
-def test_a_start_point_may_repeat_fixed_values_and_defaults(read: Read) -> None:
-    spec = read(SPACE + "loss_weights: {cycle: 1, task: 1, adversarial: 1}\n")
-    assert spec.search.start_points == ({"loss_weights.cycle": 1.0},)
-
-
-@pytest.mark.parametrize(
-    ("point", "fault"),
-    [
-        ("{loss_weights.cycle: 11}", ".0: loss_weights.cycle = 11: must be a number from 0 to 10"),
-        (
-            "{loss_weights.cycle: much}",
-            ".0: loss_weights.cycle = much: must be a number from 0 to 10",
-        ),
-        ("{loss_weights.semantic: true}", ".0: loss_weights.semantic = true: must be one of: 0, 1"),
-        (
-            "{model.generator.blocks: 2}",
-            ".0: model.generator.blocks = 2: must be 1 plus a multiple of 2",
-        ),
-        ("7", ".0 = 7: must be a mapping such as {loss_weights.cycle: 1}"),
-        (
-            "{loss_weights.task: 2}",
-            ".0: loss_weights.task = 2: not searched;"
-            " searched are loss_weights.cycle, loss_weights.semantic, model.generator.blocks",
-        ),
-    ],
-)
-def test_a_start_point_outside_of_the_space_is_refused(fail: Fail, point: str, fault: str) -> None:
-    assert fail(SPACE + point + "\n") == [f"space.yaml:12: search.start_points{fault}"]
-
-
-def test_start_points_must_be_a_list(fail: Fail) -> None:
-    assert fail("search: {start_points: 3}\n") == [
-        "space.yaml:5: search.start_points = 3: must be a list of settings"
-    ]
-
-
 CONDITIONAL = """training:
   gan_loss: {search: choice, values: [lsgan, log]}
 loss_weights:
@@ -228,22 +216,25 @@ loss_weights:
 """
 
 
-def test_a_condition_loads_and_is_dumped(read: Read) -> None:
+def test_a_condition_is_read(read: Read) -> None:
     spec = read(CONDITIONAL % ("training.gan_loss", "log"))
-    assert spec.loss_weights.identity == 0
+    assert spec.trial({}).loss_weights.identity == 0
     assert spec.space["loss_weights.identity"].when == {"training.gan_loss": ("log",)}
-    assert read(dump(spec), head="") == spec
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         (
             "training.gan_los",
             "log",
-            "training.gan_los is no searched choice; there are training.gan_loss",
+            "training.gan_los is not a searched choice; those are: training.gan_loss",
         ),
-        ("loss_weights.identity", "log", "loss_weights.identity is no searched choice"),
+        (
+            "loss_weights.identity",
+            "log",
+            "loss_weights.identity is not a searched choice; those are: training.gan_loss",
+        ),
         (
             "training.gan_loss",
             "[log, wgan]",
@@ -252,12 +243,21 @@ def test_a_condition_loads_and_is_dumped(read: Read) -> None:
     ],
 )
 def test_a_condition_that_can_never_hold_is_refused(
-    fail: Fail, key: str, value: str, says: str
+    fail: Fail, key: str, value: str, message: str
 ) -> None:
     (line,) = fail(CONDITIONAL % (key, value))
-    assert says in line
+    assert line == f"space.yaml:8: loss_weights.identity: when: {message}"
 
 
 def test_a_condition_needs_the_value_to_take_without_it(fail: Fail) -> None:
     (line,) = fail((CONDITIONAL % ("training.gan_loss", "log")).replace(", otherwise: 0", ""))
     assert "`when` needs `otherwise`" in line
+
+
+@pytest.mark.parametrize("sampler", ["grid", "{name: grid, points: 2}"])
+def test_a_grid_refuses_conditions_with_their_line(fail: Fail, sampler: str) -> None:
+    text = CONDITIONAL % ("training.gan_loss", "log")
+    assert fail(f"{text}search: {{sampler: {sampler}}}\n") == [
+        "space.yaml:8: loss_weights.identity: when:"
+        " sampler grid tries all combinations, which excludes `when`"
+    ]

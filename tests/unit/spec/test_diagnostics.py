@@ -1,60 +1,15 @@
+"""Messages about a faulty file: line, key, value, and what is allowed."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from adaptune.errors import SpecError
-from adaptune.spec import load
+from adaptune.spec.diagnostics import Diagnostics, quote, unknown
 
 Fail = Callable[..., list[str]]
-
-
-def test_a_missing_file_names_those_that_there_are() -> None:
-    with pytest.raises(
-        SpecError, match=r"no search space file nope\.yaml; search_spaces/ has .*cycada\.yaml"
-    ):
-        load("nope.yaml")
-
-
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "space.yaml"
-    file.write_bytes(b"name: \xff")
-    with pytest.raises(SpecError, match=r"space\.yaml: not a text in UTF-8"):
-        load(file)
-
-
-@pytest.mark.parametrize(
-    ("text", "start"),
-    [
-        ("name: a\nseed: [1\n", "space.yaml:3: not YAML: "),
-        ("name: a\n\tseed: 1\n", "space.yaml:2: not YAML: "),
-        ("name: a\n? [b]\n: 1\n", "space.yaml:2: not YAML: a key must be plain text"),
-        ("name: a\n---\nname: b\n", "space.yaml:2: not YAML: but found another document"),
-        ("a: &x {b: *x}\n", "space.yaml:1: not YAML: deeper than 20 levels"),
-    ],
-)
-def test_what_is_not_yaml_is_refused_with_its_line(fail: Fail, text: str, start: str) -> None:
-    (line,) = fail(text, head="")
-    assert line.startswith(start)
-
-
-@pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
-def test_the_top_level_must_be_a_mapping(fail: Fail, text: str) -> None:
-    assert fail(text, head="") == [
-        "space.yaml:1: the top level must be a mapping such as `name: my-search`"
-    ]
-
-
-def test_what_is_required_is_named(fail: Fail) -> None:
-    assert fail("seed: 1\n", head="") == [
-        "space.yaml: name is required",
-        "space.yaml: data is required",
-    ]
-    text = "name: a\ndata:\n  source: {size: 32}\n  target: {domain: b}\n"
-    assert fail(text, head="") == ["space.yaml:3: data.source.domain is required"]
-
 
 ONE_FAULT = {
     "repeated key": (
@@ -67,11 +22,16 @@ ONE_FAULT = {
     ),
     "unknown key": (
         "evaluation: {zzz: 1}\n",
-        "5: evaluation.zzz: unknown key `zzz`; known are yardsticks",
+        "5: evaluation.zzz: unknown key `zzz`; possible keys: baselines",
     ),
     "misspelt section": (
         "trainning: {}\n",
         "5: trainning: unknown key `trainning`; did you mean `training`?",
+    ),
+    "unknown section": (
+        "zzz: {}\n",
+        "5: zzz: unknown key `zzz`; possible keys: format, name, method, seed, execution, data,"
+        " model, training, loss_weights, search, resources, storage, evaluation",
     ),
     "too small": ("loss_weights:\n  cycle: -1\n", "6: loss_weights.cycle = -1: must be >= 0"),
     "must be above": (
@@ -112,10 +72,15 @@ ONE_FAULT = {
         '6: loss_weights.cycle = {"low": 1, "high": 2}: must be a number,'
         " or a distribution such as {search: uniform, low: 0, high: 1}",
     ),
-    "the schema's own field": (
-        "space: {}\n",
-        "5: space: unknown key `space`; known are name, method, seed, execution, data, model, training,"
-        " loss_weights, search, resources, storage, evaluation",
+    "other format": ("format: 1\n", "5: format = 1: must be 2"),
+    "misspelt option": (
+        "search: {scheduler: {name: median, min_trial: 3}}\n",
+        "5: search.scheduler.min_trial: unknown key `min_trial`; did you mean `min_trials`?",
+    ),
+    "unknown algorithm": (
+        "search: {sampler: bayes}\n",
+        '5: search.sampler = {"name": "bayes"}:'
+        " must be one of: tpe, gp, cmaes, random, grid, qmc, nsga2",
     ),
     "sizes that do not fit": (
         "model: {classifier: {name: lenet}, discriminator: {layers: 4}}\n",
@@ -129,6 +94,30 @@ def test_a_fault_gives_line_key_value_and_what_is_allowed(
     fail: Fail, text: str, fault: str
 ) -> None:
     assert fail(text) == [f"space.yaml:{fault}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("evaluation.yardsticks", "false", "is now evaluation.baselines"),
+        ("resources.fresh_workers", "true", "is now resources.reuse_workers (inverted)"),
+    ],
+)
+def test_a_renamed_key_is_refused_with_its_new_name(
+    fail: Fail, key: str, value: str, message: str
+) -> None:
+    section, name = key.split(".")
+    assert fail(f"{section}:\n  {name}: {value}\n") == [f"space.yaml:6: {key} {message}"]
+    assert fail("", f"{key}={value}") == [f"--set {key}: {key} {message}"]
+
+
+def test_what_is_required_is_named(fail: Fail) -> None:
+    assert fail("seed: 1\n", head="") == [
+        "space.yaml: name is required",
+        "space.yaml: data is required",
+    ]
+    text = "name: a\ndata:\n  source: {size: 32}\n  target: {domain: b}\n"
+    assert fail(text, head="") == ["space.yaml:3: data.source.domain is required"]
 
 
 def test_domains_that_differ_are_a_fault_of_the_data(fail: Fail) -> None:
@@ -158,5 +147,54 @@ search:
         "space.yaml:8: loss_weights.identity = -1: must be >= 0",
         "space.yaml:9: loss_weights.semantik: unknown key `semantik`; did you mean `semantic`?",
         "space.yaml:10: training.precision = fp8: must be one of: fp32, bf16",
-        "space.yaml:13: search.start_points.0: loss_weights.identity = 7: must be a number from -1 to 1",
+        "space.yaml:13: search.start_points.0: loss_weights.identity = 7:"
+        " must be a number from -1 to 1",
     ]
+
+
+def test_a_fault_is_located_at_the_nearest_key_around_it() -> None:
+    diagnostics = Diagnostics("a.yaml", {("data",): 3, ("data", "source"): 4}, {("model",)})
+    diagnostics.add(("data", "source", "size"), "in line 4")
+    diagnostics.add(("data", "root"), "in line 3")
+    diagnostics.add(("search",), "in the file")
+    diagnostics.add(("model", "generator"), "in an override")
+    with pytest.raises(SpecError) as caught:
+        diagnostics.raise_any()
+    assert str(caught.value).split("\n") == [
+        "a.yaml: in the file",
+        "--set model: in an override",
+        "a.yaml:3: in line 3",
+        "a.yaml:4: in line 4",
+    ]
+
+
+def test_a_message_is_reported_once_and_none_raises_nothing() -> None:
+    diagnostics = Diagnostics("a.yaml", {})
+    diagnostics.raise_any()
+    assert not diagnostics
+    diagnostics.add_value(("seed",), 0.5, "must be a whole number")
+    diagnostics.add_value(("seed",), 0.5, "must be a whole number")
+    assert diagnostics
+    with pytest.raises(SpecError, match=r"^a\.yaml: seed = 0\.5: must be a whole number$"):
+        diagnostics.raise_any()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.50, "1.5"),
+        (True, "true"),
+        (None, "null"),
+        ("text", "text"),
+        ([1, "a"], '[1, "a"]'),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 57 + "..."),
+    ],
+)
+def test_a_value_is_quoted_in_yaml_and_cut_at_60_characters(value: object, text: str) -> None:
+    assert quote(value) == text
+
+
+def test_an_unknown_key_gets_the_nearest_one_or_all_of_them() -> None:
+    assert unknown("sead", ["name", "seed"]) == "unknown key `sead`; did you mean `seed`?"
+    assert unknown("zzz", ["name", "seed"]) == "unknown key `zzz`; possible keys: name, seed"

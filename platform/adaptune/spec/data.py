@@ -1,0 +1,86 @@
+"""The `data` section: two domains, and how they are split."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from adaptune.spec.base import Count, Fraction, Section
+
+_SIZES = [16, 32, 64, 128, 256]
+
+
+class DomainSpec(Section):
+    """A data set, and how its images are brought to a common form."""
+
+    domain: str = Field(
+        description="Name of the data set (`adaptune datasets` lists them),"
+        " or `imagefolder:PATH`, or `parquet:PATH`."
+    )
+    crop: Count | None = Field(
+        default=None,
+        description="Edge in px of the centre square that is kept before resizing;"
+        " `null` keeps the whole image.",
+    )
+    size: int = Field(
+        default=32,
+        ge=_SIZES[0],
+        le=_SIZES[-1],
+        json_schema_extra={"enum": [*_SIZES]},
+        description="Edge in px after resizing. Training costs grow with its square.",
+    )
+    channels: Literal[1, 3] = Field(default=3, description="Channels: 1 is grey, 3 is colour.")
+    limit: Count | None = Field(
+        default=None,
+        description="Largest number of samples to use, chosen by the seed; `null` uses all.",
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
+        if size not in _SIZES:
+            raise ValueError(f"size must be a power of two from 16 to 256, not {size}")
+        return size
+
+
+class DataSpec(Section):
+    """The two domains and their splits."""
+
+    source: DomainSpec = Field(description="The labelled domain.")
+    target: DomainSpec = Field(
+        description="The domain to adapt to: the same size, channels and classes as the source."
+    )
+    root: str = Field(
+        default="~/.cache/adaptune/data",
+        description="Folder of torchvision's data sets, which are downloaded to it.",
+    )
+    source_val_fraction: Fraction = Field(
+        default=0.1,
+        description="Fraction of the source that is kept out of training,"
+        " for `source_val_accuracy`.",
+    )
+    target_val_fraction: Fraction = Field(
+        default=0.2,
+        description="Fraction of the labelled target that scores the trials.",
+    )
+    target_test_fraction: Fraction = Field(
+        default=0.2,
+        description="Fraction of the labelled target in the held-out test set. The rest of the"
+        " target is for training, without its labels.",
+    )
+
+    @model_validator(mode="after")
+    def _domains_fit(self) -> DataSpec:
+        source, target = self.source, self.target
+        if (source.size, source.channels) != (target.size, target.channels):
+            raise ValueError(
+                "source and target must agree in size and channels:"
+                f" source is {source.size} px with {source.channels},"
+                f" target {target.size} px with {target.channels}"
+            )
+        if self.target_val_fraction + self.target_test_fraction >= 1:
+            raise ValueError(
+                "target_val_fraction + target_test_fraction must leave room for training"
+            )
+        return self

@@ -1,0 +1,89 @@
+"""The `search` section: the objective, the budget, the sampler and the scheduler."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from adaptune.spec.algorithms import Asha, Gp, Nsga2, Sampler, Scheduler, Tpe
+from adaptune.spec.base import Count, Section
+from adaptune.spec.distributions import Value
+
+# The loader accepts nested sections and flattens them to dotted keys.
+_START_POINTS = WithJsonSchema(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "patternProperties": {
+                r"^(loss_weights|training|model)$": {"type": "object"},
+                r"^(loss_weights|training|model)\.": {
+                    "type": ["number", "string", "boolean", "null"]
+                },
+            },
+            "additionalProperties": False,
+        },
+    }
+)
+
+
+class SearchOptions(Section):
+    """The objective, the budget, and the algorithms of the search."""
+
+    metric: Literal[
+        "target_val_accuracy",
+        "source_val",
+        "entropy",
+        "infomax",
+        "v_measure",
+        "ami",
+        "bnm",
+        "importance_weighted",
+        "dev",
+        "snd",
+        "ensemble",
+    ] = Field(
+        default="target_val_accuracy",
+        description="The objective, which is maximised. All but `target_val_accuracy` are"
+        " validators, which need no target label.",
+    )
+    trials: Count = Field(default=20, description="Trials in all, start points included.")
+    sampler: Sampler = Field(
+        default=Tpe(), description="The algorithm that proposes values: a name, or its options."
+    )
+    startup_trials: Count = Field(
+        default=6,
+        description="Trials before tpe, gp and cmaes model the results; until then they sample"
+        " at random.",
+    )
+    scheduler: Scheduler = Field(
+        default=Asha(), description="The rule for stopping trials early: a name, or its options."
+    )
+    start_points: Annotated[tuple[dict[str, Value], ...], _START_POINTS] = Field(
+        default=(),
+        description="Settings to try first. What a setting leaves out is sampled.",
+    )
+    health: Literal["off", "warn", "stop"] = Field(
+        default="warn",
+        description="What to do if the GAN of a trial becomes unhealthy (collapse, label flip, …):"
+        " do not monitor, warn, or stop the trial.",
+    )
+    warm_start: tuple[str, ...] = Field(
+        default=(),
+        description="Results folders of earlier searches. The sampler (tpe or gp) also learns"
+        " from their trials.",
+    )
+
+    @model_validator(mode="after")
+    def _sampler_learns_from_other_studies(self) -> SearchOptions:
+        if self.warm_start and not isinstance(self.sampler, Tpe | Gp):
+            raise ValueError(
+                f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can"
+            )
+        return self
+
+    @property
+    def objectives(self) -> int:
+        """Number of objectives: 2 if the device seconds of a trial count as well."""
+        return 2 if isinstance(self.sampler, Nsga2) else 1
