@@ -29,8 +29,11 @@ format: .venv/.test-installed  ## sort the imports and format the code
 	$(BIN)/ruff check --select I --fix
 	$(BIN)/ruff format
 
-docs: .venv/.installed  ## regenerate docs/reference.md from the schema
-	$(BIN)/python -m adaptune.spec.reference > docs/reference.md
+docs: .venv/.installed  ## regenerate docs/reference.md and search_spaces/schema.json
+	$(BIN)/python -m adaptune.spec.reference > docs/reference.md.part
+	mv docs/reference.md.part docs/reference.md
+	$(BIN)/python -m adaptune.spec.reference --schema > search_spaces/schema.json.part
+	mv search_spaces/schema.json.part search_spaces/schema.json
 
 chaos: .venv/.test-installed  ## kill workers, nodes and drivers of a local cluster
 	$(BIN)/python -m pytest tests/chaos
