@@ -35,7 +35,7 @@ def documents() -> list[Path]:
 
 
 def manuals() -> list[Path]:
-    """Return the files that describe adaptune as it is; decisions and changes also tell its past."""
+    """Return the files that describe adaptune as it is; decisions also describe its past."""
     files = [README, CONTRIBUTING]
     for file in sorted((ROOT / "docs").rglob("*.md")):
         if "decisions" not in file.parts:

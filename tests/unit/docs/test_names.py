@@ -77,11 +77,11 @@ def test_every_command_and_its_options_exist(file: Path) -> None:
 
 @every_manual
 def test_every_option_that_is_named_alone_exists(file: Path) -> None:
-    known = set().union(*options().values())
+    all_options = set().union(*options().values())
     unknown = []
     for span in code_spans(read(file)):
         option = re.match(r"--[a-z-]+", span)
-        if option and option[0] not in known:
+        if option and option[0] not in all_options:
             unknown.append(span)
     assert not unknown
 
