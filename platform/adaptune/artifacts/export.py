@@ -26,7 +26,7 @@ from adaptune.artifacts.format import (
 from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.checkpoint import eval_weights
+from adaptune.training.checkpoint_format import eval_weights
 from adaptune.version import __version__
 
 

@@ -26,9 +26,9 @@ CHECKSUMS_FILE = "SHA256SUMS"
 CLASSIFIER = "classifier"
 # Exported networks: the name of their weights in an export → their name in a checkpoint.
 NETWORKS = {
-    CLASSIFIER: "f_target",
-    "source_to_target": "g_source_to_target",
-    "target_to_source": "g_target_to_source",
+    CLASSIFIER: "f_t",
+    "source_to_target": "g_st",
+    "target_to_source": "g_ts",
 }
 
 

@@ -14,7 +14,7 @@ from adaptune.search.trial import make_job
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import TrialSpec
 from adaptune.study.trial import StudyTrial
-from adaptune.training.checkpoint import eval_weights
+from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.record import EpochRecord
 
 
@@ -93,7 +93,7 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
             best.spec,
             withheld,
             classes=len(run.splits.trial.class_names),
-            adapted=eval_weights(best.contents, "f_target"),
+            adapted=eval_weights(best.contents, "f_t"),
             source_only=run.source_weights,
             baselines=train_baselines(run, spec, run.spec.evaluation.baselines),
         )

@@ -31,7 +31,7 @@ from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
 from adaptune.study.trial import StudyTrial
-from adaptune.training.checkpoint import eval_weights
+from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.state import StateDict
 
 
@@ -181,7 +181,7 @@ def _trial_weights(run: SearchRun, trial: StudyTrial) -> StateDict | None:
         checkpoint = load_trial_checkpoint(run, trial, best.record)
     except CheckpointError:
         return None
-    return eval_weights(checkpoint.contents, "f_target")
+    return eval_weights(checkpoint.contents, "f_t")
 
 
 def _seed_result(run: SearchRun, name: str, seed: int, weights: StateDict | None) -> SeedResult:

@@ -1,4 +1,4 @@
-"""From the spec to networks. The only place that unpacks `model:` for them."""
+"""Builders of networks: the only place that unpacks the `model` section of the spec."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
+    """Return a new G_st or G_ts: (N, C, H, W) → (N, C, H, W), both in [-1, 1].
+
+    Args:
+        channels: C of the images.
+        init_gain: standard deviation of the initial weights.
+    """
     spec = model.generator
     if spec.name == "resnet":
         return ResnetGenerator(
@@ -32,15 +38,28 @@ def build_generator(model: ModelSpec, channels: int, init_gain: float) -> nn.Mod
 
 
 def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn.Module:
+    """Return a new D_s or D_t: (N, C, H, W) in [-1, 1] → (N, 1, H', W') logits.
+
+    Args:
+        channels: C of the images.
+        init_gain: standard deviation of the initial weights.
+    """
     spec = model.discriminator
     return PatchDiscriminator(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
 
 
 def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
+    """Return a new D_feat: (N, K) logits of f_T → (N, 2) logits, K being `classes`."""
     return FeatureDiscriminator(classes, width=model.feature_discriminator.width)
 
 
 def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> Classifier:
+    """Return a new f_S or f_T: (N, C, H, W) in [-1, 1] → (N, K) logits.
+
+    Args:
+        images: the domain whose images it classifies, for C, H and W.
+        classes: K.
+    """
     match spec.name:
         case "lenet":
             return LeNet(
@@ -53,7 +72,11 @@ def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> 
 
 
 def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
-    """Move a network to a device, with the memory format in which it will compute."""
+    """Move a network to a device, with the memory format in which it will compute.
+
+    Returns:
+        The same network.
+    """
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     net.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     return net

@@ -2,108 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
-from pyarrow import fs
+import re
+from dataclasses import dataclass
+from typing import Any
 
 from adaptune.errors import CheckpointError
-from adaptune.training.distributed import rank, world_size
+from adaptune.training.checkpoint_format import ResumePoint, decode, encode, load_resume_point
+from adaptune.training.distributed import gather_on_rank_0, rank, world_size
+from adaptune.training.file_store import FileStore
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import TrainingState
 
 log = logging.getLogger(__name__)
-FORMAT = 2
-_DIGEST_BYTES = 32
-RETRY_TIMEOUT_S = 300.0  # with a remote store
-T = TypeVar("T")
-_MID_EPOCH = "mid-epoch.pt"
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """Where a trial goes on: after its last whole epoch, or within the one that follows."""
-
-    record: EpochRecord | None = None  # of the last whole epoch
-    means: Mapping[str, float] = field(default_factory=dict)  # each term's, over the updates since
-    updates: int = 0
+_EPOCH_FILE = re.compile(r"epoch-(\d+)\.pt")
+_MID_EPOCH_FILE = "mid-epoch.pt"
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """`epoch-NNNN.pt` files: the newest `keep`, and the one of the best epoch; a file for a broken-off epoch.
+    """The checkpoints and sample grids of one trial.
 
-    Each begins with the SHA-256 of the rest, so that a torn file is never taken for a whole one.
+    - `epoch-NNNN.pt`: checkpoint after an epoch; the newest `keep` and that of the best epoch.
+    - `mid-epoch.pt`: checkpoint within the epoch that an interruption broke off.
+    - `epoch-NNNN.png`: sample grid of each epoch.
+
+    Attributes:
+        path: a local path, or a URI that `pyarrow.fs` supports.
+        keep: number of newest checkpoints that are kept.
     """
 
-    path: str  # local, or a URI that pyarrow.fs knows
+    path: str
     keep: int = 2
 
     def save(self, state: TrainingState, record: EpochRecord) -> None:
-        """Write a checkpoint; called by all workers, written by rank 0.
+        """Write the checkpoint of an epoch, and delete those that are no longer needed.
 
-        A failing write (a full disk) is logged and leaves the older ones: training goes on.
+        All workers call this, and rank 0 writes. If writing fails, for example because the disk is
+        full, this is logged and the older checkpoints stay.
         """
-        if self._save(_name(record.epoch), state, ResumePoint(record)):
+        if self._save(_epoch_file(record.epoch), state, ResumePoint(record)):
             self._prune(best=state.best_epoch)
 
-    def save_mid_epoch(self, state: TrainingState, where: ResumePoint) -> None:
-        """As `save`, in the middle of an epoch."""
-        self._save(_MID_EPOCH, state, where)
-
-    def _save(self, name: str, state: TrainingState, where: ResumePoint) -> bool:
-        """Whether it was written, and by this worker."""
-        pools = _gather(state.pools_state())
-        if rank() != 0:
-            return False
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "format": FORMAT,
-                "state": state.state_dict(),
-                "pools": pools,
-                "record": None if where.record is None else where.record.to_dict(),
-                "means": dict(where.means),
-                "updates": where.updates,
-            },
-            buffer,
-        )
-        try:
-            body = buffer.getvalue()
-            self._write(name, hashlib.sha256(body).digest() + body)
-        except OSError as error:
-            log.warning("checkpoint %s not written to %s: %s", name, self.path, error)
-            return False
-        return True
+    def save_mid_epoch(self, state: TrainingState, resume_point: ResumePoint) -> None:
+        """Write a checkpoint within an epoch; otherwise like `save`."""
+        self._save(_MID_EPOCH_FILE, state, resume_point)
 
     def save_sample_grid(self, epoch: int, png: bytes) -> None:
-        """Keep a picture of the generators' work beside the checkpoints; of every epoch."""
+        """Write the sample grid of an epoch; a failure is logged."""
         try:
-            self._write(f"epoch-{epoch:04d}.png", png)
+            self._files.write(_grid_file(epoch), png)
         except OSError as error:
             log.warning("sample grid of epoch %s not written to %s: %s", epoch, self.path, error)
 
     def sample_grid(self, epoch: int) -> bytes | None:
-        """The picture of an epoch, as PNG; None where there is none that can be read."""
-        filesystem, folder = self._open()
+        """Return the sample grid of an epoch as PNG, or None if it cannot be read."""
         try:
-            with filesystem.open_input_stream(f"{folder}/epoch-{epoch:04d}.png") as file:
-                found: bytes = file.read()
+            return self._files.read_once(_grid_file(epoch))
         except OSError as error:
             log.warning("sample grid of epoch %s in %s not read: %s", epoch, self.path, error)
             return None
-        return found
 
     def restore(self, state: TrainingState) -> ResumePoint:
-        """Bring `state` to the newest checkpoint that can be read; with none at all it is left as it is.
+        """Bring `state` to the newest checkpoint that can be read.
+
+        Without any checkpoint, `state` stays as it is.
 
         Raises:
             CheckpointError: there are checkpoints, but none can be read.
@@ -111,21 +74,16 @@ class CheckpointFolder:
         names = self._newest_first()
         for name in names:
             try:
-                saved = self._load(name)
+                contents = self._load(name)
             except CheckpointError as error:
                 log.warning("%s; trying the one before", error)
                 continue
-            state.load_state_dict(saved["state"])
-            pools = saved["pools"]
-            # A pool belongs to a worker: with another number of them, the pools fill anew.
+            state.load_state_dict(contents["state"])
+            pools = contents["pools"]
+            # Each worker has its own pool. If their number has changed, the pools start empty.
             if len(pools) == world_size():
                 state.load_pools_state(pools[rank()])
-            record = saved["record"]
-            return ResumePoint(
-                record=None if record is None else EpochRecord.from_dict(record),
-                means=saved["means"],
-                updates=saved["updates"],
-            )
+            return load_resume_point(contents)
         if names:
             raise CheckpointError(
                 f"none of the {len(names)} checkpoints in {self.path} can be read"
@@ -133,139 +91,91 @@ class CheckpointFolder:
         return ResumePoint()
 
     def load(self, epoch: int) -> dict[str, Any]:
-        """The contents of one epoch's checkpoint, on the CPU.
+        """Return the contents of an epoch's checkpoint, with tensors on the CPU.
 
         Raises:
-            CheckpointError: it is missing or damaged.
+            CheckpointError: the checkpoint is missing or damaged, or has another format.
         """
-        return self._load(_name(epoch))
-
-    def _load(self, base_name: str) -> dict[str, Any]:
-        filesystem, folder = self._open()
-        name = f"{folder}/{base_name}"
-
-        def read() -> bytes:
-            with filesystem.open_input_stream(name) as file:
-                found: bytes = file.read()
-            return found
-
-        try:
-            raw = self._retry(read)
-        except OSError as error:
-            raise CheckpointError(f"cannot read checkpoint {name}: {error}") from error
-        digest, body = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        if hashlib.sha256(body).digest() != digest:
-            raise CheckpointError(f"checkpoint {name} is damaged")
-        saved: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-        if saved.get("format") != FORMAT:
-            raise CheckpointError(
-                f"checkpoint {name} has format {saved.get('format', 1)};"
-                f" this version of adaptune reads format {FORMAT}"
-            )
-        return saved
+        return self._load(_epoch_file(epoch))
 
     def epochs(self) -> list[int]:
-        """The epochs that have a checkpoint, in order."""
-        return sorted(int(name[6:-3]) for name in self._names() if name.startswith("epoch-"))
+        """Return the epochs that have a checkpoint, in ascending order."""
+        return sorted(_by_epoch(self._files.sizes()))
 
     def sizes(self) -> dict[int, int]:
-        """Epoch → bytes of its checkpoint.
+        """Return the size in bytes of each epoch's checkpoint, by epoch.
 
         Raises:
-            OSError: the store does not answer; whoever asks is not made to wait until it does.
+            OSError: the store does not answer; there are no retries, so that the caller need not
+                wait.
         """
-        filesystem, folder = self._open()
-        files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        ours = [
-            file
-            for file in files
-            if file.base_name.startswith("epoch-") and file.base_name.endswith(".pt")
-        ]
-        return {
-            int(file.base_name[6:-3]): file.size
-            for file in sorted(ours, key=lambda file: file.base_name)
-        }
+        return _by_epoch(self._files.sizes_once())
 
     def remove(self, epoch: int) -> None:
-        """Remove an epoch's checkpoint; it may be gone already."""
-        filesystem, folder = self._open()
-        with suppress(FileNotFoundError):
-            filesystem.delete_file(f"{folder}/{_name(epoch)}")
+        """Delete an epoch's checkpoint if it exists."""
+        self._files.delete(_epoch_file(epoch))
+
+    @property
+    def _files(self) -> FileStore:
+        return FileStore(self.path)
+
+    def _save(self, name: str, state: TrainingState, resume_point: ResumePoint) -> bool:
+        """Return whether this worker wrote the checkpoint."""
+        pools = gather_on_rank_0(state.pools_state())
+        if rank() != 0:
+            return False
+        body = encode(state, pools, resume_point)
+        try:
+            self._files.write(name, body)
+        except OSError as error:
+            log.warning("checkpoint %s not written to %s: %s", name, self.path, error)
+            return False
+        return True
+
+    def _load(self, name: str) -> dict[str, Any]:
+        full_name = self._files.full_name(name)
+        try:
+            raw = self._files.read(name)
+        except OSError as error:
+            raise CheckpointError(f"cannot read checkpoint {full_name}: {error}") from error
+        return decode(raw, full_name)
 
     def _newest_first(self) -> list[str]:
-        """A broken-off epoch comes after all others: its file goes once it is whole."""
-        epochs = [_name(epoch) for epoch in reversed(self.epochs())]
-        return [_MID_EPOCH, *epochs] if _MID_EPOCH in self._names() else epochs
-
-    def _names(self) -> list[str]:
-        filesystem, folder = self._open()
-        files = self._retry(
-            lambda: filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        )
-        return [file.base_name for file in files if file.base_name.endswith(".pt")]
-
-    def _write(self, name: str, body: bytes) -> None:
-        filesystem, folder = self._open()
-        filesystem.create_dir(folder)
-        final, draft = f"{folder}/{name}", f"{folder}/{name}.part"
-        try:
-            with filesystem.open_output_stream(draft) as file:
-                file.write(body)
-            filesystem.move(draft, final)
-        except OSError:
-            if filesystem.get_file_info(draft).type != fs.FileType.NotFound:
-                filesystem.delete_file(draft)
-            raise
+        sizes = self._files.sizes()
+        epochs = sorted(_by_epoch(sizes), reverse=True)
+        names = [_epoch_file(epoch) for epoch in epochs]
+        # The mid-epoch file is deleted once its epoch is complete, so it is the newest.
+        if _MID_EPOCH_FILE in sizes:
+            names.insert(0, _MID_EPOCH_FILE)
+        return names
 
     def _prune(self, best: int) -> None:
-        """Remove what is no longer needed; what cannot be removed now goes another time."""
-        filesystem, folder = self._open()
+        """Delete what is no longer needed; what cannot be deleted now is deleted another time."""
         try:
-            epochs = self.epochs()
-            old = [_name(epoch) for epoch in epochs[: -self.keep] if epoch != best]
-            for name in {_MID_EPOCH, *old} & set(self._names()):
-                filesystem.delete_file(f"{folder}/{name}")
+            sizes = self._files.sizes()
+            if _MID_EPOCH_FILE in sizes:
+                self._files.delete(_MID_EPOCH_FILE)
+            epochs = sorted(_by_epoch(sizes))
+            for epoch in epochs[: -self.keep]:
+                if epoch != best:
+                    self.remove(epoch)
         except OSError as error:
             log.warning("old checkpoints in %s not removed: %s", self.path, error)
 
-    def _retry(self, read: Callable[[], T]) -> T:
-        """What `read` gives. A remote store that fails is asked again for a while: a trial hangs on the answer."""
-        deadline = time.monotonic() + (RETRY_TIMEOUT_S if "://" in self.path else 0.0)
-        pause_s = 1.0
-        while True:
-            try:
-                return read()
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                if time.monotonic() + pause_s > deadline:
-                    raise
-                log.warning(
-                    "%s does not answer (%s); asking again in %.0f s", self.path, error, pause_s
-                )
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, 30.0)
 
-    def _open(self) -> tuple[fs.FileSystem, str]:
-        filesystem, folder = fs.FileSystem.from_uri(self.path)
-        return filesystem, folder
+def _by_epoch(sizes: dict[str, int]) -> dict[int, int]:
+    """Return the sizes of the epochs' checkpoints, given the sizes of all files by name."""
+    by_epoch = {}
+    for name, size in sizes.items():
+        match = _EPOCH_FILE.fullmatch(name)
+        if match:
+            by_epoch[int(match[1])] = size
+    return by_epoch
 
 
-def eval_weights(checkpoint: Mapping[str, Any], network: str) -> dict[str, torch.Tensor]:
-    """A network's weights for use: its moving average where there is one. The twin of `TrainingState.eval_network`."""
-    state = checkpoint["state"]
-    weights: dict[str, torch.Tensor] = state["averages"].get(network, state["networks"][network])
-    return weights
-
-
-def _name(epoch: int) -> str:
+def _epoch_file(epoch: int) -> str:
     return f"epoch-{epoch:04d}.pt"
 
 
-def _gather(own: object) -> list[Any]:
-    """Every worker's object, by rank; the list is empty on all but rank 0."""
-    if world_size() == 1:
-        return [own]
-    gathered: list[Any] | None = [None] * world_size() if rank() == 0 else None
-    dist.gather_object(own, gathered)
-    return gathered or []
+def _grid_file(epoch: int) -> str:
+    return f"epoch-{epoch:04d}.png"

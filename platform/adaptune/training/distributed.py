@@ -1,4 +1,4 @@
-"""What a training step needs to know of its fellow workers. Without a process group, all of it is a no-op."""
+"""Communication between the workers of a trial; without a process group, all of it is a no-op."""
 
 from __future__ import annotations
 
@@ -12,31 +12,39 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def world_size() -> int:
+    """Return the number of workers."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
+    """Return the rank of this worker, in [0, world size)."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def ddp_wrap(module: nn.Module, device: torch.device) -> nn.Module:
-    """Let the gradients of `module` be averaged over all workers."""
+    """Return a module whose gradients are averaged over all workers.
+
+    With one worker, this is the module itself.
+    """
     if world_size() == 1:
         return module
     device_ids = [device.index] if device.type == "cuda" else None
-    # No net here needs its buffers kept in step while it trains: average_buffers does it before they are read.
+    # No network needs equal buffers during training: `average_buffers` runs before they are read.
     return DistributedDataParallel(
         module, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True
     )
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """The network inside a wrapped one: for passes whose gradients do not concern its own parameters."""
+    """Return the network inside a wrapped one.
+
+    It is for forward passes whose gradients do not concern the network's own parameters.
+    """
     return module.module if isinstance(module, DistributedDataParallel) else module
 
 
 def all_reduce_mean(value: Tensor) -> Tensor:
-    """The mean of `value` over all workers."""
+    """Compute the mean over all workers: any shape (…) → the same shape."""
     if world_size() > 1:
         value = value.clone()
         dist.all_reduce(value)
@@ -45,27 +53,39 @@ def all_reduce_mean(value: Tensor) -> Tensor:
 
 
 def all_reduce_sum(value: Tensor) -> Tensor:
-    """The sum of `value` over all workers."""
+    """Compute the sum over all workers: any shape (…) → the same shape."""
     if world_size() > 1:
         value = value.clone()
         dist.all_reduce(value)
     return value
 
 
-def all_gather_with_grad(own: Tensor) -> Tensor:
-    """Every worker's (N, …) rows, by rank, (N · workers, …); gradients flow back to the worker they came from.
+def all_gather_with_grad(rows: Tensor) -> Tensor:
+    """Concatenate the rows of all W workers by rank: (N, …) → (W · N, …).
 
-    A loss over the result is the global batch's and the same on all workers. It needs no scaling: each
-    worker's rows receive that gradient once from every worker, and averaging over the workers undoes it.
+    Gradients flow back to the worker that the rows came from. A loss over the result is that of the
+    global batch and equal on all workers. It needs no scaling: each worker's rows receive that
+    gradient once from every worker, and averaging over the workers undoes it.
     """
     if world_size() == 1:
-        return own
-    return torch.cat(differentiable.all_gather(own.contiguous()))
+        return rows
+    return torch.cat(differentiable.all_gather(rows.contiguous()))
+
+
+def gather_on_rank_0(value: object) -> list[object]:
+    """Return the values of all workers by rank on rank 0, and an empty list on the others."""
+    if world_size() == 1:
+        return [value]
+    values: list[object] | None = None
+    if rank() == 0:
+        values = [None] * world_size()
+    dist.gather_object(value, values)
+    return values or []
 
 
 @torch.no_grad()
 def average_buffers(modules: Iterable[nn.Module]) -> None:
-    """Give all workers the same running statistics."""
+    """Replace floating-point buffers, such as running statistics, by their mean over workers."""
     for module in modules:
         for buffer in module.buffers():
             if buffer.is_floating_point():

@@ -1,4 +1,4 @@
-"""Signs that a GAN has gone wrong, looked for after each epoch on the same source images."""
+"""Symptoms of a failing GAN, checked after each epoch on the same source images."""
 
 from __future__ import annotations
 
@@ -14,73 +14,104 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.splits import TrialData
 from adaptune.training.record import EpochRecord, HealthReport
 
-# How far from health a sign has to be. Each is well beyond what good trials pass through.
+# Each limit is well beyond what good trials pass through.
 MIN_DIVERSITY = 0.1
 MAX_COLOUR_CORRELATION = -0.5
 MAX_FLIP_P = 1e-4
-MIN_DISCRIMINATOR_LOSS = 0.05  # of its value at chance
+MIN_DISCRIMINATOR_LOSS = 0.05  # relative to its value at chance
 MAX_GROWTH = 10.0
 CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discriminators together
 PROBE_IMAGES = 256
 _GROWING = ("cycle", "identity", "task", "semantic")
+_EPSILON = 1e-8
 
 
 def diversity(source: Tensor, translated: Tensor) -> float:
-    """How much translations differ from each other, relative to their source images: 1 alike, 0 all the same.
+    """Return the variety of translations relative to their source images, at least 0.
+
+    It is 1 if translations differ from each other as much as the source images do, and 0 if all
+    translations are equal.
 
     Args:
         source, translated: (N, C, H, W).
     """
-    own, original = (images.float().std(dim=0).mean() for images in (translated, source))
-    return float(own / original.clamp_min(1e-8))
+    translated_spread = translated.float().std(dim=0).mean()
+    source_spread = source.float().std(dim=0).mean()
+    return float(translated_spread / source_spread.clamp_min(_EPSILON))
 
 
 def colour_correlation(source: Tensor, translated: Tensor) -> float:
-    """Mean Pearson correlation between an image and its translation, in [-1, 1]: -1 is an inversion."""
-    flat = [images.flatten(1).float() for images in (source, translated)]
-    first, second = (pixels - pixels.mean(dim=1, keepdim=True) for pixels in flat)
-    norms = (first.norm(dim=1) * second.norm(dim=1)).clamp_min(1e-8)
-    return float(((first * second).sum(dim=1) / norms).mean())
+    """Return the mean Pearson correlation between images and their translations, in [-1, 1].
 
-
-def label_flip(labels: Tensor, seen: Tensor, classes: int) -> tuple[float, str]:
-    """Whether translation carries classes into others: p, and which, such as `4 as 9, 9 as 4`.
-
-    The one-to-one renaming of classes that the confusion matrix supports best is held against "no renaming".
-    Of the samples in its renamed classes that f_S sees as one or the other, each would be as likely the one
-    as the other if labels survived no better than by chance: p is that chance's tail (an exact sign
-    permutation test), times the number of renamings of so many classes, since the best of them was chosen.
+    It is -1 if each translation is the negative of its image.
 
     Args:
-        labels: the true ones, int64 (N,).
-        seen: what f_S sees in the translations, int64 (N,).
+        source, translated: (N, C, H, W).
+    """
+    centred_source = _centred_pixels(source)
+    centred_translated = _centred_pixels(translated)
+    norms = centred_source.norm(dim=1) * centred_translated.norm(dim=1)
+    covariances = (centred_source * centred_translated).sum(dim=1)
+    return float((covariances / norms.clamp_min(_EPSILON)).mean())
+
+
+def label_flip(labels: Tensor, predicted: Tensor, classes: int) -> tuple[float, str]:
+    """Test whether the translation carries images of one class into another.
+
+    The renaming of classes that fits the predictions best is compared with no renaming. Of the
+    samples in renamed classes that f_S predicts as the old or the new class, each would be as
+    likely either if labels survived the translation by chance only. p is the tail of that chance
+    (an exact sign test), times the number of renamings of so many classes, because the best was
+    chosen.
+
+    Args:
+        labels: true labels, int64 (N,).
+        predicted: f_S's labels of the translations, int64 (N,).
+        classes: number of classes, K.
+
+    Returns:
+        p in [0, 1], and the renamed classes, such as `4 as 9, 9 as 4`; empty if there are none.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.stats import binomtest
 
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (labels.cpu().numpy(), seen.cpu().numpy()), 1)
-    _, renamed = linear_sum_assignment(-confusion)
-    moved = np.flatnonzero(renamed != np.arange(classes))
-    flipped = int(confusion[moved, renamed[moved]].sum())
-    kept = int(confusion[moved, moved].sum())
+    np.add.at(confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
+    _, new_names = linear_sum_assignment(-confusion)
+    renamed = np.flatnonzero(new_names != np.arange(classes))
+    flipped = int(confusion[renamed, new_names[renamed]].sum())
+    kept = int(confusion[renamed, renamed].sum())
     if flipped <= kept:
         return 1.0, ""
     p = float(binomtest(flipped, flipped + kept, alternative="greater").pvalue)
-    log_renamings = math.lgamma(classes + 1) - math.lgamma(classes - len(moved) + 1)
-    if p:  # 0 where it is too small for a float
+    log_renamings = math.lgamma(classes + 1) - math.lgamma(classes - len(renamed) + 1)
+    if p:  # 0 if it is too small for a float
         p = math.exp(min(0.0, math.log(p) + log_renamings))
-    return p, ", ".join(f"{label} as {renamed[label]}" for label in moved)
+    return p, ", ".join(f"{label} as {new_names[label]}" for label in renamed)
 
 
 def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> float:
-    """How much further from the target's mean intensity translations are than their source images; below 0: nearer."""
+    """Return the change of the distance to the target's mean intensity, in units of intensity.
+
+    It is positive if the translations are further from the target than their source images are.
+
+    Args:
+        source, translated: (N, C, H, W).
+        target: (M, C, H, W).
+    """
     goal = target.float().mean()
-    return float((translated.float().mean() - goal).abs() - (source.float().mean() - goal).abs())
+    distance_after = (translated.float().mean() - goal).abs()
+    distance_before = (source.float().mean() - goal).abs()
+    return float(distance_after - distance_before)
 
 
 class HealthProbe:
-    """Up to 256 images of source_val and of target_train, on which each epoch is measured."""
+    """Up to 256 images of source_val and of target_train, on which each epoch is measured.
+
+    Args:
+        data: data of the trial.
+        device: device of the networks.
+    """
 
     def __init__(self, data: TrialData, device: torch.device) -> None:
         source = DeviceImages(
@@ -93,10 +124,10 @@ class HealthProbe:
         self._target = target.take(torch.arange(len(target)))
 
     @torch.no_grad()
-    def report(self, g_st: nn.Module, f_source: nn.Module) -> HealthReport:
+    def report(self, g_st: nn.Module, f_s: nn.Module) -> HealthReport:
         """Measure G_st; f_S classifies its translations."""
         translated = g_st(self._source)
-        predicted = f_source(translated).argmax(dim=1)
+        predicted = f_s(translated).argmax(dim=1)
         return measure(
             self._source, translated, self._target, self._labels, predicted, self._classes
         )
@@ -165,16 +196,15 @@ def diagnose(
 
 
 class HealthMonitor:
-    """Diagnoses each epoch of a trial. Two symptoms of one kind in a row make it unhealthy."""
+    """Diagnoses each epoch of a trial. Two symptoms of one kind in a row make it unhealthy.
+
+    Args:
+        gan_loss: `lsgan` or `log`.
+        lowest: lowest mean of each loss term so far; `update` keeps it current.
+        last: record of the last epoch, if the trial resumes.
+    """
 
     def __init__(self, gan_loss: str, lowest: dict[str, float], last: EpochRecord | None) -> None:
-        """Begin, or continue after an interruption.
-
-        Args:
-            gan_loss: `lsgan` or `log`.
-            lowest: lowest mean of each loss term so far; `update` keeps it current.
-            last: record of the last epoch.
-        """
         self._gan_loss = gan_loss
         self._lowest = lowest
         self._last_symptom: str | None = None
@@ -182,7 +212,12 @@ class HealthMonitor:
             self._last_symptom = last.health.symptom
 
     def update(self, report: HealthReport, losses: Mapping[str, float]) -> HealthReport:
-        """Return the report of the next epoch with its diagnosis."""
+        """Return the report of the next epoch with its diagnosis.
+
+        Args:
+            report: figures of the epoch.
+            losses: mean of each loss term over the epoch.
+        """
         symptom = diagnose(report, losses, self._lowest, self._gan_loss)
         repeated = symptom is not None and _kind(symptom) == _kind(self._last_symptom)
         for term in _GROWING:
@@ -190,6 +225,12 @@ class HealthMonitor:
                 self._lowest[term] = min(losses[term], self._lowest.get(term, math.inf))
         self._last_symptom = symptom
         return replace(report, symptom=symptom, unhealthy=symptom if repeated else None)
+
+
+def _centred_pixels(images: Tensor) -> Tensor:
+    """Subtract from each image the mean over its pixels: (N, C, H, W) → (N, C · H · W)."""
+    pixels = images.flatten(1).float()
+    return pixels - pixels.mean(dim=1, keepdim=True)
 
 
 def _kind(symptom: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The image pool of Shrivastava et al. 2017, as CycleGAN uses it."""
+"""The image pool of Shrivastava et al. 2017, as CycleGAN uses it (Zhu et al. 2017, section 4)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from torch import Tensor
 
 
 class ImagePool:
-    """A history of translated images, so that a discriminator does not chase the newest ones only.
+    """A history of translated images, so that a discriminator sees more than the newest ones.
 
-    Until `size` images are in, what comes goes through (and is kept). Then each image is, with
-    probability ½, swapped for a random kept one. `size` 0 switches the pool off.
+    Until the pool is full, images pass through it and are kept. Then each image is swapped, with
+    probability ½, for a random image of the pool.
+
+    Args:
+        size: number of images that the pool keeps; 0 switches it off.
+
+    Attributes:
+        images: the images in the pool, (P, C, H, W) with P ≤ size, or None before the first query.
     """
 
     def __init__(self, size: int) -> None:
@@ -18,19 +24,32 @@ class ImagePool:
         self.images: Tensor | None = None
 
     def query(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, C, H, W) → as many, without gradient. `generator` is on the CPU."""
+        """Exchange images with the pool: (N, C, H, W) → (N, C, H, W), without gradient.
+
+        Args:
+            generator: random numbers on the CPU.
+        """
         images = images.detach()
         if self.size == 0:
             return images
-        kept = images[:0] if self.images is None else self.images
-        room = min(self.size - len(kept), len(images))
-        kept = torch.cat([kept, images[:room]])
+        pool = images[:0] if self.images is None else self.images
+        room = min(self.size - len(pool), len(images))
+        pool = torch.cat([pool, images[:room]])
         result = images.clone()
         swap = torch.rand(len(images), generator=generator) < 0.5
         slots = torch.randperm(self.size, generator=generator)
-        for turn, place in enumerate(index for index in range(room, len(images)) if swap[index]):
+        swapped = [index for index in range(room, len(images)) if swap[index]]
+        for turn, index in enumerate(swapped):
             slot = int(slots[turn % self.size])
-            result[place] = kept[slot]
-            kept[slot] = images[place]
-        self.images = kept
+            result[index] = pool[slot]
+            pool[slot] = images[index]
+        self.images = pool
         return result
+
+    def cpu_images(self) -> Tensor | None:
+        """Return the images in the pool, (P, C, H, W) on the CPU."""
+        return None if self.images is None else self.images.cpu()
+
+    def load(self, images: Tensor | None, device: torch.device) -> None:
+        """Replace the images in the pool: (P, C, H, W) or None, moved to `device`."""
+        self.images = None if images is None else images.to(device)

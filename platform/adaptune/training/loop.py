@@ -15,7 +15,8 @@ from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
 from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.checkpoint import CheckpointFolder, ResumePoint
+from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint_format import ResumePoint
 from adaptune.training.distributed import average_buffers, rank, unwrap
 from adaptune.training.health import HealthMonitor, HealthProbe
 from adaptune.training.loss_meter import LossMeter
@@ -47,8 +48,8 @@ def fit(
 ) -> Iterator[EpochRecord]:
     """Train one trial and yield a record after each epoch; closing the generator stops the trial.
 
-    If `checkpoints` holds a readable checkpoint, training resumes from the newest one. Its record is
-    yielded first, since nobody may have received it before the interruption.
+    If `checkpoints` holds a readable checkpoint, training resumes from the newest one. Its record
+    is yielded first, since nobody may have received it before the interruption.
 
     Args:
         source_weights: weights of f_S.
@@ -69,7 +70,7 @@ def fit(
     last = resume_point.record
     if last is not None:
         yield last
-    training = images or TrainingImages(data, state.networks.f_source, device)
+    training = images or TrainingImages(data, state.networks.f_s, device)
     meter = LossMeter(spec.loss_weights, device)
     meter.resume(resume_point.means, resume_point.updates)
     epoch_trainer = _EpochTrainer(state, training, is_preempted)
@@ -94,6 +95,8 @@ def fit(
 
 
 class _EpochTrainer:
+    """Trains the networks of a trial."""
+
     def __init__(
         self, state: TrainingState, images: TrainingImages, is_preempted: IsPreempted | None
     ) -> None:
@@ -109,10 +112,11 @@ class _EpochTrainer:
 
     def train(self, epoch: int, meter: LossMeter) -> bool:
         """Train to the end of the epoch; return False if the trial was preempted before."""
-        state, spec = self._state, self._state.spec
+        state = self._state
+        spec = state.spec
         true_semantic = spec.training.semantic_labels == "true"
         bf16 = spec.training.precision == "bf16"
-        state.networks.f_target.train()
+        state.networks.f_t.train()
         while state.step < epoch * spec.training.steps_per_epoch:
             if self._preempted():
                 return False
@@ -134,6 +138,8 @@ class _EpochTrainer:
 
 
 class _EpochEvaluator:
+    """Evaluates the networks of a trial after each epoch."""
+
     def __init__(
         self,
         state: TrainingState,
@@ -151,14 +157,13 @@ class _EpochEvaluator:
         """Return the record of an epoch that was trained in `train_s` seconds."""
         state = self._state
         start = time.perf_counter()
-        average_buffers([unwrap(state.networks.f_target), *state.averages.values()])
-        f_target = cast(Classifier, state.eval_network("f_target"))
-        scores = self._validation.scores(f_target, state.step)
+        averages = [average.module for average in state.averages.values()]
+        average_buffers([unwrap(state.networks.f_t), *averages])
+        f_t = cast(Classifier, state.eval_network("f_t"))
+        scores = self._validation.scores(f_t, state.step)
         health = None
         if self._probe is not None and GENERATOR_TERMS & losses.keys():
-            report = self._probe.report(
-                state.eval_network("g_source_to_target"), state.networks.f_source
-            )
+            report = self._probe.report(state.eval_network("g_st"), state.networks.f_s)
             health = self._monitor.update(report, losses)
         return EpochRecord(
             epoch=epoch,

@@ -11,7 +11,7 @@ from torch import Tensor
 from adaptune.errors import NonFiniteLossError
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.distributed import all_reduce_mean
-from adaptune.training.steps.generators import LossTerms
+from adaptune.training.steps.optimization import LossTerms
 
 
 class LossMeter:
@@ -19,6 +19,10 @@ class LossMeter:
 
     All tensors stay on the device until the end of the epoch: reading them at each step would make
     a GPU wait.
+
+    Args:
+        weights: the loss weights of the trial, for messages.
+        device: device of the loss terms.
     """
 
     def __init__(self, weights: LossWeights, device: torch.device) -> None:
@@ -30,7 +34,12 @@ class LossMeter:
         self._first_step = 0
 
     def resume(self, means: Mapping[str, float], updates: int) -> None:
-        """Begin with the part of an epoch that was trained before an interruption."""
+        """Begin with the part of an epoch that was trained before an interruption.
+
+        Args:
+            means: mean of each loss term over that part, by name.
+            updates: number of updates of that part.
+        """
         self._count = updates
         for name, mean in means.items():
             self._sums[name] = torch.tensor(mean * updates, device=self._device)
@@ -74,6 +83,6 @@ class LossMeter:
             step = self._first_step
         weights = ", ".join(f"{key} {value:g}" for key, value in self._weights.model_dump().items())
         return NonFiniteLossError(
-            f"term `{name}` is not finite at step {step:.0f} (weights: {weights}); lower the learning"
-            " rates or narrow the weights' ranges"
+            f"term `{name}` is not finite at step {step:.0f} (weights: {weights});"
+            " lower the learning rates or narrow the weights' ranges"
         )

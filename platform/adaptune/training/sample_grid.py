@@ -1,12 +1,14 @@
-"""A picture of what the generators do."""
+"""A grid of sample translations."""
 
 from __future__ import annotations
 
 import io
 
 import torch
+from torch import Tensor
 from torchvision.utils import save_image
 
+from adaptune.data.device_images import DeviceImages
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import TrainingImages
 
@@ -15,14 +17,22 @@ COLUMNS = 10
 
 @torch.no_grad()
 def sample_grid(state: TrainingState, images: TrainingImages) -> bytes:
-    """A PNG of five rows: x_s, G_st(x_s), G_ts(G_st(x_s)), x_t, G_ts(x_t). The same images every time."""
-    there, back = state.eval_network("g_source_to_target"), state.eval_network("g_target_to_source")
-    first, second = (
-        data.take(torch.linspace(0, len(data) - 1, COLUMNS).long())
-        for data in (images.source, images.target)
-    )
-    translated = there(first)
-    rows = torch.cat([first, translated, back(translated), second, back(second)])
+    """Return a PNG of five rows: x_s, G_st(x_s), G_ts(G_st(x_s)), x_t, G_ts(x_t).
+
+    The images x_s and x_t are the same after each epoch.
+    """
+    g_st = state.eval_network("g_st")
+    g_ts = state.eval_network("g_ts")
+    source = _samples(images.source)
+    target = _samples(images.target)
+    translated = g_st(source)
+    rows = torch.cat([source, translated, g_ts(translated), target, g_ts(target)])
     png = io.BytesIO()
     save_image(rows.float(), png, format="png", nrow=COLUMNS, normalize=True, value_range=(-1, 1))
     return png.getvalue()
+
+
+def _samples(images: DeviceImages) -> Tensor:
+    """Return images at equal distances, (COLUMNS, C, H, W) in [-1, 1]."""
+    indices = torch.linspace(0, len(images) - 1, COLUMNS).long()
+    return images.take(indices)

@@ -24,6 +24,8 @@ def accuracy_interval(hits: int, n: int) -> tuple[float, float]:
 def mcnemar_p_value(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Return the p value of McNemar's exact test for two classifiers on the same N samples.
 
+    It is the probability that two equally good classifiers differ at least as much (McNemar 1947).
+
     Args:
         first, second: which samples each classifier got right, (N,).
     """
@@ -31,6 +33,7 @@ def mcnemar_p_value(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> floa
 
     only_first = int((first & ~second).sum())
     only_second = int((second & ~first).sum())
-    if not only_first + only_second:
+    differing = only_first + only_second
+    if not differing:
         return 1.0
-    return float(binomtest(only_first, only_first + only_second).pvalue)
+    return float(binomtest(only_first, differing).pvalue)

@@ -1,4 +1,4 @@
-"""The source classifier f_S: step 1 of CyCADA."""
+"""Training of a classifier on labelled images: f_S, step 1 of CyCADA (Hoffman et al. 2018)."""
 
 from __future__ import annotations
 
@@ -11,41 +11,48 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.losses.classification import task_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
-from adaptune.spec.training import SourceClassifierSpec
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.schedule import lr_factor, set_lr
-from adaptune.training.steps.augment import apply, draw
-from adaptune.training.steps.generators import optimizer_step
+from adaptune.training.steps.augment import apply_affine, sample_affine
+from adaptune.training.steps.optimization import optimizer_step
 
 
 def train_supervised(
     spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source"
 ) -> dict[str, Tensor]:
-    """A classifier trained on labelled images; f_S where they are the source's.
+    """Train a classifier on labelled images (eq. 1); f_S if they are those of the source.
+
+    Args:
+        images: labelled training images.
+        classes: number of classes, K.
+        purpose: name of the random streams.
 
     Returns:
-        Its weights, on the CPU.
+        The weights of the classifier, on the CPU.
     """
-    stage: SourceClassifierSpec = spec.training.source
+    stage = spec.training.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, purpose))
         net = build_classifier(spec.model.classifier, spec.data.source, classes).train()
         net = to_device(net, images.device, channels_last=spec.training.channels_last)
         optimizer = Adam(net.parameters(), lr=stage.lr)
-        sampler = UnpairedSampler(
-            len(images), len(images), stage.batch_size, derive_seed(spec.seed, purpose, "order")
-        )
+        order_seed = derive_seed(spec.seed, purpose, "order")
+        sampler = UnpairedSampler(len(images), len(images), stage.batch_size, order_seed)
         for step in range(stage.steps):
             set_lr(optimizer, stage.lr * lr_factor(step / stage.steps, spec.training.lr_decay_from))
             indices, _ = sampler.indices(step)
-            random = torch.Generator().manual_seed(derive_seed(spec.seed, purpose, "augment", step))
-            maps = draw(spec.training.augment, len(indices), random)
-            loss = task_loss(net(apply(images.take(indices), maps)), images.labels_of(indices))
+            seed = derive_seed(spec.seed, purpose, "augment", step)
+            rng = torch.Generator().manual_seed(seed)
+            maps = sample_affine(spec.training.augment, len(indices), rng)
+            logits = net(apply_affine(images.take(indices), maps))
+            loss = task_loss(logits, images.labels_of(indices))
             optimizer_step(optimizer, loss)
     return to_cpu(net)
 
 
 def to_cpu(net: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()
-    }
+    """Return a copy of a network's state dict, contiguous and on the CPU."""
+    weights = {}
+    for name, value in net.state_dict().items():
+        weights[name] = value.detach().cpu().contiguous().clone()
+    return weights

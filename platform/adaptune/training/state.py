@@ -1,65 +1,41 @@
-"""All that a trial's training carries from one update to the next."""
+"""The state of a trial: everything that its training carries from one update to the next."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import (
-    build_classifier,
-    build_discriminator,
-    build_feature_discriminator,
-    build_generator,
-    to_device,
-)
-from adaptune.training.distributed import ddp_wrap, rank, unwrap
+from adaptune.training.averages import moving_average, resume_average
+from adaptune.training.distributed import rank, unwrap
 from adaptune.training.image_pool import ImagePool
-from adaptune.training.schedule import lr_factor, set_lr, warmed_up
+from adaptune.training.networks import Networks, build_networks, prepare_for_training
+from adaptune.training.optimizers import Optimizers, base_learning_rates, build_optimizers
+from adaptune.training.schedule import lr_factor, set_lr
 
 StateDict = Mapping[str, Tensor]
-TRAINED = (
-    "g_source_to_target",
-    "g_target_to_source",
-    "d_source",
-    "d_target",
-    "f_target",
-    "d_feature",
-)
-
-
-@dataclass
-class Networks:
-    """The networks of CyCADA; each trained one is wrapped on its own where there are several workers."""
-
-    g_source_to_target: nn.Module
-    g_target_to_source: nn.Module
-    d_source: nn.Module
-    d_target: nn.Module
-    f_source: nn.Module  # fixed: eval mode, no parameter requires a gradient
-    f_target: nn.Module
-    d_feature: nn.Module
-
-
-@dataclass
-class Optimizers:
-    generators: Adam
-    discriminators: Adam
-    f_target: Adam
-    d_feature: Adam
 
 
 @dataclass
 class TrainingState:
-    """Networks, optimizers, pools, gates and averages of one trial after `step` updates."""
+    """Networks, optimizers, image pools, gates and averages of a trial after `step` updates.
+
+    Attributes:
+        pool_source: earlier translations into the source domain, for D_s.
+        pool_target: earlier translations into the target domain, for D_t.
+        averages: moving averages of G_st, G_ts and f_T, as far as the spec asks for them, by the
+            name of the network.
+        semantic_open: scalar; 1 once the semantic gate has opened, otherwise 0.
+        best_epoch: the epoch with the best score so far; 0 before the first one.
+        best_score: score of the best epoch, see `EpochRecord.score`.
+        lowest_losses: see `HealthMonitor`.
+    """
 
     spec: TrialSpec
     device: torch.device
@@ -67,168 +43,136 @@ class TrainingState:
     optimizers: Optimizers
     pool_source: ImagePool
     pool_target: ImagePool
-    averages: dict[str, nn.Module]  # exponential moving averages, by the name of the network
-    semantic_open: Tensor  # 1 once the semantic gate has opened, else 0
+    averages: dict[str, AveragedModel]
+    semantic_open: Tensor
     step: int = 0
     best_epoch: int = 0
     best_score: tuple[float, float] = (float("-inf"), 0.0)
-    base_lrs: dict[str, float] = field(default_factory=dict)
-    lowest_losses: dict[str, float] = field(default_factory=dict)  # see HealthMonitor
+    lowest_losses: dict[str, float] = field(default_factory=dict)
 
     @property
     def total_steps(self) -> int:
+        """The number of updates of the whole trial."""
         return self.spec.training.epochs * self.spec.training.steps_per_epoch
 
     def set_learning_rates(self) -> None:
-        """Put the rates of the coming update into the optimizers."""
+        """Set the learning rates of the coming update in all optimizers."""
         factor = lr_factor(self.step / self.total_steps, self.spec.training.lr_decay_from)
-        for name, lr in self.base_lrs.items():
-            set_lr(getattr(self.optimizers, name), lr * factor)
+        base_lrs = base_learning_rates(self.spec)
+        for name, optimizer in self.optimizers.by_name().items():
+            set_lr(optimizer, base_lrs[name] * factor)
+
+    def update_averages(self) -> None:
+        """Move the averages after an update of the networks."""
+        trained = self.networks.trained()
+        for name, average in self.averages.items():
+            average.update_parameters(unwrap(trained[name]))
 
     def update_best(self, epoch: int, score: tuple[float, float]) -> None:
-        """Remember the best epoch: the one with the highest score."""
+        """Make `epoch` the best one if its score exceeds that of the best epoch so far."""
         if score > self.best_score:
-            self.best_epoch, self.best_score = epoch, score
+            self.best_epoch = epoch
+            self.best_score = score
 
-    def generator(self, purpose: str, *, own: bool = False) -> torch.Generator:
-        """The random numbers of the coming update for one purpose: the same after a resume.
+    def rng(self, purpose: str, *, per_worker: bool = False) -> torch.Generator:
+        """Return the random numbers of the coming update for one purpose, on the CPU.
 
-        Alike on all workers, or each worker's `own`.
+        They depend on the seed, the purpose and the step only, so a resumed trial draws the same.
+
+        Args:
+            per_worker: whether each worker draws its own numbers; otherwise all draw the same.
         """
-        return torch.Generator().manual_seed(
-            derive_seed(self.spec.seed, purpose, self.step, rank() if own else 0)
-        )
-
-    @torch.no_grad()
-    def update_averages(self) -> None:
-        training = self.spec.training
-        for name, average in self.averages.items():
-            decay = training.classifier_ema_decay if name == "f_target" else training.ema_decay
-            update = get_ema_multi_avg_fn(warmed_up(decay, self.step))
-            live = unwrap(getattr(self.networks, name))
-            update(list(average.parameters()), list(live.parameters()), self.step)
-            for mine, theirs in zip(average.buffers(), live.buffers(), strict=True):
-                mine.copy_(theirs)
+        stream = rank() if per_worker else 0
+        seed = derive_seed(self.spec.seed, purpose, self.step, stream)
+        return torch.Generator().manual_seed(seed)
 
     def eval_network(self, name: str) -> nn.Module:
-        """The network that is evaluated and exported: the moving average where there is one."""
-        return self.averages.get(name, unwrap(getattr(self.networks, name)))
+        """Return the network to evaluate and export: its moving average if it has one."""
+        if name in self.averages:
+            return self.averages[name].module
+        return unwrap(self.networks.trained()[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on exactly; the pools are this worker's own."""
+        """Return what `load_state_dict` needs for an exact resume, except for the image pools."""
+        networks = {}
+        for name, network in self.networks.trained().items():
+            networks[name] = unwrap(network).state_dict()
         return {
             "step": self.step,
             "best_epoch": self.best_epoch,
             "best_score": list(self.best_score),
             "lowest_losses": self.lowest_losses,
-            "networks": {
-                name: unwrap(getattr(self.networks, name)).state_dict() for name in TRAINED
-            },
+            "networks": networks,
             "optimizers": {
-                name: getattr(self.optimizers, name).state_dict() for name in self.base_lrs
+                name: optimizer.state_dict()
+                for name, optimizer in self.optimizers.by_name().items()
             },
-            "averages": {name: module.state_dict() for name, module in self.averages.items()},
+            "averages": {
+                name: average.module.state_dict() for name, average in self.averages.items()
+            },
             "semantic_open": self.semantic_open,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Bring the trial to a state that `state_dict` returned."""
         self.step = state["step"]
         self.best_epoch = state["best_epoch"]
         self.best_score = tuple(state["best_score"])
         self.lowest_losses = dict(state["lowest_losses"])
-        for name in TRAINED:
-            unwrap(getattr(self.networks, name)).load_state_dict(state["networks"][name])
-        for name in self.base_lrs:
-            getattr(self.optimizers, name).load_state_dict(state["optimizers"][name])
-        for name, module in self.averages.items():
-            module.load_state_dict(state["averages"][name])
+        for name, network in self.networks.trained().items():
+            unwrap(network).load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.by_name().items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, average in self.averages.items():
+            resume_average(average, state["averages"][name], self.step)
         self.semantic_open = state["semantic_open"].to(self.device)
 
     def pools_state(self) -> dict[str, Tensor | None]:
-        """On the CPU: another worker, which may not see this one's device, writes them."""
-        pools = {"source": self.pool_source, "target": self.pool_target}
-        return {
-            name: None if pool.images is None else pool.images.cpu() for name, pool in pools.items()
-        }
+        """Return the images in this worker's pools, (P, C, H, W) each, on the CPU.
+
+        Rank 0 writes the pools of all workers, and it may not see another worker's device.
+        """
+        return {"source": self.pool_source.cpu_images(), "target": self.pool_target.cpu_images()}
 
     def load_pools_state(self, state: Mapping[str, Tensor | None]) -> None:
-        for pool, name in ((self.pool_source, "source"), (self.pool_target, "target")):
-            images = state[name]
-            pool.images = None if images is None else images.to(self.device)
+        """Fill the pools with images that `pools_state` returned."""
+        self.pool_source.load(state["source"], self.device)
+        self.pool_target.load(state["target"], self.device)
 
 
 def build_state(
     spec: TrialSpec, classes: int, source_weights: StateDict, device: torch.device
 ) -> TrainingState:
-    """A trial's state before its first update: f_T begins as f_S, all else is drawn from the seed."""
-    training, model, images = spec.training, spec.model, spec.data.source
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(spec.seed, "init"))
-        g_st, g_ts = (build_generator(model, images.channels, training.init_gain) for _ in range(2))
-        d_s, d_t = (
-            build_discriminator(model, images.channels, training.init_gain) for _ in range(2)
-        )
-        d_feature = build_feature_discriminator(model, classes)
-        f_s, f_t = (build_classifier(model.classifier, images, classes) for _ in range(2))
-    f_s.load_state_dict(source_weights)
-    f_t.load_state_dict(source_weights)
-    f_s.eval().requires_grad_(False)
-    averages: dict[str, nn.Module] = {}
-    if training.ema_decay:
-        averages |= {
-            "g_source_to_target": _frozen_copy(g_st),
-            "g_target_to_source": _frozen_copy(g_ts),
-        }
-    if training.classifier_ema_decay:
-        averages["f_target"] = _frozen_copy(f_t)
-    for net in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feature):
-        to_device(net, device, channels_last=training.channels_last)
-    if training.compile:
-        for net in (g_st, g_ts, d_s, d_t, f_t, d_feature):
-            net.compile()
-    networks = Networks(
-        g_source_to_target=ddp_wrap(g_st, device),
-        g_target_to_source=ddp_wrap(g_ts, device),
-        d_source=ddp_wrap(d_s, device),
-        d_target=ddp_wrap(d_t, device),
-        f_source=f_s,
-        f_target=ddp_wrap(f_t, device),
-        d_feature=ddp_wrap(d_feature, device),
-    )
-    base_lrs = {
-        "generators": training.generator_lr,
-        "discriminators": training.discriminator_lr,
-        "f_target": training.classifier_lr,
-        "d_feature": training.feature_discriminator_lr,
-    }
-    modules = {
-        "generators": (networks.g_source_to_target, networks.g_target_to_source),
-        "discriminators": (networks.d_source, networks.d_target),
-        "f_target": (networks.f_target,),
-        "d_feature": (networks.d_feature,),
-    }
-    betas = (training.beta1, training.beta2)
-    optimizers = {
-        name: Adam(
-            [p for m in modules[name] for p in m.parameters()], lr=lr, betas=betas, fused=True
-        )
-        for name, lr in base_lrs.items()
-    }
+    """Return the state of a trial before its first update.
+
+    Args:
+        classes: number of classes, K.
+        source_weights: weights of f_S.
+    """
+    training = spec.training
+    networks = build_networks(spec, classes, source_weights, device)
+    averages = _build_averages(networks, spec)
+    networks = prepare_for_training(networks, device, compiled=training.compile)
+    gate_is_open = training.semantic_gate is None
     return TrainingState(
         spec=spec,
         device=device,
         networks=networks,
-        optimizers=Optimizers(**optimizers),
+        optimizers=build_optimizers(networks, spec),
         pool_source=ImagePool(training.pool_size),
         pool_target=ImagePool(training.pool_size),
-        averages={
-            name: to_device(net, device, channels_last=training.channels_last)
-            for name, net in averages.items()
-        },
-        semantic_open=torch.tensor(float(training.semantic_gate is None), device=device),
-        base_lrs=base_lrs,
+        averages=averages,
+        semantic_open=torch.tensor(float(gate_is_open), device=device),
     )
 
 
-def _frozen_copy(module: nn.Module) -> nn.Module:
-    return copy.deepcopy(module).eval().requires_grad_(False)
+def _build_averages(networks: Networks, spec: TrialSpec) -> dict[str, AveragedModel]:
+    generator_decay = spec.training.ema_decay
+    classifier_decay = spec.training.classifier_ema_decay
+    averages = {}
+    if generator_decay:
+        averages["g_st"] = moving_average(networks.g_st, generator_decay)
+        averages["g_ts"] = moving_average(networks.g_ts, generator_decay)
+    if classifier_decay:
+        averages["f_t"] = moving_average(networks.f_t, classifier_decay)
+    return averages

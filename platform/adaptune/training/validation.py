@@ -39,9 +39,9 @@ class Outputs:
 
 @torch.no_grad()
 def predict_all(classifier: Classifier, images: DeviceImages, batch_size: int = 512) -> Outputs:
-    """Return the outputs for all images, in eval mode.
+    """Return the outputs of a classifier for all images, in eval mode.
 
-    The workers of a trial share the images; each of them gets all outputs.
+    Each worker of a trial computes a part, and all workers get all outputs.
     """
     classifier.eval()
     batches = torch.arange(rank(), len(images), world_size()).split(batch_size)
@@ -68,7 +68,12 @@ class ValidationScores:
 
 
 class Validation:
-    """Scores f_T on source_val and target_val, which stay on the device."""
+    """Scores f_T on source_val and target_val, which stay on the device.
+
+    Args:
+        data: data of the trial.
+        device: device of f_T.
+    """
 
     def __init__(self, data: TrialData, device: torch.device) -> None:
         self._source = DeviceImages(data.source_val_images, data.source_val_labels, device)
@@ -86,7 +91,8 @@ class Validation:
         if not (source.logits.isfinite().all() and target.logits.isfinite().all()):
             raise NonFiniteLossError(
                 f"f_T's logits are not finite after step {step}, so the next value of term `task`"
-                " would not be finite either; lower the learning rates or narrow the weights' ranges"
+                " would not be finite either;"
+                " lower the learning rates or narrow the weights' ranges"
             )
         target_accuracy = target_loss = None
         if self._target_labelled:
@@ -101,6 +107,7 @@ class Validation:
 
 
 def _validator_inputs(source: Outputs, labels: Tensor, target: Outputs) -> ValidatorInputs:
+    """Return the outputs for source_val with their labels, (S,), and those for target_val."""
     return ValidatorInputs(
         source_logits=source.logits.cpu().numpy(),
         source_features=source.features.cpu().numpy(),
@@ -110,8 +117,8 @@ def _validator_inputs(source: Outputs, labels: Tensor, target: Outputs) -> Valid
     )
 
 
-def _all_rows(share: Tensor, count: int) -> Tensor:
-    """Return all rows, given the rows (rank, rank + world size, …) of this worker."""
-    rows = share.new_zeros(count, share.shape[1])
-    rows[rank() :: world_size()] = share
+def _all_rows(part: Tensor, count: int) -> Tensor:
+    """Gather the rows (rank, rank + W, …) of all W workers: (count / W, D) → (count, D)."""
+    rows = part.new_zeros(count, part.shape[1])
+    rows[rank() :: world_size()] = part
     return all_reduce_sum(rows)

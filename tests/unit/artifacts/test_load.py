@@ -36,7 +36,7 @@ def test_a_loaded_classifier_gives_the_same_logits_as_the_trained_one(
 ) -> None:
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     with torch.no_grad():
-        expected = state.networks.f_target.eval()(images)
+        expected = state.networks.f_t.eval()(images)
         torch.testing.assert_close(load_export(best).classifier(images), expected)
 
 

@@ -1,4 +1,4 @@
-"""What one update learns from."""
+"""The images and labels of one update."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from adaptune.training.distributed import rank, world_size
 
 @dataclass(frozen=True)
 class Batch:
-    """This worker's share of an update: N source and N target images, unpaired.
+    """This worker's part of an update: N source and N target images, unpaired.
 
-    Images are (N, C, H, W) in [-1, 1]. `semantic_*` are the labels that a translation should keep:
-    argmax f_S of the image, or the true label where the spec asks for it on the source.
+    Attributes:
+        source: x_s, (N, C, H, W) in [-1, 1].
+        source_labels: y_s, int64 (N,).
+        target: x_t, (N, C, H, W) in [-1, 1].
+        semantic_source: labels that G_st(x_s) should keep, int64 (N,): argmax f_S(x_s), or y_s if
+            the spec asks for the true labels.
+        semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t).
     """
 
     source: Tensor
@@ -29,29 +34,49 @@ class Batch:
 
 
 class TrainingImages:
-    """The training images of both domains on the device. f_S is fixed, so its labels are found once."""
+    """The training images of both domains on a device, with the labels that f_S predicts.
 
-    def __init__(self, data: TrialData, f_source: nn.Module, device: torch.device) -> None:
+    f_S is fixed, so its labels are predicted only once.
+
+    Args:
+        f_s: f_S on the device.
+
+    Attributes:
+        source: labelled source images.
+        target: target images.
+        predicted_source: argmax f_S of all source images, int64 (N,).
+        predicted_target: argmax f_S of all target images, int64 (M,).
+    """
+
+    def __init__(self, data: TrialData, f_s: nn.Module, device: torch.device) -> None:
         self.source = DeviceImages(data.source_train_images, data.source_train_labels, device)
         self.target = DeviceImages(data.target_train_images, None, device)
-        self.predicted_source = predict_labels(f_source, self.source)
-        self.predicted_target = predict_labels(f_source, self.target)
+        self.predicted_source = predict_labels(f_s, self.source)
+        self.predicted_target = predict_labels(f_s, self.target)
 
     def batch(self, sampler: UnpairedSampler, step: int, *, true_semantic: bool) -> Batch:
-        source, target = (shard(drawn, rank(), world_size()) for drawn in sampler.indices(step))
-        labels = self.source.labels_of(source)
+        """Return this worker's part of update `step`, counted from 0.
+
+        Args:
+            true_semantic: whether G_st should keep the true labels instead of those of f_S.
+        """
+        source_indices, target_indices = sampler.indices(step)
+        source_indices = shard(source_indices, rank(), world_size())
+        target_indices = shard(target_indices, rank(), world_size())
+        labels = self.source.labels_of(source_indices)
+        semantic_source = labels if true_semantic else self.predicted_source[source_indices]
         return Batch(
-            source=self.source.take(source),
+            source=self.source.take(source_indices),
             source_labels=labels,
-            target=self.target.take(target),
-            semantic_source=labels if true_semantic else self.predicted_source[source],
-            semantic_target=self.predicted_target[target],
+            target=self.target.take(target_indices),
+            semantic_source=semantic_source,
+            semantic_target=self.predicted_target[target_indices],
         )
 
 
 @torch.no_grad()
 def predict_labels(classifier: nn.Module, images: DeviceImages, batch_size: int = 256) -> Tensor:
-    """argmax of the classifier for all N images, (N,) on the device."""
+    """Return the argmax of a classifier for all N images, in eval mode: int64 (N,)."""
     classifier.eval()
-    parts = torch.arange(len(images)).split(batch_size)
-    return torch.cat([classifier(images.take(part)).argmax(dim=1) for part in parts])
+    batches = torch.arange(len(images)).split(batch_size)
+    return torch.cat([classifier(images.take(batch)).argmax(dim=1) for batch in batches])

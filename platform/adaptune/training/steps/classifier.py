@@ -1,4 +1,4 @@
-"""Step 2 of CyCADA: f_T learns from translated source images, and adapts to target images."""
+"""The phases of an update that train f_T and D_feat."""
 
 from __future__ import annotations
 
@@ -10,82 +10,108 @@ from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss,
 from adaptune.losses.information import information_loss
 from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
 from adaptune.training.state import TrainingState
-from adaptune.training.steps.augment import apply, draw
+from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.batch import Batch
-from adaptune.training.steps.generators import LossTerms, frozen, optimizer_step, weighted_sum
+from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
 
 def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTerms:
-    """One update of f_T on G_source_to_target(x_s) with the source labels: all of it in CycleGAN."""
-    images, labels = _labelled(state, batch, translated)
-    terms = {"task": task_loss(state.networks.f_target(images), labels)}
-    optimizer_step(state.optimizers.f_target, weighted_sum(terms, state.spec.loss_weights))
+    """Update f_T once on translated source images and their labels (CyCADA, eq. 1).
+
+    Args:
+        translated: G_st(x_s), (N, C, H, W) in [-1, 1].
+
+    Returns:
+        `task`, a scalar.
+    """
+    images, labels = _labelled_images(state, batch, translated)
+    logits = state.networks.f_t(images)
+    terms = {"task": task_loss(logits, labels)}
+    optimizer_step(state.optimizers.f_t, weighted_sum(terms, state.spec.loss_weights))
     return terms
 
 
 def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTerms:
-    """One update of D_feat and one of f_T: task + feature + information.
+    """Update D_feat and f_T once each: the feature level of CyCADA.
 
-    D_feat reads f_T's logits of translated source and of target images. f_T follows its feature
-    term only where D_feat's accuracy on the batch is above the gate; the gate multiplies the term,
-    so that all workers do the same work whatever it says.
+    f_T minimises task + information + feature, each with its weight. D_feat reads the logits of
+    f_T for translated source images and for target images.
+
+    Args:
+        translated: G_st(x_s), (N, C, H, W) in [-1, 1].
+
+    Returns:
+        The scalars `task`, `information`, `feature`, `feature_discriminator` (loss of D_feat) and
+        `feature_gate` (0 or 1); those of weight 0 are left out.
     """
-    nets, weights = state.networks, state.spec.loss_weights
-    images, labels = _labelled(state, batch, translated)
+    nets = state.networks
+    weights = state.spec.loss_weights
+    images, labels = _labelled_images(state, batch, translated)
     if weights.feature or weights.information:
         images = torch.cat([images, _augmented(state, batch.target, "target")])
-    source_logits, target_logits = nets.f_target(images).tensor_split([len(labels)])
-    terms = {"task": task_loss(source_logits, labels)}
-    logged: LossTerms = {}
+    labelled_logits, target_logits = nets.f_t(images).tensor_split([len(labels)])
+
+    terms = {"task": task_loss(labelled_logits, labels)}
     if weights.information:
-        # H(mean p) is the whole batch's: a mean over workers of their own would be another loss.
+        # H(mean p) depends on the whole batch: the mean of each worker's own is another loss.
         terms["information"] = information_loss(all_gather_with_grad(target_logits))
-    if weights.feature:
-        translated_logits = source_logits[: len(translated)]
-        gate, logged = _feature_discriminator_step(
-            state, translated_logits.detach(), target_logits.detach()
-        )
-        with frozen(nets.d_feature):
-            terms["feature"] = gate * feature_loss(unwrap(nets.d_feature)(target_logits))
-            logged["feature_gate"] = gate
-            optimizer_step(state.optimizers.f_target, weighted_sum(terms, weights))
-    else:
-        optimizer_step(state.optimizers.f_target, weighted_sum(terms, weights))
-    return terms | logged
+    if not weights.feature:
+        optimizer_step(state.optimizers.f_t, weighted_sum(terms, weights))
+        return terms
+
+    translated_logits = labelled_logits[: len(translated)]
+    discriminator_terms = feature_discriminator_step(
+        state, translated_logits.detach(), target_logits.detach()
+    )
+    gate = discriminator_terms["feature_gate"]
+    with frozen(nets.d_feat):
+        # The gate is a factor, so that all workers do the same work whether it is open or not.
+        terms["feature"] = gate * feature_loss(unwrap(nets.d_feat)(target_logits))
+        optimizer_step(state.optimizers.f_t, weighted_sum(terms, weights))
+    return terms | discriminator_terms
 
 
-def _labelled(state: TrainingState, batch: Batch, translated: Tensor) -> tuple[Tensor, Tensor]:
-    """What f_T learns the source labels from: translated images, then the source's own where the spec asks for both."""
+def feature_discriminator_step(
+    state: TrainingState, translated_logits: Tensor, target_logits: Tensor
+) -> LossTerms:
+    """Update D_feat once on logits of f_T, without gradients: (N, K), (N, K).
+
+    Returns:
+        `feature_discriminator`: the loss of D_feat, a scalar.
+        `feature_gate`: 1 if the accuracy of D_feat exceeds the gate of the spec, otherwise 0; a
+        scalar, equal on all workers.
+    """
+    logits = torch.cat([translated_logits, target_logits])
+    sizes = [len(translated_logits), len(target_logits)]
+    source_domain, target_domain = state.networks.d_feat(logits).split(sizes)
+    loss = feature_discriminator_loss(source_domain, target_domain)
+    optimizer_step(state.optimizers.d_feat, loss)
+    accuracy = all_reduce_mean(domain_accuracy(source_domain, target_domain))
+    gate = (accuracy > state.spec.training.feature_gate).float()
+    return {"feature_discriminator": loss.detach(), "feature_gate": gate}
+
+
+def _labelled_images(
+    state: TrainingState, batch: Batch, translated: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the images with source labels that f_T is trained on, and these labels.
+
+    (N, C, H, W) → (N, C, H, W), (N,) with the translated images only, or (2 N, C, H, W), (2 N,)
+    if the spec asks for the source images as well; the translated images come first.
+    """
     images = _augmented(state, translated.detach(), "source")
     if state.spec.training.task_images == "translated":
         return images, batch.source_labels
-    return torch.cat(
-        [images, _augmented(state, batch.source, "original")]
-    ), batch.source_labels.repeat(2)
-
-
-def _feature_discriminator_step(
-    state: TrainingState, source: Tensor, target: Tensor
-) -> tuple[Tensor, LossTerms]:
-    """Update D_feat; returns the gate (0 or 1) for f_T, the same on all workers."""
-    source_domain, target_domain = state.networks.d_feature(torch.cat([source, target])).split(
-        [len(source), len(target)]
-    )
-    loss = feature_discriminator_loss(source_domain, target_domain)
-    optimizer_step(state.optimizers.d_feature, loss)
-    accuracy = all_reduce_mean(domain_accuracy(source_domain, target_domain))
-    return (accuracy > state.spec.training.feature_gate).float(), {
-        "feature_discriminator": loss.detach()
-    }
+    originals = _augmented(state, batch.source, "original")
+    return torch.cat([images, originals]), batch.source_labels.repeat(2)
 
 
 def _augmented(state: TrainingState, images: Tensor, purpose: str) -> Tensor:
-    maps = draw(
-        state.spec.training.augment,
-        state.spec.training.batch_size,
-        state.generator(f"augment-{purpose}"),
-    )
+    """Augment this worker's part of a batch: (N, C, H, W) → (N, C, H, W)."""
+    rng = state.rng(f"augment-{purpose}")
+    # All workers sample the maps of the global batch, so that their number changes no result.
+    maps = sample_affine(state.spec.training.augment, state.spec.training.batch_size, rng)
     if maps is None:
         return images
-    share = slice(rank() * len(images), (rank() + 1) * len(images))
-    return apply(images, maps[share])
+    first = rank() * len(images)
+    return apply_affine(images, maps[first : first + len(images)])

@@ -1,4 +1,4 @@
-"""One update of CyCADA (Hoffman et al. 2018): pixel-level and feature-level adaptation together."""
+"""One update of CyCADA (Hoffman et al. 2018), with adaptation at pixel and feature level."""
 
 from __future__ import annotations
 
@@ -10,53 +10,61 @@ from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import adaptation_phase
 from adaptune.training.steps.generators import (
-    LossTerms,
     Translations,
     cyclegan_terms,
     discriminator_phase,
-    frozen,
-    optimizer_step,
     translate,
-    weighted_sum,
 )
+from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
 
 def cycada_step(state: TrainingState, batch: Batch) -> LossTerms:
-    """Generators with the semantic loss, then image discriminators, then D_feat and f_T.
+    """Update G_st and G_ts, then D_s and D_t, then D_feat, then f_T (eq. 5).
+
+    A term of weight 0 is left out, together with its forward passes.
 
     Returns:
-        Each term unweighted and detached, a scalar over this worker's share of the batch.
+        Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    nets, weights = state.networks, state.spec.loss_weights
-
+    nets = state.networks
+    weights = state.spec.loss_weights
     terms: LossTerms = {}
-    translated = batch.source  # as it is, where nothing trains the generators
+
+    # Without a term that trains the generators, f_T is trained on the source images themselves.
+    translated = batch.source
     if weights.adversarial or weights.cycle or weights.identity or weights.semantic:
-        with frozen(nets.d_source, nets.d_target):
+        with frozen(nets.d_s, nets.d_t):
             images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
             terms |= cyclegan_terms(state, batch, images)
             if weights.semantic:
-                terms["semantic"] = state.semantic_open * _semantic_term(state, batch, images)
+                terms["semantic"] = state.semantic_open * semantic_term(state, batch, images)
             optimizer_step(state.optimizers.generators, weighted_sum(terms, weights))
         terms |= discriminator_phase(state, batch, images)
-        translated = images.target
+        translated = images.source_translated
 
     terms |= adaptation_phase(state, batch, translated)
-    _update_semantic_gate(state, terms["task"])
+    update_semantic_gate(state, terms["task"])
     return {name: value.detach() for name, value in terms.items()}
 
 
-def _semantic_term(state: TrainingState, batch: Batch, images: Translations) -> Tensor:
-    """Eq. 4, both directions: the fixed f_S should see in a translation what it saw before."""
-    f_source = state.networks.f_source
-    return semantic_loss(f_source(images.target), batch.semantic_source) + semantic_loss(
-        f_source(images.source), batch.semantic_target
-    )
+def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> Tensor:
+    """Compute the semantic term of both directions, a scalar (eq. 4).
+
+    f_S should classify a translation as it classified the image before.
+    """
+    f_s = state.networks.f_s
+    source_to_target = semantic_loss(f_s(images.source_translated), batch.semantic_source)
+    target_to_source = semantic_loss(f_s(images.target_translated), batch.semantic_target)
+    return source_to_target + target_to_source
 
 
-def _update_semantic_gate(state: TrainingState, task: Tensor) -> None:
-    """Once f_T's unweighted task loss was low enough the gate stays open, on all workers alike."""
+def update_semantic_gate(state: TrainingState, task: Tensor) -> None:
+    """Open the semantic gate for good once the task term of f_T is low enough.
+
+    Args:
+        task: the unweighted task term of this worker, a scalar. The mean over all workers decides.
+    """
     threshold = state.spec.training.semantic_gate
     if threshold is not None:
-        opened = (all_reduce_mean(task.detach()) <= threshold).float()
-        state.semantic_open = state.semantic_open.maximum(opened)
+        low_enough = (all_reduce_mean(task.detach()) <= threshold).float()
+        state.semantic_open = state.semantic_open.maximum(low_enough)

@@ -5,34 +5,31 @@ from __future__ import annotations
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import task_phase
-from adaptune.training.steps.generators import (
-    LossTerms,
-    cyclegan_terms,
-    discriminator_phase,
-    frozen,
-    optimizer_step,
-    translate,
-    weighted_sum,
-)
+from adaptune.training.steps.generators import cyclegan_terms, discriminator_phase, translate
+from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
 
 def cyclegan_step(state: TrainingState, batch: Batch) -> LossTerms:
-    """CyCADA's "pixel only": generators, then image discriminators, then f_T.
+    """Update G_st and G_ts, then D_s and D_t, then f_T ("pixel only" in the paper of CyCADA).
+
+    A term of weight 0 is left out, together with its forward passes.
 
     Returns:
-        Each term unweighted and detached, a scalar over this worker's share of the batch.
+        Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    nets, weights = state.networks, state.spec.loss_weights
-
+    nets = state.networks
+    weights = state.spec.loss_weights
     terms: LossTerms = {}
-    translated = batch.source  # as it is, where nothing trains the generators
+
+    # Without a term that trains the generators, f_T is trained on the source images themselves.
+    translated = batch.source
     if weights.adversarial or weights.cycle or weights.identity:
-        with frozen(nets.d_source, nets.d_target):
+        with frozen(nets.d_s, nets.d_t):
             images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
             terms |= cyclegan_terms(state, batch, images)
             optimizer_step(state.optimizers.generators, weighted_sum(terms, weights))
         terms |= discriminator_phase(state, batch, images)
-        translated = images.target
+        translated = images.source_translated
 
     terms |= task_phase(state, batch, translated)
     return {name: value.detach() for name, value in terms.items()}

@@ -1,126 +1,134 @@
-"""The phases that the CycleGAN step and the CyCADA step are made of."""
+"""The phases of an update that train G_st, G_ts, D_s and D_t, for both methods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from adaptune.losses.gan import adversarial_loss, discriminator_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
-from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
-
-LossTerms = dict[str, Tensor]
+from adaptune.training.steps.optimization import LossTerms, optimizer_step, total
 
 
 @dataclass(frozen=True)
 class Translations:
-    """What the generators make of a batch; None where a term that needs it has weight 0."""
+    """Outputs of the generators for a batch, (N, C, H, W) in [-1, 1] each.
 
-    target: Tensor  # G_source_to_target(x_s)
-    source: Tensor  # G_target_to_source(x_t)
-    source_again: Tensor | None  # G_target_to_source(G_source_to_target(x_s))
-    target_again: Tensor | None
-    source_same: Tensor | None  # G_target_to_source(x_s)
-    target_same: Tensor | None
+    Attributes:
+        source_translated: G_st(x_s).
+        target_translated: G_ts(x_t).
+        source_reconstructed: G_ts(G_st(x_s)); None without the cycle term.
+        target_reconstructed: G_st(G_ts(x_t)); None without the cycle term.
+        source_identity: G_ts(x_s); None without the identity term.
+        target_identity: G_st(x_t); None without the identity term.
+    """
+
+    source_translated: Tensor
+    target_translated: Tensor
+    source_reconstructed: Tensor | None
+    target_reconstructed: Tensor | None
+    source_identity: Tensor | None
+    target_identity: Tensor | None
 
 
 def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool) -> Translations:
-    """All the generators' forward passes of an update, real and identity inputs in one call each.
+    """Run all forward passes of the generators in an update.
 
-    One call is exact: instance norm treats each image alone.
+    Args:
+        cycle: whether to reconstruct the images.
+        identity: whether to translate each image to the domain that it is from.
     """
-    there, back = state.networks.g_source_to_target, state.networks.g_target_to_source
-    source_same = target_same = None
+    g_st = state.networks.g_st
+    g_ts = state.networks.g_ts
+    source_reconstructed = None
+    target_reconstructed = None
+    source_identity = None
+    target_identity = None
     if identity:
-        target, target_same = there(torch.cat([batch.source, batch.target])).split(
-            [len(batch.source), len(batch.target)]
-        )
-        source, source_same = back(torch.cat([batch.target, batch.source])).split(
-            [len(batch.target), len(batch.source)]
-        )
+        source_translated, target_identity = _translate_both(g_st, batch.source, batch.target)
+        target_translated, source_identity = _translate_both(g_ts, batch.target, batch.source)
     else:
-        target, source = there(batch.source), back(batch.target)
+        source_translated = g_st(batch.source)
+        target_translated = g_ts(batch.target)
+    if cycle:
+        source_reconstructed = g_ts(source_translated)
+        target_reconstructed = g_st(target_translated)
     return Translations(
-        target=target,
-        source=source,
-        source_again=back(target) if cycle else None,
-        target_again=there(source) if cycle else None,
-        source_same=source_same,
-        target_same=target_same,
+        source_translated=source_translated,
+        target_translated=target_translated,
+        source_reconstructed=source_reconstructed,
+        target_reconstructed=target_reconstructed,
+        source_identity=source_identity,
+        target_identity=target_identity,
     )
 
 
 def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> LossTerms:
-    """The generators' unweighted CycleGAN terms, each summed over both directions (Zhu et al. 2017, eq. 3)."""
-    nets, training, weights = state.networks, state.spec.training, state.spec.loss_weights
+    """Compute the terms of the generators, as scalars (Zhu et al. 2017, eq. 1, 2 and section 5.2).
+
+    Each is the sum over both directions. Terms of weight 0 are left out.
+    """
+    nets = state.networks
+    gan_loss = state.spec.training.gan_loss
     terms: LossTerms = {}
-    if weights.adversarial:
-        fooled = unwrap(nets.d_target)(images.target), unwrap(nets.d_source)(images.source)
-        terms["adversarial"] = total(
-            adversarial_loss(logits, training.gan_loss) for logits in fooled
-        )
-    if images.source_again is not None and images.target_again is not None:
-        terms["cycle"] = cycle_loss(batch.source, images.source_again) + cycle_loss(
-            batch.target, images.target_again
-        )
-    if images.source_same is not None and images.target_same is not None:
-        terms["identity"] = identity_loss(batch.source, images.source_same) + identity_loss(
-            batch.target, images.target_same
-        )
+    if state.spec.loss_weights.adversarial:
+        source_logits = unwrap(nets.d_t)(images.source_translated)
+        target_logits = unwrap(nets.d_s)(images.target_translated)
+        source_to_target = adversarial_loss(source_logits, gan_loss)
+        target_to_source = adversarial_loss(target_logits, gan_loss)
+        terms["adversarial"] = total([source_to_target, target_to_source])
+    if images.source_reconstructed is not None and images.target_reconstructed is not None:
+        source_cycle = cycle_loss(batch.source, images.source_reconstructed)
+        target_cycle = cycle_loss(batch.target, images.target_reconstructed)
+        terms["cycle"] = source_cycle + target_cycle
+    if images.source_identity is not None and images.target_identity is not None:
+        source_loss = identity_loss(batch.source, images.source_identity)
+        target_loss = identity_loss(batch.target, images.target_identity)
+        terms["identity"] = source_loss + target_loss
     return terms
 
 
 def discriminator_phase(state: TrainingState, batch: Batch, images: Translations) -> LossTerms:
-    """One update of D_source and D_target on real images and pooled translations."""
+    """Update D_s and D_t once, on real images and on translations from the image pools.
+
+    Returns:
+        `discriminator`: the sum of both losses, a scalar; nothing if no generator is trained
+        against D_s and D_t.
+    """
     if not state.spec.loss_weights.adversarial:
         return {}
-    random = state.generator("pool", own=True)
-    pairs = (
-        (state.networks.d_target, batch.target, state.pool_target.query(images.target, random)),
-        (state.networks.d_source, batch.source, state.pool_source.query(images.source, random)),
-    )
-    losses = []
-    for discriminator, real, fake in pairs:
-        real_logits, fake_logits = discriminator(torch.cat([real, fake])).split(
-            [len(real), len(fake)]
-        )
-        losses.append(discriminator_loss(real_logits, fake_logits, state.spec.training.gan_loss))
-    loss = total(losses)
+    nets = state.networks
+    rng = state.rng("pool", per_worker=True)
+    fake_target = state.pool_target.query(images.source_translated, rng)
+    fake_source = state.pool_source.query(images.target_translated, rng)
+    target_loss = _discriminator_loss(state, nets.d_t, batch.target, fake_target)
+    source_loss = _discriminator_loss(state, nets.d_s, batch.source, fake_source)
+    loss = total([target_loss, source_loss])
     optimizer_step(state.optimizers.discriminators, loss)
     return {"discriminator": loss.detach()}
 
 
-def weighted_sum(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
-    """Σ λ·term."""
-    return total(getattr(weights, name) * value for name, value in terms.items())
+def _translate_both(
+    generator: nn.Module, images: Tensor, identity: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Translate two batches in one call: (N, C, H, W), (M, C, H, W) → the same shapes.
+
+    One call is exact, because instance norm treats each image separately.
+    """
+    outputs = generator(torch.cat([images, identity]))
+    translated, same = outputs.split([len(images), len(identity)])
+    return translated, same
 
 
-def total(values: Iterator[Tensor] | list[Tensor]) -> Tensor:
-    return torch.stack(list(values)).sum()
-
-
-def optimizer_step(optimizer: Optimizer, loss: Tensor) -> None:
-    """One optimizer step on `loss`; no gradient is left behind."""
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-
-
-@contextmanager
-def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Gradients flow through these networks, none into them."""
-    for module in modules:
-        module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module in modules:
-            module.requires_grad_(True)
+def _discriminator_loss(
+    state: TrainingState, discriminator: nn.Module, real: Tensor, fake: Tensor
+) -> Tensor:
+    """Compute the loss of D_s or D_t in one call: (N, C, H, W), (M, C, H, W) → scalar."""
+    logits = discriminator(torch.cat([real, fake]))
+    real_logits, fake_logits = logits.split([len(real), len(fake)])
+    return discriminator_loss(real_logits, fake_logits, state.spec.training.gan_loss)

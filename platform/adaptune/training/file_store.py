@@ -1,0 +1,110 @@
+"""Files of one folder, on a file system or in an object store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pyarrow import fs
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+RETRY_TIMEOUT_S = 300.0  # for a remote store
+_MAX_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """The files of a folder, which need not exist.
+
+    All methods raise OSError if the store fails. Those that retry repeat the request to a remote
+    store for up to `RETRY_TIMEOUT_S` before.
+
+    Attributes:
+        path: a local path, or a URI that `pyarrow.fs` supports.
+    """
+
+    path: str
+
+    def full_name(self, name: str) -> str:
+        """Return the path of a file for messages, without the options of a URI."""
+        _, folder = self._open()
+        return f"{folder}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return the contents of a file, with retries.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        return self._retry(lambda: self.read_once(name))
+
+    def read_once(self, name: str) -> bytes:
+        """Return the contents of a file, without retries.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        filesystem, folder = self._open()
+        with filesystem.open_input_stream(f"{folder}/{name}") as file:
+            body: bytes = file.read()
+        return body
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write a file so that a reader finds all of it or nothing, without retries."""
+        filesystem, folder = self._open()
+        filesystem.create_dir(folder)
+        final = f"{folder}/{name}"
+        temporary = f"{final}.part"
+        try:
+            with filesystem.open_output_stream(temporary) as file:
+                file.write(body)
+            filesystem.move(temporary, final)
+        except OSError:
+            if filesystem.get_file_info(temporary).type != fs.FileType.NotFound:
+                filesystem.delete_file(temporary)
+            raise
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each file by name, in the order of names, with retries."""
+        return self._retry(self.sizes_once)
+
+    def sizes_once(self) -> dict[str, int]:
+        """Return the size in bytes of each file by name, in the order of names, without retries."""
+        filesystem, folder = self._open()
+        files = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        return {file.base_name: file.size for file in sorted(files, key=lambda file: file.path)}
+
+    def delete(self, name: str) -> None:
+        """Delete a file if it exists, without retries."""
+        filesystem, folder = self._open()
+        with suppress(FileNotFoundError):
+            filesystem.delete_file(f"{folder}/{name}")
+
+    def _retry(self, request: Callable[[], T]) -> T:
+        """Return the answer to a request that a trial cannot do without."""
+        deadline = time.monotonic()
+        if "://" in self.path:
+            deadline += RETRY_TIMEOUT_S
+        pause_s = 1.0
+        while True:
+            try:
+                return request()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if time.monotonic() + pause_s > deadline:
+                    raise
+                log.warning(
+                    "%s does not answer (%s); retrying in %.0f s", self.path, error, pause_s
+                )
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+
+    def _open(self) -> tuple[fs.FileSystem, str]:
+        filesystem, folder = fs.FileSystem.from_uri(self.path)
+        return filesystem, folder

@@ -1,0 +1,93 @@
+"""The networks of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from adaptune.seeding import derive_seed
+from adaptune.spec.schema import TrialSpec
+from adaptune.training.build import (
+    build_classifier,
+    build_discriminator,
+    build_feature_discriminator,
+    build_generator,
+    to_device,
+)
+from adaptune.training.distributed import ddp_wrap
+
+TRAINED = ("g_st", "g_ts", "d_s", "d_t", "f_t", "d_feat")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of CyCADA (Hoffman et al. 2018).
+
+    Images are (N, C, H, W) in [-1, 1]; K is the number of classes. Checkpoints use the names of
+    the attributes.
+
+    Attributes:
+        g_st: G_st, translates from source to target: images → images.
+        g_ts: G_ts, translates from target to source: images → images.
+        d_s: D_s, tells source images from translated target images: images → (N, 1, H', W').
+        d_t: D_t, tells target images from translated source images: images → (N, 1, H', W').
+        f_s: f_S, the source classifier: images → (N, K). It is fixed, so it is in eval mode and
+            none of its parameters requires a gradient.
+        f_t: f_T, the target classifier: images → (N, K).
+        d_feat: D_feat, tells logits of translated source images from those of target images:
+            (N, K) → (N, 2).
+    """
+
+    g_st: nn.Module
+    g_ts: nn.Module
+    d_s: nn.Module
+    d_t: nn.Module
+    f_s: nn.Module
+    f_t: nn.Module
+    d_feat: nn.Module
+
+    def trained(self) -> dict[str, nn.Module]:
+        """Return the networks that a trial trains, by name."""
+        return {name: getattr(self, name) for name in TRAINED}
+
+
+def build_networks(
+    spec: TrialSpec, classes: int, source_weights: Mapping[str, Tensor], device: torch.device
+) -> Networks:
+    """Return the networks before the first update, on their device.
+
+    f_T starts with the weights of f_S. All other networks are drawn from the seed.
+    """
+    model = spec.model
+    images = spec.data.source
+    channels = images.channels
+    init_gain = spec.training.init_gain
+    # The order of creation is part of what a seed means.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(spec.seed, "init"))
+        g_st = build_generator(model, channels, init_gain)
+        g_ts = build_generator(model, channels, init_gain)
+        d_s = build_discriminator(model, channels, init_gain)
+        d_t = build_discriminator(model, channels, init_gain)
+        d_feat = build_feature_discriminator(model, classes)
+        f_s = build_classifier(model.classifier, images, classes)
+        f_t = build_classifier(model.classifier, images, classes)
+    f_s.load_state_dict(source_weights)
+    f_t.load_state_dict(source_weights)
+    f_s.eval().requires_grad_(False)
+    for network in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feat):
+        to_device(network, device, channels_last=spec.training.channels_last)
+    return Networks(g_st=g_st, g_ts=g_ts, d_s=d_s, d_t=d_t, f_s=f_s, f_t=f_t, d_feat=d_feat)
+
+
+def prepare_for_training(networks: Networks, device: torch.device, *, compiled: bool) -> Networks:
+    """Return the networks, the trained ones compiled if asked for and wrapped by `ddp_wrap`."""
+    trained = networks.trained()
+    if compiled:
+        for network in trained.values():
+            network.compile()
+    wrapped = {name: ddp_wrap(network, device) for name, network in trained.items()}
+    return replace(networks, **wrapped)
