@@ -11,12 +11,13 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
-from adaptune.training.state import TrainingState, Weights, build_state
+from adaptune.training.record import EpochRecord
+from adaptune.training.state import StateDict, TrainingState, build_state
 from adaptune.training.steps.batch import Batch, TrainingImages
 
 CLASSES = 3
 CPU = torch.device("cpu")
-# All that has a memory but for dropout: pool, averages, augmentation, both gates.
+# Everything with a memory except dropout: pools, averages, augmentation, both gates.
 WITH_MEMORY: dict[str, Any] = {
     "pool_size": 6,
     "ema_decay": 0.9,
@@ -76,7 +77,7 @@ def make_data(size: int = 16, samples: int = 14) -> TrialData:
     )
 
 
-def make_source_weights(spec: TrialSpec) -> Weights:
+def make_source_weights(spec: TrialSpec) -> StateDict:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         return build_classifier(spec.model.classifier, spec.data.source, CLASSES).state_dict()
@@ -87,9 +88,20 @@ def make_state(spec: TrialSpec) -> TrainingState:
 
 
 def make_images(spec: TrialSpec, state: TrainingState) -> TrainingImages:
-    return TrainingImages(make_data(spec.data.source.size), state.networks.f_source, CPU)
+    return TrainingImages(make_data(spec.data.source.size), state.networks.f_s, CPU)
 
 
 def make_batch(spec: TrialSpec, state: TrainingState, step: int = 0) -> Batch:
     sampler = UnpairedSampler(14, 11, spec.training.batch_size, seed=0)
     return make_images(spec, state).batch(sampler, step, true_semantic=False)
+
+
+def make_record(epoch: int = 1, target_val_accuracy: float = 0.5) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        train_s=2.0,
+        eval_s=0.5,
+        source_val_accuracy=0.75,
+        target_val_accuracy=target_val_accuracy,
+        target_val_loss=1.5,
+    )

@@ -181,7 +181,7 @@ VALIDATORS: dict[str, Callable[[ValidatorInputs], float]] = {
 
 
 def _density_ratios(inputs: ValidatorInputs) -> tuple[npt.NDArray[np.int64], Array]:
-    """Return a third of source_val: its indices (R,) and p_target / p_source of its samples (R,)."""
+    """Return a third of source_val: its indices, (R,), and p_target / p_source of each, (R,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
 

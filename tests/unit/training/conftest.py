@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 import torch
@@ -11,14 +10,15 @@ from support.tiny_trial import CPU, make_data, make_source_weights
 from adaptune.errors import PreemptedError
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import Notice, Record, fit
+from adaptune.training.loop import IsPreempted, fit
+from adaptune.training.record import EpochRecord
 
-Fit = Callable[..., list[Record]]
+Fit = Callable[..., list[EpochRecord]]
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> Iterator[None]:
-    """Nets this small only wait for each other's threads, for long on a busy machine."""
+    """Networks this small gain nothing from threads, which wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -27,24 +27,28 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def run_fit() -> Fit:
-    """Train a tiny trial and return its records; `stop_after` of them the listener stops asking.
+    """Train a tiny trial and return its records, at most `stop_after` of them.
 
-    A preempted trial's are those before the notice.
+    A preempted trial returns the records before its preemption.
     """
 
     def run(
         spec: TrialSpec,
         checkpoints: CheckpointFolder | None = None,
         stop_after: int | None = None,
-        notice: Notice | None = None,
-    ) -> list[Record]:
-        weights: Any = make_source_weights(spec)
-        data = make_data(spec.data.source.size)
+        is_preempted: IsPreempted | None = None,
+    ) -> list[EpochRecord]:
         records = []
+        epochs = fit(
+            spec,
+            make_data(spec.data.source.size),
+            make_source_weights(spec),
+            device=CPU,
+            checkpoints=checkpoints,
+            is_preempted=is_preempted,
+        )
         with suppress(PreemptedError):
-            for record in fit(
-                spec, data, weights, device=CPU, checkpoints=checkpoints, notice=notice
-            ):
+            for record in epochs:
                 records.append(record)
                 if len(records) == stop_after:
                     break

@@ -1,72 +1,85 @@
-"""Each way in which a GAN goes wrong, made by hand, and healthy trials beside it."""
+"""Each way in which a GAN fails, made by hand, and healthy trials for comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
+from support.tiny_trial import CPU, make_data, make_record, make_source_weights, make_spec
+from torch import nn
 
 from adaptune.training import health, loop
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import (
     HealthMonitor,
+    HealthProbe,
+    brightness_drift,
     colour_correlation,
     diagnose,
     diversity,
     label_flip,
-    signs,
+    measure,
 )
-from adaptune.training.loop import Record, fit
+from adaptune.training.loop import fit
+from adaptune.training.record import EpochRecord, HealthReport
 
 CLASSES = 4
 LABELS = torch.arange(200) % CLASSES
 SOURCE = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1  # dark
 TARGET = SOURCE[:50].flip(0)
+LOSSES = {"discriminator": 0.5, "cycle": 0.3}
+LOWEST = {"cycle": 0.3}
 
 
-def record(
-    translated: torch.Tensor = SOURCE, seen: torch.Tensor = LABELS, **losses: float
-) -> dict[str, Any]:
-    named = {
-        f"loss/{term}": value
-        for term, value in ({"discriminator": 0.5, "cycle": 0.3} | losses).items()
-    }
-    return named | signs(SOURCE, translated, TARGET, LABELS, seen, CLASSES)
+def report(
+    translated: torch.Tensor = SOURCE,
+    predicted: torch.Tensor = LABELS,
+    target: torch.Tensor = TARGET,
+) -> HealthReport:
+    return measure(SOURCE, translated, target, LABELS, predicted, CLASSES)
 
 
-def said(found: dict[str, Any]) -> str | None:
-    return diagnose(found, {"loss/cycle": 0.3}, "lsgan")
+def symptom(health_report: HealthReport, **losses: float) -> str | None:
+    return diagnose(health_report, LOSSES | losses, LOWEST, "lsgan")
 
 
 def test_a_faithful_translation_is_healthy() -> None:
-    assert said(record()) is None
+    assert symptom(report()) is None
     assert diversity(SOURCE, SOURCE) == pytest.approx(1)
     assert colour_correlation(SOURCE, 0.3 * SOURCE + 0.2) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_generator_that_makes_one_image_of_all_has_collapsed() -> None:
-    one = SOURCE[:1].expand_as(SOURCE)
-    assert diversity(SOURCE, one) == pytest.approx(0)
+def test_a_generator_that_translates_all_images_to_one_has_collapsed() -> None:
+    same = SOURCE[:1].expand_as(SOURCE)
+    assert diversity(SOURCE, same) == pytest.approx(0)
     assert (
-        str(said(record(one))) == "generator collapse: translations have 0% of the source's variety"
+        symptom(report(same)) == "generator collapse: translations have 0% of the source's variety"
     )
 
 
 def test_negatives_are_a_colour_inversion() -> None:
     assert colour_correlation(SOURCE, -SOURCE) == pytest.approx(-1, abs=1e-5)
     assert (
-        str(said(record(-SOURCE))) == "colour inversion: images and translations correlate by -1.00"
+        symptom(report(-SOURCE)) == "colour inversion: images and translations correlate by -1.00"
     )
 
 
-def test_negatives_are_right_where_the_target_is_the_sources_negative() -> None:
-    found = {"loss/cycle": 0.3} | signs(SOURCE, -SOURCE, -TARGET, LABELS, LABELS, CLASSES)
-    assert found["health/colour_correlation"] == pytest.approx(-1, abs=1e-5)
-    assert said(found) is None
+def test_negatives_are_right_if_the_target_is_the_negative_of_the_source() -> None:
+    negatives = report(-SOURCE, target=-TARGET)
+    assert negatives.colour_correlation == pytest.approx(-1, abs=1e-5)
+    assert symptom(negatives) is None
+
+
+def test_brightness_drift_is_the_change_of_the_distance_to_the_target() -> None:
+    source = torch.full((2, 1, 4, 4), -0.5)
+    target = torch.full((3, 1, 4, 4), 0.25)
+    assert brightness_drift(source, source, target) == 0
+    assert brightness_drift(source, source + 0.5, target) == pytest.approx(0.25 - 0.75)
+    assert brightness_drift(source, source - 0.25, target) == pytest.approx(1.0 - 0.75)
 
 
 def test_classes_that_change_places_are_flipped() -> None:
@@ -74,24 +87,25 @@ def test_classes_that_change_places_are_flipped() -> None:
     p, flips = label_flip(LABELS, swapped, CLASSES)
     assert p < 1e-20
     assert flips == "0 as 1, 1 as 0"
-    assert str(said(record(seen=swapped))).startswith(
+    assert str(symptom(report(predicted=swapped))).startswith(
         "label flip: f_S sees classes 0 as 1, 1 as 0 (p "
     )
 
 
 @pytest.mark.parametrize("classes", [4, 10, 31, 65])
 def test_guesses_are_no_flip(classes: int) -> None:
-    draw = torch.Generator().manual_seed(1)
+    random = torch.Generator().manual_seed(1)
     labels = torch.arange(256) % classes
-    guesses = [torch.randint(classes, (256,), generator=draw) for _ in range(100)]
-    assert min(label_flip(labels, seen, classes)[0] for seen in guesses) > 1e-4
+    guesses = [torch.randint(classes, (256,), generator=random) for _ in range(100)]
+    assert min(label_flip(labels, guess, classes)[0] for guess in guesses) > 1e-4
 
 
 def test_two_of_many_classes_that_change_places_are_found() -> None:
     labels = torch.arange(256) % 10
     swapped = torch.where(labels == 4, 9, torch.where(labels == 9, 4, labels))
     p, flips = label_flip(labels, swapped, 10)
-    assert (p < 1e-10, flips) == (True, "4 as 9, 9 as 4")
+    assert p < 1e-10
+    assert flips == "4 as 9, 9 as 4"
 
 
 def test_confusion_and_a_dead_classifier_are_no_flip() -> None:
@@ -101,67 +115,112 @@ def test_confusion_and_a_dead_classifier_are_no_flip() -> None:
 
 
 def test_a_discriminator_that_is_always_right_has_won() -> None:
+    healthy = report()
     assert (
-        str(said(record(discriminator=0.001)))
+        symptom(healthy, discriminator=0.001)
         == "discriminator win: its loss is 0.001, at chance 0.5"
     )
-    assert diagnose(record(discriminator=0.05), {}, "log") is not None
-    assert diagnose(record(discriminator=0.05), {}, "lsgan") is None
+    assert diagnose(healthy, {"discriminator": 0.05}, {}, "log") is not None
+    assert diagnose(healthy, {"discriminator": 0.05}, {}, "lsgan") is None
+    assert diagnose(healthy, {}, {}, "lsgan") is None
 
 
 def test_a_loss_that_grows_tenfold_diverges() -> None:
-    assert str(said(record(cycle=3.1))) == "divergence: cycle is 3.1, it was 0.3"
-    assert said(record(cycle=2.9)) is None
+    healthy = report()
+    assert symptom(healthy, cycle=3.1) == "divergence: cycle is 3.1, it was 0.3"
+    assert symptom(healthy, cycle=2.9) is None
+    # A loss that is still below 1 is small, however much it has grown.
+    assert diagnose(healthy, {"cycle": 0.9}, {"cycle": 0.001}, "lsgan") is None
 
 
-def test_sick_is_who_has_the_same_sign_twice_running() -> None:
-    watch = HealthMonitor("lsgan", {}, None)
-    found = [
-        watch.look(one)["sick"]
-        for one in (record(-SOURCE), record(), record(-SOURCE), record(-SOURCE))
-    ]
-    assert [sick is not None for sick in found] == [False, False, False, True]
-    resumed = HealthMonitor("lsgan", {}, {"health/sign": "colour inversion: …"})
-    assert resumed.look(record(-SOURCE))["sick"] is not None
+def test_a_trial_with_the_same_symptom_twice_in_a_row_is_unhealthy() -> None:
+    monitor = HealthMonitor("lsgan", {}, None)
+    inverted = report(-SOURCE)
+    sequence = (inverted, report(), inverted, inverted)
+    reports = [monitor.update(one_epoch, LOSSES) for one_epoch in sequence]
+    assert [item.unhealthy is not None for item in reports] == [False, False, False, True]
+    assert [item.symptom is not None for item in reports] == [True, False, True, True]
+    assert reports[-1].unhealthy == reports[-1].symptom
+
+
+def test_two_different_symptoms_in_a_row_are_not_unhealthy() -> None:
+    monitor = HealthMonitor("lsgan", {}, None)
+    monitor.update(report(-SOURCE), LOSSES)
+    collapsed = report(SOURCE[:1].expand_as(SOURCE))
+    assert monitor.update(collapsed, LOSSES).unhealthy is None
+
+
+def test_a_resumed_trial_remembers_its_last_symptom() -> None:
+    last = replace(report(-SOURCE), symptom="colour inversion: …")
+    monitor = HealthMonitor("lsgan", {}, replace(make_record(), health=last))
+    assert monitor.update(report(-SOURCE), LOSSES).unhealthy is not None
+
+
+def test_the_monitor_keeps_the_lowest_losses_current() -> None:
+    lowest = {"cycle": 0.5}
+    monitor = HealthMonitor("lsgan", lowest, None)
+    monitor.update(report(), {"cycle": 0.7, "task": 2.0, "discriminator": 0.5})
+    assert lowest == {"cycle": 0.5, "task": 2.0}
+    monitor.update(report(), {"cycle": 0.2, "task": 3.0})
+    assert lowest == {"cycle": 0.2, "task": 2.0}
+
+
+def test_the_probe_measures_g_st_on_images_that_it_did_not_see_in_training() -> None:
+    class FirstClass(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.eye(3)[torch.zeros(len(images), dtype=torch.long)]
+
+    class Negative(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return -images
+
+    probe = HealthProbe(make_data(), CPU)
+    measured = probe.report(Negative(), FirstClass())
+    assert measured.colour_correlation == pytest.approx(-1, abs=1e-5)
+    assert measured.diversity == pytest.approx(1, abs=1e-5)
+    assert (measured.flip_p, measured.flips) == (1.0, "")
+    assert measured.symptom is None
+
+
+def train(folder: Path, **options: Any) -> Iterator[EpochRecord]:
+    spec = make_spec(**options)
+    return fit(
+        spec,
+        make_data(),
+        make_source_weights(spec),
+        device=CPU,
+        checkpoints=CheckpointFolder(str(folder)),
+        health=True,
+    )
 
 
 def test_a_resumed_trial_remembers_its_lowest_losses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[dict[str, float]] = []
-    monkeypatch.setattr(
-        health, "diagnose", lambda record, lowest, gan_loss: compared.append(dict(lowest))
-    )
-    rising = iter(range(1, 100))
-    monkeypatch.setattr(loop.LossMeter, "means", lambda _: {"loss/cycle": float(next(rising))})
-    spec = make_spec(epochs=4)
 
-    def train(folder: Path) -> Iterator[Record]:
-        checkpoints = CheckpointFolder(str(folder))
-        return fit(
-            spec,
-            make_data(),
-            make_source_weights(spec),
-            device=CPU,
-            checkpoints=checkpoints,
-            health=True,
-        )
+    def remember(_: object, losses: object, lowest: dict[str, float], gan_loss: str) -> None:
+        compared.append(dict(lowest))
+
+    monkeypatch.setattr(health, "diagnose", remember)
+    rising = iter(range(1, 100))
+    monkeypatch.setattr(loop.LossMeter, "means", lambda _: {"cycle": float(next(rising))})
 
     list(train(tmp_path / "undisturbed"))
-    undisturbed, rising = compared.copy(), iter(range(1, 100))
+    undisturbed = compared.copy()
     compared.clear()
+    rising = iter(range(1, 100))
     interrupted = train(tmp_path / "killed")
     for _ in range(2):
         next(interrupted)
     list(train(tmp_path / "killed"))
-    assert compared == undisturbed == [{}] + 3 * [{"loss/cycle": 1.0}]
+    assert compared == undisturbed == [{}] + 3 * [{"cycle": 1.0}]
 
 
-def test_a_trial_reports_its_health_and_one_without_a_gan_does_not() -> None:
-    spec = make_spec(epochs=1)
-    (with_gan,) = fit(spec, make_data(), make_source_weights(spec), device=CPU, health=True)
-    assert {"health/diversity", "health/sign", "sick"} <= with_gan.keys()
+def test_a_trial_reports_its_health_and_one_without_a_gan_does_not(tmp_path: Path) -> None:
+    (with_gan,) = train(tmp_path / "with", epochs=1)
+    assert with_gan.health is not None
+    assert with_gan.health.diversity > 0
     off = dict.fromkeys(["adversarial", "cycle", "identity", "semantic"], 0.0)
-    without = make_spec(epochs=1, loss_weights=off)
-    (found,) = fit(without, make_data(), make_source_weights(without), device=CPU, health=True)
-    assert not [key for key in found if key.startswith("health/")]
+    (without,) = train(tmp_path / "without", epochs=1, loss_weights=off)
+    assert without.health is None

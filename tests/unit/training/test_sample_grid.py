@@ -1,41 +1,58 @@
-"""Pictures of the generators' work, and trials that leave the generators alone."""
-
 from __future__ import annotations
 
-from pathlib import Path
+import io
+from dataclasses import replace
 
-import pytest
+import numpy as np
 import torch
 from PIL import Image
-from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
+from support.tiny_trial import make_images, make_spec, make_state
+from torch import nn
 
-from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import fit
+from adaptune.training.sample_grid import sample_grid
+from adaptune.training.state import TrainingState
 
-
-def test_every_epoch_leaves_a_picture_of_five_rows(tmp_path: Path) -> None:
-    spec = make_spec(epochs=2)
-    folder = CheckpointFolder(str(tmp_path), keep=2)
-    list(fit(spec, make_data(), make_source_weights(spec), device=CPU, checkpoints=folder))
-    for epoch in (1, 2):
-        with Image.open(tmp_path / f"epoch-000{epoch}.png") as picture:
-            assert picture.height == 5 * (16 + 2) + 2
+EDGE = 16 + 2  # an image and the margin next to it
 
 
-@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
-def test_with_every_weight_but_task_at_zero_the_generators_stay_as_they_began(
-    method: str, tmp_path: Path
-) -> None:
-    off = dict.fromkeys(
-        ["adversarial", "cycle", "identity", "semantic", "feature", "information"], 0.0
-    )
-    spec = make_spec(method=method, epochs=2, loss_weights=off)
-    folder = CheckpointFolder(str(tmp_path), keep=2)
-    records = list(
-        fit(spec, make_data(), make_source_weights(spec), device=CPU, checkpoints=folder)
-    )
-    assert [key for key in records[-1] if key.startswith("loss/")] == ["loss/task"]
-    first, last = (
-        folder.load(epoch)["state"]["networks"]["g_source_to_target"] for epoch in (1, 2)
-    )
-    assert all(torch.equal(first[key], last[key]) for key in first)
+class Constant(nn.Module):
+    """A generator whose images all have one intensity."""
+
+    def __init__(self, intensity: float) -> None:
+        super().__init__()
+        self.intensity = intensity
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(images, self.intensity)
+
+
+def grid_of(state: TrainingState) -> np.ndarray:
+    png = sample_grid(state, make_images(state.spec, state))
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("L"))
+
+
+def test_the_grid_has_five_rows_of_ten_images() -> None:
+    assert grid_of(make_state(make_spec())).shape == (5 * EDGE + 2, 10 * EDGE + 2)
+
+
+def test_the_rows_show_both_generators() -> None:
+    state = make_state(make_spec())
+    state.networks = replace(state.networks, g_st=Constant(1.0), g_ts=Constant(-1.0))
+    rows = [grid_of(state)[2 + row * EDGE :][:16, 2 : 2 + 16] for row in range(5)]
+    assert (rows[1] == 255).all()  # G_st(x_s)
+    assert (rows[2] == 0).all()  # G_ts(G_st(x_s))
+    assert (rows[4] == 0).all()  # G_ts(x_t)
+    images = make_images(state.spec, state)
+    for row, domain in ((0, images.source), (3, images.target)):
+        expected = (domain.take(torch.tensor([0]))[0, 0] + 1) / 2 * 255
+        np.testing.assert_allclose(rows[row], expected, atol=1)
+
+
+def test_the_averages_of_the_generators_are_shown() -> None:
+    state = make_state(make_spec(ema_decay=0.9))
+    before = grid_of(state)
+    with torch.no_grad():
+        for parameter in state.networks.g_st.parameters():
+            parameter.add_(1.0)
+    assert (grid_of(state) == before).all()

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.tiny_trial import make_spec, make_state
 
 from adaptune.training.image_pool import ImagePool
-from adaptune.training.schedule import lr_factor
 
 
 def numbered(start: int, count: int) -> torch.Tensor:
@@ -62,7 +60,7 @@ def test_carries_no_gradient_and_keeps_its_own_copy() -> None:
     assert torch.equal(pool.images, numbered(0, 4))
 
 
-def test_size_0_gives_the_images_back() -> None:
+def test_size_0_returns_the_images() -> None:
     pool, images = ImagePool(0), numbered(0, 4)
     assert torch.equal(pool.query(images, seeded()), images)
     assert pool.images is None
@@ -76,27 +74,18 @@ def test_same_generator_same_images() -> None:
     assert torch.equal(*runs)
 
 
-def test_schedule_against_golden_factors() -> None:
-    golden = [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2]
-    assert [lr_factor(step / 10, 0.5) for step in range(10)] == pytest.approx(golden)
-    assert lr_factor(1.0, 0.5) == 0
+def test_a_loaded_pool_continues_like_the_saved_one() -> None:
+    saved = ImagePool(4)
+    saved.query(numbered(0, 6), seeded())
+    loaded = ImagePool(4)
+    loaded.load(saved.cpu_images(), torch.device("cpu"))
+    expected = saved.query(numbered(6, 4), seeded(1))
+    assert torch.equal(loaded.query(numbered(6, 4), seeded(1)), expected)
 
 
-def test_schedule_from_the_start_and_never() -> None:
-    assert [lr_factor(p, 0.0) for p in (0.0, 0.25, 0.5)] == [1.0, 0.75, 0.5]
-    assert [lr_factor(p, 1.0) for p in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
-
-
-def test_every_optimizer_gets_its_own_rate() -> None:
-    rates = {
-        "generator_lr": 4e-4,
-        "discriminator_lr": 3e-4,
-        "classifier_lr": 2e-4,
-        "feature_discriminator_lr": 1e-4,
-    }
-    state = make_state(make_spec(**rates))
-    state.step = 6  # of 8; half of the second half is over
-    state.set_learning_rates()
-    names = ("generators", "discriminators", "f_target", "d_feature")
-    found = [getattr(state.optimizers, name).param_groups[0]["lr"] for name in names]
-    assert found == pytest.approx([rate / 2 for rate in rates.values()])
+def test_an_empty_pool_stays_empty_when_loaded() -> None:
+    pool = ImagePool(4)
+    assert pool.cpu_images() is None
+    pool.query(numbered(0, 4), seeded())
+    pool.load(None, torch.device("cpu"))
+    assert pool.images is None

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from support.tiny_trial import (
+    CLASSES,
+    CPU,
+    make_batch,
+    make_data,
+    make_source_weights,
+    make_spec,
+    make_state,
+)
+from torch import nn
+
+from adaptune.data.device_images import DeviceImages
+from adaptune.training import baselines
+from adaptune.training.averages import moving_average, resume_average, warmed_up_decay
+from adaptune.training.steps.cycada import cycada_step
+
+
+class Scalar(nn.Module):
+    """A network of one parameter and one buffer."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.parameter = nn.Parameter(torch.tensor(value))
+        self.register_buffer("statistic", torch.tensor(10 * value))
+
+    def set(self, value: float) -> None:
+        with torch.no_grad():
+            self.parameter.fill_(value)
+            self.get_buffer("statistic").fill_(10 * value)
+
+
+def test_the_decay_warms_up() -> None:
+    assert [warmed_up_decay(0.999, step) for step in (0, 1, 90)] == [1 / 10, 2 / 11, 91 / 100]
+    assert warmed_up_decay(0.3, 0) == 1 / 10
+    assert warmed_up_decay(0.3, 90) == 0.3
+
+
+def test_the_first_update_is_averaged_with_the_initial_weights() -> None:
+    network = Scalar(1.0)
+    average = moving_average(network, 0.9)
+    assert average.module.parameter.item() == 1
+    network.set(2.0)
+    average.update_parameters(network)
+    assert average.module.parameter.item() == pytest.approx(0.1 * 1 + 0.9 * 2)
+    network.set(4.0)
+    average.update_parameters(network)
+    expected = 2 / 11 * 1.9 + 9 / 11 * 4
+    assert average.module.parameter.item() == pytest.approx(expected)
+
+
+def test_buffers_are_averaged_like_parameters() -> None:
+    network = Scalar(1.0)
+    average = moving_average(network, 0.9)
+    for value in (2.0, -3.0, 0.5):
+        network.set(value)
+        average.update_parameters(network)
+    averaged = average.module
+    assert averaged.statistic.item() == pytest.approx(10 * averaged.parameter.item(), rel=1e-5)
+    assert averaged.statistic.item() != network.get_buffer("statistic").item()
+
+
+def test_an_average_is_frozen_in_eval_mode_and_apart_from_the_network() -> None:
+    network = Scalar(1.0).train()
+    average = moving_average(network, 0.9)
+    assert not average.module.training
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+    assert network.training
+    assert network.parameter.requires_grad
+    network.set(2.0)
+    assert average.module.parameter.item() == 1
+
+
+def test_the_counter_stays_on_the_cpu_wherever_the_network_goes() -> None:
+    average = moving_average(Scalar(1.0), 0.9)
+    average.to("meta")
+    assert average.module.parameter.device.type == "meta"
+    assert average.n_averaged.device.type == "cpu"
+
+
+def test_a_resumed_average_continues_its_warm_up() -> None:
+    network = Scalar(1.0)
+    whole = moving_average(network, 0.9)
+    network.set(2.0)
+    whole.update_parameters(network)
+    resumed = moving_average(network, 0.9)
+    resume_average(resumed, whole.module.state_dict(), updates=1)
+    network.set(4.0)
+    for average in (whole, resumed):
+        average.update_parameters(network)
+    assert torch.equal(resumed.module.parameter, whole.module.parameter)
+
+
+def test_the_average_of_a_trial_by_hand() -> None:
+    spec = make_spec(classifier_ema_decay=0.3)
+    state = make_state(spec)
+    name = "net.11.bias"
+    expected = state.networks.f_t.state_dict()[name].clone()
+    for step in range(4):
+        cycada_step(state, make_batch(spec, state, step))
+        state.update_averages()
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * state.networks.f_t.state_dict()[name]
+        state.step += 1
+    torch.testing.assert_close(state.averages["f_t"].module.state_dict()[name], expected)
+
+
+def test_the_average_of_a_trial_holds_averaged_statistics_of_batch_norm() -> None:
+    spec = make_spec(size=32, classifier="dtn", classifier_ema_decay=0.9)
+    state = make_state(spec)
+    state.networks.f_t.train()
+    before = {name: value.clone() for name, value in state.networks.f_t.named_buffers()}
+    cycada_step(state, make_batch(spec, state))
+    state.update_averages()
+    after = dict(state.networks.f_t.named_buffers())
+    averaged = dict(state.averages["f_t"].module.named_buffers())
+    statistics = [name for name in after if "running" in name]
+    assert statistics
+    for name in statistics:
+        torch.testing.assert_close(averaged[name], 0.1 * before[name] + 0.9 * after[name])
+        assert not torch.equal(averaged[name], after[name])
+
+
+def test_a_trial_and_a_baseline_average_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline of one update: its average is that of a trial whose f_T made the same update."""
+    spec = make_spec(
+        size=32, classifier="dtn", classifier_ema_decay=0.9, epochs=1, steps_per_epoch=1
+    )
+    networks: list[nn.Module] = []
+    original = moving_average
+
+    def remember(network: nn.Module, decay: float) -> object:
+        networks.append(network)
+        return original(network, decay)
+
+    monkeypatch.setattr(baselines, "moving_average", remember)
+    data = make_data(32)
+    averaged = baselines.adapt_without_gan(
+        spec,
+        DeviceImages(data.source_train_images, data.source_train_labels, CPU),
+        DeviceImages(data.target_train_images, None, CPU),
+        make_source_weights(spec),
+        CLASSES,
+        task=True,
+    )
+
+    state = make_state(spec)
+    state.networks.f_t.load_state_dict(networks[0].state_dict())
+    state.update_averages()
+    expected = state.averages["f_t"].module.state_dict()
+    for name, value in averaged.items():
+        assert torch.equal(value, expected[name]), name

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from support.full_disk import FullDisk
+from support.object_store import ObjectStore, running_store
+from support.tiny_trial import make_record, make_spec, make_state
+
+from adaptune.errors import CheckpointError
+from adaptune.results.folder import join_uri
+from adaptune.training import file_store
+from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint_format import ResumePoint
+from adaptune.training.file_store import FileStore
+from adaptune.training.record import EpochRecord
+from adaptune.training.state import TrainingState
+
+Fit = Callable[..., list[EpochRecord]]
+
+
+@pytest.fixture
+def state() -> TrainingState:
+    return make_state(make_spec())
+
+
+def save_epochs(folder: CheckpointFolder, state: TrainingState, *epochs: int) -> None:
+    for epoch in epochs:
+        state.step = epoch * 10
+        folder.save(state, make_record(epoch))
+
+
+def truncate(folder: CheckpointFolder, epoch: int, fraction: float = 0.5) -> None:
+    file = Path(folder.path) / f"epoch-{epoch:04d}.pt"
+    size = int(file.stat().st_size * fraction)
+    file.write_bytes(file.read_bytes()[:size])
+
+
+def test_nothing_to_restore(tmp_path: Path, state: TrainingState) -> None:
+    assert CheckpointFolder(str(tmp_path / "missing")).restore(state) == ResumePoint()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_restores_the_newest_from_a_path_or_a_uri(
+    scheme: str, tmp_path: Path, state: TrainingState
+) -> None:
+    folder = CheckpointFolder(f"{scheme}{tmp_path}/trial")
+    save_epochs(folder, state, 1, 2)
+    other = make_state(make_spec())
+    assert folder.restore(other) == ResumePoint(make_record(2))
+    assert other.step == 20
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.0, 0.99])
+def test_truncated_newest_falls_back_to_the_one_before(
+    fraction: float, tmp_path: Path, state: TrainingState, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 1, 2)
+    truncate(folder, 2, fraction)
+    assert folder.restore(state).record == make_record(1)
+    assert state.step == 10
+    assert "damaged; trying the one before" in caplog.text
+
+
+def test_all_damaged_is_an_error(tmp_path: Path, state: TrainingState) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 1, 2)
+    for epoch in (1, 2):
+        truncate(folder, epoch)
+    with pytest.raises(CheckpointError, match="none of the 2 checkpoints"):
+        folder.restore(state)
+
+
+def test_a_damaged_and_a_missing_checkpoint_are_errors(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 1)
+    truncate(folder, 1)
+    with pytest.raises(CheckpointError, match=r"epoch-0001\.pt is damaged"):
+        folder.load(1)
+    with pytest.raises(CheckpointError, match=r"cannot read checkpoint .*epoch-0007\.pt"):
+        folder.load(7)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_full_disk_keeps_the_older_checkpoints_and_training_continues(
+    torn: bool,
+    tmp_path: Path,
+    run_fit: Fit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    spec = make_spec(epochs=3, steps_per_epoch=1)
+    run_fit(spec, folder, stop_after=1)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(FileStore, "_open", lambda self: (FullDisk(torn), self.path))
+        assert [record.epoch for record in run_fit(spec, folder)] == [1, 2, 3]
+    assert "epoch-0003.pt not written" in caplog.text
+    assert "No space left" in caplog.text
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch-0001.png", "epoch-0001.pt"]
+    assert [record.epoch for record in run_fit(spec, folder)] == [1, 2, 3]
+
+
+def test_the_newest_checkpoints_and_the_best_are_kept(tmp_path: Path, state: TrainingState) -> None:
+    folder = CheckpointFolder(str(tmp_path), keep=2)
+    kept = []
+    for epoch, accuracy in enumerate((0.1, 0.5, 0.2, 0.2, 0.2, 0.9, 0.3, 0.3, 0.3), start=1):
+        state.update_best(epoch, (accuracy, -1.0))
+        save_epochs(folder, state, epoch)
+        kept.append(folder.epochs())
+    assert kept[4] == [2, 4, 5]
+    assert kept[-1] == [6, 8, 9]
+    expected = [f"epoch-{epoch:04d}.pt" for epoch in (6, 8, 9)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == expected
+
+
+def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 1)
+    point = ResumePoint(make_record(1), {"task": 0.5}, updates=3)
+    state.step = 13
+    folder.save_mid_epoch(state, point)
+    resumed = make_state(make_spec())
+    assert folder.restore(resumed) == point
+    assert resumed.step == 13
+    assert folder.epochs() == [1]
+    save_epochs(folder, state, 2)
+    assert folder.restore(resumed) == ResumePoint(make_record(2))
+
+
+def test_sizes_and_removal(tmp_path: Path, state: TrainingState) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 1, 2)
+    folder.save_sample_grid(2, b"png")
+    folder.save_mid_epoch(state, ResumePoint())
+    file = tmp_path / "epoch-0002.pt"
+    assert folder.sizes().keys() == {1, 2}
+    assert folder.sizes()[2] == file.stat().st_size
+    for _ in range(2):
+        folder.remove(2)
+    assert not file.exists()
+    assert folder.epochs() == [1]
+
+
+def test_a_sample_grid_that_cannot_be_read_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    folder.save_sample_grid(1, b"png")
+    assert folder.sample_grid(1) == b"png"
+    assert folder.sample_grid(2) is None
+    assert "sample grid of epoch 2" in caplog.text
+
+
+def test_epochs_are_numbers_beyond_four_digits_too(tmp_path: Path, state: TrainingState) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    save_epochs(folder, state, 9999, 10000)
+    assert folder.epochs() == [9999, 10000]
+
+
+def test_pools_start_empty_if_the_number_of_workers_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec(pool_size=4)
+    state = make_state(spec)
+    state.pool_source.query(torch.ones(4, 1, 16, 16), torch.Generator())
+    folder = CheckpointFolder(str(tmp_path))
+    folder.save(state, make_record())
+    same = make_state(spec)
+    folder.restore(same)
+    assert same.pool_source.images is not None
+
+    contents = folder.load(1)
+    contents["pools"] *= 2
+    monkeypatch.setattr(CheckpointFolder, "_load", lambda *_: contents)
+    other = make_state(spec)
+    folder.restore(other)
+    assert other.pool_source.images is None
+
+
+@pytest.fixture
+def bucket() -> Iterator[ObjectStore]:
+    with running_store() as store:
+        yield store
+
+
+def test_checkpoints_in_an_object_store(bucket: ObjectStore, state: TrainingState) -> None:
+    folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
+    assert folder.restore(state) == ResumePoint()
+    save_epochs(folder, state, 1, 2, 3)
+    folder.save_sample_grid(3, b"png")
+    other = make_state(make_spec())
+    assert folder.restore(other).record == make_record(3)
+    assert other.step == 30
+    assert folder.sizes().keys() == {2, 3}
+    assert bucket.files() == {"trial/epoch-0002.pt", "trial/epoch-0003.pt", "trial/epoch-0003.png"}
+
+
+@pytest.mark.slow
+def test_requests_to_a_store_that_fails_for_a_while_are_repeated(
+    bucket: ObjectStore,
+    state: TrainingState,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
+    save_epochs(folder, state, 1)
+    bucket.fails = True
+    save_epochs(folder, state, 2)  # training continues without it
+    assert "epoch-0002.pt not written" in caplog.text
+    monkeypatch.setattr(file_store.time, "sleep", lambda pause_s: setattr(bucket, "fails", False))
+    assert folder.restore(state).record == make_record(1)
+    assert "does not answer" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_store_that_fails_for_good_is_an_error_after_the_timeout(
+    bucket: ObjectStore, state: TrainingState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
+    bucket.fails = True
+    monkeypatch.setattr(file_store, "RETRY_TIMEOUT_S", 0.5)
+    with pytest.raises(OSError, match=r"503"):
+        folder.restore(state)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec, make_state
+from torch.nn import functional as F  # noqa: N812  (its usual name)
+
+from adaptune.data.device_images import DeviceImages
+from adaptune.errors import NonFiniteLossError
+from adaptune.models.classifiers import Classifier
+from adaptune.training.build import build_classifier
+from adaptune.training.validation import Outputs, Validation, predict_all
+from adaptune.training.validators import VALIDATORS
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    spec = make_spec(dropout=0.5)
+    net = build_classifier(spec.model.classifier, spec.data.source, CLASSES)
+    net.load_state_dict(make_source_weights(spec))
+    return net
+
+
+def test_accuracy_and_cross_entropy_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
+    outputs = Outputs(logits, torch.zeros(3, 1))
+    labels = torch.tensor([0, 0, 0])
+    assert outputs.accuracy(labels) == pytest.approx(2 / 3)
+    expected = (np.log(2) + np.log(1 + np.exp(-2)) + np.log(1 + np.exp(2))) / 3
+    assert outputs.cross_entropy(labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("batch_size", [4, 512])
+def test_predictions_are_those_of_the_network_in_eval_mode(
+    batch_size: int, classifier: Classifier
+) -> None:
+    images = DeviceImages(make_data().target_train_images, None, CPU)
+    outputs = predict_all(classifier.train(), images, batch_size)
+    with torch.no_grad():
+        expected = classifier.eval()(images.take(torch.arange(len(images))))
+    assert outputs.logits.dtype == torch.float64
+    assert outputs.features.dtype == torch.float32
+    torch.testing.assert_close(outputs.logits, expected.double(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        classifier.head(outputs.features).double(), outputs.logits, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_scores_of_both_domains_and_of_each_validator(classifier: Classifier) -> None:
+    data = make_data()
+    scores = Validation(data, CPU).scores(classifier, step=1)
+    source = predict_all(
+        classifier, DeviceImages(data.source_val_images, data.source_val_labels, CPU)
+    )
+    target = predict_all(
+        classifier, DeviceImages(data.target_val_images, data.target_val_labels, CPU)
+    )
+    source_hits = source.logits.argmax(dim=1).numpy() == data.source_val_labels
+    target_hits = target.logits.argmax(dim=1).numpy() == data.target_val_labels
+    target_labels = torch.from_numpy(data.target_val_labels)
+    assert scores.source_val_accuracy == pytest.approx(source_hits.mean())
+    assert scores.target_val_accuracy == pytest.approx(target_hits.mean())
+    assert scores.target_val_loss == pytest.approx(
+        float(F.cross_entropy(target.logits, target_labels))
+    )
+    assert scores.validators.keys() == VALIDATORS.keys()
+    assert scores.validators["source_val"] == pytest.approx(scores.source_val_accuracy)
+
+
+def test_without_target_labels_there_is_no_score_of_the_target(classifier: Classifier) -> None:
+    data = make_data()
+    unlabelled = replace(data, target_val_labels=np.full_like(data.target_val_labels, -1))
+    scores = Validation(unlabelled, CPU).scores(classifier, step=1)
+    assert scores.target_val_accuracy is None
+    assert scores.target_val_loss is None
+    assert scores.validators == Validation(data, CPU).scores(classifier, step=1).validators
+
+
+def test_a_classifier_that_became_nan_fails_with_step_and_term() -> None:
+    state = make_state(make_spec())
+    classifier = cast(Classifier, state.networks.f_t)
+    with torch.no_grad():
+        next(classifier.parameters()).fill_(torch.nan)
+    with pytest.raises(NonFiniteLossError, match=r"not finite after step 7, .* term `task`"):
+        Validation(make_data(), CPU).scores(classifier, 7)
