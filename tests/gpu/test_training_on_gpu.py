@@ -1,4 +1,4 @@
-"""Training on CUDA devices: the same code, and the numbers of a CPU."""
+"""Training on CUDA devices: the same numbers as on a CPU."""
 
 from __future__ import annotations
 
@@ -11,71 +11,88 @@ import pytest
 import torch
 import torch.distributed as dist
 from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
-from torch import multiprocessing
+from torch import multiprocessing, nn
 
 from adaptune.execution.base import TrialJob, WorkerRuntime
+from adaptune.training.averages import moving_average
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import Record
 
 GPUS = torch.cuda.device_count()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not GPUS, reason="no CUDA device")]
-# TF32 would hide a wrong number behind its rounding.
+# The rounding of TF32 would hide a wrong number.
 EVERYTHING: dict[str, Any] = {"tf32": False} | WITH_MEMORY
 CLOSE: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 
 
-def records(device: torch.device, folder: Path, **options: Any) -> Iterator[Record]:
-    """A tiny trial's epochs, as a lane runs them, without their seconds."""
+def epoch_losses(device: torch.device, folder: Path, **options: Any) -> Iterator[dict[str, float]]:
+    """Yield the mean losses of each epoch of a tiny trial, trained as a runner trains it."""
     spec = make_spec(**(EVERYTHING | {"batch_size": 8} | options))
-    bench = WorkerRuntime(make_data(), make_source_weights(spec), device)
-    job = TrialJob(0, spec, CheckpointFolder(str(folder)), "target_val_accuracy", health=True)
-    for record in bench.records(job):
-        yield {key: value for key, value in record.items() if key.startswith("loss/")}
+    runtime = WorkerRuntime(make_data(), make_source_weights(spec), device)
+    checkpoints = CheckpointFolder(str(folder))
+    job = TrialJob(0, spec, checkpoints, "target_val_accuracy", check_health=True)
+    for record in runtime.records(job):
+        yield dict(record.losses)
 
 
 def cuda() -> torch.device:
     return torch.device("cuda", 0)
 
 
+def assert_close(losses: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
+    for epoch, expected_epoch in zip(losses, expected, strict=True):
+        assert epoch == pytest.approx(expected_epoch, **CLOSE)
+
+
 @pytest.mark.parametrize("generator", ["unshuffle", "resnet"])
 @pytest.mark.parametrize("method", ["cycada", "cyclegan"])
 def test_a_gpu_has_the_losses_of_a_cpu(method: str, generator: str, tmp_path: Path) -> None:
     options = {"method": method, "generator": generator, "epochs": 2}
-    expected = list(records(CPU, tmp_path / "cpu", **options))
-    for ours, theirs in zip(records(cuda(), tmp_path / "gpu", **options), expected, strict=True):
-        assert ours == pytest.approx(theirs, **CLOSE)
+    expected = list(epoch_losses(CPU, tmp_path / "cpu", **options))
+    assert_close(list(epoch_losses(cuda(), tmp_path / "gpu", **options)), expected)
 
 
 def test_bf16_has_nearly_the_losses_of_fp32(tmp_path: Path) -> None:
-    [expected] = records(cuda(), tmp_path / "fp32", epochs=1, feature_gate=0.0)
-    [record] = records(cuda(), tmp_path / "bf16", epochs=1, feature_gate=0.0, precision="bf16")
-    assert all(math.isfinite(value) for value in record.values())
-    assert record == pytest.approx(expected, rel=0.1, abs=0.05)
+    [expected] = epoch_losses(cuda(), tmp_path / "fp32", epochs=1, feature_gate=0.0)
+    [losses] = epoch_losses(cuda(), tmp_path / "bf16", epochs=1, feature_gate=0.0, precision="bf16")
+    assert all(math.isfinite(value) for value in losses.values())
+    assert losses == pytest.approx(expected, rel=0.1, abs=0.05)
 
 
-@pytest.mark.parametrize("goes_on", ["cuda", "cpu"])
-def test_a_trial_goes_on_from_a_gpus_checkpoint(goes_on: str, tmp_path: Path) -> None:
-    expected = list(records(cuda(), tmp_path / "whole"))
-    begun = records(cuda(), tmp_path / "halves")
-    first = [next(begun), next(begun)]
-    begun.close()
-    second = list(records(cuda() if goes_on == "cuda" else CPU, tmp_path / "halves"))
-    for ours, theirs in zip([*first, *second[1:]], expected, strict=True):
-        assert ours == pytest.approx(theirs, **CLOSE)
+@pytest.mark.parametrize("second_device", ["cuda", "cpu"])
+def test_a_trial_resumes_from_the_checkpoint_of_a_gpu(second_device: str, tmp_path: Path) -> None:
+    expected = list(epoch_losses(cuda(), tmp_path / "whole"))
+    interrupted = epoch_losses(cuda(), tmp_path / "halves")
+    first = [next(interrupted), next(interrupted)]
+    interrupted.close()
+    device = cuda() if second_device == "cuda" else CPU
+    second = list(epoch_losses(device, tmp_path / "halves"))
+    assert_close([*first, *second[1:]], expected)
+
+
+def test_averaging_never_makes_the_cpu_wait_for_the_gpu() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(cuda())
+    average = moving_average(network, 0.9)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            average.update_parameters(network)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert average.n_averaged.device == CPU
 
 
 def nccl_worker(rank: int, folder: str) -> None:
     torch.cuda.set_device(rank)
-    dist.init_process_group("nccl", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    found = list(records(torch.device("cuda", rank), Path(folder) / "two", pool_size=0))
-    torch.save(found, f"{folder}/rank{rank}.pt")
+    dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    device = torch.device("cuda", rank)
+    losses = list(epoch_losses(device, Path(folder) / "two", pool_size=0))
+    torch.save(losses, f"{folder}/rank{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.skipif(GPUS < 2, reason="needs two CUDA devices")
 def test_two_gpus_have_the_losses_of_one(tmp_path: Path) -> None:
     multiprocessing.spawn(nccl_worker, args=(str(tmp_path),), nprocs=2)
-    expected = list(records(cuda(), tmp_path / "one", pool_size=0))
+    expected = list(epoch_losses(cuda(), tmp_path / "one", pool_size=0))
     for rank in range(2):
-        for ours, theirs in zip(torch.load(tmp_path / f"rank{rank}.pt"), expected, strict=True):
-            assert ours == pytest.approx(theirs, **CLOSE)
+        assert_close(torch.load(tmp_path / f"rank{rank}.pt"), expected)

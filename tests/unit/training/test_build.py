@@ -9,7 +9,7 @@ from torch import nn
 
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
-from adaptune.spec.schema import ModelSpec
+from adaptune.spec.model import ModelSpec
 from adaptune.training.build import (
     build_classifier,
     build_discriminator,

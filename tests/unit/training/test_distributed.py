@@ -28,17 +28,20 @@ from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.distributed import (
     all_gather_with_grad,
     all_reduce_mean,
+    all_reduce_sum,
     average_buffers,
+    ddp_wrap,
+    gather_on_rank_0,
+    rank,
     unwrap,
+    world_size,
 )
 from adaptune.training.loop import fit
-from adaptune.training.state import TRAINED
 from adaptune.training.steps.cycada import cycada_step
 from adaptune.training.steps.cyclegan import cyclegan_step
 
-pytestmark = pytest.mark.slow
 STEPS = 3
-# The semantic gate opens on the way: see test_gates_moved.
+# The semantic gate opens during these updates, see test_gates_moved.
 CYCADA = {
     "method": "cycada",
     "loss_weights": {"information": 2, "feature": 1},
@@ -57,7 +60,11 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def train(case: str) -> dict[str, Any]:
-    """LossTerms (means over the workers), gradients of each update and parameters at the end."""
+    """Train some updates.
+
+    Returns:
+        Terms (means over the workers), gradients of each update, parameters and averages.
+    """
     spec = make_spec(
         batch_size=8,
         augment={"shift": 0.1, "rotate": 10},
@@ -70,74 +77,84 @@ def train(case: str) -> dict[str, Any]:
     sampler = UnpairedSampler(len(images.source), len(images.target), 8, seed=0)
     gradients: list[torch.Tensor] = []
 
-    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def remember(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         for group in optimizer.param_groups:
             gradients.extend(p.grad.clone() for p in group["params"] if p.grad is not None)
 
-    for name in state.base_lrs:
-        getattr(state.optimizers, name).register_step_pre_hook(note)
+    for optimizer in state.optimizers.by_name().values():
+        optimizer.register_step_pre_hook(remember)
+    step = {"cycada": cycada_step, "cyclegan": cyclegan_step}[spec.method]
     terms = []
     for _ in range(STEPS):
         state.set_learning_rates()
         batch = images.batch(sampler, state.step, true_semantic=False)
-        step = {"cycada": cycada_step, "cyclegan": cyclegan_step}[spec.method]
-        terms.append(
-            {
-                name: all_reduce_mean(value.float()).item()
-                for name, value in step(state, batch).items()
-            }
-        )
+        means = {}
+        for name, value in step(state, batch).items():
+            means[name] = all_reduce_mean(value.float()).item()
+        terms.append(means)
         state.update_averages()
         state.step += 1
+    networks = state.networks.trained()
     return {
         "terms": terms,
         "gradients": gradients,
-        "parameters": {
-            name: dict(unwrap(getattr(state.networks, name)).state_dict()) for name in TRAINED
-        },
-        "averages": {name: dict(module.state_dict()) for name, module in state.averages.items()},
+        "parameters": {name: dict(unwrap(net).state_dict()) for name, net in networks.items()},
+        "averages": {name: dict(net.module.state_dict()) for name, net in state.averages.items()},
     }
 
 
-def fit_losses(case: str, **options: Any) -> list[dict[str, float]]:
-    """The mean terms of three epochs of a trial, evaluation and averages included; less where it is preempted."""
+def fit_numbers(case: str, **options: Any) -> list[dict[str, Any]]:
+    """Return the numbers of a trial of three epochs, up to its preemption if there is one."""
     spec = make_spec(batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case])
     records = []
     with suppress(PreemptedError):
         records.extend(fit(spec, make_data(), make_source_weights(spec), device=CPU, **options))
-    return [
-        {key: value for key, value in record.items() if not key.endswith("_s")}
-        for record in records
-    ]
+    numbers = []
+    for record in records:
+        row = record.flat()
+        numbers.append({key: value for key, value in row.items() if not key.endswith("_s")})
+    return numbers
 
 
-def preempted_losses(case: str, checkpoints: CheckpointFolder) -> list[dict[str, float]]:
-    """The same of a trial that is broken off after its first update, and goes on."""
-    loop.NOTICE_EVERY_STEPS = 1
-    asked = itertools.count()
-    assert fit_losses(case, checkpoints=checkpoints, notice=lambda: next(asked) == 1) == []
-    dist.barrier()  # one of them wrote what both go on from
-    return fit_losses(case, checkpoints=checkpoints)
+def preempted_numbers(case: str, checkpoints: CheckpointFolder) -> list[dict[str, Any]]:
+    """Return the numbers of a trial that is preempted after its first update and resumed."""
+    loop.PREEMPTION_CHECK_STEPS = 1
+    checks = itertools.count()
+    before = fit_numbers(case, checkpoints=checkpoints, is_preempted=lambda: next(checks) == 1)
+    assert before == []
+    dist.barrier()  # rank 0 has written the checkpoint from which both resume
+    return fit_numbers(case, checkpoints=checkpoints)
+
+
+def communicate() -> dict[str, Any]:
+    """Return the results of each collective operation."""
+    rows = torch.tensor([[1.0 + rank()]], requires_grad=True)
+    gathered = all_gather_with_grad(rows)
+    (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
+    norm = torch.nn.BatchNorm1d(2)
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(rank())
+    average_buffers([norm])
+    value = torch.tensor([1.0 + rank(), 5.0])
+    return {
+        "gathered": gathered.detach(),
+        "slope": rows.grad,
+        "running mean": norm.running_mean,
+        "sum": all_reduce_sum(value),
+        "mean": all_reduce_mean(value),
+        "value": value,
+        "objects": gather_on_rank_0({"rank": rank()}),
+    }
 
 
 def work(rank: int, folder: str) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     results: dict[str, Any] = {case: train(case) for case in CASES}
-    results["fit"] = {case: fit_losses(case) for case in ("cycada", "cyclegan")}
-    results["preempted"] = preempted_losses("cycada", CheckpointFolder(f"{folder}/preempted"))
-    rows = torch.tensor([[1.0 + rank]], requires_grad=True)
-    gathered = all_gather_with_grad(rows)
-    (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
-    norm = torch.nn.BatchNorm1d(2)
-    norm.running_mean.fill_(rank)
-    average_buffers([norm])
-    results["helpers"] = {
-        "gathered": gathered.detach(),
-        "slope": rows.grad,
-        "mean": norm.running_mean,
-    }
+    results["fit"] = {case: fit_numbers(case) for case in ("cycada", "cyclegan")}
+    results["preempted"] = preempted_numbers("cycada", CheckpointFolder(f"{folder}/preempted"))
+    results["communication"] = communicate()
     torch.save(results, f"{folder}/rank{rank}.pt")
     dist.destroy_process_group()
 
@@ -154,24 +171,28 @@ def alone() -> dict[str, dict[str, Any]]:
     return {case: train(case) for case in CASES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, Any]) -> None:
     for worker in workers:
         torch.testing.assert_close(worker[case], alone[case], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["cycada", "cyclegan"])
 def test_two_workers_have_the_losses_of_one_over_three_epochs(
     case: str, workers: list[Any]
 ) -> None:
-    torch.testing.assert_close(workers[0]["fit"][case], fit_losses(case), rtol=0, atol=1e-4)
+    torch.testing.assert_close(workers[0]["fit"][case], fit_numbers(case), rtol=0, atol=1e-4)
 
 
-def test_two_workers_that_are_preempted_go_on_with_the_losses_of_one(workers: list[Any]) -> None:
+@pytest.mark.slow
+def test_two_workers_that_are_preempted_resume_with_the_losses_of_one(workers: list[Any]) -> None:
     for worker in workers:
-        torch.testing.assert_close(worker["preempted"], fit_losses("cycada"), rtol=0, atol=1e-4)
+        torch.testing.assert_close(worker["preempted"], fit_numbers("cycada"), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(CASES))
 def test_workers_do_not_drift_apart(case: str, workers: list[Any]) -> None:
     first, second = (worker[case] for worker in workers)
@@ -179,6 +200,7 @@ def test_workers_do_not_drift_apart(case: str, workers: list[Any]) -> None:
     torch.testing.assert_close(first["averages"], second["averages"], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "gate"), [("cycada", 1.0), ("feature gate shut", 0.0)])
 def test_gates_moved(case: str, gate: float, alone: dict[str, Any]) -> None:
     terms = alone[case]["terms"]
@@ -187,13 +209,35 @@ def test_gates_moved(case: str, gate: float, alone: dict[str, Any]) -> None:
     assert terms[-1]["semantic"] > 0
 
 
-def test_gathered_rows_take_the_gradient_of_every_workers_loss(workers: list[Any]) -> None:
+@pytest.mark.slow
+def test_gathered_rows_have_the_gradients_of_every_workers_loss(workers: list[Any]) -> None:
     for worker, slope in zip(workers, (10.0, 100.0), strict=True):
-        assert worker["helpers"]["gathered"].tolist() == [[1.0], [2.0]]
-        assert worker["helpers"]["slope"].item() == 2 * slope
-        assert worker["helpers"]["mean"].tolist() == [0.5, 0.5]
+        assert worker["communication"]["gathered"].tolist() == [[1.0], [2.0]]
+        assert worker["communication"]["slope"].item() == 2 * slope
 
 
-def test_alone_nothing_is_gathered() -> None:
-    rows = torch.ones(2, 3)
-    assert all_gather_with_grad(rows) is rows
+@pytest.mark.slow
+def test_buffers_sums_and_means_are_equal_on_all_workers(workers: list[Any]) -> None:
+    for rank_of_worker, worker in enumerate(workers):
+        results = worker["communication"]
+        assert results["running mean"].tolist() == [0.5, 0.5]
+        assert results["sum"].tolist() == [3.0, 10.0]
+        assert results["mean"].tolist() == [1.5, 5.0]
+        assert results["value"].tolist() == [1.0 + rank_of_worker, 5.0]
+
+
+@pytest.mark.slow
+def test_objects_are_gathered_on_rank_0_only(workers: list[Any]) -> None:
+    assert workers[0]["communication"]["objects"] == [{"rank": 0}, {"rank": 1}]
+    assert workers[1]["communication"]["objects"] == []
+
+
+def test_one_worker_communicates_with_nobody() -> None:
+    assert (rank(), world_size()) == (0, 1)
+    value = torch.ones(2, 3)
+    for operation in (all_gather_with_grad, all_reduce_mean, all_reduce_sum):
+        assert operation(value) is value
+    assert gather_on_rank_0("value") == ["value"]
+    network = torch.nn.Linear(1, 1)
+    assert ddp_wrap(network, CPU) is network
+    assert unwrap(network) is network

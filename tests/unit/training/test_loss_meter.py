@@ -7,7 +7,7 @@ import torch
 from support.tiny_trial import CPU
 
 from adaptune.errors import NonFiniteLossError
-from adaptune.spec.schema import LossWeights
+from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.loss_meter import LossMeter
 
 
