@@ -6,7 +6,6 @@ from collections import Counter
 from typing import Any
 
 import torch
-from support.tiny_trial import make_batch, make_state
 from torch import nn
 
 from adaptune.spec.schema import TrialSpec
@@ -15,6 +14,7 @@ from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.cycada import cycada_step
 from adaptune.training.steps.cyclegan import cyclegan_step
 from adaptune.training.steps.optimization import LossTerms
+from support.tiny_trial import make_batch, make_state
 
 STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 # The networks that each optimizer updates.

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from adaptune.artifacts import load_export
-from adaptune.artifacts.format import CHECKSUMS_FILE, CONFIG_FILE, Direction
+from adaptune.artifacts.format import CHECKSUMS_FILE, CONFIG_FILE, NETWORKS, Direction
 from adaptune.artifacts.load import Export
 from adaptune.errors import DataError, ResultsError
 from adaptune.spec.schema import TrialSpec
@@ -45,10 +45,10 @@ def test_moving_averages_are_exported_where_there_are_any(
     best: Path, state: TrainingState, direction: Direction
 ) -> None:
     images = torch.rand(2, 3, 16, 16) * 2 - 1
-    name = f"g_{direction}"
+    name = NETWORKS[direction]
     with torch.no_grad():
         exported = load_export(best).generators[direction](images)
-        torch.testing.assert_close(exported, state.averages[name](images))
+        torch.testing.assert_close(exported, state.eval_network(name)(images))
         assert not torch.equal(exported, getattr(state.networks, name)(images))
 
 
