@@ -69,6 +69,7 @@ def test_a_trial_resumes_from_the_checkpoint_of_a_gpu(second_device: str, tmp_pa
     assert_close([*first, *second[1:]], expected)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
 def test_averaging_never_makes_the_cpu_wait_for_the_gpu() -> None:
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(cuda())
     average = moving_average(network, 0.9)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from adaptune.errors import CheckpointError
-from adaptune.training.checkpoint_format import ResumePoint, decode, encode, load_resume_point
+from adaptune.training.checkpoint_format import (
+    Contents,
+    ResumePoint,
+    decode,
+    encode,
+    load_resume_point,
+)
 from adaptune.training.distributed import gather_on_rank_0, rank, world_size
 from adaptune.training.file_store import FileStore
 from adaptune.training.record import EpochRecord
@@ -90,7 +95,7 @@ class CheckpointFolder:
             )
         return ResumePoint()
 
-    def load(self, epoch: int) -> dict[str, Any]:
+    def load(self, epoch: int) -> Contents:
         """Return the contents of an epoch's checkpoint, with tensors on the CPU.
 
         Raises:
@@ -132,7 +137,7 @@ class CheckpointFolder:
             return False
         return True
 
-    def _load(self, name: str) -> dict[str, Any]:
+    def _load(self, name: str) -> Contents:
         full_name = self._files.full_name(name)
         try:
             raw = self._files.read(name)

@@ -15,6 +15,7 @@ from adaptune.errors import CheckpointError
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import TrainingState
 
+Contents = dict[str, Any]  # as `encode` builds it
 FORMAT = 2
 _DIGEST_BYTES = 32
 
@@ -41,7 +42,7 @@ def encode(state: TrainingState, pools: Sequence[object], resume_point: ResumePo
         pools: `TrainingState.pools_state` of each worker, by rank.
     """
     record = resume_point.record
-    contents = {
+    contents: Contents = {
         "format": FORMAT,
         "state": state.state_dict(),
         "pools": list(pools),
@@ -55,7 +56,7 @@ def encode(state: TrainingState, pools: Sequence[object], resume_point: ResumePo
     return hashlib.sha256(body).digest() + body
 
 
-def decode(raw: bytes, name: str) -> dict[str, Any]:
+def decode(raw: bytes, name: str) -> Contents:
     """Return the contents of a checkpoint, with tensors on the CPU.
 
     Args:
@@ -69,7 +70,7 @@ def decode(raw: bytes, name: str) -> dict[str, Any]:
     body = raw[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"checkpoint {name} is damaged")
-    contents: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    contents: Contents = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     version = contents.get("format", 1)
     if version != FORMAT:
         raise CheckpointError(
@@ -79,7 +80,7 @@ def decode(raw: bytes, name: str) -> dict[str, Any]:
     return contents
 
 
-def load_resume_point(contents: Mapping[str, Any]) -> ResumePoint:
+def load_resume_point(contents: Contents) -> ResumePoint:
     """Return the resume point in the contents of a checkpoint."""
     values = contents["record"]
     record = None if values is None else EpochRecord.from_dict(values)
