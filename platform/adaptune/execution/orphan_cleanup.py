@@ -10,9 +10,10 @@ The module does not import torch: the cleaner is a process of its own per worker
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator
-from operator import attrgetter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 try:
     from ray._private.state import state
+    from ray._raylet import GlobalStateAccessor
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData
     from ray.train.v2._internal.callbacks import placement_group_callback
 
@@ -32,7 +34,7 @@ try:
     CallbackBase: Any = placement_group_callback.PlacementGroupCleanerCallback
     _import_error = ""
 except (ImportError, AttributeError) as error:
-    state = PlacementGroupTableData = placement_group_callback = None
+    state = GlobalStateAccessor = PlacementGroupTableData = placement_group_callback = None
     CleanerBase = CallbackBase = object
     _import_error = str(error)
 
@@ -40,8 +42,16 @@ except (ImportError, AttributeError) as error:
 _CLEANER_NAMES = ("start_monitoring", "_cleanup_placement_group")
 _CALLBACK_NAMES = ("after_controller_start",)
 _STATE_NAMES = ("_connect_and_get_accessor",)
-_TABLE_NAMES = ("FromString", "REMOVED", "DESCRIPTOR.fields_by_name")
+_ACCESSOR_NAMES = ("get_placement_group_table",)
+_TABLE_NAMES = (
+    "FromString",
+    "REMOVED",
+    "CREATOR_ACTOR_ID_FIELD_NUMBER",
+    "PLACEMENT_GROUP_ID_FIELD_NUMBER",
+    "STATE_FIELD_NUMBER",
+)
 _TRAINER_NAMES = ("_create_default_callbacks",)
+_CONTROLLER_PARAMETER = "controller_actor_id"  # of the cleaner
 
 
 class OrphanCleaner(CleanerBase):  # type: ignore[misc]
@@ -53,17 +63,18 @@ class OrphanCleaner(CleanerBase):  # type: ignore[misc]
     created before holds its CPUs until the driver ends.
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, controller_actor_id: str, **options: object) -> None:
+        super().__init__(controller_actor_id=controller_actor_id, **options)
+        self._creator_id = controller_actor_id
         self.start_monitoring()
 
     def _cleanup_placement_group(self, placement_group: PlacementGroup | None) -> None:
         super()._cleanup_placement_group(placement_group)
         try:
-            for group in placement_groups_of(self._controller_actor_id):
+            for group in placement_groups_of(self._creator_id):
                 remove_placement_group(group)
         except Exception:  # a placement group may stay, but this actor must end
-            log.exception("placement groups of %s may be left", self._controller_actor_id)
+            log.exception("placement groups of %s may be left", self._creator_id)
 
 
 class OrphanCleanerCallback(CallbackBase):  # type: ignore[misc]
@@ -102,19 +113,20 @@ def missing_names() -> list[str]:
         (CleanerBase, _CLEANER_NAMES),
         (CallbackBase, _CALLBACK_NAMES),
         (state, _STATE_NAMES),
+        (GlobalStateAccessor, _ACCESSOR_NAMES),
         (PlacementGroupTableData, _TABLE_NAMES),
         (TorchTrainer, _TRAINER_NAMES),
     )
     missing = []
     for owner, names in required:
-        for name in names:
-            try:
-                attrgetter(name)(owner)
-            except AttributeError as error:
-                missing.append(str(error))
+        owner_name = getattr(owner, "__name__", type(owner).__name__)
+        missing += [f"{owner_name}.{name}" for name in names if not hasattr(owner, name)]
+    if _CONTROLLER_PARAMETER not in inspect.signature(CleanerBase).parameters:
+        missing.append(f"{CleanerBase.__name__}({_CONTROLLER_PARAMETER}=…)")
     return missing
 
 
+@cache  # for one warning per process
 def trainer_class() -> type[TorchTrainer]:
     """Return the TorchTrainer whose controller starts an `OrphanCleaner`, or Ray's own."""
     from ray.train.torch import TorchTrainer
@@ -125,7 +137,7 @@ def trainer_class() -> type[TorchTrainer]:
             "Ray %s lacks private names that adaptune uses (%s). Ray's own clean-up is used: a"
             " controller that is killed while its workers start may leave a placement group.",
             ray.__version__,
-            "; ".join(missing),
+            ", ".join(missing),
         )
         return TorchTrainer  # type: ignore[no-any-return]
 
