@@ -82,7 +82,7 @@ class ResultsFolder:
 
     @property
     def has_progress(self) -> bool:
-        """Whether the folder holds anything of a search that a user would miss."""
+        """True if the folder holds anything of a search that a user would miss."""
         return self.journal.exists() or (self.path / "trials").exists()
 
     @property

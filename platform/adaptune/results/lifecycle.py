@@ -124,7 +124,7 @@ def _check_same_search(folder: ResultsFolder, spec: SearchSpec, *, resume: bool)
 
 def _write_spec(folder: ResultsFolder, spec: SearchSpec, *, is_new: bool) -> None:
     try:
-        # A search that never begins is removed with its folder, so the folder must hold nothing else.
+        # A search that never begins is removed with its folder: it must hold nothing else.
         if is_new and folder.path.exists() and any(folder.path.iterdir()):
             raise ResultsError(
                 f"{folder.path} holds other files and no search: give this search another --name"

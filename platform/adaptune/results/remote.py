@@ -1,4 +1,7 @@
-"""The copy of a results folder at `storage.remote`, from which a search can be resumed elsewhere."""
+"""The copy of a results folder at `storage.remote`.
+
+A search can be resumed from it on another machine.
+"""
 
 from __future__ import annotations
 
