@@ -1,4 +1,4 @@
-"""What fits on a cluster, and the arithmetic where nothing does."""
+"""What fits on a cluster, and the calculation if nothing does."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 from support.fake_search import make_search
 
-from adaptune.cluster.placement import PlacementPlan, plan_placement, rungs
+from adaptune.cluster.placement import (
+    PlacementPlan,
+    max_concurrent_trials,
+    minimal_resources,
+    plan_placement,
+    worker_slots,
+)
 from adaptune.errors import ResourceError, SpecError
+from adaptune.spec.resources import WorkerResources
+
+IN_PROCESS = {"execution": "in_process"}
+RAY_TRAIN = {"execution": "ray_train"}
+TENTHS = {"resources": {"gpus_per_worker": 0.1, "workers_per_trial": 1}}
 
 
 def plan(*nodes: dict[str, float], **sections: Any) -> PlacementPlan:
@@ -16,40 +27,54 @@ def plan(*nodes: dict[str, float], **sections: Any) -> PlacementPlan:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "sections", "expected"),
+    ("node", "sections", "execution", "workers", "gpus", "concurrent", "task_cpus"),
     [
-        ({"CPU": 2}, {}, PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)),
-        ({"CPU": 1}, {}, PlacementPlan("in_process", 1, 1, 0.0, 1, 1)),
-        ({"CPU": 8}, {}, PlacementPlan("ray_train", 2, 1, 0.0, 4, 2)),
-        ({"CPU": 2}, {"execution": "in_process"}, PlacementPlan("in_process", 1, 1, 0.0, 2, 1)),
-        ({"CPU": 1}, {"execution": "ray_train"}, PlacementPlan("ray_train", 1, 1, 0.0, 1, 1)),
-        ({"CPU": 2}, {"training": {"batch_size": 7}}, PlacementPlan("in_process", 1, 1, 0.0, 2, 1)),
-        ({"CPU": 8, "GPU": 2}, {}, PlacementPlan("ray_train", 2, 1, 1.0, 1, 2)),
-        (
-            {"CPU": 8, "GPU": 2},
-            {"resources": {"gpus_per_worker": 0}},
-            PlacementPlan("ray_train", 2, 1, 0.0, 4, 2),
-        ),
-        (
-            {"CPU": 32, "GPU": 1},
-            {"resources": {"gpus_per_worker": 0.1, "workers_per_trial": 1}},
-            PlacementPlan("in_process", 1, 1, 0.1, 10, 1),
-        ),
-        (
-            {"CPU": 8},
-            {"resources": {"max_concurrent": 3}},
-            PlacementPlan("ray_train", 2, 1, 0.0, 3, 2),
-        ),
-        ({"CPU": 8}, {"search": {"trials": 2}}, PlacementPlan("ray_train", 2, 1, 0.0, 2, 2)),
+        ({"CPU": 2}, {}, "ray_train", 2, 0.0, 1, 2),
+        ({"CPU": 1}, {}, "in_process", 1, 0.0, 1, 1),
+        ({"CPU": 8}, {}, "ray_train", 2, 0.0, 4, 2),
+        ({"CPU": 2}, IN_PROCESS, "in_process", 1, 0.0, 2, 1),
+        ({"CPU": 1}, RAY_TRAIN, "ray_train", 1, 0.0, 1, 1),
+        ({"CPU": 2}, {"training": {"batch_size": 7}}, "in_process", 1, 0.0, 2, 1),
+        ({"CPU": 8, "GPU": 2}, {}, "ray_train", 2, 1.0, 1, 2),
+        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, "ray_train", 2, 0.0, 4, 2),
+        ({"CPU": 32, "GPU": 1}, TENTHS, "in_process", 1, 0.1, 10, 1),
+        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, "ray_train", 2, 0.0, 3, 2),
+        ({"CPU": 8}, {"search": {"trials": 2}}, "ray_train", 2, 0.0, 2, 2),
     ],
 )
-def test_plans(
-    cluster: dict[str, float], sections: dict[str, Any], expected: PlacementPlan
+def test_trials_are_placed(
+    node: dict[str, float],
+    sections: dict[str, Any],
+    execution: str,
+    workers: int,
+    gpus: float,
+    concurrent: int,
+    task_cpus: int,
 ) -> None:
-    assert plan(cluster, **sections) == expected
+    placement = plan(node, **sections)
+    assert placement.execution == execution
+    assert placement.resources == WorkerResources(workers, 1, gpus)
+    assert placement.max_concurrent_trials == concurrent
+    assert placement.task_cpus == task_cpus
 
 
-def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
+def test_more_nodes_hold_more_trials_up_to_the_limits_of_the_search() -> None:
+    assert plan({"CPU": 2}).trial_limit == 12  # the trials of the search
+    placement = plan({"CPU": 2}, resources={"max_concurrent": 3})
+    assert placement.trial_limit == 3
+    assert placement.capacity([{"CPU": 2}]) == 1
+    assert placement.capacity([{"CPU": 2}, {"CPU": 2}]) == 2
+    assert placement.capacity([{"CPU": 20}]) == 3
+    assert placement.capacity([{"CPU": 1}]) == 0
+    assert placement.capacity([]) == 0
+
+
+def test_the_grid_limits_the_trials() -> None:
+    search = {"trials": 50, "sampler": {"name": "grid", "points": 2}}
+    assert plan({"CPU": 100}, search=search).max_concurrent_trials == 4
+
+
+def test_trials_that_do_not_fit_are_refused_with_the_calculation() -> None:
     with pytest.raises(
         ResourceError,
         match=r"4 worker\(s\) × 2 CPU = 8 CPU .* the cluster has 1 node\(s\) of 4 CPU and 0 GPU",
@@ -63,7 +88,7 @@ def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "resources", "concurrency"),
+    ("nodes", "resources", "concurrent"),
     [
         ([{"CPU": 1}, {"CPU": 1}], {"workers_per_trial": 2}, 1),  # over two nodes
         ([{"CPU": 3}, {"CPU": 3}], {"workers_per_trial": 1, "cpus_per_worker": 2}, 2),  # not 6 // 2
@@ -82,9 +107,47 @@ def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
     ],
 )
 def test_trials_are_fitted_node_by_node(
-    nodes: list[dict[str, float]], resources: dict[str, Any], concurrency: int
+    nodes: list[dict[str, float]], resources: dict[str, Any], concurrent: int
 ) -> None:
-    assert plan(*nodes, resources=resources).concurrency == concurrency
+    assert plan(*nodes, resources=resources).max_concurrent_trials == concurrent
+
+
+@pytest.mark.parametrize(
+    ("slots", "strategy", "trials"),
+    [
+        ([], "PACK", 0),
+        ([3, 4], "PACK", 3),
+        ([3, 4], "SPREAD", 3),
+        ([3, 4], "STRICT_PACK", 3),
+        ([1, 1, 3], "STRICT_PACK", 1),
+        ([3, 4], "STRICT_SPREAD", 3),
+        ([9, 1], "STRICT_SPREAD", 1),
+        ([9], "STRICT_SPREAD", 0),
+    ],
+)
+def test_strategies_limit_the_trials_of_two_workers(
+    slots: list[int], strategy: str, trials: int
+) -> None:
+    resources = WorkerResources(2, 1, 0.0, placement_strategy=strategy)
+    assert max_concurrent_trials(slots, resources) == trials
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "slots"),
+    [
+        ({"CPU": 8.0}, 3, 0.0, 2),
+        ({"CPU": 8.0}, 1, 1.0, 0),
+        ({"CPU": 8.0, "GPU": 2.0}, 1, 1.0, 2),
+        ({"CPU": 1.0, "GPU": 2.0}, 1, 1.0, 1),
+        ({"CPU": 32.0, "GPU": 1.0}, 1, 0.1, 10),  # 1 / 0.1 is 10, but 0.3 / 0.1 is 2.999…
+        ({"CPU": 32.0, "GPU": 0.3}, 1, 0.1, 3),
+        ({}, 1, 0.0, 0),
+    ],
+)
+def test_a_node_holds_as_many_workers_as_its_scarcest_resource(
+    node: dict[str, float], cpus: float, gpus: float, slots: int
+) -> None:
+    assert worker_slots(node, cpus, gpus) == slots
 
 
 @pytest.mark.parametrize(
@@ -96,13 +159,13 @@ def test_trials_are_fitted_node_by_node(
         ({"search": "int", "low": 32, "high": 64}, 1),
     ],
 )
-def test_workers_must_share_every_batch_size_that_may_be_drawn(
+def test_every_batch_size_that_may_be_sampled_is_split_evenly_among_the_workers(
     distribution: dict[str, Any], workers: int
 ) -> None:
     space = {"training.batch_size": distribution}
-    assert plan({"CPU": 2}, space=space).workers == workers
+    assert plan({"CPU": 2}, space=space).resources.workers == workers
     if workers == 1:
-        with pytest.raises(SpecError, match="batch_size 33 cannot be shared by 2 workers"):
+        with pytest.raises(SpecError, match="batch_size 33 cannot be split evenly among 2 workers"):
             plan({"CPU": 2}, space=space, resources={"workers_per_trial": 2})
 
 
@@ -113,57 +176,66 @@ def test_workers_that_only_the_sum_of_nodes_could_hold_are_refused() -> None:
         plan({"CPU": 3}, {"CPU": 3}, resources={"workers_per_trial": 1, "cpus_per_worker": 4})
 
 
-def test_a_task_beside_the_trials_takes_no_more_than_one_node_has() -> None:
+def test_a_task_takes_no_more_cpus_than_one_node_has() -> None:
     assert plan({"CPU": 1}, {"CPU": 1}).task_cpus == 1
     assert plan({"CPU": 2}).task_cpus == 2
 
 
-def test_wishes_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(SpecError, match="in_process runs one worker a trial, not 2"):
+def test_requests_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(SpecError, match="in_process runs one worker per trial, not 2"):
         plan({"CPU": 4}, execution="in_process", resources={"workers_per_trial": 2})
-    with pytest.raises(SpecError, match="batch_size 32 cannot be shared by 3 workers"):
+    with pytest.raises(SpecError, match="batch_size 32 cannot be split evenly among 3 workers"):
         plan({"CPU": 4}, resources={"workers_per_trial": 3})
 
 
 def test_a_plan_describes_itself() -> None:
-    assert (
-        plan({"CPU": 2}).describe()
-        == "1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU"
-    )
-
-
-@pytest.mark.parametrize(
-    ("epochs", "scheduler", "expected"),
-    [
-        (8, {}, [1, 3]),
-        (9, {}, [1, 3]),
-        (10, {}, [1, 3, 9]),
-        (8, {"grace_epochs": 2, "reduction_factor": 2}, [2, 4]),
-        (4, {"reduction_factor": 1.5}, [1, 2, 3, 4]),  # 1, 1.5, 2.25, 3.375: from the epoch after
-        (8, {"grace_epochs": 9}, []),
-        (8, {"name": "none"}, []),
-    ],
-)
-def test_rungs(epochs: int, scheduler: dict[str, Any], expected: list[int]) -> None:
-    assert (
-        rungs(make_search(training={"epochs": epochs}, search={"scheduler": scheduler})) == expected
+    text = "1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU"
+    assert plan({"CPU": 2}).describe() == text
+    gpus = plan({"CPU": 2, "GPU": 1}, resources={"gpus_per_worker": 0.5})
+    assert gpus.describe() == (
+        "2 trial(s) at a time, each on 1 in-process worker(s) of 1 CPU, 0.5 GPU"
     )
 
 
 def test_workers_of_a_trial_do_not_share_a_gpu() -> None:
-    assert plan({"CPU": 8, "GPU": 1}, resources={"gpus_per_worker": 0.25}).workers == 1
+    shared = {"gpus_per_worker": 0.25}
+    assert plan({"CPU": 8, "GPU": 1}, resources=shared).resources.workers == 1
+    two = shared | {"workers_per_trial": 2}
     with pytest.raises(SpecError, match="NCCL does not let two workers of a trial share a GPU"):
-        plan({"CPU": 8, "GPU": 1}, resources={"gpus_per_worker": 0.25, "workers_per_trial": 2})
+        plan({"CPU": 8, "GPU": 1}, resources=two)
+    spread = two | {"placement_strategy": "STRICT_SPREAD"}  # each on a node of its own
+    assert plan({"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}, resources=spread).resources.workers == 2
 
 
-def test_on_a_cluster_of_others_one_worker_is_a_ray_train_worker_too() -> None:
-    assert plan_placement(make_search(), [{"CPU": 8, "GPU": 1}], own=False).execution == "ray_train"
+def test_the_smallest_node_decides_how_many_gpus_a_trial_gets() -> None:
+    nodes = ({"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 2}, {"CPU": 8})
+    placement = plan(*nodes)
+    assert placement.resources.workers == 2
+    assert placement.max_concurrent_trials == 3
+
+
+def test_on_a_shared_cluster_a_single_worker_is_a_ray_train_worker_too() -> None:
+    nodes = [{"CPU": 8, "GPU": 1}]
+    assert plan_placement(make_search(), nodes, is_local=False).execution == "ray_train"
     chosen = make_search(execution="in_process")
-    assert plan_placement(chosen, [{"CPU": 8, "GPU": 1}], own=False).execution == "in_process"
+    assert plan_placement(chosen, nodes, is_local=False).execution == "in_process"
 
 
-def test_a_refusal_names_what_the_nodes_must_have() -> None:
+def test_a_refusal_names_the_conditions_on_nodes() -> None:
     with pytest.raises(
         ResourceError, match="but the cluster has no node with market=spot, accelerator_type A100"
     ):
         plan(resources={"accelerator_type": "A100", "label_selector": {"market": "spot"}})
+
+
+def test_a_refusal_names_the_strategy() -> None:
+    strict = {"workers_per_trial": 2, "placement_strategy": "STRICT_PACK"}
+    with pytest.raises(ResourceError, match=r"2 × 0 GPU = 0 GPU, placed STRICT_PACK, but"):
+        plan({"CPU": 1}, {"CPU": 1}, resources=strict)
+
+
+def test_the_least_of_a_trial_is_one_worker_without_a_gpu_unless_more_is_requested() -> None:
+    assert minimal_resources(make_search().resources) == WorkerResources(1, 1, 0.0)
+    requested = {"workers_per_trial": 4, "gpus_per_worker": 2, "accelerator_type": "A100"}
+    resources = minimal_resources(make_search(resources=requested).resources)
+    assert resources == WorkerResources(4, 1, 2.0, accelerator_type="A100")

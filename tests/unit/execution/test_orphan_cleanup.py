@@ -209,11 +209,10 @@ def test_a_cleaner_without_the_parameter_for_its_controller_is_not_used(
 @pytest.mark.parametrize(
     ("removal", "name"),
     [
-        ("sys.modules['ray._private.state'] = None", "ray._private.state"),
         ("sys.modules['ray.core.generated.gcs_pb2'] = None", "ray.core.generated.gcs_pb2"),
         ("del placement_group_callback.PlacementGroupCleaner", "PlacementGroupCleaner"),
-        ("del placement_group_callback.PlacementGroupCleanerCallback", "CleanerCallback"),
     ],
+    ids=["module", "class"],
 )
 def test_without_an_import_ray_cleans_up_itself_after_one_warning(removal: str, name: str) -> None:
     script = DEGRADED.format(removal=removal)
