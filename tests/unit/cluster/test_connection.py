@@ -1,153 +1,232 @@
-"""What a search sees of a cluster whose nodes come and go."""
-
 from __future__ import annotations
 
-import io
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from rich.console import Console
-from support.fake_search import make_search
+from ray.exceptions import AuthenticationError
 
 from adaptune.cluster import connection
-from adaptune.cluster.connection import secure_auth_token
+from adaptune.cluster.connection import connect, redirect_output, secure_auth_token, token_hint
 from adaptune.errors import ResourceError
 
-Nodes = list[dict[str, float]]
+HINT = " (its token: ray get-auth-token)"
+# Prints in all the ways in which Ray's processes and libraries print.
+NOISY = """
+import logging, os, sys
+from pathlib import Path
+from adaptune.cluster.connection import redirect_output
+with redirect_output(Path(sys.argv[1])) as console:
+    print("print")
+    os.system("echo child; echo child-error >&2")
+    logging.warning("logging")
+    os.write(2, b"descriptor\\n")
+    console.print("console")
+print("after")
+print("after-error", file=sys.stderr)
+"""
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
-    """The nodes that Ray has; an hour passes with each second that is waited."""
-    found: Nodes = []
-    clock = [0.0]
-    monkeypatch.setattr(connection, "node_resources", lambda wish: found)
-    monkeypatch.setattr(connection, "request_resources", lambda **_: None)
-    monkeypatch.setattr(connection.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(
-        connection.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + 3600 * seconds)
-    )
-    return found
-
-
-def test_the_first_trials_nodes_are_waited_for_and_said(
-    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Nodes] = []
-    monkeypatch.setattr(
-        connection,
-        "request_resources",
-        lambda *, bundles, bundle_label_selectors: asked.append(bundles),
-    )
-    monkeypatch.setattr(connection.time, "sleep", lambda seconds: nodes.append({"CPU": 2}))
-    said = io.StringIO()
-    spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
-    assert connection.wait_for_plan(spec, Console(file=said, width=200)).concurrency == 1
-    assert asked == [[{"CPU": 1.0}, {"CPU": 1.0}]]
-    assert "waiting up to 10000 s for nodes: a trial needs 2 worker(s)" in said.getvalue()
-
-
-def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
-    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Nodes] = []
-    monkeypatch.setattr(
-        connection,
-        "request_resources",
-        lambda *, bundles, bundle_label_selectors: asked.append(bundles),
-    )
-    nodes.append({"CPU": 2, "GPU": 2})
-    spec = make_search(resources={"max_concurrent": 3, "accelerator_type": "A100"})
-    capacity = connection.ClusterCapacity(spec, connection.wait_for_plan(spec, Console()))
-    for unfinished in (10, 10, 2):
-        connection.time.sleep(1)
-        capacity(unfinished)
-    unknown, known = (
-        {"CPU": 1.0} | gpu | {"accelerator_type:A100": 0.001} for gpu in ({}, {"GPU": 1.0})
-    )
-    assert asked == [
-        [unknown],
-        [known] * 6,
-        [known] * 6,
-        [known] * 4,
-    ]  # two workers a trial, as the first node has it
-
-
-def test_trials_run_on_nodes_with_their_gpu_and_their_labels_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = [
-        {
-            "Alive": True,
-            "Resources": {"CPU": 1.0, "accelerator_type:A100": 1.0},
-            "Labels": {"market": "spot"},
-        },
-        {"Alive": True, "Resources": {"CPU": 2.0, "accelerator_type:T4": 1.0}, "Labels": {}},
-        {
-            "Alive": False,
-            "Resources": {"CPU": 4.0, "accelerator_type:A100": 1.0},
-            "Labels": {"market": "spot"},
-        },
-    ]
-    monkeypatch.setattr(connection.ray, "nodes", lambda: found)
-
-    def cpus(**wish: object) -> list[float]:
-        return [
-            node["CPU"] for node in connection.node_resources(make_search(resources=wish).resources)
-        ]
-
-    assert cpus() == [1, 2]
-    assert cpus(accelerator_type="A100") == [1]
-    assert cpus(label_selector={"market": "in(spot, on-demand)"}) == [1]
-    assert cpus(label_selector={"market": "!spot"}) == [2]
-    assert cpus(accelerator_type="T4", label_selector={"market": "spot"}) == []
-
-
-def test_waiting_for_nodes_ends_with_the_arithmetic(nodes: Nodes) -> None:
-    spec = make_search(resources={"wait_for_nodes_s": 10_000, "workers_per_trial": 2})
-    with pytest.raises(
-        ResourceError, match=r"a trial needs 2 worker\(s\) .* but the cluster has no node"
-    ):
-        connection.wait_for_plan(spec, Console(file=io.StringIO()))
-
-
-def test_more_nodes_hold_more_trials_and_a_trials_workers_stay_as_they_are(nodes: Nodes) -> None:
-    nodes.append({"CPU": 2})
-    spec = make_search()
-    capacity = connection.ClusterCapacity(spec, connection.wait_for_plan(spec, Console()))
-    assert capacity(20) == 1
-    nodes.append({"CPU": 4})
-    connection.time.sleep(1)
-    assert capacity(20) == 3
-    nodes.clear()
-    connection.time.sleep(1)
-    assert capacity(20) == 0
-
-
-def test_the_token_of_local_clusters_is_for_its_user_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
-    secure_auth_token()  # before Ray has made one
-    assert (tmp_path / ".ray").stat().st_mode & 0o777 == 0o700
-    token = tmp_path / ".ray" / "auth_token"
+    return tmp_path
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restores the variables that a connection sets."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture
+def ray_calls(
+    home: Path, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[str, Any]]:
+    """The calls of Ray, by their names."""
+    calls: list[tuple[str, Any]] = []
+
+    def init(**options: Any) -> SimpleNamespace:
+        calls.append(("init", options))
+        return SimpleNamespace(dashboard_url="127.0.0.1:8265")
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: calls.append(("shutdown", None)))
+    monkeypatch.setattr(
+        connection, "request_resources", lambda *, bundles: calls.append(("request", bundles))
+    )
+    monkeypatch.setattr(connection, "local_cpus", lambda: 6)
+    return calls
+
+
+def test_a_local_cluster_is_started_with_the_cpus_of_this_machine_and_shut_down(
+    ray_calls: list[tuple[str, Any]],
+) -> None:
+    with connect(None, "digits") as dashboard:
+        assert dashboard == "127.0.0.1:8265"
+        [(_, options)] = ray_calls
+    assert options["address"] == "local"
+    assert options["num_cpus"] == 6
+    assert options["dashboard_host"] == "127.0.0.1"  # not for others
+    assert options["namespace"] == "adaptune-digits"
+    assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "0"
+    assert [name for name, _ in ray_calls] == ["init", "shutdown"]
+
+
+def test_a_connection_to_a_cluster_withdraws_its_request_for_nodes(
+    ray_calls: list[tuple[str, Any]],
+) -> None:
+    with connect("head:6379", "digits"):
+        options = ray_calls[0][1]
+    assert options["address"] == "head:6379"
+    assert "num_cpus" not in options
+    assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "1"
+    assert ray_calls[1:] == [("request", []), ("shutdown", None)]
+
+
+def test_a_connection_that_requests_no_nodes_leaves_the_requests_of_others(
+    ray_calls: list[tuple[str, Any]],
+) -> None:
+    with connect("head:6379", "doctor", requests_nodes=False):
+        pass
+    assert [name for name, _ in ray_calls] == ["init", "shutdown"]
+
+
+def test_a_cluster_that_is_gone_at_the_end_is_disconnected_from(
+    ray_calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*, bundles: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(connection, "request_resources", unreachable)
+    with pytest.raises(KeyError, match="of the search"), connect("head:6379", "digits"):
+        raise KeyError("of the search")
+    assert ray_calls[-1] == ("shutdown", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            ConnectionError("timed out"),
+            r"no Ray cluster answers at head:6379: timed out\. .* set RAY_AUTH_MODE=token",
+        ),
+        (AuthenticationError("wrong"), "Ray refused the token: wrong"),
+    ],
+)
+@pytest.mark.usefixtures("ray_calls")
+def test_a_cluster_that_cannot_be_reached_is_refused(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    with pytest.raises(ResourceError, match=message), connect("head:6379", "digits"):
+        pass
+
+
+def test_the_token_of_local_clusters_is_readable_by_its_user_only(home: Path) -> None:
+    secure_auth_token()  # before Ray has made a token
+    assert (home / ".ray").stat().st_mode & 0o777 == 0o700
+    token = home / ".ray" / "auth_token"
     token.write_text("secret")
     token.chmod(0o644)
     secure_auth_token()
     assert token.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_token_that_is_nowhere_is_the_users_to_mend(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_token_file_that_is_missing_is_reported_to_the_user(
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "gone"))
-    asking = "from adaptune.cluster.connection import joined\nwith joined(None, 'x'): pass"
-    done = subprocess.run(
-        [sys.executable, "-c", asking], capture_output=True, text=True, check=False
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "gone"))
+    script = "from adaptune.cluster.connection import connect\nwith connect(None, 'x'): pass"
+    process = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert done.stderr.splitlines()[-1].startswith(
-        "adaptune.errors.ResourceError: Ray and its token: RAY_AUTH_TOKEN_PATH"
+    last_line = process.stderr.splitlines()[-1]
+    expected = "adaptune.errors.ResourceError: Ray refused the token: RAY_AUTH_TOKEN_PATH"
+    assert last_line.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "hint"), [("token", HINT), ("TOKEN", HINT), ("disabled", ""), (None, "")]
+)
+def test_the_hint_on_the_token_is_given_if_the_dashboard_asks_for_one(
+    mode: str | None, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    assert token_hint() == hint
+
+
+def test_ray_names_the_mode_in_the_environment_when_it_starts_a_local_cluster(home: Path) -> None:
+    # What `ray.init(address="local")` calls first; a change of it would silence the hint.
+    script = (
+        "from ray._private.authentication import authentication_token_setup as setup\n"
+        "from adaptune.cluster.connection import token_hint\n"
+        "assert token_hint() == ''\n"
+        "setup.enable_token_auth_by_default()\n"
+        "print(token_hint())"
     )
+    without_mode = {key: value for key, value in os.environ.items() if key != "RAY_AUTH_MODE"}
+    output = subprocess.check_output(
+        [sys.executable, "-c", script], text=True, env=without_mode, stderr=subprocess.DEVNULL
+    )
+    assert output == f"{HINT}\n"
+
+
+def test_all_output_goes_to_the_log_except_for_the_console(tmp_path: Path) -> None:
+    log = tmp_path / "ray.log"
+    log.write_text("of an earlier session\n")
+    process = subprocess.run(
+        [sys.executable, "-c", NOISY, log], capture_output=True, text=True, check=True
+    )
+    assert process.stdout == "console\nafter\n"
+    assert process.stderr == "after-error\n"
+    first, *lines = log.read_text().splitlines()
+    assert first == "of an earlier session"
+    assert sorted(lines) == ["WARNING:root:logging", "child", "child-error", "descriptor", "print"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_a_full_disk_refuses_is_dropped() -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from adaptune.cluster.connection import redirect_output\n"
+        "with redirect_output(Path('/dev/full')) as console:\n"
+        "    print('lost')\n"
+        "    console.print('console')\n"
+        "print('after')"
+    )
+    # Unbuffered, Python would raise the error at the print.
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    output = subprocess.check_output([sys.executable, "-c", script], text=True, env=buffered)
+    assert output == "console\nafter\n"
+
+
+def test_a_console_in_a_notebook_prints_into_the_notebook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redirect_output(tmp_path / "ray.log") as console:  # sys.stdout is capsys's
+        console.print("console")
+    assert capsys.readouterr().out == "console\n"
+
+
+def test_a_long_line_of_the_console_is_not_wrapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "/a/long/path" * 30
+    with redirect_output(tmp_path / "ray.log") as console:
+        console.print(line)
+    assert capsys.readouterr().out == f"{line}\n"

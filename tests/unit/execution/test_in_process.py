@@ -94,7 +94,11 @@ def test_the_memory_of_a_trial_is_released_at_its_end(
     method: str, runner: InProcessRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released: list[WorkerRuntime] = []
-    monkeypatch.setattr(WorkerRuntime, "release_memory", lambda runtime: released.append(runtime))
+
+    def release_memory(runtime: WorkerRuntime) -> None:
+        released.append(runtime)
+
+    monkeypatch.setattr(WorkerRuntime, "release_memory", release_memory)
     getattr(runner, method)()
     assert len(released) == 1
 
