@@ -84,7 +84,9 @@ def check_format(folder: ResultsFolder) -> None:
         tree = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ResultsError(f"{folder.spec} cannot be read: {error}") from error
-    version = tree.get("format", 1) if isinstance(tree, dict) else None
+    if not isinstance(tree, dict):
+        raise ResultsError(f"{folder.spec} cannot be read: it is damaged")
+    version = tree.get("format", 1)  # the first format had no version
     if version != FORMAT:
         raise ResultsError(
             f"{folder.path} has format {version} of another version of adaptune; this version reads"

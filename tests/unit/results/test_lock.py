@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adaptune.errors import ResultsError
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lock import driver_lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lock import driver_lock
+with driver_lock(ResultsFolder(Path(sys.argv[1]))):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> ResultsFolder:
+    return ResultsFolder(tmp_path)
+
+
+@pytest.fixture
+def other_driver(locked: ResultsFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, which holds the lock."""
+    command = [sys.executable, "-c", HOLD, locked.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as driver:
+        try:
+            assert driver.stdout is not None
+            assert driver.stdout.readline() == b"held\n"
+            yield driver
+        finally:
+            driver.kill()
+
+
+def test_two_drivers_cannot_share_a_folder(locked: ResultsFolder) -> None:
+    message = rf"{locked.path} is in use by process {os.getpid()} on .*: wait for it, stop it, or"
+    with (
+        driver_lock(locked),
+        pytest.raises(ResultsError, match=message) as caught,
+        driver_lock(locked),
+    ):
+        pass
+    assert "delete" not in str(caught.value)  # the driver is on this machine
+    with driver_lock(locked):  # the first one has ended
+        pass
+
+
+def test_a_running_driver_is_named_and_a_killed_one_leaves_no_lock(
+    locked: ResultsFolder, other_driver: subprocess.Popen[bytes]
+) -> None:
+    with (
+        pytest.raises(ResultsError, match=f"in use by process {other_driver.pid} on "),
+        driver_lock(locked),
+    ):
+        pass
+    other_driver.kill()
+    other_driver.wait()
+    with driver_lock(locked):
+        pass
+
+
+def test_the_lock_of_a_machine_that_is_gone_can_be_deleted(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with driver_lock(locked):
+        machine = socket.gethostname()
+        monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+        advice = f"if {machine} is gone, delete {locked.path / '.driver'}"
+        with pytest.raises(ResultsError, match=re.escape(advice)), driver_lock(locked):
+            pass
+        (locked.path / ".driver").unlink()
+        with driver_lock(locked):
+            pass
+
+
+def test_a_lock_whose_holder_could_not_write_its_name_holds_all_the_same(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, text: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with (
+        driver_lock(locked),
+        pytest.raises(ResultsError, match="in use by another process: "),
+        driver_lock(locked),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_used_without_a_lock(
+    number: int, locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with driver_lock(locked):
+        pass
+
+
+def test_another_error_of_the_file_system_is_raised(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error"), driver_lock(locked):
+        pass

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adaptune.errors import ResultsError
+from adaptune.results import remote
+from adaptune.results.folder import ResultsFolder
+
+UNREACHABLE = r"storage\.remote: cannot use .*; check the address, the credentials and that"
+
+
+def fill(folder: ResultsFolder, *names: str) -> None:
+    """Write files with their own names as contents."""
+    for name in names:
+        file = folder.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+
+
+def copied(tmp_path: Path) -> set[str]:
+    """The names of the files in the store."""
+    store = tmp_path / "store" / "fake"
+    return {str(file.relative_to(store)) for file in store.rglob("*") if file.is_file()}
+
+
+def test_an_upload_copies_what_a_resume_needs_and_the_tables(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    tables = ("trials.parquet", "epochs.parquet")
+    fill(folder, "search.yaml", "study.journal", "ray.log", "best/config.json", *tables)
+    remote.upload(folder)
+    assert copied(tmp_path) == {"search.yaml", "study.journal", *tables}
+    fill(folder, "splits.parquet")
+    remote.upload(folder)
+    assert "splits.parquet" in copied(tmp_path)
+
+
+def test_an_upload_of_everything_leaves_out_checkpoints_and_hidden_files(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    fill(
+        folder,
+        "search.yaml",
+        "best/config.json",
+        "trials/0/events",
+        "trials/0/checkpoints/epoch-0001.pt",
+        ".driver",
+        ".ray/train/state",
+    )
+    remote.upload(folder, everything=True)
+    assert copied(tmp_path) == {"search.yaml", "best/config.json", "trials/0/events"}
+    text = (tmp_path / "store" / "fake" / "best" / "config.json").read_text()
+    assert text == "best/config.json"
+
+
+def test_an_upload_overwrites_the_copy(folder: ResultsFolder, tmp_path: Path) -> None:
+    fill(folder, "search.yaml")
+    remote.upload(folder)
+    folder.spec.write_text("longer")
+    remote.upload(folder)
+    assert (tmp_path / "store" / "fake" / "search.yaml").read_text() == "longer"
+
+
+def test_a_copy_exists_once_it_has_the_search_space_file(folder: ResultsFolder) -> None:
+    assert not remote.exists(folder)
+    fill(folder, "study.journal")
+    remote.upload(folder)
+    assert not remote.exists(folder)
+    fill(folder, "search.yaml")
+    remote.upload(folder)
+    assert remote.exists(folder)
+
+
+def test_a_download_brings_what_a_resume_needs(folder: ResultsFolder, tmp_path: Path) -> None:
+    fill(folder, "search.yaml", "study.journal", "best/config.json")
+    remote.upload(folder, everything=True)
+    elsewhere = ResultsFolder(tmp_path / "elsewhere", folder.remote)
+    remote.download(elsewhere)
+    assert {file.name for file in elsewhere.path.iterdir()} == {"search.yaml", "study.journal"}
+    assert elsewhere.journal.read_text() == "study.journal"
+
+
+def test_a_copy_without_its_marker_is_no_search(folder: ResultsFolder, tmp_path: Path) -> None:
+    fill(folder, "search.yaml", "study.journal")
+    remote.upload(folder)
+    remote.remove_marker(folder)
+    assert not remote.exists(folder)
+    assert copied(tmp_path) == {"study.journal"}
+    remote.remove_marker(folder)  # it is gone already
+
+
+def test_without_a_store_there_is_nothing_to_do(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    fill(folder, "search.yaml")
+    remote.upload(folder, everything=True)
+    remote.remove_marker(folder)
+    assert not remote.exists(folder)
+    assert folder.spec.exists()
+
+
+@pytest.mark.parametrize("uri", ["nonsense://bucket", "s3://"])
+def test_an_address_that_is_none_is_reported(uri: str, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path, uri)
+    with pytest.raises(ResultsError, match=UNREACHABLE):
+        remote.exists(folder)
+    remote.remove_marker(folder)  # does nothing
+
+
+def test_a_store_that_fails_in_a_download_is_reported(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    fill(folder, "search.yaml")
+    remote.upload(folder)
+    (tmp_path / "file").touch()
+    nowhere = ResultsFolder(tmp_path / "file" / "folder", folder.remote)
+    with pytest.raises(ResultsError, match=UNREACHABLE):
+        remote.download(nowhere)
+
+
+def test_a_store_that_cannot_be_written_to_fails_the_upload(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    fill(folder, "search.yaml")
+    (tmp_path / "store").write_text("not a folder")
+    with pytest.raises(OSError, match="store"):
+        remote.upload(folder)
