@@ -1,45 +1,69 @@
-"""A Ray cluster of several nodes on this machine: a head without CPUs, and workers' nodes of one CPU each."""
+"""A Ray cluster of several nodes on this machine: a head without CPUs, and workers of one CPU."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.local_cluster import NODES, Nodes
 from support.object_store import ObjectStore, running_store
 from support.real_ray import ENVIRONMENT
+from support.running_search import RunningSearch
 
 PORT = 6398
+DASHBOARD_PORT = 8276
+Start = Callable[..., RunningSearch]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--fresh-workers", action="store_true", help="all of it with a worker group per trial"
+        "--new-workers",
+        action="store_true",
+        help="run all tests with a new worker group per trial",
     )
 
 
 @pytest.fixture(scope="session")
-def fresh_workers(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--fresh-workers", default=False))
+def reuse_workers(request: pytest.FixtureRequest) -> bool:
+    return not request.config.getoption("--new-workers", default=False)
 
 
 @pytest.fixture(scope="session")
 def running_nodes() -> Iterator[Nodes]:
-    # Ray's sockets lie in it, and their paths have a limit that pytest's folders go past.
+    # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
     folder = Path(tempfile.mkdtemp(prefix="chaos-")) / "nodes"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     cluster = Nodes(f"127.0.0.2:{PORT}", ENVIRONMENT | token, folder)
-    cluster.local("up", "--workers", str(NODES), "--port", str(PORT), "--dashboard-port", "8276")
+    ports = ("--port", str(PORT), "--dashboard-port", str(DASHBOARD_PORT))
+    cluster.run_script("up", "--workers", str(NODES), *ports)
     yield cluster
-    cluster.local("down")
+    cluster.run_script("down")
 
 
 @pytest.fixture
 def nodes(running_nodes: Nodes) -> Nodes:
-    running_nodes.whole()
+    running_nodes.restore()
     return running_nodes
+
+
+@pytest.fixture(scope="session")
+def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of a search that nothing happened to."""
+    search = RunningSearch(running_nodes, tmp_path_factory.mktemp("undisturbed") / "s")
+    search.ends_complete()
+    return search.folder
+
+
+@pytest.fixture
+def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Start:
+    def start_search(**settings: Any) -> RunningSearch:
+        settings = {"resources__reuse_workers": reuse_workers} | settings
+        return RunningSearch(nodes, tmp_path / "s", **settings)
+
+    return start_search
 
 
 @pytest.fixture

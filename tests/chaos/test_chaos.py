@@ -1,157 +1,83 @@
-"""What happens to clusters at night. After each, every trial asked for is there once, and nothing is left behind."""
+"""Searches on clusters that fail.
+
+After each failure every trial is there once, and nothing is left on the cluster.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from optuna.trial import TrialState
 from support.local_cluster import Nodes
 from support.object_store import ObjectStore
 from support.real_ray import (
     RAY,
-    Cluster,
     actors,
-    ask,
+    evaluate,
     kill_while_starting,
-    rows,
-    tail,
+    trial_rows,
     trials_of,
-    wait_for_the_end,
+    wait_for_cleanup,
     wait_until,
 )
+from support.running_search import EPOCHS, TRIALS, RunningSearch
 from support.two_networks import possible, two_networks
 
-from adaptune.artifacts.load import load_export
-
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
-TRIALS = 3
-# One trial at a time: what is proposed hangs on which trials have ended, and a joining node would make room for two.
-LONG = {
-    "training__epochs": 4,
-    "training__steps_per_epoch": 40,
-    "search__scheduler": "none",
-    "resources__max_concurrent": 1,
-}
-BACK_S = 60.0  # of a noisy machine of two cores, where 15 to 25 s are usual
-Start = Callable[..., "Search"]
+# On a noisy machine of two cores, where 15 to 25 s are usual.
+RECOVERY_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
+DRAIN_OPTIONS = (
+    "--reason=DRAIN_NODE_REASON_PREEMPTION",
+    "--reason-message=chaos",
+    "--deadline-remaining-seconds=3",
+)
+WORKER_NODES = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
+Start = Callable[..., RunningSearch]
 
 
-class Search:
-    """A running search, in its own process."""
-
-    def __init__(self, nodes: Cluster, folder: Path, **settings: Any) -> None:
-        self.nodes, self.folder, self.settings = nodes, folder, LONG | settings
-        self.driver = self._start()
-
-    def _start(self, *extra: str) -> subprocess.Popen[bytes]:
-        return self.nodes.start(
-            self.folder.parent, self.folder.name, "--trials", str(TRIALS), *extra, **self.settings
-        )
-
-    def epochs(self) -> int:
-        """How many epochs the study has heard of, over all trials."""
-        journal = self.folder / "study.journal"
-        return len(re.findall(r'"record:\d+"', journal.read_text())) if journal.exists() else 0
-
-    def wait_for_epochs(self, count: int) -> None:
-        def reached() -> bool:
-            assert self.driver.poll() is None, tail(self.folder / "ray.log")
-            return self.epochs() >= count
-
-        wait_until(reached, f"epoch {count} of the search")
-
-    def kill_driver(self) -> None:
-        self.driver.send_signal(signal.SIGKILL)
-        self.driver.wait()
-
-    def resume(self) -> None:
-        self.driver = self._start("--resume")
-
-    def ends_whole(self) -> None:
-        """Wait for its end, and hold it to what every search must leave."""
-        assert self.driver.wait(timeout=300) == 0, tail(self.folder / "ray.log")
-        trials = trials_of(self.folder)
-        assert [trial.number for trial in trials] == list(range(TRIALS))
-        assert {trial.state for trial in trials} == {TrialState.COMPLETE}
-        assert all(row["epochs"] == LONG["training__epochs"] for row in rows(self.folder))
-        assert json.loads((self.folder / "summary.json").read_text())["trials_total"] == TRIALS
-        load_export(self.folder / "best")
-        wait_for_the_end(self.nodes)
-
-
-@pytest.fixture
-def start(nodes: Nodes, tmp_path: Path, fresh_workers: bool) -> Start:
-    def _start(**settings: Any) -> Search:
-        return Search(
-            nodes, tmp_path / "s", **{"resources__reuse_workers": not fresh_workers} | settings
-        )
-
-    return _start
-
-
-def kill_actor(nodes: Nodes, class_name: str) -> None:
-    pids = actors(nodes, class_name)
-    assert pids, f"no actor {class_name}"
-    os.kill(pids[0], signal.SIGKILL)
-
-
-@pytest.fixture(scope="session")
-def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    search = Search(running_nodes, tmp_path_factory.mktemp("undisturbed") / "s")
-    search.ends_whole()
-    return search.folder
-
-
-def test_a_trials_workers_may_lie_on_two_nodes(undisturbed: Path) -> None:
-    assert {row["workers"] for row in rows(undisturbed)} == {2}  # on nodes of one CPU
+def test_the_workers_of_a_trial_may_be_on_two_nodes(undisturbed: Path) -> None:
+    assert {row["workers"] for row in trial_rows(undisturbed)} == {2}  # on nodes of one CPU
 
 
 @pytest.mark.parametrize(
-    ("victim", "fresh"),
-    [("RayTrainWorker", False), ("RayTrainWorker", True), ("TrainController", False)],
+    ("victim", "reuse_workers"),
+    [("RayTrainWorker", True), ("RayTrainWorker", False), ("TrainController", True)],
 )
-def test_a_killed_part_of_a_lane_costs_the_current_epoch_only(
-    start: Start, undisturbed: Path, victim: str, fresh: bool
+def test_a_killed_part_of_a_worker_group_costs_the_current_epoch_only(
+    start: Start, undisturbed: Path, victim: str, reuse_workers: bool
 ) -> None:
-    search = start(resources__reuse_workers=not fresh)
+    search = start(resources__reuse_workers=reuse_workers)
     search.wait_for_epochs(2)
-    kill_actor(search.nodes, victim)
-    heard = search.epochs()
-    wait_until(lambda: search.epochs() > heard + 1, "training after the kill", BACK_S)
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
+    search.kill_actor(victim)
+    search.wait_for_more_epochs(RECOVERY_TIMEOUT_S)
+    search.ends_like(undisturbed)
 
 
-def test_a_killed_in_process_trial_goes_on_from_its_last_epoch(start: Start) -> None:
+def test_a_killed_in_process_trial_resumes_from_its_last_epoch(start: Start) -> None:
     search = start(execution="in_process", resources__workers_per_trial=1)
     search.wait_for_epochs(2)
-    kill_actor(search.nodes, "TrialTrainable")
-    search.ends_whole()
-    assert (
-        search.epochs() <= TRIALS * LONG["training__epochs"] + 1
-    )  # one was said again, and none trained again
+    grids = search.sample_grids()
+    search.kill_actor("TrialTrainable")
+    search.ends_complete()
+    assert grids.items() <= search.sample_grids().items()  # no epoch was trained again
+    assert search.stored_epochs() == TRIALS * EPOCHS
 
 
 @pytest.mark.parametrize("victim", ["TrainController", "TrialTrainable"])
-def test_a_lane_killed_while_its_workers_start_gives_their_place_back(
+def test_a_worker_group_killed_while_its_workers_start_frees_their_cpus(
     start: Start, undisturbed: Path, victim: str
 ) -> None:
-    search = (
-        start()
-    )  # a placement group left behind would take two of the three CPUs: no trial would find a place
-    kill_while_starting(search.nodes, "RayTrainWorker", victim)
-    wait_until(lambda: search.epochs() > 0, "training after the kill", BACK_S)
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
+    # A placement group left behind would hold two of the three CPUs: no trial would find room.
+    search = start()
+    kill_while_starting(search.cluster, "RayTrainWorker", victim)
+    search.wait_for_more_epochs(RECOVERY_TIMEOUT_S, count=1)
+    search.ends_like(undisturbed)
 
 
 def test_a_lost_node_costs_the_current_epoch_only(
@@ -159,11 +85,10 @@ def test_a_lost_node_costs_the_current_epoch_only(
 ) -> None:
     search = start()
     search.wait_for_epochs(2)
-    for name in nodes.living()[:2]:  # a trial's two workers lie on two of the three
+    for name in nodes.living()[:2]:  # the two workers of a trial are on two of the three nodes
         nodes.kill(name)
         nodes.join()
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
+    search.ends_like(undisturbed)
 
 
 def test_a_drained_node_costs_the_current_epoch_only(
@@ -171,84 +96,73 @@ def test_a_drained_node_costs_the_current_epoch_only(
 ) -> None:
     search = start()
     search.wait_for_epochs(2)
-    alive_with_cpus = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
-    leaving = ask(search.nodes, alive_with_cpus)[:2]
-    for node in leaving:
-        options = [
-            "--reason=DRAIN_NODE_REASON_PREEMPTION",
-            "--reason-message=night",
-            "--deadline-remaining-seconds=3",
-        ]
-        address = f"--address={search.nodes.address}"
-        subprocess.run(
-            [*RAY, "drain-node", address, f"--node-id={node}", *options],
-            env=search.nodes.environment,
-            check=True,
-        )
+    for node_id in evaluate(nodes, WORKER_NODES)[:2]:
+        drain = [*RAY, "drain-node", f"--address={nodes.address}", f"--node-id={node_id}"]
+        subprocess.run([*drain, *DRAIN_OPTIONS], env=nodes.environment, check=True)
         nodes.join()
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
+    search.ends_like(undisturbed)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_full_disk_takes_nothing_that_was_there(
-    start: Start, tmp_path: Path, undisturbed: Path
-) -> None:
+def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
     subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
     try:
         search = start()
         assert search.driver.wait(timeout=300) in (0, 1)
-        before = {trial.number: trial.datetime_complete for trial in trials_of(search.folder)}
+        before = end_times(search.folder)
         subprocess.run([*mount, "remount,size=1g"], check=True)
         search.resume()
-        search.ends_whole()
-        after = {trial.number: trial.datetime_complete for trial in trials_of(search.folder)}
-        assert {number: ended for number, ended in before.items() if ended}.items() <= after.items()
+        search.ends_complete()
+        assert before.items() <= end_times(search.folder).items()
     finally:
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def end_times(folder: Path) -> dict[int, object]:
+    """Return the time at which each trial ended, by its number."""
+    times: dict[int, object] = {}
+    for trial in trials_of(folder):
+        if trial.datetime_complete is not None:
+            times[trial.number] = trial.datetime_complete
+    return times
 
 
 def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     start: Start, undisturbed: Path
 ) -> None:
-    search, moments = start(), random.Random(0)
-    for _ in range(10):
-        try:
-            search.driver.wait(timeout=moments.uniform(3, 15))
-        except subprocess.TimeoutExpired:
-            search.kill_driver()
-            search.resume() if (search.folder / "search.yaml").exists() else search.__init__(  # type: ignore[misc]
-                search.nodes, search.folder, **search.settings
-            )
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
-
-
-def test_a_driver_killed_while_a_lane_starts_leaves_nothing(start: Start) -> None:
     search = start()
-    kill_while_starting(
-        search.nodes, "OrphanCleaner", search.driver.pid
-    )  # what is to outlive the lane's other parts
+    moments = random.Random(0)
+    for _ in range(10):
+        if not search.has_ended(timeout_s=moments.uniform(3, 15)):
+            search.kill_driver()
+            search.restart()
+    search.ends_like(undisturbed)
+
+
+def test_a_driver_killed_while_a_worker_group_starts_leaves_nothing(start: Start) -> None:
+    search = start()
+    # The cleaner is what must outlive the other parts of the worker group.
+    kill_while_starting(search.cluster, "OrphanCleaner", search.driver.pid)
     search.driver.wait()
-    wait_for_the_end(search.nodes)
+    wait_for_cleanup(search.cluster)
 
 
 def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -> None:
     search = start()
-    wait_until(lambda: actors(search.nodes, "TrainController"), "the start of a lane")
+    wait_until(lambda: actors(search.cluster, "TrainController"), "the start of a worker group")
     search.driver.send_signal(signal.SIGINT)
-    assert search.driver.wait(timeout=60) == 130
-    wait_for_the_end(search.nodes)
+    assert search.driver.wait(timeout=60) == 128 + signal.SIGINT
+    wait_for_cleanup(search.cluster)
     search.resume()
-    search.ends_whole()
+    search.ends_complete()
 
 
-def test_concurrency_above_capacity_is_what_fits(start: Start) -> None:
-    start(resources__max_concurrent=50).ends_whole()
+def test_a_concurrency_above_the_capacity_is_reduced_to_what_fits(start: Start) -> None:
+    start(resources__max_concurrent=50).ends_complete()
 
 
-def test_what_no_node_can_hold_is_refused(start: Start) -> None:
+def test_a_trial_that_no_node_can_hold_is_refused(start: Start) -> None:
     search = start(resources__cpus_per_worker=2)
     assert search.driver.wait(timeout=60) == 2
     assert not search.folder.exists()
@@ -265,8 +179,7 @@ def test_damaged_files_cost_no_more_than_themselves(start: Start, undisturbed: P
     for snapshot in (search.folder / ".ray").rglob("*.json"):
         snapshot.write_text("{")
     search.resume()
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
+    search.ends_like(undisturbed)
 
 
 def test_an_object_store_that_fails_for_a_while_costs_no_trial(
@@ -275,27 +188,23 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     search = start(storage__remote=object_store.uri)
     search.wait_for_epochs(2)
     object_store.fails = True
-    heard = search.epochs()
-    wait_until(
-        lambda: search.epochs() > heard + 1 and object_store.refused, "training without a store"
-    )
+    search.wait_for_more_epochs(START_TIMEOUT_S)
+    wait_until(lambda: object_store.refused, "a request to the store")
     object_store.fails = False
-    search.ends_whole()
-    assert rows(search.folder) == rows(undisturbed)
-    copied = object_store.files()
-    assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= copied
-    assert any(name.startswith("s/trials/2/checkpoints/") for name in copied)
+    search.ends_like(undisturbed)
+    files = object_store.files()
+    assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= files
+    assert any(name.startswith("s/trials/2/checkpoints/") for name in files)
 
 
 @pytest.mark.skipif(not possible(), reason="makes network namespaces")
-def test_a_link_that_is_cut_and_healed_costs_the_current_epoch_only(
-    tmp_path: Path, undisturbed: Path, fresh_workers: bool
+def test_a_link_that_is_cut_and_restored_costs_the_current_epoch_only(
+    tmp_path: Path, undisturbed: Path, reuse_workers: bool
 ) -> None:
     with two_networks() as networks:
-        search = Search(networks, tmp_path / "s", resources__reuse_workers=not fresh_workers)
+        search = RunningSearch(networks, tmp_path / "s", resources__reuse_workers=reuse_workers)
         search.wait_for_epochs(2)
         with networks.cut():
             wait_until(lambda: networks.living() == 2, "the loss of the node beyond the link")
-        networks.join(far=True)  # the old one ends itself when it learns that it was given up
-        search.ends_whole()
-        assert rows(search.folder) == rows(undisturbed)
+        networks.join_far()  # the old node ends itself when it learns that it was given up
+        search.ends_like(undisturbed)

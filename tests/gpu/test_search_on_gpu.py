@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from support.real_ray import ROOT, SMALL, tail
+from support.real_ray import SEARCH_TIMEOUT_S, search_command, tail
 
 pytestmark = [
     pytest.mark.gpu,
@@ -20,31 +19,23 @@ pytestmark = [
 
 @pytest.mark.parametrize("execution", ["ray_train", "in_process"])
 def test_two_trials_at_a_time_share_a_gpu(execution: str, tmp_path: Path) -> None:
-    settings = SMALL | {
-        "execution": execution,
-        "resources.workers_per_trial": 1,
-        "resources.gpus_per_worker": 0.5,
-        "resources.max_concurrent": 2,
-        "training.precision": "bf16",
-    }
-    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    script = [
-        sys.executable,
-        str(ROOT / "run_search.py"),
-        "--space",
-        "cycada.yaml",
+    command = search_command(
+        tmp_path,
+        "s",
         "--trials",
         "4",
-    ]
-    done = subprocess.run(
-        [*script, "--out", str(tmp_path), "--name", "s", *sets],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        execution=execution,
+        resources__workers_per_trial=1,
+        resources__gpus_per_worker=0.5,
+        resources__max_concurrent=2,
+        training__precision="bf16",
     )
-    assert done.returncode == 0, done.stdout + done.stderr + tail(tmp_path / "s" / "ray.log")
-    assert "2 trial(s) at a time" in done.stdout
-    assert "0.5 GPU" in done.stdout
+    process = subprocess.run(
+        command, capture_output=True, text=True, timeout=SEARCH_TIMEOUT_S, check=False
+    )
+    log = tail(tmp_path / "s" / "ray.log")
+    assert process.returncode == 0, process.stdout + process.stderr + log
+    assert "2 trial(s) at a time" in process.stdout
+    assert "0.5 GPU" in process.stdout
     summary = json.loads((tmp_path / "s" / "summary.json").read_text())
     assert (summary["trials_total"], summary["trials_failed"]) == (4, 0)

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine: a head without CPUs, and workers' nodes of one CPU each."""
+"""A Ray cluster of several nodes on this machine: a head without CPUs, and workers of one CPU."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cluster.local.local_cluster import LocalCluster
 from support.real_ray import ROOT, Cluster, wait_until
 
 NODES = 3
+SCRIPT = ROOT / "cluster" / "local" / "nodes.py"
 
 
 @dataclass
@@ -20,35 +21,35 @@ class Nodes(Cluster):
 
     folder: Path = Path()
 
-    def local(self, *arguments: str) -> str:
-        command = [
-            sys.executable,
-            str(ROOT / "cluster" / "local" / "nodes.py"),
-            "--folder",
-            str(self.folder),
-        ]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+    def run_script(self, *arguments: str) -> str:
+        """Run a command of cluster/local/nodes.py; return its output."""
+        command = [sys.executable, str(SCRIPT), "--folder", str(self.folder), *arguments]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout.strip()
 
     def living(self) -> list[str]:
-        """The names of the nodes beside the head."""
-        return [
-            node.name
-            for node in LocalCluster(self.folder).nodes()
-            if node.name != "head" and node.processes()
-        ]
+        """Return the names of the nodes other than the head."""
+        names = []
+        for node in LocalCluster(self.folder).nodes():
+            if node.name != "head" and node.processes():
+                names.append(node.name)
+        return names
 
     def join(self) -> str:
-        return self.local("add")
+        """Start one more node; return its name."""
+        return self.run_script("add")
 
     def kill(self, name: str) -> None:
-        """As a power cut does."""
-        self.local("kill", name)
+        """Kill a node, as a power failure would."""
+        self.run_script("kill", name)
 
-    def whole(self) -> None:
-        """Give it as many nodes as it began with."""
-        while self.cpus() < NODES:
-            before = self.cpus()
+    def restore(self) -> None:
+        """Give the cluster as many nodes as it had at the start."""
+        while (cpus := self.cpus()) < NODES:
             self.join()
-            wait_until(lambda before=before: self.cpus() > before, "the start of a node")  # type: ignore[misc]
+
+            def has_joined(before: float = cpus) -> bool:
+                return self.cpus() > before
+
+            wait_until(has_joined, "the start of a node")

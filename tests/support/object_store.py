@@ -15,24 +15,27 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 _numbers = itertools.count()
 
 
-class _Quiet(WSGIRequestHandler):
+class _SilentHandler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None: ...
 
 
 class ObjectStore:
-    """Moto's S3 with one bucket. While `fails` is set, every request is refused; `refused` counts them."""
+    """Moto's S3 with one bucket.
+
+    While `fails` is set, every request is refused; `refused` counts these requests.
+    """
 
     def __init__(self) -> None:
         self.fails = False
         self.refused = 0
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.server = make_server(
-            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_SilentHandler
         )
         options = (
             f"endpoint_override=127.0.0.1:{self.server.server_port}&scheme=http&region=us-east-1"
         )
-        self.bucket = f"bucket-{next(_numbers)}"  # moto's stores of a process share what they hold
+        self.bucket = f"bucket-{next(_numbers)}"  # all stores of a process share their data
         self.uri = f"s3://key:secret@{self.bucket}/results?{options}"
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -43,12 +46,13 @@ class ObjectStore:
         return self._moto(environ, start_response)  # type: ignore[no-any-return]
 
     def files(self) -> set[str]:
-        """Their names below the URI."""
+        """Return the names of all files below the URI."""
         store, folder = fs.FileSystem.from_uri(self.uri)
-        found = store.get_file_info(fs.FileSelector(folder, recursive=True))
-        return {
-            file.path.removeprefix(f"{folder}/") for file in found if file.type == fs.FileType.File
-        }
+        names = set()
+        for entry in store.get_file_info(fs.FileSelector(folder, recursive=True)):
+            if entry.type == fs.FileType.File:
+                names.add(entry.path.removeprefix(f"{folder}/"))
+        return names
 
 
 @contextmanager

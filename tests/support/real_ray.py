@@ -21,17 +21,19 @@ from optuna.trial import FrozenTrial
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 120.0
+SEARCH_TIMEOUT_S = 300.0
 ANSWER = "answer: "
-ASKING = 3  # times: on a busy machine Ray's state API runs out of time now and then
+ATTEMPTS = 3  # on a busy machine Ray's state API times out now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-# Nodes end at once: nobody has to be told of it.
+# Nodes end at once: they have nobody to notify.
 ENVIRONMENT = os.environ | {
     "RAY_AUTH_MODE": "disabled",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
-TIMES = {"wall_s", "device_s", "overhead_s", "checkpoint"}
-# Ray's own, one a cluster, for the dashboard and for Ray Data: they outlive every job.
-RAYS_OWN = ("TrainStateActor", "_AutoscalingCoordinatorActor")
+# Columns of trials.parquet that differ between two runs of one search.
+VARYING = {"wall_s", "device_s", "overhead_s", "checkpoint"}
+# Ray's own actors, one per cluster, for the dashboard and for Ray Data: they outlive every job.
+RAYS_OWN_ACTORS = ("TrainStateActor", "_AutoscalingCoordinatorActor")
 
 SMALL = {
     "data.source.limit": 300,
@@ -50,182 +52,184 @@ SMALL = {
 }
 
 
+def search_command(out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
+    """Return the command of a small search; settings override keys, with `__` for a dot."""
+    values = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
+    command = [sys.executable, str(ROOT / "run_search.py"), "--space", "cycada.yaml"]
+    command += ["--out", str(out), "--name", name]
+    for key, value in values.items():
+        command += ["--set", f"{key}={value}"]
+    return [*command, *extra]
+
+
 @dataclass
 class Cluster:
-    """A running cluster, and searches on it as a user starts them."""
+    """A running cluster, and searches on it."""
 
     address: str
     environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
 
-    def command(self, out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
-        chosen = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
-        sets = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
-        script = [sys.executable, str(ROOT / "run_search.py"), "--space", "cycada.yaml"]
-        return [
-            *script,
-            "--address",
-            self.address,
-            "--out",
-            str(out),
-            "--name",
-            name,
-            *sets,
-            *extra,
-        ]
-
     def search(self, out: Path, name: str, *extra: str, **settings: Any) -> dict[str, Any]:
-        """Run a search to its end; returns its summary."""
-        done = subprocess.run(
-            self.command(out, name, *extra, **settings),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr + tail(out / name / "ray.log")
+        """Run a search to its end; return its summary."""
+        process = self._run(self._command(out, name, *extra, **settings))
+        output = process.stdout + process.stderr
+        assert process.returncode == 0, output + tail(out / name / "ray.log")
         summary: dict[str, Any] = json.loads((out / name / "summary.json").read_text())
         return summary
 
-    def adaptune(self, verb: str, *arguments: str | Path) -> str:
-        """Run a verb that needs a cluster; returns what it printed."""
-        script = Path(sys.executable).with_name("adaptune")
-        done = subprocess.run(
-            [script, verb, *arguments, "--address", self.address],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def cpus(self) -> float:
-        found: float = ask(self, "ray.cluster_resources().get('CPU', 0)")
-        return found
-
     def start(self, out: Path, name: str, *extra: str, **settings: Any) -> subprocess.Popen[bytes]:
+        """Start a search; return its driver."""
         return subprocess.Popen(
-            self.command(out, name, *extra, **settings),
+            self._command(out, name, *extra, **settings),
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
+    def adaptune(self, command: str, *arguments: str | Path) -> str:
+        """Run a command of adaptune that needs a cluster; return its output."""
+        script = Path(sys.executable).with_name("adaptune")
+        process = self._run([str(script), command, *map(str, arguments), "--address", self.address])
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
+
+    def cpus(self) -> float:
+        """Return the CPUs of all living nodes."""
+        cpus: float = evaluate(self, "ray.cluster_resources().get('CPU', 0)")
+        return cpus
+
+    def _command(self, out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
+        return search_command(out, name, "--address", self.address, *extra, **settings)
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=SEARCH_TIMEOUT_S,
+            check=False,
+        )
+
 
 def tail(log: Path, lines: int = 40) -> str:
-    return "\n".join(log.read_text().splitlines()[-lines:]) if log.exists() else "(no log)"
+    """Return the end of a log file, for the message of a failed assertion."""
+    if not log.exists():
+        return "(no log)"
+    return "\n".join(log.read_text().splitlines()[-lines:])
 
 
-def ask(cluster: Cluster, question: str, first: str = "") -> Any:
-    """The value of a Python expression on a connection to the cluster.
+def evaluate(cluster: Cluster, expression: str, setup: str = "") -> Any:
+    """Return the value of a Python expression in a process that is connected to the cluster.
 
-    At hand are `ray`, and what is not gone: `actors()` and `groups()`.
+    The expression can use `ray`, `actors()` and `groups()`: those that are not dead or removed.
 
     Args:
-        first: statements to run before.
+        setup: statements to run before.
     """
     script = (
-        "import json, os, time, ray; from ray.util.state import list_actors, list_placement_groups\n"
+        "import json, os, time, ray\n"
+        "from ray.util.state import list_actors, list_placement_groups\n"
         f"ray.init('{cluster.address}', log_to_driver=False)\n"
-        # Unfiltered, they would show a hundred, dead ones among them.
+        # Without a filter they would list a hundred at most, with dead ones among them.
         "actors = lambda: list_actors(filters=[('state', '!=', 'DEAD')], limit=1000)\n"
         "groups = lambda: list_placement_groups(filters=[('state', '!=', 'REMOVED')], limit=1000)\n"
-        f"{first}\n"
-        f"print('{ANSWER}' + json.dumps({question}))"
+        f"{setup}\n"
+        f"print('{ANSWER}' + json.dumps({expression}))"
     )
-    # The state API asks the machine's newest cluster, not the one connected to, unless it is told.
+    # Without an address, the state API asks the newest cluster on the machine.
     environment = cluster.environment | {"RAY_ADDRESS": cluster.address}
-    for _ in range(1 if first else ASKING):
-        done = subprocess.run(
+    for _ in range(1 if setup else ATTEMPTS):
+        process = subprocess.run(
             [sys.executable, "-c", script],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode == 0:
-            # Ray prints its warnings of the cluster among our lines.
-            return json.loads(
-                next(line for line in done.stdout.splitlines() if line.startswith(ANSWER))[
-                    len(ANSWER) :
-                ]
-            )
-    raise AssertionError(f"the cluster does not answer: {done.stderr}")
+        if process.returncode == 0:
+            lines = process.stdout.splitlines()  # Ray's warnings are among them
+            answer = next(line for line in lines if line.startswith(ANSWER))
+            return json.loads(answer.removeprefix(ANSWER))
+    raise AssertionError(f"the cluster does not answer: {process.stderr}")
 
 
 def actors(cluster: Cluster, class_name: str) -> list[int]:
-    """The process ids of the living actors of a class."""
-    found: list[int] = ask(
-        cluster,
-        f"[a.pid for a in actors() if a.state == 'ALIVE' and {class_name!r} in a.class_name]",
-    )
-    return found
+    """Return the process ids of the living actors of a class."""
+    is_alive = f"actor.state == 'ALIVE' and {class_name!r} in actor.class_name"
+    pids: list[int] = evaluate(cluster, f"[actor.pid for actor in actors() if {is_alive}]")
+    return pids
 
 
 def kill_while_starting(cluster: Cluster, starting: str, victim: int | str) -> None:
-    """SIGKILL a process at the moment when an actor of class `starting` is not yet up.
+    """SIGKILL a process at a moment when an actor of the class `starting` has not started yet.
 
     Args:
-        victim: its id, or the class name of its actor.
+        victim: id of the process, or the class name of its actor.
     """
-    pid = (
-        victim
-        if isinstance(victim, int)
-        else f"next(a.pid for a in actors() if a.class_name == {victim!r} and a.pid)"
-    )
-    waiting = (
+    pid = str(victim)
+    if isinstance(victim, str):
+        is_victim = f"actor.class_name == {victim!r} and actor.pid"
+        pid = f"next(actor.pid for actor in actors() if {is_victim})"
+    is_starting = f"actor.class_name == {starting!r} and actor.state == 'PENDING_CREATION'"
+    wait = (
         f"deadline = time.monotonic() + {START_TIMEOUT_S}\n"
-        f"while not any(a.class_name == {starting!r} and a.state == 'PENDING_CREATION' for a in actors()):\n"
+        f"while not any({is_starting} for actor in actors()):\n"
         "    assert time.monotonic() < deadline\n"
         "    time.sleep(0.05)\n"
     )
-    ask(cluster, f"os.kill({pid}, {signal.SIGKILL:d})", waiting)
+    evaluate(cluster, f"os.kill({pid}, {signal.SIGKILL:d})", wait)
 
 
 def trials_of(folder: Path) -> list[FrozenTrial]:
+    """Return the trials in the journal of a results folder."""
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     return optuna.load_study(study_name=folder.name, storage=storage).get_trials(deepcopy=False)
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """trials.parquet without what may differ from run to run."""
-    return [
-        {key: value for key, value in row.items() if key not in TIMES}
-        for row in pq.read_table(folder / "trials.parquet").to_pylist()
-    ]
+def trial_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of trials.parquet without the columns that differ between runs."""
+    rows = pq.read_table(folder / "trials.parquet").to_pylist()
+    for row in rows:
+        for column in VARYING:
+            row.pop(column, None)
+    return rows
 
 
-def alive(cluster: Cluster) -> list[str]:
-    """Actors and placement groups that are not gone."""
-    left: list[str] = ask(
+def remaining(cluster: Cluster) -> list[str]:
+    """Return the classes of living actors and the states of placement groups of searches."""
+    names: list[str] = evaluate(
         cluster,
-        f"[a.class_name for a in actors() if a.class_name not in {RAYS_OWN}] + [g.state for g in groups()]",
+        f"[actor.class_name for actor in actors() if actor.class_name not in {RAYS_OWN_ACTORS}]"
+        " + [group.state for group in groups()]",
     )
-    return left
+    return names
 
 
-def wait_for_the_end(cluster: Cluster) -> None:
-    """Of all that a search had on the cluster."""
+def wait_for_cleanup(cluster: Cluster) -> None:
+    """Wait until nothing of a search is left on the cluster."""
     left: list[str] = []
 
-    def ended() -> bool:
-        left[:] = alive(cluster)
+    def is_clean() -> bool:
+        left[:] = remaining(cluster)
         return not left
 
     try:
-        wait_until(ended, "the end of all actors and placement groups")
+        wait_until(is_clean, "the end of all actors and placement groups")
     except AssertionError as error:
         raise AssertionError(f"{error}; left are {left}") from None
 
 
 def start_node(
-    *options: str, place: Sequence[str] = (), **environment: str
+    *options: str, prefix: Sequence[str] = (), **environment: str
 ) -> subprocess.Popen[bytes]:
-    """`ray start --block` with its processes in a group of their own; `place` is a command that runs it elsewhere."""
+    """Run `ray start --block` with its processes in a group of their own.
+
+    Args:
+        prefix: command that runs it elsewhere, such as in a network namespace.
+    """
     return subprocess.Popen(
-        [*place, *RAY, "start", "--block", *options],
+        [*prefix, *RAY, "start", "--block", *options],
         env=ENVIRONMENT | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -234,21 +238,27 @@ def start_node(
 
 
 def stop_node(node: subprocess.Popen[bytes]) -> None:
+    """Stop a node and wait for its end."""
     if node.poll() is None:
         node.send_signal(signal.SIGTERM)
         node.wait(timeout=60)
 
 
 def wait_until(
-    happened: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S
+    happened: Callable[[], object], event: str, timeout_s: float = START_TIMEOUT_S
 ) -> None:
+    """Wait until a function returns something true.
+
+    Args:
+        event: description of it, for the message if it does not happen in time.
+    """
     deadline = time.monotonic() + timeout_s
     while not happened():
-        assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {what} did not happen"
+        assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {event} did not happen"
         time.sleep(0.2)
 
 
-def answers(address: str) -> bool:
-    """Whether a cluster is up at the address."""
+def is_up(address: str) -> bool:
+    """Return whether a cluster answers at the address."""
     status = [*RAY, "status", "--address", address]
     return subprocess.run(status, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
