@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 try:
     from ray._private.state import state
-    from ray._raylet import GlobalStateAccessor
+    from ray._raylet import GlobalStateAccessor  # type: ignore[attr-defined]
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData
     from ray.train.v2._internal.callbacks import placement_group_callback
 
