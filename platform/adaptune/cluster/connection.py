@@ -93,17 +93,29 @@ def connect(address: str | None, name: str, *, requests_nodes: bool = True) -> I
     Raises:
         ResourceError: no cluster answers at `address`, or the token is missing or wrong.
     """
+    secure_auth_token()
+    dashboard = _init_ray(address, name)
+    secure_auth_token()
+    try:
+        yield dashboard
+    finally:
+        if address and requests_nodes:
+            with suppress(Exception):  # the cluster may be gone
+                request_resources(bundles=[])
+        ray.shutdown()
+
+
+def _init_ray(address: str | None, name: str) -> str:
     # The watcher is a process per worker group, of no use on a single machine.
     environment = ENVIRONMENT | {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if address else "0"}
     os.environ.update(environment)
     local_options = {}
-    if address is None:
+    if not address:
         local_options = {
             "num_cpus": local_cpus(),
             "include_dashboard": True,
             "dashboard_host": "127.0.0.1",
         }
-    secure_auth_token()
     try:
         context = ray.init(
             address=address or "local",  # never a leftover cluster that Ray remembers
@@ -119,14 +131,7 @@ def connect(address: str | None, name: str, *, requests_nodes: bool = True) -> I
         ) from error
     except AuthenticationError as error:  # a variable left from an earlier cluster, for example
         raise ResourceError(f"Ray refused the token: {error}") from error
-    secure_auth_token()
-    try:
-        yield context.dashboard_url or ""
-    finally:
-        if address and requests_nodes:
-            with suppress(Exception):  # the cluster may be gone
-                request_resources(bundles=[])
-        ray.shutdown()
+    return str(context.dashboard_url or "")
 
 
 def secure_auth_token() -> None:

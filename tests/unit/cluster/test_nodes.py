@@ -32,7 +32,7 @@ Bundles = list[dict[str, float]]
 
 @dataclass
 class FakeCluster:
-    """A cluster whose clock goes on by an hour with each wait of a second."""
+    """A cluster whose clock advances by an hour with each wait of a second."""
 
     nodes: Bundles = field(default_factory=list)
     requests: list[Bundles] = field(default_factory=list)
