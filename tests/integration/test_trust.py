@@ -1,8 +1,9 @@
-"""Searches without target labels, and what is trained again under fresh seeds, on a real Ray cluster."""
+"""Searches without target labels, confirmations and ablations, on a real Ray cluster."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +16,23 @@ ONLY_TASK = {
     f"loss_weights__{term}": 0
     for term in ("adversarial", "cycle", "semantic", "feature", "information")
 }
+BASELINES = {"source only", "information only", "no GAN", "target supervised"}
+ABLATIONS = {
+    "pixel only",
+    "feature only",
+    "no cycle",
+    "no semantic",
+    "no feature",
+    "no information",
+}
 
 
-def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot_tell(
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def test_a_target_without_labels_is_searched_and_the_verdict_names_what_it_cannot_tell(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     images, _ = mnist_data()
@@ -27,54 +42,40 @@ def test_a_target_without_labels_is_searched_and_the_verdict_says_what_it_cannot
     summary = cluster.search(
         tmp_path, "s", "--trials", "3", data__target__domain=target, search__metric="ensemble"
     )
-    assert summary["target_val_accuracy"] is summary["target_test_accuracy"] is None
+    assert summary["target_val_accuracy"] is None
+    assert summary["target_test_accuracy"] is None
     assert "No target sample has a label" in summary["verdict"]
-    epochs = pq.read_table(tmp_path / "s" / "epochs.parquet").to_pylist()
-    assert all(0 < row["guide"] <= 1 for row in epochs)
+    epochs = read_rows(tmp_path / "s" / "epochs.parquet")
+    assert all(0 < row["objective"] <= 1 for row in epochs)
     assert (tmp_path / "s" / "best" / "config.json").exists()
 
 
-def test_a_search_of_nothing_is_confirmed_not_to_help_and_done_work_stands(
+def test_a_search_of_no_adaptation_is_confirmed_not_to_help_and_finished_seeds_are_kept(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     cluster.search(tmp_path, "s", "--trials", "1", evaluation__baselines="true", **ONLY_TASK)
     folder = tmp_path / "s"
-    said = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
-    assert "trial 0: " in said
-    assert ": helps" not in said
-    rows = pq.read_table(folder / "confirm" / "confirm_seeds.parquet").to_pylist()
+    table = folder / "confirm" / "confirm_seeds.parquet"
+    output = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
+    assert "trial 0: " in output
+    assert ": helps" not in output
+    rows = read_rows(table)
     assert {row["seed"] for row in rows} == {1, 2}
-    assert {row["setting"] for row in rows} == {
-        "trial 0",
-        "source only",
-        "information only",
-        "no GAN",
-        "target supervised",
-    }
+    assert {row["configuration"] for row in rows} == {"trial 0"} | BASELINES
     assert all(0 <= row["target_test"] <= 1 for row in rows)
     journals = {path: path.read_bytes() for path in folder.glob("confirm/*/study.journal")}
-    more = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "3")
-    assert all(path.read_bytes().startswith(body) for path, body in journals.items())
-    assert set(pq.read_table(folder / "confirm" / "confirm_seeds.parquet")["seed"].to_pylist()) == {
-        1,
-        2,
-        3,
-    }
-    assert "3 seeds" in more
+    assert len(journals) == 2
+    output = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "3")
+    assert all(path.read_bytes().startswith(content) for path, content in journals.items())
+    assert {row["seed"] for row in read_rows(table)} == {1, 2, 3}
+    assert "3 seeds" in output
 
 
-def test_an_ablation_has_cycadas_table(cluster: Cluster, tmp_path: Path) -> None:
+def test_an_ablation_has_the_table_of_cycada(cluster: Cluster, tmp_path: Path) -> None:
     cluster.search(tmp_path, "s", "--trials", "1", search__start_points="[]", training__epochs=1)
-    said = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
-    rows = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
-    names = [row.split("|")[1].strip() for row in rows if row.startswith("|")]
+    output = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
+    lines = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
+    names = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
     assert names[:4] == ["source only", "information only", "no GAN", "full"]
-    assert {
-        "pixel only",
-        "feature only",
-        "no cycle",
-        "no semantic",
-        "no feature",
-        "no information",
-    } <= set(names)
-    assert "±" in said
+    assert set(names) >= ABLATIONS
+    assert "±" in output

@@ -70,7 +70,7 @@ class ClusterTasks:
             elif now - shortage_since > timeout_s:
                 raise NodesLostError(
                     f"no node had room for a trial for {timeout_s:g} s. Everything is kept; the"
-                    " same command with --resume continues"
+                    " same command, with --resume for a search, continues"
                 )
         results: list[T] = ray.get(refs)
         return results

@@ -105,8 +105,8 @@ def test_tasks_that_no_node_can_hold_end_the_search_so_that_it_can_be_resumed(
     with pytest.raises(NodesLostError) as caught:
         results(fake_ray, Capacity([0]), never=float("inf"))
     assert str(caught.value) == (
-        "no node had room for a trial for 600 s. Everything is kept; the same command with"
-        " --resume continues"
+        "no node had room for a trial for 600 s. Everything is kept; the same command, with"
+        " --resume for a search, continues"
     )
     # The program ends with status 1 and keeps the results folder: nothing was wrong with the input.
     assert not isinstance(caught.value, BAD_INPUT)
