@@ -13,7 +13,7 @@ import torch.distributed as dist
 from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 from torch import multiprocessing, nn
 
-from adaptune.execution.base import TrialJob, WorkerRuntime
+from adaptune.execution.runtime import TrialJob, WorkerRuntime
 from adaptune.training.averages import moving_average
 from adaptune.training.checkpoint import CheckpointFolder
 

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from adaptune.errors import AdaptuneError
-from adaptune.execution.base import TrialJob
+from adaptune.execution.runtime import TrialJob
 from adaptune.training.record import EpochRecord
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from adaptune.data.splits import TrialData
-from adaptune.execution.base import RunnerSettings, TrialJob, WorkerRuntime
+from adaptune.execution.base import RunnerSettings
+from adaptune.execution.runtime import TrialJob, WorkerRuntime
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict
 

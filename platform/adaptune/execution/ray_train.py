@@ -14,9 +14,10 @@ from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.errors import WorkersLostError, WorkersNotStartedError
-from adaptune.execution.base import RunnerSettings, SharedRefs, TrialJob
+from adaptune.execution.base import RunnerSettings, SharedRefs
 from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
 from adaptune.execution.orphan_cleanup import trainer_class
+from adaptune.execution.runtime import TrialJob
 from adaptune.execution.worker import WorkerConfig, work
 from adaptune.spec.resources import WorkerResources
 from adaptune.training.record import EpochRecord

@@ -12,8 +12,9 @@ from ray.train import get_context, get_preemption_info
 from ray.train.torch import get_device
 
 from adaptune.errors import CheckpointError, NonFiniteLossError, PreemptedError
-from adaptune.execution.base import SharedRefs, TrialJob, WorkerRuntime
+from adaptune.execution.base import SharedRefs
 from adaptune.execution.coordinator import WorkerMessage
+from adaptune.execution.runtime import TrialJob, WorkerRuntime
 
 PREEMPTION_WATCHED = os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") == "1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adaptune.execution.base import TrialJob
+from adaptune.execution.runtime import TrialJob
 from adaptune.results.folder import ResultsFolder
 from adaptune.seeding import derive_seed
 from adaptune.spec.distributions import Value

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from support.tiny_trial import make_spec
 
-from adaptune.execution.base import TrialJob
+from adaptune.execution.runtime import TrialJob
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.record import TARGET_VAL
 

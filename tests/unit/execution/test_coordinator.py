@@ -8,8 +8,8 @@ from typing import TypeVar
 from support.fake_search import make_record
 
 from adaptune.errors import NonFiniteLossError
-from adaptune.execution.base import TrialJob
 from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
+from adaptune.execution.runtime import TrialJob
 
 T = TypeVar("T")
 

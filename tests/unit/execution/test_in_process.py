@@ -10,8 +10,9 @@ from support.tiny_trial import make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
 from adaptune.execution import in_process
-from adaptune.execution.base import RunnerSettings, TrialJob, WorkerRuntime
+from adaptune.execution.base import RunnerSettings
 from adaptune.execution.in_process import InProcessRunner
+from adaptune.execution.runtime import TrialJob, WorkerRuntime
 from adaptune.spec.resources import WorkerResources
 from adaptune.training.record import EpochRecord
 

@@ -13,9 +13,10 @@ from support.fake_search import make_record
 
 from adaptune.errors import NonFiniteLossError, WorkersLostError, WorkersNotStartedError
 from adaptune.execution import ray_train
-from adaptune.execution.base import RunnerSettings, SharedRefs, TrialJob
+from adaptune.execution.base import RunnerSettings, SharedRefs
 from adaptune.execution.coordinator import WorkerMessage
 from adaptune.execution.ray_train import RayTrainRunner, make_trainer, scaling_config
+from adaptune.execution.runtime import TrialJob
 from adaptune.execution.worker import WorkerConfig, work
 from adaptune.spec.resources import WorkerResources
 

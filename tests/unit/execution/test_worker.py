@@ -13,8 +13,9 @@ from support.tiny_trial import CPU, make_data
 
 from adaptune.errors import AdaptuneError, CheckpointError, NonFiniteLossError, PreemptedError
 from adaptune.execution import worker
-from adaptune.execution.base import SharedRefs, TrialJob
+from adaptune.execution.base import SharedRefs
 from adaptune.execution.coordinator import WorkerMessage
+from adaptune.execution.runtime import TrialJob
 from adaptune.execution.worker import Worker, WorkerConfig
 from adaptune.training.record import EpochRecord
 
