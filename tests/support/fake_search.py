@@ -106,12 +106,17 @@ def make_searcher(
 
 @dataclass
 class FakeTune:
-    """Tune's loop: asks the searcher for trials, and reports their epochs."""
+    """Tune's loop: asks the searcher for trials, and reports their epochs.
+
+    Attributes:
+        checkpoint_ahead: whether kills come between the checkpoint of an epoch and its report.
+    """
 
     spec: SearchSpec
     study: SearchStudy
     curve: Curve
     concurrency: int = 1
+    checkpoint_ahead: bool = False
     live: list[FakeTrial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,17 +132,12 @@ class FakeTune:
             config = self.searcher.suggest(trial_id)
             if not isinstance(config, dict):
                 break
-            number = TrialConfig.from_tune(config).number
-            trial = FakeTrial(trial_id, config, epoch=max(self.study.trial(number).last_epoch, 1))
+            last_epoch = self.study.trial(TrialConfig.from_tune(config).number).last_epoch
+            epoch = last_epoch + 1 if self.checkpoint_ahead else max(last_epoch, 1)
+            trial = FakeTrial(trial_id, config, epoch)
             self.scheduler.on_trial_add(None, trial)
             self.live.append(trial)
         assert len(self.live) <= self.concurrency
-
-    def requeue(self, trial: FakeTrial) -> None:
-        result = TrialResult(requeue_reason="no room", done=True).to_tune()
-        self.scheduler.on_trial_complete(None, trial, result)
-        self.searcher.on_trial_complete(trial.trial_id, result)
-        self.live.remove(trial)
 
     def report_epoch(self, trial: FakeTrial) -> str | None:
         """Report the trial's next epoch; return the decision, or None if it was the last one."""
@@ -145,18 +145,34 @@ class FakeTune:
         result = make_result(trial.epoch, self.curve(trial.values, trial.epoch), done=done)
         trial.epoch += 1
         if done:
-            self.scheduler.on_trial_complete(None, trial, result)
-            self.searcher.on_trial_complete(trial.trial_id, result)
-            self.live.remove(trial)
+            self._end(trial, result)
             return None
         decision = self.scheduler.on_trial_result(None, trial, result)
-        self.searcher.on_trial_result(trial.trial_id, result)
+        if decision == TrialScheduler.CONTINUE or not self.checkpoint_ahead:
+            self.searcher.on_trial_result(trial.trial_id, result)
         return decision
 
     def stop(self, trial: FakeTrial) -> None:
+        """Stop a trial: Tune passes its last result again."""
         last_epoch = trial.epoch - 1
-        result = make_result(last_epoch, self.curve(trial.values, last_epoch))
-        self.scheduler.on_trial_remove(None, trial)
+        self._end(trial, make_result(last_epoch, self.curve(trial.values, last_epoch)))
+
+    def requeue(self, trial: FakeTrial) -> None:
+        """End a trial for whose workers there is no room."""
+        self._end(trial, TrialResult(requeue_reason="no room", done=True).to_tune())
+
+    def restart_process(self, trial: FakeTrial) -> None:
+        """Restart the dead process of a trial, which reports its last epoch again."""
+        self.scheduler.on_trial_error(None, trial)
+        self.scheduler.on_trial_add(None, trial)
+        self.replace_workers(trial)
+
+    def replace_workers(self, trial: FakeTrial) -> None:
+        """Give a trial new workers, which report its last epoch again."""
+        trial.epoch = max(trial.epoch - 1, 1)
+
+    def _end(self, trial: FakeTrial, result: dict[str, Any]) -> None:
+        self.scheduler.on_trial_complete(None, trial, result)
         self.searcher.on_trial_complete(trial.trial_id, result)
         self.live.remove(trial)
 
@@ -168,16 +184,20 @@ def simulate(
     *,
     stop_after: int | None = None,
     concurrency: int = 1,
-    requeue_every: int | None = None,
+    checkpoint_ahead: bool = False,
+    disturb: Callable[[FakeTune, FakeTrial], None] | None = None,
+    every: int = 3,
 ) -> SearchStudy:
     """Run the search's searcher and scheduler over `curve`, or resume what the journal holds.
 
     Args:
         stop_after: drop everything after this many unfinished epochs, as a kill does.
-        requeue_every: number of turns after which a trial finds no room for its workers.
+        checkpoint_ahead: see `FakeTune`.
+        disturb: happens to a trial instead of an epoch, such as `FakeTune.requeue`.
+        every: number of turns after which `disturb` happens.
     """
     study = open_study(spec, journal)
-    tune = FakeTune(spec, study, curve, concurrency)
+    tune = FakeTune(spec, study, curve, concurrency, checkpoint_ahead)
     unfinished_epochs = 0
     turns = itertools.count(1)
     while True:
@@ -185,8 +205,8 @@ def simulate(
         if not tune.live:
             return study
         for trial in list(tune.live):
-            if requeue_every and next(turns) % requeue_every == 0:
-                tune.requeue(trial)
+            if disturb is not None and next(turns) % every == 0:
+                disturb(tune, trial)
                 continue
             decision = tune.report_epoch(trial)
             if decision is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ray.tune.experiment import Trial
@@ -69,10 +68,11 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._inner = self._replayed_scheduler()
 
     def on_trial_add(self, tune_controller: object, trial: Trial) -> None:
-        """Add a trial; one that continues has epochs already."""
-        number = TrialConfig.from_tune(trial.config).number
-        self._history[trial] = {}
-        self._pending_replay[trial.trial_id] = self._unfinished.pop(number, [])
+        """Add a trial; Tune adds one again whose process died and is restarted."""
+        if trial not in self._history:
+            number = TrialConfig.from_tune(trial.config).number
+            self._history[trial] = {}
+            self._pending_replay[trial.trial_id] = self._unfinished.pop(number, [])
         self._inner.on_trial_add(tune_controller, trial)
 
     def on_trial_result(
@@ -80,7 +80,8 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     ) -> str:
         """Return Ray's decision on an epoch."""
         record = TrialResult.from_tune(result).record
-        if record is None:
+        if record is None or self._has_epoch(trial, record):
+            # New workers report the last epoch of the lost ones again: it was decided then.
             return str(TrialScheduler.CONTINUE)
         self._replay_past(trial, before=record.epoch)
         self._objective.observe(TrialConfig.from_tune(trial.config).number, record)
@@ -93,14 +94,18 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     ) -> None:
         """End a trial, or forget it if it is requeued."""
         trial_result = TrialResult.from_tune(result)
+        record = trial_result.record
         if trial_result.requeue_reason is not None:
             self._requeue(trial)
-        elif trial_result.record is not None:
-            record = trial_result.record
+        elif record is None:  # it failed: there is no further epoch to compare
+            self._replay_past(trial, before=math.inf)
+            self._inner.on_trial_remove(tune_controller, trial)
+        elif self._has_epoch(trial, record):  # it was stopped: Tune passes its last epoch again
+            self._inner.on_trial_remove(tune_controller, trial)
+        else:
+            self._replay_past(trial, before=record.epoch)
             self._objective.observe(TrialConfig.from_tune(trial.config).number, record)
             self._inner.on_trial_complete(tune_controller, trial, self._add(trial, record))
-        else:  # it failed: there is nothing to compare
-            self._inner.on_trial_remove(tune_controller, trial)
 
     def on_trial_remove(self, tune_controller: object, trial: Trial) -> None:
         """Remove a trial that was stopped."""
@@ -124,7 +129,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         ]
         self._inner = self._replayed_scheduler()
 
-    def _replay_past(self, trial: Trial, before: int) -> None:
+    def _replay_past(self, trial: Trial, before: float) -> None:
         """Replay the epochs that a continued trial reported in earlier runs.
 
         A resumed trial reports its last epoch again, or the next one if it was interrupted between
@@ -133,7 +138,11 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         """
         for record in self._pending_replay.pop(trial.trial_id, []):
             if record.epoch < before:
-                self._inner.on_trial_result(None, trial, self._add(trial, record))
+                self._add(trial, record)
+                self._replay(self._inner, trial, record)
+
+    def _has_epoch(self, trial: Trial, record: EpochRecord) -> bool:
+        return record.epoch in self._history[trial]
 
     def _add(self, trial: Trial, record: EpochRecord) -> dict[str, object]:
         """Store an epoch, and return it as Ray's scheduler reads it."""
@@ -148,19 +157,20 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         scheduler = make_scheduler(self._options, self._epochs)
         for trial, records in self._history.items():
             scheduler.on_trial_add(None, trial)
-            self._replay(scheduler, trial, list(records.values()))
+            for record in records.values():
+                self._replay(scheduler, trial, record)
         return scheduler
 
     def _replay(
-        self, scheduler: TrialScheduler, trial: Trial | PastTrial, records: Sequence[EpochRecord]
+        self, scheduler: TrialScheduler, trial: Trial | PastTrial, record: EpochRecord
     ) -> None:
-        for record in records:
-            if isinstance(scheduler, MedianStoppingRule):
-                # Records the epoch without a decision: a trial that would be stopped by the present
-                # values must not be refused its later epochs.
-                scheduler.on_trial_complete(None, trial, self._tune_result(record))
-            else:
-                scheduler.on_trial_result(None, trial, self._tune_result(record))
+        result = self._tune_result(record)
+        if isinstance(scheduler, MedianStoppingRule):
+            # Records the epoch without a decision: a trial that would be stopped by the present
+            # values must not be refused its later epochs.
+            scheduler.on_trial_complete(None, trial, result)
+        else:
+            scheduler.on_trial_result(None, trial, result)
 
 
 class BracketedScheduler(FIFOScheduler):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.study import METRIC, SearchStudy, create_study
 
 
 def open_study(spec: SearchSpec, journal: Path) -> SearchStudy:
@@ -37,13 +37,11 @@ def read_study(spec: SearchSpec, journal: Path) -> SearchStudy:
         ResultsError: there is no study, or its database does not answer.
     """
     if spec.storage.study is None:
-        return SearchStudy(_read_journal(journal), spec)
-    try:
-        study = optuna.load_study(study_name=spec.name, storage=_database(spec.storage.study))
-    except KeyError:
-        raise ResultsError(
-            f"there is no study {spec.name} in storage.study: the search has not begun"
-        ) from None
+        study = _read_journal(journal)
+    else:
+        study = _read_database(spec.name, spec.storage.study)
+    if METRIC not in study.user_attrs:  # a search creates it at this moment, or was killed then
+        raise ResultsError(f"the study {study.study_name} is incomplete: the search has not begun")
     return SearchStudy(study, spec)
 
 
@@ -92,6 +90,15 @@ def _read_journal(journal: Path) -> optuna.Study:
         return optuna.load_study(study_name=name, storage=storage)
     except (KeyError, ValueError) as error:
         raise ResultsError(f"there is no study in {journal}: {error}") from error
+
+
+def _read_database(name: str, url: str) -> optuna.Study:
+    try:
+        return optuna.load_study(study_name=name, storage=_database(url))
+    except KeyError:
+        raise ResultsError(
+            f"there is no study {name} in storage.study: the search has not begun"
+        ) from None
 
 
 def _database(url: str) -> RDBStorage:

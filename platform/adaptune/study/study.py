@@ -35,11 +35,13 @@ class SearchStudy:
         self.optuna_study = study
         self._spec = spec
         self._distributions = distributions(spec.space)
+        # Read once: each access reads the storage.
+        self._metric = str(study.user_attrs[METRIC])
 
     @property
     def metric(self) -> str:
         """The metric that the search maximises."""
-        return str(self.optuna_study.user_attrs[METRIC])
+        return self._metric
 
     # Trials to run
 

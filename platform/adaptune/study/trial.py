@@ -70,7 +70,7 @@ class StudyTrial:
         """Number of the last reported epoch; 0 without any."""
         return max(self.curve, default=0)
 
-    @property
+    @cached_property
     def best_epoch(self) -> StudyEpoch | None:
         """Epoch with the highest score; None without any."""
         return max(self.epochs, key=lambda epoch: epoch.record.score(self._metric), default=None)
