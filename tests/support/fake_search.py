@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import FrozenTrial
 from ray.tune.schedulers import TrialScheduler
 
 from adaptune.search.protocol import TrialConfig, TrialResult
@@ -19,11 +20,12 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
-from adaptune.study.study import SearchStudy
+from adaptune.study.study import SearchStudy, create_study
 from adaptune.training.record import EpochRecord
 from adaptune.training.validators import VALIDATORS
 
 Curve = Callable[[Mapping[str, Any], int], float]
+PriorTrials = Mapping[str, Sequence[FrozenTrial]]
 NODE_TIMEOUT_S = 600.0
 _ids = itertools.count()
 
@@ -97,13 +99,6 @@ def smooth(values: Mapping[str, Any], epoch: int) -> float:
     return math.exp(-cycle_distance - identity_distance) * (1 - 0.5**epoch)
 
 
-def make_searcher(
-    spec: SearchSpec, study: SearchStudy, objective: Objective, concurrency: int = 1
-) -> StudySearcher:
-    budget = SearchBudget(spec.planned_trials, spec.epochs, NODE_TIMEOUT_S)
-    return StudySearcher(study, objective, budget, lambda _: concurrency, clock=lambda: 0.0)
-
-
 @dataclass
 class FakeTune:
     """Tune's loop: asks the searcher for trials, and reports their epochs.
@@ -117,14 +112,21 @@ class FakeTune:
     curve: Curve
     concurrency: int = 1
     checkpoint_ahead: bool = False
+    prior_trials: PriorTrials | None = None
     live: list[FakeTrial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        objective = Objective(self.spec.search.metric)
-        self.searcher = make_searcher(self.spec, self.study, objective, self.concurrency)
-        self.scheduler = StudyScheduler(
-            self.spec.search.scheduler, self.spec.epochs, self.study, objective
+        spec = self.spec
+        objective = Objective(spec.search.metric)
+        self.searcher = StudySearcher(
+            self.study,
+            objective,
+            SearchBudget(spec.planned_trials, spec.epochs, NODE_TIMEOUT_S),
+            lambda _: self.concurrency,
+            self.prior_trials,
+            clock=lambda: 0.0,
         )
+        self.scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, self.study, objective)
 
     def start_trials(self) -> None:
         while True:
@@ -179,7 +181,7 @@ class FakeTune:
 
 def simulate(
     spec: SearchSpec,
-    journal: Path,
+    journal: Path | None,
     curve: Curve,
     *,
     stop_after: int | None = None,
@@ -187,17 +189,20 @@ def simulate(
     checkpoint_ahead: bool = False,
     disturb: Callable[[FakeTune, FakeTrial], None] | None = None,
     every: int = 3,
+    prior_trials: PriorTrials | None = None,
 ) -> SearchStudy:
     """Run the search's searcher and scheduler over `curve`, or resume what the journal holds.
 
     Args:
+        journal: file of the study; None keeps it in memory.
         stop_after: drop everything after this many unfinished epochs, as a kill does.
         checkpoint_ahead: see `FakeTune`.
         disturb: happens to a trial instead of an epoch, such as `FakeTune.requeue`.
         every: number of turns after which `disturb` happens.
+        prior_trials: trials of other searches that the sampler learns from.
     """
-    study = open_study(spec, journal)
-    tune = FakeTune(spec, study, curve, concurrency, checkpoint_ahead)
+    study = create_study(spec) if journal is None else open_study(spec, journal)
+    tune = FakeTune(spec, study, curve, concurrency, checkpoint_ahead, prior_trials)
     unfinished_epochs = 0
     turns = itertools.count(1)
     while True:

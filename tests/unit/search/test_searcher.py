@@ -1,151 +1,227 @@
-"""What the searcher hands to Tune and tells the study."""
-
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from support.fake_search import make_result, make_search
+from support.fake_search import NODE_TIMEOUT_S, make_result, make_search
 
 from adaptune.errors import WorkersNotStartedError
-from adaptune.search.searcher import StudySearcher
-from adaptune.study import study as studies
+from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.study.objective import Objective
-from adaptune.study.storage import load_study, open_study
+from adaptune.study.storage import open_study, read_study
+from adaptune.study.study import SearchStudy, create_study
+
+NO_WORKERS = "the workers did not start"
+
+
+@dataclass
+class FakeClock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_searcher(
+    study: SearchStudy,
+    *,
+    trials: int = 3,
+    node_timeout_s: float = NODE_TIMEOUT_S,
+    capacity: Callable[[int], int] = lambda _: 1,
+    clock: FakeClock | None = None,
+) -> StudySearcher:
+    budget = SearchBudget(trials, epochs=9, node_timeout_s=node_timeout_s)
+    objective = Objective(study.metric)
+    return StudySearcher(study, objective, budget, capacity, clock=clock or FakeClock())
+
+
+def requeued(reason: str) -> dict[str, object]:
+    return TrialResult(requeue_reason=reason, done=True).to_tune()
+
+
+def number_of(config: object) -> int:
+    assert isinstance(config, dict)
+    return TrialConfig.from_tune(config).number
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> str:
-    return str(tmp_path / "study.journal")
+def study() -> SearchStudy:
+    return create_study(make_search())
 
 
-def searcher(journal: str, concurrency: int = 1, trials: int = 3) -> StudySearcher:
-    spec = make_search(search={"trials": trials})
-    clock = iter(range(1000))
-    study, guide = open_study(spec, journal), Objective(spec.search.metric)
-    return StudySearcher(
-        spec, study, guide, lambda _: concurrency, clock=lambda: float(next(clock))
-    )
+def test_no_more_run_than_the_capacity_and_no_more_in_all_than_the_budget(
+    study: SearchStudy,
+) -> None:
+    searcher = make_searcher(study, capacity=lambda _: 2)
+    remaining = []
+    for name in "ab":
+        assert searcher.suggest(name) is not None
+        remaining.append(searcher.remaining())
+    assert remaining == [2, 1]
+    assert searcher.suggest("c") is None
+    searcher.on_trial_complete("a", make_result(9, 0.5))
+    assert searcher.suggest("c") is not None
+    searcher.on_trial_complete("b", make_result(9, 0.5))
+    assert searcher.suggest("d") is None  # c may yet be requeued
+    searcher.on_trial_complete("c", make_result(9, 0.5))
+    assert searcher.suggest("d") == "FINISHED"
+    assert searcher.suggest("e") == "FINISHED"
 
 
-def test_no_more_than_concurrency_and_no_more_than_trials(journal: str) -> None:
-    ours = searcher(journal, concurrency=2)
-    assert [ours.suggest(name) and ours.remaining() for name in "abc"] == [2, 1, None]
-    ours.on_trial_complete("a", make_result(9, 0.5))
-    assert ours.suggest("c") is not None
-    ours.on_trial_complete("b", make_result(9, 0.5))
-    assert ours.suggest("d") is None  # c may yet be put back
-    ours.on_trial_complete("c", make_result(9, 0.5))
-    assert ours.suggest("d") == "FINISHED"
-    assert ours.suggest("e") == "FINISHED"
+def test_the_capacity_is_asked_for_all_unfinished_trials(study: SearchStudy) -> None:
+    unfinished = []
+
+    def capacity(count: int) -> int:
+        unfinished.append(count)
+        return 1
+
+    searcher = make_searcher(study, trials=3, capacity=capacity)
+    for name in "abc":
+        searcher.suggest(name)
+        searcher.on_trial_complete(name, make_result(9, 0.5))
+    assert unfinished == [3, 2, 1]
 
 
-def test_a_trial_that_is_put_back_goes_on_under_its_number(journal: str) -> None:
-    ours = searcher(journal, trials=1)
-    first = ours.suggest("a")
-    ours.on_trial_complete("a", {"requeued": "no room", "done": True})
-    assert ours.suggest("b") == first
-    assert [trial.state for trial in load_study(journal).trials] == [TrialState.RUNNING]
+def test_a_requeued_trial_comes_again_under_its_number(study: SearchStudy) -> None:
+    searcher = make_searcher(study, trials=1)
+    first = searcher.suggest("a")
+    searcher.on_trial_complete("a", requeued("no room"))
+    assert searcher.suggest("b") == first
+    assert [trial.state for trial in study.started_trials()] == [TrialState.RUNNING]
 
 
-def test_where_nothing_can_train_the_search_ends_and_says_how_to_go_on(journal: str) -> None:
-    spec = make_search(resources={"wait_for_nodes_s": 2000})
-    study, guide, now = open_study(spec, journal), Objective(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda _: 1, clock=lambda: now[0])
-    ours.suggest("a")
-    ours.on_trial_complete("a", {"requeued": "the workers did not start", "done": True})
-    now[0] = 1999
-    assert ours.suggest("b") is not None
-    ours.on_trial_result("b", make_result(1, 0.5))  # it trained: patience begins anew
-    ours.on_trial_complete("b", {"requeued": "the workers did not start", "done": True})
-    now[0] = 3000
-    assert ours.suggest("c") is not None
-    ours.on_trial_complete("c", {"requeued": "the workers did not start", "done": True})
-    now[0] = 4000
-    with pytest.raises(
-        WorkersNotStartedError, match=r"for 2000 s: the workers did not start\n.*--resume goes on"
-    ):
-        ours.suggest("d")
+def test_a_search_in_which_nothing_can_train_ends_with_the_way_to_resume(
+    study: SearchStudy,
+) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, node_timeout_s=2000, clock=clock)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", requeued(NO_WORKERS))
+    clock.now = 1999
+    assert searcher.suggest("b") is not None
+    searcher.on_trial_result("b", make_result(1, 0.5))  # it trained: the timeout begins again
+    searcher.on_trial_complete("b", requeued(NO_WORKERS))
+    clock.now = 3000
+    assert searcher.suggest("c") is not None
+    searcher.on_trial_complete("c", requeued(NO_WORKERS))
+    clock.now = 4000
+    message = rf"for 2000 s: {NO_WORKERS}\n.*--resume continues"
+    with pytest.raises(WorkersNotStartedError, match=message):
+        searcher.suggest("d")
 
 
-def test_a_trial_with_long_epochs_is_no_lack_of_room(journal: str) -> None:
-    spec = make_search()
-    study, guide, now = open_study(spec, journal), Objective(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda _: 2, clock=lambda: now[0])
-    ours.suggest("long")
-    ours.on_trial_result("long", make_result(1, 0.5))
-    ours.suggest("homeless")
-    ours.on_trial_complete("homeless", {"requeued": "no room", "done": True})
-    now[0] = 5000
-    assert ours.suggest("again") is not None
+def test_a_trial_with_long_epochs_is_no_shortage(study: SearchStudy) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, capacity=lambda _: 2, clock=clock)
+    searcher.suggest("long")
+    searcher.on_trial_result("long", make_result(1, 0.5))
+    searcher.suggest("requeued")
+    searcher.on_trial_complete("requeued", requeued("no room"))
+    clock.now = 5000
+    assert searcher.suggest("again") is not None
 
 
-def test_a_cluster_without_nodes_is_waited_for(journal: str) -> None:
-    spec = make_search()
-    study, guide, now = open_study(spec, journal), Objective(spec.search.metric), [0.0]
-    ours = StudySearcher(spec, study, guide, lambda _: 0, clock=lambda: now[0])
-    assert ours.suggest("a") is None
-    now[0] = 601
+def test_a_cluster_without_nodes_is_waited_for(study: SearchStudy) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, capacity=lambda _: 0, clock=clock)
+    assert searcher.suggest("a") is None
+    clock.now = 600
+    assert searcher.suggest("a") is None
+    clock.now = 601
     with pytest.raises(WorkersNotStartedError, match="no node has room"):
-        ours.suggest("a")
+        searcher.suggest("a")
 
 
-def test_a_failed_trial_keeps_its_message(journal: str) -> None:
-    ours = searcher(journal)
+def test_a_failed_trial_keeps_its_message(study: SearchStudy) -> None:
+    searcher = make_searcher(study)
     message = "NonFiniteLossError: step 7: the cycle term is nan"
-    ours.suggest("a")
-    ours.on_trial_result("a", make_result(1, 0.5))
-    ours.on_trial_complete("a", {"error": message, "done": True})
-    ours.suggest("b")
-    ours.on_trial_complete("b", None, error=True)
-    failed = load_study(journal).trials
-    assert [trial.state for trial in failed] == [TrialState.FAIL] * 2
-    assert failed[0].user_attrs["error"] == message
-    assert studies.curve(failed[0]) == {1: 0.5}
-    assert failed[1].user_attrs["error"] == "the trial's process died again and again"
+    searcher.suggest("a")
+    searcher.on_trial_result("a", make_result(1, 0.5))
+    searcher.on_trial_complete("a", TrialResult(error=message, done=True).to_tune())
+    searcher.suggest("b")
+    searcher.on_trial_complete("b", None, error=True)
+    failed, dead = study.started_trials()
+    assert failed.state == dead.state == TrialState.FAIL
+    assert failed.error == message
+    assert failed.curve == {1: 0.5}
+    assert dead.error == "the trial's process died repeatedly"
 
 
-def test_the_last_result_is_kept_and_the_clock_is_read(journal: str) -> None:
-    ours = searcher(journal)
-    ours.suggest("a")
-    ours.on_trial_result("a", make_result(1, 0.5))
-    ours.on_trial_complete("a", make_result(2, 0.75))
-    (trial,) = load_study(journal).trials
-    assert studies.curve(trial) == {1: 0.5, 2: 0.75}
-    assert trial.user_attrs["wall_s"] == 1.0
+def test_the_last_result_and_the_time_of_a_trial_are_stored(study: SearchStudy) -> None:
+    clock = FakeClock(now=10.0)
+    searcher = make_searcher(study, clock=clock)
+    searcher.suggest("a")
+    searcher.on_trial_result("a", make_result(1, 0.5))
+    clock.now = 17.5
+    searcher.on_trial_complete("a", make_result(2, 0.75))
+    [trial] = study.started_trials()
+    assert trial.curve == {1: 0.5, 2: 0.75}
+    assert trial.wall_s == 7.5
 
 
-def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(journal: str) -> None:
-    killed = searcher(journal)
+def test_the_ensemble_is_computed_by_the_driver_from_all_trials() -> None:
+    study = create_study(make_search(search={"metric": "ensemble"}))
+    searcher = make_searcher(study)
+    searcher.suggest("a")
+    searcher.on_trial_result("a", make_result(1, 0.2))
+    searcher.on_trial_complete("a", make_result(2, 0.4))
+    assert study.trial(0).curve == {1: 0.5, 2: 0.75}
+
+
+def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(tmp_path: Path) -> None:
+    spec = make_search()
+    journal = tmp_path / "study.journal"
+    killed = make_searcher(open_study(spec, journal))
     killed.suggest("a")
     killed.on_trial_complete("a", make_result(9, 0.5))
     interrupted = killed.suggest("b")
     killed.on_trial_result("b", make_result(1, 0.25))
 
-    ours = searcher(journal)
-    assert ours.remaining() == 2
-    assert ours.suggest("c") == interrupted
-    ours.on_trial_result("c", make_result(1, 0.25))
-    ours.on_trial_complete("c", make_result(9, 0.5))
-    assert ours.suggest("d")["number"] == 2
-    ours.on_trial_complete("d", make_result(9, 0.5))
-    assert ours.suggest("e") == "FINISHED"
-    assert [trial.state for trial in load_study(journal).trials] == [TrialState.COMPLETE] * 3
+    searcher = make_searcher(open_study(spec, journal))
+    assert searcher.remaining() == 2
+    assert searcher.suggest("c") == interrupted
+    searcher.on_trial_result("c", make_result(1, 0.25))
+    searcher.on_trial_complete("c", make_result(9, 0.5))
+    assert number_of(searcher.suggest("d")) == 2
+    searcher.on_trial_complete("d", make_result(9, 0.5))
+    assert searcher.suggest("e") == "FINISHED"
+    trials = read_study(spec, journal).started_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    wall_s = [trial.wall_s for trial in trials]
+    assert wall_s == [0.0, None, 0.0]  # the start of the interrupted one is not known
 
 
-def test_trials_whose_node_is_gone_are_not_waited_for_for_ever() -> None:
-    now, room = [0.0], [1]
-    spec = make_search()
-    study = studies.create_study(spec, None)
-    ours = StudySearcher(
-        spec, study, Objective(spec.search.metric), lambda _: room[0], clock=lambda: now[0]
-    )
-    assert ours.suggest("a") is not None
+def test_trials_whose_node_is_gone_are_not_waited_for_for_ever(study: SearchStudy) -> None:
+    clock = FakeClock()
+    room = [1]
+    searcher = make_searcher(study, capacity=lambda _: room[0], clock=clock)
+    assert searcher.suggest("a") is not None
+    searcher.on_trial_result("a", make_result(1, 0.5))
     room[0] = 0
-    ours.watch(running=True)  # its process has not been missed yet
-    now[0] = 1000.0
-    ours.watch(running=False)
-    now[0] = 1601.0
-    with pytest.raises(WorkersNotStartedError, match="no node has room for one"):
-        ours.watch(running=False)
+    searcher.check_shortage(any_running=True)  # nobody has noticed yet that its process is gone
+    clock.now = 1000
+    searcher.check_shortage(any_running=False)
+    clock.now = 1601
+    with pytest.raises(WorkersNotStartedError, match="no node has room for a trial"):
+        searcher.check_shortage(any_running=False)
+
+
+def test_trials_that_wait_while_there_is_room_are_no_shortage(study: SearchStudy) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, clock=clock)
+    searcher.check_shortage(any_running=False)  # no trial has started
+    searcher.suggest("a")
+    for clock.now in (0.0, 5000.0):
+        searcher.check_shortage(any_running=False)
+
+
+def test_the_searcher_has_nothing_to_save(study: SearchStudy, tmp_path: Path) -> None:
+    searcher = make_searcher(study)
+    searcher.save(str(tmp_path / "state"))
+    searcher.save_to_dir(str(tmp_path))
+    searcher.restore(str(tmp_path / "state"))
+    assert not any(tmp_path.iterdir())
