@@ -32,12 +32,13 @@ _ids = itertools.count()
 
 @dataclass(eq=False)
 class FakeTrial:
-    """What Tune's Trial shows a scheduler, and the epoch that is reported next."""
+    """What Tune's Trial shows to others, and the epoch that is reported next."""
 
     trial_id: str
     config: dict[str, Any]
     epoch: int = 1
     status: str = "RUNNING"
+    last_result: dict[str, Any] | None = None
 
     @property
     def values(self) -> Mapping[str, Value]:
