@@ -73,18 +73,16 @@ def make_search(space: Mapping[str, object] = SPACE, **sections: Any) -> SearchS
 
 def make_record(epoch: int, accuracy: float, loss: float = 1.0, **fields: Any) -> EpochRecord:
     """A record whose validators equal the accuracy on target_val."""
-    return EpochRecord(
-        **{
-            "epoch": epoch,
-            "source_val_accuracy": 0.9,
-            "target_val_accuracy": accuracy,
-            "target_val_loss": loss,
-            "validators": dict.fromkeys(VALIDATORS, accuracy),
-            "train_s": 2.0,
-            "eval_s": 0.5,
-        }
-        | fields
-    )
+    values: dict[str, Any] = {
+        "epoch": epoch,
+        "source_val_accuracy": 0.9,
+        "target_val_accuracy": accuracy,
+        "target_val_loss": loss,
+        "validators": dict.fromkeys(VALIDATORS, accuracy),
+        "train_s": 2.0,
+        "eval_s": 0.5,
+    }
+    return EpochRecord(**values | fields)
 
 
 def make_result(epoch: int, accuracy: float, *, done: bool = False) -> dict[str, Any]:

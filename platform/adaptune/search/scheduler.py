@@ -112,7 +112,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._inner.on_trial_remove(tune_controller, trial)
 
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:
-        """Remove a trial whose process died."""
+        """Pass on that a trial's process died; Tune may start another one."""
         self._inner.on_trial_error(tune_controller, trial)
 
     def debug_string(self) -> str:

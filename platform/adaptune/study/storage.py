@@ -41,7 +41,9 @@ def read_study(spec: SearchSpec, journal: Path) -> SearchStudy:
     else:
         study = _read_database(spec.name, spec.storage.study)
     if METRIC not in study.user_attrs:  # a search creates it at this moment, or was killed then
-        raise ResultsError(f"the study {study.study_name} is incomplete: the search has not begun")
+        raise ResultsError(
+            f"the study {study.study_name} is incomplete: the search has not begun its trials"
+        )
     return SearchStudy(study, spec)
 
 

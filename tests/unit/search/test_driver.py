@@ -116,7 +116,7 @@ def tuners(monkeypatch: pytest.MonkeyPatch) -> list[FakeTuner]:
         made.append(FakeTuner(*arguments, **options))
         return made[-1]
 
-    monkeypatch.setattr(driver.tune, "Tuner", make_tuner)
+    monkeypatch.setattr(tune, "Tuner", make_tuner)
     return made
 
 
@@ -254,7 +254,8 @@ def test_the_data_is_verified_before_anything_is_trained(
         "put weights",
     ]
     assert run.shared == SharedRefs("reference to data", "reference to weights")
-    assert run.source_weights == "weights"
+    weights: Any = run.source_weights
+    assert weights == "weights"
     assert run.source_classifier_s >= 0
     assert text.getvalue() == "source classifier ready after 0 s\n"
     assert run.capacity.node_timeout_s == 2000

@@ -11,7 +11,7 @@ from ray.tune.schedulers import (
 )
 from support.fake_search import FakeTrial, make_record, make_result, make_search
 
-from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.scheduler import BracketedScheduler, StudyScheduler, make_scheduler
 from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
 from adaptune.spec.schema import SearchSpec
@@ -95,16 +95,13 @@ def test_hyperband_assigns_trials_to_brackets_by_their_numbers() -> None:
     scheduler = BracketedScheduler(options, 9)
     for number in (0, 1):
         trial = started(scheduler, number)
-        result = {EPOCH: 1, OBJECTIVE: 0.9}
-        assert scheduler.on_trial_result(None, trial, result) == CONTINUE
-    bad = {EPOCH: 1, OBJECTIVE: 0.1}
-    assert scheduler.on_trial_result(None, started(scheduler, 2), bad) == STOP
+        assert report(scheduler, trial, 1, 0.9) == CONTINUE
+    assert report(scheduler, started(scheduler, 2), 1, 0.1) == STOP
     late = started(scheduler, 3)  # its bracket has the rung 3 only
-    assert scheduler.on_trial_result(None, late, bad) == CONTINUE
-    good = {EPOCH: 3, OBJECTIVE: 0.9}
-    assert scheduler.on_trial_result(None, started(scheduler, 5), good) == CONTINUE
-    assert scheduler.on_trial_result(None, late, bad | {EPOCH: 3}) == STOP
-    scheduler.on_trial_complete(None, late, bad | {EPOCH: 3})
+    assert report(scheduler, late, 1, 0.1) == CONTINUE
+    assert report(scheduler, started(scheduler, 5), 3, 0.9) == CONTINUE
+    assert report(scheduler, late, 3, 0.1) == STOP
+    scheduler.on_trial_complete(None, late, make_result(3, 0.1))
     assert "Iter 3.000: 0.6" in scheduler.debug_string()
 
 
@@ -114,8 +111,7 @@ def test_a_bracket_whose_first_rung_is_beyond_the_last_epoch_stops_no_trial() ->
     for accuracy in (0.9, 0.1):
         trial = started(scheduler, 3)
         for epoch in range(1, 9):
-            result = {EPOCH: epoch, OBJECTIVE: accuracy}
-            assert scheduler.on_trial_result(None, trial, result) == CONTINUE
+            assert report(scheduler, trial, epoch, accuracy) == CONTINUE
         scheduler.on_trial_remove(None, trial)
 
 
@@ -130,10 +126,9 @@ def test_a_bracket_whose_first_rung_is_beyond_the_last_epoch_stops_no_trial() ->
     ],
 )
 def test_every_scheduler_is_rays_of_that_name(options: Scheduler, kind: type) -> None:
-    scheduler = make_scheduler(options, 9)
+    scheduler: TrialScheduler = make_scheduler(options, 9)
+    assert report(scheduler, started(scheduler, 0), 1, 0.5) == CONTINUE
     assert type(scheduler) is kind
-    trial = started(scheduler, 0)
-    assert scheduler.on_trial_result(None, trial, {EPOCH: 1, OBJECTIVE: 0.5}) == CONTINUE
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])

@@ -10,7 +10,6 @@ import pytest
 import torch
 from support.fake_search import make_search
 
-from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.splits import TrialData
 from adaptune.errors import NodesLostError
 from adaptune.search.source_classifier import source_classifier
@@ -22,17 +21,18 @@ CLASSES = 3
 
 
 @dataclass
-class FakeTasks(ClusterTasks):
-    """Runs a task in this process, when its result is fetched."""
+class FakeTasks:
+    """Runs a task in this process when its result is fetched, or returns `result`."""
 
     data: TrialData
+    result: StateDict | None = None
     error: Exception | None = None
     cpus_per_task: int = 2
     submitted: list[tuple[str, int]] = field(default_factory=list)
 
     def submit(
         self, name: str, function: Callable[..., Any], *arguments: Any, cpus: int
-    ) -> Callable[[], Any]:  # type: ignore[override]
+    ) -> Callable[[], Any]:
         self.submitted.append((name, cpus))
         spec, data_ref, threads = arguments
         assert data_ref == "data"
@@ -41,6 +41,8 @@ class FakeTasks(ClusterTasks):
     def results(self, tasks: Any) -> list[Any]:
         if self.error is not None:
             raise self.error
+        if self.result is not None:
+            return [self.result]
         threads = torch.get_num_threads()
         try:
             return [task() for task in tasks]
@@ -60,26 +62,28 @@ def make_spec(**training: Any) -> TrialSpec:
     return make_search(training={"source": source} | training).trial({}, seed=0)
 
 
-def train(spec: TrialSpec, data: TrialData, cache: Path) -> tuple[StateDict, FakeTasks]:
-    tasks = FakeTasks(data)
-    return source_classifier(spec, data, "data", tasks, cache), tasks
+def classifier(spec: TrialSpec, tasks: FakeTasks, cache: Path) -> StateDict:
+    cluster_tasks: Any = tasks
+    return source_classifier(spec, tasks.data, "data", cluster_tasks, cache)
 
 
 def test_it_is_trained_in_a_task_and_read_from_the_cache_after_that(tmp_path: Path) -> None:
     cache = tmp_path / ".cache"
-    trained, tasks = train(make_spec(), make_data(), cache)
+    tasks = FakeTasks(make_data())
+    trained = classifier(make_spec(), tasks, cache)
     assert tasks.submitted == [("source classifier", 2)]
     [file] = cache.iterdir()
     assert file.name.startswith("source-")
     assert file.suffix == ".safetensors"
-    cached, tasks = train(make_spec(), make_data(), cache)
+    tasks = FakeTasks(make_data())
+    cached = classifier(make_spec(), tasks, cache)
     assert tasks.submitted == []
     assert equal(cached, trained)
 
 
 def test_the_weights_are_those_of_the_classifier_of_the_spec(tmp_path: Path) -> None:
     spec = make_spec()
-    weights, _ = train(spec, make_data(), tmp_path)
+    weights = classifier(spec, FakeTasks(make_data()), tmp_path)
     build_classifier(spec.model.classifier, spec.data.source, CLASSES).load_state_dict(weights)
 
 
@@ -120,19 +124,17 @@ def test_it_depends_on_the_labelled_source_only(tmp_path: Path) -> None:
 
 
 def test_a_task_that_finds_no_node_leaves_no_file(tmp_path: Path) -> None:
-    data = make_data()
-    tasks = FakeTasks(data, error=NodesLostError("no node had room"))
+    tasks = FakeTasks(make_data(), error=NodesLostError("no node had room"))
     with pytest.raises(NodesLostError):
-        source_classifier(make_spec(), data, "data", tasks, tmp_path)
+        classifier(make_spec(), tasks, tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 def cache_names(folder: Path, spec: TrialSpec, data: TrialData | None = None) -> list[str]:
-    """The files of a cache of its own, without any training."""
-    tasks = FakeTasks(data or make_data())
-    tasks.results = lambda _: [{"weight": torch.zeros(1)}]  # type: ignore[method-assign]
+    """The files of a new cache, without any training."""
+    tasks = FakeTasks(data or make_data(), result={"weight": torch.zeros(1)})
     cache = folder / f"cache-{len(list(folder.iterdir()))}"
-    source_classifier(spec, tasks.data, "data", tasks, cache)
+    classifier(spec, tasks, cache)
     return [file.name for file in cache.iterdir()]
 
 

@@ -24,7 +24,7 @@ from optuna.samplers import (
 from optuna.trial import TrialState
 from support.fake_search import SPACE, make_search, simulate, smooth
 
-from adaptune.spec.distributions import Choice, Int, LogUniform, Uniform
+from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
 from adaptune.study.samplers import EndlessGridSampler, distributions, make_sampler
 from adaptune.study.study import SearchStudy
 
@@ -74,7 +74,7 @@ def test_every_sampler_stays_in_the_space_and_a_kill_changes_nothing(
 ) -> None:
     search = {"trials": 8, "startup_trials": 3, "sampler": name, "scheduler": "none"}
     spec = make_search(search=search, training={"epochs": 2})
-    undisturbed = simulate(spec, tmp_path / "undisturbed", smooth)
+    undisturbed = simulate(spec, None, smooth)
     trials = undisturbed.started_trials()
     for trial in trials:
         assert trial.state == TrialState.COMPLETE
@@ -91,11 +91,11 @@ def results(study: SearchStudy) -> list[tuple[Any, ...]]:
     return [(t.number, t.values, t.optuna_trial.values) for t in study.started_trials()]
 
 
-def test_a_grid_has_every_combination_once_and_ends_there(tmp_path: Path) -> None:
+def test_a_grid_has_every_combination_once_and_ends_there() -> None:
     grid = {"trials": 10, "sampler": {"name": "grid", "points": 2}, "scheduler": {"name": "none"}}
     spec = make_search(search=grid, training={"epochs": 1})
     assert spec.planned_trials == 4
-    trials = simulate(spec, tmp_path / "journal", smooth).started_trials()
+    trials = simulate(spec, None, smooth).started_trials()
     combinations = set()
     for trial in trials:
         combinations.add(
@@ -106,9 +106,7 @@ def test_a_grid_has_every_combination_once_and_ends_there(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
-def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(
-    tmp_path: Path, sampler: str
-) -> None:
+def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(sampler: str) -> None:
     conditional = {
         "search": "uniform",
         "low": 1,
@@ -126,7 +124,7 @@ def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(
     def curve(values: Mapping[str, Any], epoch: int) -> float:
         return smooth({"loss_weights.identity": 0} | dict(values), epoch)
 
-    trials = simulate(spec, tmp_path / "journal", curve).started_trials()
+    trials = simulate(spec, None, curve).started_trials()
     for trial in trials:
         is_drawn = trial.values["training.gan_loss"] == "log"
         assert ("loss_weights.identity" in trial.values) == is_drawn
@@ -136,7 +134,7 @@ def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(
 
 
 def test_distributions_become_optunas() -> None:
-    space = {
+    space: dict[str, Distribution] = {
         "uniform": Uniform(search="uniform", low=0, high=5),
         "loguniform": LogUniform(search="loguniform", low=0.1, high=30),
         "int": Int(search="int", low=1, high=5, step=2),

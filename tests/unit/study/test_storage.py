@@ -4,6 +4,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -18,7 +19,7 @@ from adaptune.study.storage import ensure_absent, open_study, read_study
 NO_JOURNAL = Path("unused")
 
 
-def in_database(folder: Path, **sections: object) -> SearchSpec:
+def in_database(folder: Path, **sections: Any) -> SearchSpec:
     return make_search(storage={"study": f"sqlite:///{folder}/studies.db"}, **sections)
 
 

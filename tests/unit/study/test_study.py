@@ -201,11 +201,11 @@ def test_a_trial_that_was_interrupted_between_two_values_draws_the_missing_one(
     assert 0 <= resumed["loss_weights.identity"] <= 5
 
 
-def test_two_objectives_leave_a_pareto_front(journal: Path) -> None:
+def test_two_objectives_leave_a_pareto_front() -> None:
     spec = make_search(search={"trials": 12, "sampler": {"name": "nsga2", "population": 4}})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = simulate(spec, journal, smooth)
+        study = simulate(spec, None, smooth)
     trials = study.started_trials()
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     assert complete

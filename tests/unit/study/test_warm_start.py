@@ -42,13 +42,13 @@ def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Pa
     warm = make_search(search=search, training={"epochs": 1}, seed=3)
     priors = prior_trials(warm)
     assert [len(trials) for trials in priors.values()] == [20]
-    study = simulate(warm, tmp_path / "warm", smooth, prior_trials=priors)
+    study = simulate(warm, None, smooth, prior_trials=priors)
     assert study.describe_warm_start() == (
         f"warm start: the sampler also learned from 20 trial(s) of {folder}"
     )
     assert [trial.number for trial in study.started_trials()] == list(range(5))
     cold_spec = make_search(search={"trials": 5}, training={"epochs": 1}, seed=3)
-    cold = simulate(cold_spec, tmp_path / "cold", smooth)
+    cold = simulate(cold_spec, None, smooth)
     assert mean_quality(study) > mean_quality(cold)
 
 
