@@ -29,7 +29,7 @@ def doctor(
     with findings(address, out.expanduser().resolve()) as (results, console):
         for finding in results:
             console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
-            console.print(finding.message, markup=False, highlight=False, soft_wrap=True)
+            console.print(finding.message, markup=False)
             if finding.level == "fault":
                 has_fault = True
     raise typer.Exit(int(has_fault))

@@ -41,7 +41,7 @@ def report(results: ResultsArgument) -> None:
     print_table(console, contents.validators)
     for name, replication in contents.replications.items():
         print_replication(console, name, replication)
-    console.print(f"with plots: {contents.page}", soft_wrap=True)
+    console.print(f"with plots: {contents.write_page()}", soft_wrap=True)
 
 
 def datasets() -> None:

@@ -23,7 +23,8 @@ def confirm(
     from adaptune.workflows import replicate
 
     replication = replicate.confirm(results, top=top, seeds=seeds, address=address)
-    raise typer.Exit(0 if replication.copied else 1)
+    if not replication.copied:
+        raise typer.Exit(1)
 
 
 def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOption = None) -> None:
@@ -34,4 +35,5 @@ def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOpt
     from adaptune.workflows import replicate
 
     replication = replicate.ablate(results, seeds=seeds, address=address)
-    raise typer.Exit(0 if replication.copied else 1)
+    if not replication.copied:
+        raise typer.Exit(1)

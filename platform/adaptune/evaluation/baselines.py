@@ -16,12 +16,6 @@ from adaptune.training.baselines import adapt_without_gan
 from adaptune.training.source_classifier import train_supervised
 from adaptune.training.state import StateDict
 
-SOURCE_ONLY = "source only"
-INFORMATION_ONLY = "information only"
-NO_GAN = "no GAN"
-ADAPTED = "adapted"
-TARGET_SUPERVISED = "target supervised"
-
 
 def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:
     """Train the baselines side by side.

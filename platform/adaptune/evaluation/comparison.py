@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from statistics import fmean, stdev
 
-from adaptune.evaluation.baselines import TARGET_SUPERVISED
 from adaptune.evaluation.replication import Configuration, SeedResult
+from adaptune.evaluation.test_scores import TARGET_SUPERVISED
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
 _NO_SPREAD = 1e-12  # differences of accuracies, beyond rounding
@@ -64,8 +64,8 @@ def compare(results: Sequence[SeedResult], configuration: str, baseline: str) ->
     """
     from scipy.stats import ttest_rel  # imported late: it takes a second
 
-    accuracies = test_accuracies(results, configuration)
-    baseline_accuracies = test_accuracies(results, baseline)
+    accuracies = accuracies_by_seed(results, configuration)
+    baseline_accuracies = accuracies_by_seed(results, baseline)
     seeds = [seed for seed in accuracies if seed in baseline_accuracies]
     if not seeds:
         return Comparison(0.0, 0.0, 0.0, 1.0, 0)
@@ -90,7 +90,7 @@ def mean_accuracies(results: Sequence[SeedResult]) -> list[MeanAccuracy]:
         names.append(TARGET_SUPERVISED)
     means = []
     for name in names:
-        accuracies = list(test_accuracies(results, name).values())
+        accuracies = list(accuracies_by_seed(results, name).values())
         mean = standard_error = None
         if accuracies:
             mean = fmean(accuracies)
@@ -118,7 +118,7 @@ def best_on_val(
     return max(configurations, key=mean_val)
 
 
-def test_accuracies(results: Sequence[SeedResult], configuration: str) -> dict[int, float]:
+def accuracies_by_seed(results: Sequence[SeedResult], configuration: str) -> dict[int, float]:
     """Return the test accuracies of a configuration by seed, without failed trials."""
     accuracies = {}
     for result in results:

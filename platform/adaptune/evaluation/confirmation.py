@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adaptune.evaluation.baselines import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
 from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
+from adaptune.evaluation.test_scores import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
 from adaptune.search.trial import format_values
 from adaptune.spec.distributions import Value
 from adaptune.spec.loss_terms import LossWeights

@@ -56,7 +56,6 @@ def best_checkpoint(run: SearchRun) -> TrialCheckpoint | None:
                 run.console.print(
                     f"the best epoch, {epoch.number} of trial {trial.number}, is skipped: {error}",
                     style="red",
-                    soft_wrap=True,
                 )
             warned = True
     return None

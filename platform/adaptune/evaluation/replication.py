@@ -14,16 +14,17 @@ from rich.console import Console
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, ResultsError
-from adaptune.evaluation.baselines import (
+from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.held_out import load_trial_checkpoint
+from adaptune.evaluation.test_scores import (
     INFORMATION_ONLY,
     NO_GAN,
     SOURCE_ONLY,
     TARGET_SUPERVISED,
-    train_baselines,
+    correct_predictions,
+    run_once,
 )
-from adaptune.evaluation.held_out import load_trial_checkpoint
-from adaptune.evaluation.test_scores import correct_predictions, run_once
-from adaptune.results.folder import join_uri
+from adaptune.results.folder import ResultsFolder, join_uri
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.algorithms import NoScheduler, Random
@@ -94,14 +95,8 @@ def replicate(
             raise ResultsError(
                 f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test"
             )
-        is_resumed = (folder / seed_spec.name / "search.yaml").exists()
-        try:
-            results_folder = create_or_resume(seed_spec, resume=is_resumed)
-        except ResultsError as error:
-            raise ResultsError(
-                f"{folder} holds other configurations; move it away to start again. {error}"
-            ) from error
-        console.print(f"seed {seed}: {names}", highlight=False)
+        results_folder = _seed_folder(seed_spec, folder)
+        console.print(f"seed {seed}: {names}")
         run = prepare_run(seed_spec, splits, plan(seed_spec), results_folder, console, start=start)
         run_trials(run)
         results += _evaluate_seed(run, configurations, seed)
@@ -115,7 +110,7 @@ def spec_of_seed(
     tree: dict[str, Any] = spec.model_dump(mode="json")
     searched = []
     for path in configurations[0].values:
-        values = list(dict.fromkeys(one.values[path] for one in configurations))
+        values = list(dict.fromkeys(config.values[path] for config in configurations))
         if len(values) > 1:
             searched.append(path)
             put(tree, path, {"search": "choice", "values": values})
@@ -139,6 +134,17 @@ def spec_of_seed(
         "warm_start": [],
     }
     return SearchSpec.model_validate(tree)
+
+
+def _seed_folder(seed_spec: SearchSpec, folder: Path) -> ResultsFolder:
+    """Create the results folder of a seed, or open it if the command is repeated."""
+    is_resumed = (folder / seed_spec.name / "search.yaml").exists()
+    try:
+        return create_or_resume(seed_spec, resume=is_resumed)
+    except ResultsError as error:
+        raise ResultsError(
+            f"{folder} holds other configurations; move it away to start again. {error}"
+        ) from error
 
 
 def _evaluate_seed(

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from optuna.trial import TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
-from adaptune.evaluation.baselines import (
+from adaptune.evaluation.costs import search_costs
+from adaptune.evaluation.test_scores import (
     ADAPTED,
     INFORMATION_ONLY,
     NO_GAN,
     SOURCE_ONLY,
     TARGET_SUPERVISED,
+    TestScores,
 )
-from adaptune.evaluation.costs import search_costs
-from adaptune.evaluation.held_out import TrialCheckpoint
-from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
-from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.version import __version__
+
+if TYPE_CHECKING:  # `status` and `report` read a summary without Ray
+    from adaptune.evaluation.held_out import TrialCheckpoint
+    from adaptune.search.driver import SearchRun
 
 FORMAT: Literal[2] = 2
 
@@ -103,7 +105,7 @@ MODELS = {
 }
 
 
-def test_accuracies(summary: Summary) -> dict[str, float]:
+def accuracies_by_model(summary: Summary) -> dict[str, float]:
     """Return the known test accuracies by the name of the model."""
     accuracies = {}
     for name, key in MODELS.items():
@@ -166,9 +168,16 @@ def read_summary(path: Path) -> Summary:
         ResultsError: it is missing, or not a summary of this version's format.
     """
     try:
-        return Summary.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise ResultsError(f"{path} cannot be read: {error}") from error
+        return Summary.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ResultsError(
+            f"{path} is damaged, or of another version of adaptune: {key}: {first['msg']}. The"
+            " search with --resume writes it again"
+        ) from error
 
 
 def _trial_figures(trials: list[StudyTrial]) -> dict[str, object]:

@@ -24,6 +24,13 @@ from adaptune.training.significance import accuracy_interval, mcnemar_p_value
 from adaptune.training.state import StateDict
 from adaptune.training.validation import predict_all
 
+# Names of the models in tables and figures.
+SOURCE_ONLY = "source only"
+INFORMATION_ONLY = "information only"
+NO_GAN = "no GAN"
+ADAPTED = "adapted"
+TARGET_SUPERVISED = "target supervised"
+
 _EVALUATION_KEY = "test_evaluation:"
 
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from adaptune.evaluation.baselines import ADAPTED
-from adaptune.evaluation.summary import Summary, test_accuracies
+from adaptune.evaluation.summary import Summary, accuracies_by_model
+from adaptune.evaluation.test_scores import ADAPTED
 from adaptune.spec.distributions import Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
@@ -25,7 +25,7 @@ _COLUMNS = 3
 
 def accuracies_figure(summary: Summary) -> str | None:
     """Return the test accuracies of all models, or None without target labels."""
-    accuracies = test_accuracies(summary)
+    accuracies = accuracies_by_model(summary)
     interval = summary.target_test_ci95
     if ADAPTED not in accuracies or interval is None:
         return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.validator_regret import validator_regrets
 from adaptune.results.folder import ResultsFolder
@@ -47,7 +49,7 @@ class Table:
 
 @dataclass(frozen=True)
 class ReplicationTable:
-    """What `confirm` or `ablate` found: mean accuracies and the conclusion in words."""
+    """Mean accuracies that `confirm` or `ablate` found, and the conclusion in words."""
 
     table: Table
     conclusion: Sequence[str]
@@ -98,23 +100,33 @@ def pareto_table(study: SearchStudy) -> Table:
     front = study.pareto_front()
     rows = []
     for trial in sorted(front, key=lambda trial: trial.active_s):
-        objective = format_objective(study.metric, trial.best_value or 0.0)
+        best_value = trial.best_value
+        assert best_value is not None  # the front has complete trials only
+        objective = format_objective(study.metric, best_value)
         values = format_values(trial.values)
         rows.append((f"trial {trial.number}", objective, f"{trial.active_s:.0f}", values))
     return Table(("Pareto front", "", "seconds", "values"), rows)
 
 
 def replication_table(folder: ResultsFolder, name: str) -> ReplicationTable:
-    """Return what a command found; an empty table if it has not run.
+    """Return what `confirm` or `ablate` found; an empty table if the command has not run.
 
     Args:
         name: `confirm` or `ablation`.
+
+    Raises:
+        ResultsError: the file of the command cannot be read.
     """
     header = ("configuration", "seeds", "test accuracy")
     file = folder.path / name / f"{name}.parquet"
     if not file.exists():
         return ReplicationTable(Table(header, []), [])
-    table = pq.read_table(file)
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ResultsError(
+            f"{file} cannot be read: {error}; run the command again, which writes it again"
+        ) from error
     metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
     rows = []
     for row in table.to_pylist():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from adaptune.errors import ResultsError
-from adaptune.evaluation.summary import Summary, test_accuracies
+from adaptune.evaluation.summary import Summary, accuracies_by_model
 from adaptune.report.page import write_report
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.remote import upload
@@ -18,14 +18,13 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(
         f"\n{summary.trials_total} trial(s): {summary.trials_complete} complete,"
         f" {summary.trials_pruned} stopped early, {summary.trials_failed} failed;"
-        f" {summary.wall_s:.0f} s",
-        highlight=False,
+        f" {summary.wall_s:.0f} s"
     )
-    for name, accuracy in test_accuracies(summary).items():
-        console.print(f"  {name:<18}{accuracy:.1%}", highlight=False)
+    for name, accuracy in accuracies_by_model(summary).items():
+        console.print(f"  {name:<18}{accuracy:.1%}")
     if summary.gap_closed is not None:
-        console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}", highlight=False)
-    console.print(summary.verdict, highlight=False)
+        console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
+    console.print(summary.verdict)
 
 
 def write_report_if_possible(
@@ -40,11 +39,9 @@ def write_report_if_possible(
     try:
         path = write_report(folder, spec, study)
     except ResultsError as error:
-        console.print(
-            f"no report: {error}; `adaptune report {folder.path}` writes it again", soft_wrap=True
-        )
+        console.print(f"no report: {error}; `adaptune report {folder.path}` writes it again")
     else:
-        console.print(f"report: {path}", highlight=False, soft_wrap=True)
+        console.print(f"report: {path}")
 
 
 def copy_to_remote(folder: ResultsFolder, console: Console) -> bool:
@@ -54,10 +51,9 @@ def copy_to_remote(folder: ResultsFolder, console: Console) -> bool:
     except OSError as error:
         console.print(
             f"not copied to {folder.remote}: {error}\nEverything is in {folder.path}; the same"
-            " command with --resume copies it again.",
-            soft_wrap=True,
+            " command with --resume copies it again."
         )
         return False
     if folder.remote is not None:
-        console.print(f"copied to {folder.remote}", highlight=False, soft_wrap=True)
+        console.print(f"copied to {folder.remote}")
     return True

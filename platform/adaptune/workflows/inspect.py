@@ -11,9 +11,10 @@ from adaptune.data.registry import load_domain
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
-from adaptune.report.page import write_report
+from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
 from adaptune.search.trial import make_job
+from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
@@ -37,25 +38,39 @@ class SearchStatus:
 
 @dataclass(frozen=True)
 class ReportContents:
-    """What the report of a finished search shows in a terminal.
+    """Contents of the report of a finished search that a terminal can show.
 
     Attributes:
+        folder: results folder.
+        spec: spec of the search.
+        study: study of the search.
         summary: figures of the search.
         warm_start: which earlier trials the sampler learned from, in one line, if any.
         costs: device seconds by purpose.
         pareto_front: trials that no other beats in both objectives, if there are two.
         validators: what a search by each validator would have lost.
         replications: what `confirm` and `ablate` found, by name.
-        page: path of the HTML report.
     """
 
+    folder: ResultsFolder
+    spec: SearchSpec
+    study: SearchStudy
     summary: Summary
     warm_start: str | None
     costs: tables.Table
     pareto_front: tables.Table
     validators: tables.Table
     replications: dict[str, tables.ReplicationTable]
-    page: Path
+
+    def write_page(self) -> Path:
+        """Write the HTML report, and return its path.
+
+        Raises:
+            ResultsError: it cannot be written.
+        """
+        from adaptune.report.page import write_report  # imported late: plots take a second
+
+        return write_report(self.folder, self.spec, self.study)
 
 
 def search_status(path: Path) -> SearchStatus:
@@ -81,10 +96,10 @@ def search_status(path: Path) -> SearchStatus:
 
 
 def search_report(path: Path) -> ReportContents:
-    """Write the HTML report of a finished search, and return what the terminal shows of it.
+    """Return the contents of the report of a finished search.
 
     Raises:
-        ResultsError: the search has not finished, or the report cannot be written.
+        ResultsError: the search has not finished.
     """
     folder, spec = open_existing(path)
     if not folder.summary.exists():
@@ -97,13 +112,15 @@ def search_report(path: Path) -> ReportContents:
     for name in ("confirm", "ablation"):
         replications[name] = tables.replication_table(folder, name)
     return ReportContents(
+        folder=folder,
+        spec=spec,
+        study=study,
         summary=summary,
         warm_start=study.describe_warm_start(),
         costs=tables.costs_table(summary),
         pareto_front=tables.pareto_table(study),
         validators=tables.validators_table(study),
         replications=replications,
-        page=write_report(folder, spec, study),
     )
 
 
@@ -156,5 +173,5 @@ def _choose_trial(study: SearchStudy, number: int | None) -> StudyTrial:
     trials = {trial.number: trial for trial in study.started_trials()}
     if number not in trials:
         numbers = ", ".join(str(number) for number in trials) or "none"
-        raise ResultsError(f"there is no trial {number}; the trials are {numbers}")
+        raise ResultsError(f"there is no trial {number}; there are {numbers}")
     return trials[number]

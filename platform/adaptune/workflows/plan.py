@@ -27,7 +27,7 @@ def plan_on_cluster(
     plan = wait_for_plan(spec, console, address)
     if address is not None:
         for warning in require_healthy_nodes(folder.shared_path, plan.resources):
-            console.print(warning.message, style="yellow", highlight=False, soft_wrap=True)
+            console.print(warning.message, style="yellow")
     return plan
 
 

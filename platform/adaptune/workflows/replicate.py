@@ -16,6 +16,7 @@ from adaptune.evaluation.ablation import ablations, inactive_ablations
 from adaptune.evaluation.comparison import MeanAccuracy, mean_accuracies
 from adaptune.evaluation.confirmation import conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
+from adaptune.report.tables import format_accuracy
 from adaptune.results.folder import ResultsFolder, write_atomically, write_table
 from adaptune.results.lifecycle import open_existing
 from adaptune.spec.schema import SearchSpec
@@ -137,32 +138,31 @@ def _replicate(
 
         results = replicate(spec, command.configurations, new_seeds, out, plan, screen)
         text = command.conclude(results)
-        _write_tables(out, command.name, results, text)
-        screen.print(markdown_table(mean_accuracies(results)), highlight=False, soft_wrap=True)
-        screen.print(text, highlight=False, soft_wrap=True)
-        screen.print(f"\nkept in {out}", highlight=False, soft_wrap=True)
+        markdown = _write_tables(out, command.name, results, text)
+        screen.print(f"{markdown}\nkept in {out}")
         write_report_if_possible(folder, spec, study, screen)
         copied = copy_to_remote(folder, screen)
     return Replication(out, results, text, copied)
 
 
-def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> None:
+def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> str:
+    """Write what was found as Parquet and Markdown; return the Markdown."""
     means = mean_accuracies(results)
     per_seed = pa.Table.from_pylist([asdict(result) for result in results])
     table = pa.Table.from_pylist([asdict(mean) for mean in means])
     write_table(out / f"{name}_seeds.parquet", per_seed)
     write_table(out / f"{name}.parquet", table.replace_schema_metadata({"conclusion": text}))
-    write_atomically(out / f"{name}.md", f"{markdown_table(means)}\n{text}\n")
+    markdown = markdown_table(means)
+    if text:
+        markdown += f"\n{text}\n"
+    write_atomically(out / f"{name}.md", markdown)
+    return markdown
 
 
 def markdown_table(means: list[MeanAccuracy]) -> str:
     """Return the mean test accuracies with their standard errors as a Markdown table."""
     lines = ["| configuration | seeds | test accuracy |", "|---|---|---|"]
     for row in means:
-        accuracy = "failed"
-        if row.mean is not None:
-            accuracy = f"{100 * row.mean:.1f}"
-        if row.standard_error is not None:
-            accuracy += f" ± {100 * row.standard_error:.1f}"
+        accuracy = format_accuracy(row.mean, row.standard_error)
         lines.append(f"| {row.configuration} | {row.seeds} | {accuracy} |")
     return "\n".join([*lines, ""])

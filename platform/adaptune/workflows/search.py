@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from adaptune.cluster.local_resources import local_resources
 from adaptune.cluster.placement import plan_placement
 from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import BAD_INPUT, SpecError
-from adaptune.evaluation.held_out import best_checkpoint, evaluate_best
+from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
@@ -57,7 +59,8 @@ def run(
         spec: the search, as `load_spec` returns it.
         resume: continue the search in the spec's results folder.
         address: address of a running Ray cluster; None starts a local one.
-        console: where progress is printed; None is standard output.
+        console: where progress is printed; None is standard output, which receives nothing else
+            meanwhile: other output of this process goes to the log in the results folder.
 
     Raises:
         SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left behind.
@@ -74,22 +77,21 @@ def run(
         ensure_absent(spec.name, spec.storage.study)
     folder = lifecycle.create_or_resume(spec, resume=resume)
     with session(folder, "The same command with --resume continues.") as terminal:
-        console = console or terminal
-        try:
-            with connect(address, spec.name) as dashboard:
-                plan = plan_on_cluster(spec, folder, console, address)
-                print_start(spec, plan.describe(), folder, dashboard, console)
-                search_run = prepare_run(spec, splits, plan, folder, console, start=start)
-                summary, export = _search(search_run)
-        except BAD_INPUT:
-            if not resume and not folder.has_progress:
-                lifecycle.discard(folder)
-            raise
-        print_summary(summary, console)
+        screen = console or terminal
+        with (
+            _removed_if_refused(folder, is_new=not resume),
+            connect(address, spec.name) as dashboard,
+        ):
+            plan = plan_on_cluster(spec, folder, screen, address)
+            print_start(spec, plan.describe(), folder, dashboard, screen)
+            search_run = prepare_run(spec, splits, plan, folder, screen, start=start)
+            summary, best = _search(search_run)
+        export = _export(search_run, best, summary)
+        print_summary(summary, screen)
         if export is not None:
-            console.print(f"exported to {export}", highlight=False, soft_wrap=True)
-        write_report_if_possible(folder, spec, search_run.study, console)
-        copied = copy_to_remote(folder, console)
+            screen.print(f"exported to {export}")
+        write_report_if_possible(folder, spec, search_run.study, screen)
+        copied = copy_to_remote(folder, screen)
     return SearchResult(folder.path, summary, export, copied)
 
 
@@ -114,36 +116,50 @@ def print_start(
     spec: SearchSpec, plan: str, folder: ResultsFolder, dashboard: str, console: Console
 ) -> None:
     """Print what the search will do and where to watch it."""
-    console.print(f"adaptune: {spec.name}, {plan}", highlight=False, soft_wrap=True)
+    console.print(f"adaptune: {spec.name}, {plan}")
     if spec.planned_trials < spec.search.trials:
         console.print(
-            f"the grid has {spec.planned_trials} points, fewer than {spec.search.trials} trials",
-            soft_wrap=True,
+            f"the grid has {spec.planned_trials} points, fewer than {spec.search.trials} trials"
         )
     if dashboard:
-        console.print(f"dashboard: http://{dashboard}{token_hint()}", highlight=False)
-    console.print(f"results: {folder.path}", highlight=False, soft_wrap=True)
+        console.print(f"dashboard: http://{dashboard}{token_hint()}")
+    console.print(f"results: {folder.path}")
 
 
-def _search(run: SearchRun) -> tuple[Summary, Path | None]:
-    """Run the trials; evaluate and export the best model; return the summary and the export."""
+@contextmanager
+def _removed_if_refused(folder: ResultsFolder, *, is_new: bool) -> Iterator[None]:
+    """Remove a new folder if wrong input ends the search before anything of it is worth keeping."""
+    try:
+        yield
+    except BAD_INPUT:
+        if is_new and not folder.has_progress:
+            lifecycle.discard(folder)
+        raise
+
+
+def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
+    """Run the trials and evaluate the best model; return the summary and the model."""
     run_trials(run)
     best = best_checkpoint(run)
-    scores, evaluations = None, 0
+    scores = None
+    evaluations = 0
     if best is not None:
-        run.console.print(f"best: {best.name}", highlight=False)
+        run.console.print(f"best: {best.name}")
         scores, evaluations = evaluate_best(run, best)
     summary = summarise(
         run, best=best, scores=scores, evaluations=evaluations, wall_s=run.clock.update()
     )
     write_summary(summary, run.folder.summary)
+    return summary, best
+
+
+def _export(run: SearchRun, best: TrialCheckpoint | None, summary: Summary) -> Path | None:
     if best is None:
-        return summary, None
-    export = write_export(
+        return None
+    return write_export(
         run.folder.best,
         spec=best.spec,
         class_names=run.splits.trial.class_names,
         checkpoint=best.contents,
         metrics=summary.model_dump(mode="json"),
     )
-    return summary, export

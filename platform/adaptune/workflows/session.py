@@ -36,8 +36,9 @@ def session(folder: ResultsFolder, how_to_continue: str) -> Iterator[Console]:
                 f"stopped; everything is kept in {folder.path}. {how_to_continue}"
             ) from None
         except Exception as error:
-            with suppress(OSError):  # a full disk
-                traceback.print_exc()  # into the log, next to Ray's output
+            # A full disk must not hide the error itself.
+            with suppress(OSError), folder.log.open("a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
             raise SearchFailedError(
                 f"the search failed: {error}\nFinished trials are kept in {folder.path}; the"
                 f" details are in {folder.log.name}. {how_to_continue}"
