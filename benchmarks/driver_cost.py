@@ -128,9 +128,25 @@ def closed_form_run(spec: SearchSpec, concurrency: int, lines: Console) -> Searc
     )
 
 
+def print_costs(memory: MemoryWatch, trials: int, cpu_s: float, console: Console) -> None:
+    """Print the driver's CPU time per trial, and how its memory grew."""
+    console.print(f"driver's CPU time per trial: {1e3 * cpu_s / trials:.1f} ms")
+    after_a_tenth = []
+    for finished, memory_in_mb in memory.samples.items():
+        if finished >= trials // 10:
+            after_a_tenth.append(memory_in_mb)
+    if after_a_tenth:
+        console.print(
+            f"driver's memory after a tenth of the trials: {after_a_tenth[0]:.0f} MB;"
+            f" after that at most {max(after_a_tenth):.0f} MB"
+        )
+
+
 def main() -> None:
     """Run the search and print its cost per trial."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, default=64)
     options = parser.parse_args()
@@ -148,22 +164,16 @@ def main() -> None:
         with (Path(out) / "epochs").open("w") as epochs:
             run = closed_form_run(spec, options.concurrency, Console(file=epochs))
             memory = MemoryWatch(run.study)
-            start, cpu_start = time.perf_counter(), time.process_time()
+            start = time.perf_counter()
+            cpu_start = time.process_time()
             with memory.running():
                 run_trials(run, ClosedFormTrainable)
-            cpu_s, wall_s = time.process_time() - cpu_start, time.perf_counter() - start
+            cpu_s = time.process_time() - cpu_start
+            wall_s = time.perf_counter() - start
         ray.shutdown()
         at_once = run.plan.max_concurrent_trials
         console.print(f"{options.trials} trials, up to {at_once} at a time, in {wall_s:.0f} s")
-        console.print(f"driver's CPU time per trial: {1e3 * cpu_s / options.trials:.1f} ms")
-        after_a_tenth = [
-            mb for finished, mb in memory.samples.items() if finished >= options.trials // 10
-        ]
-        if after_a_tenth:
-            console.print(
-                f"driver's memory after a tenth of the trials: {after_a_tenth[0]:.0f} MB;"
-                f" after that at most {max(after_a_tenth):.0f} MB"
-            )
+        print_costs(memory, options.trials, cpu_s, console)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
-"""How much training a search needs: our bridge against Ray's OptunaSearch, on landscapes in closed form.
+"""Training that a search needs: adaptune's searcher against Ray's OptunaSearch, in closed form.
 
     python benchmarks/search_quality.py [--seeds 30] [--processes 2]
 
-All searches run up to four trials at a time, with the same ASHA and Optuna's TPE unless named otherwise. Budget
-is counted in epochs. The question for each landscape: what part of the budget of Ray's 64 trials do the
-others need to reach the simple regret that Ray's search ends with (means over the seeds)? Simple regret is
-the best final accuracy there is, less that of the setting which looks best so far.
+All searches run up to four trials at a time, with the same ASHA and Optuna's TPE unless named
+otherwise. The budget is counted in epochs. Simple regret is the highest final accuracy of a
+landscape, minus that of the configuration with the best reported accuracy so far. The question for
+each landscape: what share of the budget of Ray's 64 trials does another search need to reach the
+simple regret that Ray's search ends with? All curves are means over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,34 +23,23 @@ from typing import Any
 
 import numpy as np
 import optuna
-from adaptune.training.guide import TARGET_VAL
-from landscapes import EPOCHS, LANDSCAPES, SPACE, Landscape
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
-from ray.tune.search.optuna import OptunaSearch
+from landscapes import EPOCHS, LANDSCAPES, Landscape
+from numpy.typing import NDArray
+from ray.tune.schedulers import TrialScheduler
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from searches import ADAPTUNE, CONCURRENCY, RAY, SEARCHES, TUNE_EPOCH, Search
 
-from adaptune.search.scheduler import StudyScheduler
-from adaptune.search.searcher import StudySearcher
-from adaptune.spec.schema import SearchSpec
-from adaptune.spec.tree import put
-from adaptune.study import study as studies
-from adaptune.study.objective import Objective
-from adaptune.study.samplers import distributions
+from adaptune.search.protocol import TrialResult
+from adaptune.training.record import EpochRecord
 
-TRIALS, MORE_TRIALS, CONCURRENCY, FACTOR = 64, 192, 4, 3
-RAY, OURS, RANDOM, FULL = (
-    "Ray's OptunaSearch + ASHA",
-    "ours + ASHA",
-    "ours, random + ASHA",
-    "ours, no ASHA",
-)
+Regrets = list[float]  # simple regret after each epoch of budget
 
 
 @dataclass(eq=False)
 class FakeTrial:
-    """What Tune's Trial shows a scheduler."""
+    """The attributes of Tune's Trial that a scheduler reads, and the epoch to report next."""
 
     trial_id: str
     config: dict[str, Any]
@@ -59,208 +47,194 @@ class FakeTrial:
     status: str = "RUNNING"
 
 
-Search = tuple[Any, Any, Callable[[Any], dict[str, float]]]
+class FakeTune:
+    """Tune's loop over trials whose accuracies a landscape gives.
 
+    Args:
+        seed: seed of the noise.
+    """
 
-def rays_own(seed: int) -> Search:
-    """As Ray's documentation pairs them."""
-    spec = make_spec(seed)
-    searcher = OptunaSearch(space=distributions(spec.space), metric="guide", mode="max", seed=seed)
-    scheduler = ASHAScheduler(
-        time_attr="training_iteration",
-        metric="guide",
-        mode="max",
-        max_t=EPOCHS,
-        reduction_factor=FACTOR,
-    )
-    return Limited(searcher, TRIALS), scheduler, lambda config: config
+    def __init__(self, landscape: Landscape, search: Search, seed: int) -> None:
+        self._landscape = landscape
+        self._search = search
+        self._random = np.random.default_rng(seed)
+        self._running: list[FakeTrial] = []
+        self._suggestions = 0
+        self._best_reported = -math.inf
 
+    def run(self) -> Regrets:
+        """Run the search to its end, and return its regrets; 1.0 before any accuracy is known."""
+        regrets: Regrets = []
+        regret = 1.0
+        while True:
+            self._start_trials()
+            if not self._running:
+                return regrets
+            for trial in list(self._running):
+                values = self._search.values(trial.config)
+                accuracy = self._landscape.accuracy(values, trial.epoch, self._random)
+                if accuracy > self._best_reported:
+                    self._best_reported = accuracy
+                    regret = self._landscape.best - self._landscape.final(values)
+                regrets.append(regret)
+                if not self._continues(trial, accuracy):
+                    self._running.remove(trial)
+                trial.epoch += 1
 
-def ours(
-    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = MORE_TRIALS
-) -> Search:
-    spec = make_spec(seed, sampler, scheduler, trials)
-    study, guide = studies.create_study(spec, None), Objective(TARGET_VAL)
-    searcher = StudySearcher(spec, study, guide, lambda _: CONCURRENCY, clock=lambda: 0.0)
-    return searcher, StudyScheduler(spec, study, guide), lambda config: config["values"]
-
-
-class Limited:
-    """Hands out so many trials, so many at a time, as Tune's ConcurrencyLimiter and num_samples do."""
-
-    def __init__(self, searcher: OptunaSearch, trials: int) -> None:
-        self._searcher = searcher
-        self._left = trials
-        self._live = 0
-
-    def suggest(self, trial_id: str) -> Any:
-        if self._live == CONCURRENCY:
-            return None
-        if not self._left:
-            return "FINISHED"
-        self._left, self._live = self._left - 1, self._live + 1
-        return self._searcher.suggest(trial_id)
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._searcher.on_trial_result(trial_id, result)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self._live -= 1
-        self._searcher.on_trial_complete(trial_id, None if error else result, error=error)
-
-
-SEARCHES: dict[str, Callable[[int], Search]] = {
-    RAY: rays_own,
-    OURS: ours,
-    RANDOM: lambda seed: ours(seed, sampler="random"),
-    FULL: lambda seed: ours(seed, scheduler="none", trials=TRIALS),
-}
-
-
-def make_spec(
-    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = TRIALS
-) -> SearchSpec:
-    domain = {"domain": "mnist5k", "size": 32, "channels": 1}
-    options = {"name": scheduler} | ({"reduction_factor": FACTOR} if scheduler == "asha" else {})
-    tree: dict[str, object] = {
-        "name": "landscape",
-        "seed": seed,
-        "data": {"source": domain, "target": domain | {"domain": "optdigits"}},
-        "training": {"epochs": EPOCHS},
-        "search": {"trials": trials, "sampler": sampler, "scheduler": options},
-    }
-    for path, distribution in SPACE.items():
-        put(tree, path, distribution)
-    return SearchSpec.model_validate(tree)
-
-
-def regrets(landscape: Landscape, search: Search, seed: int) -> list[float]:
-    """Simple regret after each epoch of budget; 1.0 while nothing is known."""
-    searcher, scheduler, values_of = search
-    draw = np.random.default_rng(seed)
-    ids = itertools.count()
-    live: list[FakeTrial] = []
-    found: list[float] = []
-    looks_best, regret = -math.inf, 1.0
-    while True:
-        while len(live) < CONCURRENCY:
-            suggested = searcher.suggest(tune_id := f"trial-{next(ids)}")
-            if suggested is None or suggested == "FINISHED":
+    def _start_trials(self) -> None:
+        while len(self._running) < CONCURRENCY:
+            trial_id = f"trial-{self._suggestions}"
+            self._suggestions += 1
+            config = self._search.searcher.suggest(trial_id)
+            if not isinstance(config, dict):
                 break
-            live.append(FakeTrial(tune_id, suggested))
-            scheduler.on_trial_add(None, live[-1])
-        if not live:
-            return found
-        for trial in list(live):
-            values = values_of(trial.config)
-            value = landscape.curve(values, trial.epoch, draw)
-            if value > looks_best:
-                looks_best, regret = value, landscape.best - landscape.final(values)
-            found.append(regret)
-            if not _goes_on(trial, value, searcher, scheduler):
-                live.remove(trial)
-            trial.epoch += 1
+            trial = FakeTrial(trial_id, config)
+            self._running.append(trial)
+            self._search.scheduler.on_trial_add(None, trial)
+
+    def _continues(self, trial: FakeTrial, accuracy: float) -> bool:
+        """Report an epoch to scheduler and searcher, as Tune does; return whether more follow."""
+        searcher, scheduler = self._search.searcher, self._search.scheduler
+        if math.isnan(accuracy):  # the trial fails, in every search
+            scheduler.on_trial_remove(None, trial)
+            error = TrialResult(error="nan", done=True).to_tune()
+            searcher.on_trial_complete(trial.trial_id, error, error=True)
+            return False
+        result = make_result(trial.epoch, accuracy)
+        if trial.epoch == EPOCHS:
+            scheduler.on_trial_complete(None, trial, result)
+            searcher.on_trial_complete(trial.trial_id, result)
+            return False
+        decision = scheduler.on_trial_result(None, trial, result)
+        searcher.on_trial_result(trial.trial_id, result)
+        if decision == TrialScheduler.STOP:
+            scheduler.on_trial_remove(None, trial)
+            searcher.on_trial_complete(trial.trial_id, result)
+            return False
+        return True
 
 
-def _goes_on(trial: FakeTrial, value: float, searcher: Any, scheduler: Any) -> bool:
-    """Tell scheduler and searcher of an epoch, as Tune does."""
-    done = trial.epoch == EPOCHS
-    if math.isnan(value):  # the trial fails, under either search
-        scheduler.on_trial_remove(None, trial)
-        searcher.on_trial_complete(trial.trial_id, {"error": "nan"}, error=True)
-        return False
-    record = {
-        "epoch": trial.epoch,
-        TARGET_VAL: value,
-        "target_val_loss": 0.0,
-        "train_s": 1.0,
-        "eval_s": 0.0,
-    }
-    result = {
-        "record": json.dumps(record),
-        "epoch": trial.epoch,
-        "training_iteration": trial.epoch,
-        "guide": value,
-        "done": done,
-    }
-    if done:
-        scheduler.on_trial_complete(None, trial, result)
-        searcher.on_trial_complete(trial.trial_id, result)
-        return False
-    decision = scheduler.on_trial_result(None, trial, result)
-    searcher.on_trial_result(trial.trial_id, result)
-    if decision == TrialScheduler.STOP:
-        scheduler.on_trial_remove(None, trial)
-        searcher.on_trial_complete(trial.trial_id, result)
-        return False
-    return True
+def make_result(epoch: int, accuracy: float) -> dict[str, Any]:
+    """Return the result of an epoch, for adaptune's classes and for Ray's."""
+    record = EpochRecord(
+        epoch=epoch,
+        train_s=1.0,
+        eval_s=0.0,
+        source_val_accuracy=accuracy,
+        target_val_accuracy=accuracy,
+        target_val_loss=0.0,
+    )
+    result = TrialResult(record=record, objective=accuracy, done=epoch == EPOCHS)
+    return result.to_tune() | {TUNE_EPOCH: epoch}
 
 
-def run_one(task: tuple[int, str, int]) -> tuple[int, str, list[float]]:
+@dataclass(frozen=True)
+class BudgetShare:
+    """A search compared with Ray's.
+
+    Attributes:
+        search: name of the search.
+        regret: mean regret at the budget of Ray's trials.
+        share: share of that budget after which the mean regret is at most Ray's; inf if never.
+    """
+
+    search: str
+    regret: float
+    share: float
+
+
+def mean_curve(runs: list[Regrets]) -> NDArray[np.float64]:
+    """Return the mean regret after each epoch of budget; a run that ended keeps its last one."""
+    longest = max(len(run) for run in runs)
+    padded = [run + [run[-1]] * (longest - len(run)) for run in runs]
+    mean: NDArray[np.float64] = np.mean(padded, axis=0)
+    return mean
+
+
+def budget_shares(runs: Mapping[str, list[Regrets]]) -> list[BudgetShare]:
+    """Compare all searches with Ray's.
+
+    Args:
+        runs: regrets of each seed, by the name of the search.
+    """
+    budget = round(float(np.mean([len(run) for run in runs[RAY]])))
+    goal = mean_curve(runs[RAY])[-1]
+    shares = []
+    for name, search_runs in runs.items():
+        curve = mean_curve(search_runs)
+        reached = np.flatnonzero(curve <= goal)
+        share = math.inf
+        if name == RAY:  # one of its seeds may take more than the mean budget
+            share = 1.0
+        elif len(reached):
+            share = float(reached[0] + 1) / budget
+        regret = float(curve[min(budget, len(curve)) - 1])
+        shares.append(BudgetShare(name, regret, share))
+    return shares
+
+
+Task = tuple[int, str, int]  # number of the landscape, name of the search, seed
+Runs = list[dict[str, list[Regrets]]]  # per landscape: regrets of each seed, by search
+
+
+def run_task(task: Task) -> Regrets:
+    """Run one search."""
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray").setLevel(logging.ERROR)
-    index, name, seed = task
-    return index, name, regrets(LANDSCAPES[index], SEARCHES[name](seed), seed)
+    number, name, seed = task
+    return FakeTune(LANDSCAPES[number], SEARCHES[name](seed), seed).run()
 
 
-def mean_curve(runs: list[list[float]]) -> np.ndarray[Any, Any]:
-    """The mean over seeds after each epoch of budget; a search that has ended keeps its regret."""
-    longest = max(map(len, runs))
-    return np.mean([run + [run[-1]] * (longest - len(run)) for run in runs], axis=0)
+def run_all(seeds: int, processes: int) -> Runs:
+    """Run every search on every landscape under every seed."""
+    tasks: list[Task] = []
+    for number in range(len(LANDSCAPES)):
+        for name in SEARCHES:
+            tasks += [(number, name, seed) for seed in range(seeds)]
+    runs: Runs = [{name: [] for name in SEARCHES} for _ in LANDSCAPES]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for task, regrets in zip(tasks, pool.map(run_task, tasks, chunksize=4), strict=True):
+            number, name, _ = task
+            runs[number][name].append(regrets)
+    return runs
 
 
-def parts(runs: dict[str, list[list[float]]]) -> Iterator[tuple[str, float, float]]:
-    """(search, mean regret at the budget of Ray's 64 trials, part of that budget to reach Ray's regret there)."""
-    budget = round(float(np.mean([len(run) for run in runs[RAY]])))
-    goal = mean_curve(runs[RAY])[-1]
-    for name, found in runs.items():
-        curve = mean_curve(found)
-        # A seed of Ray's may take more than the mean budget: its own part is 1 by definition.
-        reached = np.flatnonzero(curve <= goal) if name != RAY else np.array([budget - 1])
-        at = curve[min(budget, len(curve)) - 1]
-        yield name, float(at), float(reached[0] + 1) / budget if len(reached) else math.inf
+def print_table(runs: Runs, console: Console) -> list[float]:
+    """Print the comparison, and return adaptune's shares of Ray's budget, one per landscape."""
+    table = Table(
+        "landscape",
+        "search",
+        "regret at Ray's budget",
+        "share of it to reach Ray's",
+        box=box.SIMPLE,
+    )
+    adaptune_shares = []
+    for landscape, search_runs in zip(LANDSCAPES, runs, strict=True):
+        for row in budget_shares(search_runs):
+            share = "not reached"
+            if row.share < math.inf:
+                share = f"{row.share:.2f}"
+            table.add_row(landscape.name, row.search, f"{row.regret:.4f}", share)
+            if row.search == ADAPTUNE:
+                adaptune_shares.append(row.share)
+    console.print(table)
+    return adaptune_shares
 
 
 def main() -> None:
+    """Run the comparison and print it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    tasks = [
-        (i, name, seed)
-        for i in range(len(LANDSCAPES))
-        for name in SEARCHES
-        for seed in range(options.seeds)
-    ]
-    found: list[dict[str, list[list[float]]]] = [
-        {name: [] for name in SEARCHES} for _ in LANDSCAPES
-    ]
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        for index, name, run in pool.map(run_one, tasks, chunksize=4):
-            found[index][name].append(run)
-    table = Table(
-        "landscape", "search", "regret at Ray's budget", "part of it to reach Ray's", box=box.SIMPLE
-    )
-    ratios = []
-    for landscape, runs in zip(LANDSCAPES, found, strict=True):
-        for name, regret, part in parts(runs):
-            table.add_row(
-                landscape.name,
-                name,
-                f"{regret:.4f}",
-                f"{part:.2f}" if part < math.inf else "not reached",
-            )
-            ratios += [part] if name == OURS else []
     console = Console(width=120)
-    console.print(table)
-    worst, median = max(ratios), np.median(ratios)
+    shares = print_table(run_all(options.seeds, options.processes), console)
     console.print(
-        f"{OURS}: worst {worst:.2f}, median {median:.2f} of Ray's budget, {options.seeds} seeds"
+        f"{ADAPTUNE}: worst {max(shares):.2f}, median {np.median(shares):.2f} of Ray's budget,"
+        f" {options.seeds} seeds"
     )
 
 

@@ -41,9 +41,7 @@ SHORT = [
 DRIVER_BUNDLE = {"node:__internal_head__": 0.001}
 
 
-def runner_overheads(
-    execution: str, workers: int, trials: int, out: Path, console: Console
-) -> list[float]:
+def runner_overheads(execution: str, workers: int, trials: int, out: Path) -> list[float]:
     """Return the seconds per trial by the search's own table, without the first trial.
 
     The first trial starts the worker group.
@@ -56,7 +54,7 @@ def runner_overheads(
         f"name={execution}",
         f"storage.out={out}",
     ]
-    result = run_search(load_spec("cycada.yaml", [*SHORT, *overrides]), console=console)
+    result = run_search(load_spec("cycada.yaml", [*SHORT, *overrides]))
     rows = pq.read_table(result.folder / "trials.parquet").to_pylist()
     return [row["overhead_s"] for row in rows][1:]
 
@@ -122,8 +120,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         runners = {
-            "Ray Train runner": runner_overheads("ray_train", 2, trials, out, console),
-            "in-process runner": runner_overheads("in_process", 1, trials, out, console),
+            "Ray Train runner": runner_overheads("ray_train", 2, trials, out),
+            "in-process runner": runner_overheads("in_process", 1, trials, out),
         }
         with redirect_output(out / "ray.log") as terminal, connect(None, "benchmark"):
             nested = nested_overheads(trials, out, terminal)

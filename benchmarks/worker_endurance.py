@@ -53,7 +53,7 @@ def main() -> None:
         thread = threading.Thread(target=sample)
         thread.start()
         try:
-            run_search(spec, console=console)
+            run_search(spec)
         finally:
             done.set()
             thread.join()

@@ -1,84 +1,67 @@
-"""The landscapes are what they say, and the comparison on them counts right."""
-
 from __future__ import annotations
 
 import math
+from io import StringIO
 
-import numpy as np
 import pytest
-from landscapes import EPOCHS, LANDSCAPES, SPACE, Landscape
+from landscapes import EPOCHS, LANDSCAPES
+from rich.console import Console
 from search_quality import (
-    FULL,
-    MORE_TRIALS,
-    OURS,
-    RANDOM,
-    RAY,
-    SEARCHES,
-    TRIALS,
+    FakeTune,
+    Regrets,
+    Runs,
+    budget_shares,
+    make_result,
     mean_curve,
-    parts,
-    regrets,
+    print_table,
 )
-
-
-def drawn(draw: np.random.Generator) -> dict[str, float]:
-    values = {}
-    for name, one in SPACE.items():
-        low, high = float(one["low"]), float(one["high"])
-        logs = one["search"] == "loguniform"
-        values[name] = (
-            math.exp(draw.uniform(math.log(low), math.log(high)))
-            if logs
-            else draw.uniform(low, high)
-        )
-    return values
-
-
-@pytest.mark.parametrize("landscape", LANDSCAPES, ids=lambda one: one.name)
-def test_nothing_is_above_the_optimum_and_curves_end_near_their_final_value(
-    landscape: Landscape,
-) -> None:
-    draw = np.random.default_rng(0)
-    for values in (drawn(draw) for _ in range(200)):
-        final = landscape.final(values)
-        assert final <= landscape.best
-        if not landscape.fails(values):
-            assert landscape.curve(values, EPOCHS, draw) == pytest.approx(
-                final, abs=0.06 + 4 * landscape.noise
-            )
-
-
-def test_curves_cross_and_plateaus_have_failures() -> None:
-    smooth, _, crossing, plateau = LANDSCAPES
-    good = {
-        f"loss_weights.{k}": v
-        for k, v in {"cycle": 3, "identity": 1, "semantic": 0.3, "information": 0.7}.items()
-    }
-    bad = good | {"loss_weights.identity": 5.0}
-    draw = np.random.default_rng(0)
-    assert crossing.curve(good, 1, draw) < crossing.curve(bad, 1, draw)
-    assert crossing.curve(good, EPOCHS, draw) > crossing.curve(bad, EPOCHS, draw)
-    assert smooth.curve(good, 1, draw) > smooth.curve(bad, 1, draw)
-    assert math.isnan(plateau.curve(good | {"loss_weights.information": 0.9}, 2, draw))
+from searches import ADAPTUNE, NO_ASHA, RANDOM, RAY, SEARCHES, TRIALS, TRIALS_WITH_ASHA
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [RAY, OURS, RANDOM, FULL])
-def test_every_search_ends_with_a_regret_that_never_grows_without_noise(name: str) -> None:
-    found = regrets(LANDSCAPES[0], SEARCHES[name](1), 1)
-    assert found[-1] < 0.2
-    trials = {RAY: TRIALS, FULL: TRIALS}.get(name, MORE_TRIALS)
-    assert (len(found) == trials * EPOCHS) == (name == FULL)
+@pytest.mark.parametrize("name", [RAY, ADAPTUNE, RANDOM, NO_ASHA])
+def test_every_search_ends_with_a_small_regret_without_noise(name: str) -> None:
+    regrets = FakeTune(LANDSCAPES[0], SEARCHES[name](1), 1).run()
+    assert regrets[-1] < 0.2
+    trials = {RAY: TRIALS, NO_ASHA: TRIALS}.get(name, TRIALS_WITH_ASHA)
+    trained_all_epochs = len(regrets) == trials * EPOCHS
+    assert trained_all_epochs == (name == NO_ASHA)
 
 
-def test_the_part_of_the_budget_is_where_the_mean_regret_reaches_rays() -> None:
-    runs = {
+def test_a_result_serves_rays_classes_and_ours() -> None:
+    result = make_result(EPOCHS, 0.5)
+    assert (result["training_iteration"], result["epoch"]) == (EPOCHS, EPOCHS)
+    assert (result["objective"], result["done"]) == (0.5, True)
+    assert make_result(1, 0.5)["done"] is False
+
+
+def runs_of_three() -> dict[str, list[Regrets]]:
+    return {
         RAY: [[0.4, 0.2, 0.2, 0.1]] * 2,
-        OURS: [[0.3, 0.0], [0.3, 0.2]],
+        ADAPTUNE: [[0.3, 0.0], [0.3, 0.2]],
         RANDOM: [[0.4, 0.3]] * 2,
     }
-    assert mean_curve(runs[OURS]) == pytest.approx([0.3, 0.1])
-    found = {name: (regret, part) for name, regret, part in parts(runs)}
-    assert found[RAY] == (pytest.approx(0.1), 1.0)
-    assert found[OURS] == (pytest.approx(0.1), 0.5)
-    assert found[RANDOM] == (pytest.approx(0.3), math.inf)
+
+
+def test_the_share_of_the_budget_is_where_the_mean_regret_reaches_rays() -> None:
+    runs = runs_of_three()
+    assert mean_curve(runs[ADAPTUNE]) == pytest.approx([0.3, 0.1])
+    shares = {row.search: (row.regret, row.share) for row in budget_shares(runs)}
+    assert shares[RAY] == (pytest.approx(0.1), 1.0)
+    assert shares[ADAPTUNE] == (pytest.approx(0.1), 0.5)
+    assert shares[RANDOM] == (pytest.approx(0.3), math.inf)
+
+
+def test_a_run_that_ended_keeps_its_last_regret() -> None:
+    assert mean_curve([[0.4], [0.2, 0.1, 0.0]]) == pytest.approx([0.3, 0.25, 0.2])
+
+
+def test_the_table_has_one_row_per_landscape_and_search() -> None:
+    text = StringIO()
+    runs: Runs = [runs_of_three() for _ in LANDSCAPES]
+    shares = print_table(runs, Console(file=text, width=120))
+    assert shares == [0.5] * len(LANDSCAPES)
+    rows = [line for line in text.getvalue().splitlines() if "adaptune" in line]
+    assert len(rows) == 2 * len(LANDSCAPES)
+    assert rows[0].split() == ["smooth", *ADAPTUNE.split(), "0.1000", "0.50"]
+    assert rows[1].split()[-3:] == ["0.3000", "not", "reached"]
