@@ -15,7 +15,6 @@ from adaptune.spec.tree import value_at
 from adaptune.study.study import SearchStudy
 
 _WEIGHTS = [f"loss_weights.{term}" for term in LossWeights.model_fields]
-_ADAPTING_WEIGHTS = [path for path in _WEIGHTS if path != "loss_weights.task"]
 
 
 def top_configurations(spec: SearchSpec, study: SearchStudy, count: int) -> list[Configuration]:
@@ -45,7 +44,7 @@ def conclusion(results: Sequence[SeedResult], configurations: Sequence[Configura
     """Return, in words, how the best configuration on target_val compares with the baselines."""
     best = best_on_val(results, configurations)
     lines = []
-    adapts = any(best.values[path] for path in _ADAPTING_WEIGHTS)
+    adapts = any(best.values.get(path) for path in _WEIGHTS if path != "loss_weights.task")
     if not adapts:
         lines.append(
             f"{best.name}: not shown to help: every weight except task is 0, so nothing in it adapts"

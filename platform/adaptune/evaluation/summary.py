@@ -40,7 +40,7 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = Field(default=FORMAT, description="version of this file's format")
+    format: Literal[2] = Field(description="version of this file's format")
     name: str = Field(description="name of the search")
     method: str = Field(description="cycada or cyclegan")
     source: str = Field(description="source domain")
@@ -138,6 +138,7 @@ def summarise(
     figures |= _score_figures(scores)
     return Summary.model_validate(
         {
+            "format": FORMAT,
             "name": spec.name,
             "method": spec.method,
             "source": spec.data.source.domain,

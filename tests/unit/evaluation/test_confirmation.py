@@ -1,193 +1,115 @@
-"""What repeats under fresh seeds say, and what they are made of."""
-
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support.fake_search import make_search, simulate, smooth
+from support.fake_search import make_record, make_search, simulate, smooth
 
-from adaptune.evaluation import replication
-from adaptune.evaluation.confirmation import (
-    FULL,
-    ablations,
-    compare,
-    table,
-    top_settings,
-    verdict,
-    winner,
-)
-from adaptune.evaluation.replication import INFORMATION_ONLY, SOURCE_ONLY, SUPERVISED, Row, Setting
-from adaptune.evaluation.test_scores import look
-from adaptune.study import study as studies
-from adaptune.study.storage import open_study
+from adaptune.evaluation.confirmation import all_values, conclusion, top_configurations
+from adaptune.evaluation.replication import Configuration, SeedResult
+from adaptune.evaluation.test_scores import INFORMATION_ONLY, SOURCE_ONLY
+from adaptune.study.study import SearchStudy, create_study
+
+BEST = Configuration("best", {"loss_weights.task": 1.0, "loss_weights.cycle": 1.0})
 
 
-def rows(**tests: list[float]) -> list[Row]:
-    names = {
-        "ours": "ours",
-        "source": SOURCE_ONLY,
-        "information": INFORMATION_ONLY,
-        "supervised": SUPERVISED,
-    }
-    return [
-        Row(names.get(key, key), seed, accuracy, accuracy)
-        for key, accuracies in tests.items()
-        for seed, accuracy in enumerate(accuracies)
-    ]
+def results_of(
+    best: list[float], source_only: list[float], information_only: list[float]
+) -> list[SeedResult]:
+    accuracies = {"best": best, SOURCE_ONLY: source_only, INFORMATION_ONLY: information_only}
+    results = []
+    for name, values in accuracies.items():
+        for seed, accuracy in enumerate(values):
+            results.append(SeedResult(name, seed, accuracy, accuracy))
+    return results
 
 
-OURS = Setting("ours", {"loss_weights.task": 1.0, "loss_weights.cycle": 1.0})
-
-
-@pytest.mark.parametrize(
-    ("ours", "word"),
-    [
-        ([0.9, 0.91, 0.92, 0.9, 0.93], "helps"),
-        ([0.7, 0.72, 0.71, 0.7, 0.74], "hurts"),
-        (
-            [0.9, 0.7, 0.85, 0.76, 0.8],
-            "not shown to help",
-        ),  # on average above, but not beyond chance
-        ([0.8, 0.81, 0.79, 0.8, 0.8], "not shown to help"),  # the very same
-        ([0.9], "not shown to help"),  # one seed proves nothing
-    ],
-)
-def test_the_word_is_a_paired_tests_over_seeds(ours: list[float], word: str) -> None:
-    found = compare(rows(ours=ours, source=[0.8, 0.81, 0.79, 0.8, 0.8]), "ours", SOURCE_ONLY)
-    assert found.word == word
-    assert found.low <= found.mean <= found.high
-    assert found.seeds == len(ours)
-
-
-def test_pairs_are_of_one_seed_and_a_failed_trial_makes_none() -> None:
-    known = [
-        *rows(ours=[0.9, 0.8], source=[0.7, 0.7]),
-        Row("ours", 2, None, None),
-        Row(SOURCE_ONLY, 2, 0.1, 0.1),
-    ]
-    found = compare(known, "ours", SOURCE_ONLY)
-    assert (found.seeds, found.mean) == (2, pytest.approx(0.15))
-    assert compare(known, "nobody", SOURCE_ONLY).word == "not shown to help"
-
-
-def test_the_verdict_names_all_rivals_and_their_margins() -> None:
-    said = verdict(
-        rows(ours=[0.9, 0.91, 0.92], source=[0.8, 0.8, 0.8], information=[0.9, 0.92, 0.91]), OURS
-    )
-    first, second, third = said.splitlines()
+def test_the_conclusion_names_all_baselines_and_the_margins() -> None:
+    results = results_of([0.9, 0.91, 0.92], [0.8, 0.8, 0.8], [0.9, 0.92, 0.91])
+    first, second, third = conclusion(results, [BEST]).splitlines()
     assert first.startswith(
-        "ours: helps, against source only: +11.0 points on the test (+8.5 to +13.5, 95%; p "
+        "best: helps, against source only: +11.0 points on the test (+8.5 to +13.5, 95%; p "
     )
+    assert first.endswith(", 3 seeds).")
     assert second.startswith(
-        "ours: not shown to help, against information only: +0.0 points on the test ("
+        "best: not shown to help, against information only: +0.0 points on the test ("
     )
-    assert third.startswith("ours: not shown to help, against no GAN: ")
+    assert third.startswith("best: not shown to help, against no GAN: ")
 
 
-def test_a_setting_that_adapts_nothing_is_not_said_to_help_whatever_it_gains() -> None:
-    nothing = Setting(
-        "ours",
-        {"loss_weights.task": 1.0, "loss_weights.cycle": 0.0, "loss_weights.information": 0.0},
+def test_a_configuration_that_adapts_nothing_is_not_shown_to_help_whatever_it_gains() -> None:
+    nothing = Configuration(
+        "best",
+        {"loss_weights.task": 1.0}
+        | {
+            f"loss_weights.{term}": 0.0
+            for term in (
+                "adversarial",
+                "cycle",
+                "identity",
+                "semantic",
+                "feature",
+                "information",
+            )
+        },
     )
-    said = verdict(
-        rows(ours=[0.9, 0.91, 0.92], source=[0.8, 0.8, 0.8], information=[0.7, 0.7, 0.71]), nothing
-    )
-    assert said.startswith("ours: not shown to help: every weight but task is 0")
-    assert "helps" not in said
-    assert "against source only: +11.0 points" in said
+    results = results_of([0.9, 0.91, 0.92], [0.8, 0.8, 0.8], [0.7, 0.7, 0.71])
+    text = conclusion(results, [nothing])
+    assert text.startswith("best: not shown to help: every weight except task is 0")
+    assert "helps" not in text
+    assert "against source only: +11.0 points" in text
 
 
-def test_target_val_chooses_among_settings_and_the_test_does_not() -> None:
-    settings = [Setting("a", {}), Setting("b", {})]
-    known = [Row("a", 0, 0.9, 0.1), Row("b", 0, 0.8, 0.99), Row("b", 1, None, None)]
-    assert winner(known, settings).name == "a"
-
-
-def test_the_table_has_means_and_standard_errors_with_the_yardstick_last() -> None:
-    found = table(rows(supervised=[1.0], ours=[0.8, 0.9]))
-    assert found[0] == ("ours", 2, pytest.approx(0.85), pytest.approx(0.05))
-    assert found[1] == (SUPERVISED, 1, 1.0, None)
-
-
-def test_the_top_settings_differ_and_hold_every_weight(tmp_path: Path) -> None:
+def test_the_top_configurations_differ_and_have_every_weight(tmp_path: Path) -> None:
     spec = make_search(search={"trials": 6}, training={"epochs": 1})
-    study = simulate(spec, str(tmp_path / "journal"), smooth)
-    found = top_settings(spec, study, 3)
-    best = studies.best_trial(study)
+    study = simulate(spec, tmp_path / "journal", smooth)
+    configurations = top_configurations(spec, study, 3)
+    best = study.best_trial()
     assert best is not None
-    assert len(found) == 3
-    assert found[0].name.startswith(f"trial {best.number}: cycle=")
-    assert found[0].values["loss_weights.cycle"] == best.params["loss_weights.cycle"]
-    assert found[0].values["loss_weights.semantic"] == 1.0  # as fixed in the spec
+    assert len(configurations) == 3
+    assert configurations[0].name.startswith(f"trial {best.number}: cycle=")
+    values = configurations[0].values
+    assert values["loss_weights.cycle"] == best.values["loss_weights.cycle"]
+    assert values["loss_weights.semantic"] == 1.0  # as fixed in the spec
 
 
-def test_an_ablation_that_takes_nothing_away_is_left_out() -> None:
-    spec = make_search()
-    found = {
-        setting.name: setting.values for setting in ablations(spec, {"loss_weights.cycle": 3.0})
-    }
-    assert list(found) == [
-        FULL,
-        "pixel only",
-        "feature only",
-        "no cycle",
-        "no semantic",
-        "no feature",
+def add_trial(study: SearchStudy, cycle: float, accuracy: float) -> None:
+    values = {"loss_weights.cycle": cycle, "loss_weights.identity": 1.0}
+    study.optuna_study.enqueue_trial(values)
+    trial = study.ask()
+    study.add_epoch(trial, make_record(1, accuracy), accuracy)
+    study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
+
+
+def test_a_configuration_that_was_tried_twice_counts_once() -> None:
+    spec = make_search(training={"epochs": 1})
+    study = create_study(spec)
+    for cycle, accuracy in ((1.0, 0.7), (2.0, 0.9), (2.0, 0.8), (3.0, 0.6)):
+        add_trial(study, cycle, accuracy)
+    names = [configuration.name for configuration in top_configurations(spec, study, 3)]
+    assert names == [
+        "trial 1: cycle=2 identity=1",
+        "trial 0: cycle=1 identity=1",
+        "trial 3: cycle=3 identity=1",
     ]
-    assert found["no cycle"]["loss_weights.cycle"] == 0
-    assert found["pixel only"]["loss_weights.feature"] == 0
-    assert found["pixel only"]["loss_weights.cycle"] == 3.0
-    assert found["feature only"]["loss_weights.adversarial"] == 0
+    assert len(top_configurations(spec, study, 2)) == 2
 
 
-def test_a_seeds_search_runs_each_setting_once_in_order(tmp_path: Path) -> None:
-    spec = make_search(search={"metric": "infomax", "warm_start": ["elsewhere"]})
-    settings = ablations(spec, {"loss_weights.cycle": 3.0, "loss_weights.identity": 1.0})
-    ours = replication._spec_of_seed(spec, settings, 7, tmp_path)
-    assert (ours.name, ours.seed, ours.search.trials) == ("seed-7", 7, len(settings))
-    study = simulate(ours, str(tmp_path / "journal"), flat)
-    for setting, trial in zip(settings, study.trials, strict=True):
-        values = ours.trial(trial.params).loss_weights.model_dump()
-        assert {f"loss_weights.{term}": value for term, value in values.items()} == dict(
-            setting.values
-        )
-    assert all(len(studies.curve(trial)) == ours.epochs for trial in study.trials)
-    alone = replication._spec_of_seed(spec, settings[:1], 7, tmp_path)
-    assert (alone.space, alone.search.start_points, alone.loss_weights.cycle) == ({}, (), 3.0)
+def test_a_search_of_nothing_has_one_configuration_without_values_in_its_name() -> None:
+    spec = make_search(space={}, training={"epochs": 1})
+    study = create_study(spec)
+    trial = study.ask()
+    study.add_epoch(trial, make_record(1, 0.5), 0.5)
+    study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
+    [configuration] = top_configurations(spec, study, 3)
+    assert configuration.name == "trial 0"
+    assert configuration.values["loss_weights.cycle"] == 0.1
 
 
-def flat(values: dict[str, float], epoch: int) -> float:
-    return 0.5
-
-
-def test_a_model_is_scored_on_the_sealed_test_once_and_the_looks_are_counted(
-    tmp_path: Path,
-) -> None:
-    study = open_study(make_search(), str(tmp_path / "journal"))
-    asked: list[str] = []
-
-    def score(name: str) -> dict[str, float]:
-        asked.append(name)
-        return {"adapted": 0.9}
-
-    assert look(study, "trial 1, epoch 2", lambda: score("first")) == ({"adapted": 0.9}, 1)
-    again = open_study(make_search(), str(tmp_path / "journal"))
-    assert look(again, "trial 1, epoch 2", lambda: score("again")) == ({"adapted": 0.9}, 1)
-    assert look(again, "trial 3, epoch 9", lambda: score("second")) == ({"adapted": 0.9}, 2)
-    assert asked == ["first", "second"]
-    (first, second) = (
-        value for key, value in again.user_attrs.items() if key.startswith("sealed:")
-    )
-    assert first["time"] <= second["time"]
-
-
-def test_a_look_that_was_cut_off_counts(tmp_path: Path) -> None:
-    study = open_study(make_search(), str(tmp_path / "journal"))
-
-    def cut_off() -> dict[str, float]:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        look(study, "trial 1, epoch 2", cut_off)
-    assert look(study, "trial 1, epoch 2", lambda: {"adapted": 0.9}) == ({"adapted": 0.9}, 2)
+def test_all_values_are_the_weights_and_everything_else_that_is_searched() -> None:
+    width = {"search": "int", "low": 8, "high": 32}
+    spec = make_search(space={"model.generator.width": width})
+    values = all_values(spec, {"model.generator.width": 16})
+    assert values["model.generator.width"] == 16
+    assert values["loss_weights.cycle"] == pytest.approx(0.1)
+    assert len(values) == 8

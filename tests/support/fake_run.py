@@ -1,0 +1,176 @@
+"""The driver's side of a search without Ray: tasks run at once, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from adaptune.cluster.placement import PlacementPlan
+from adaptune.data.splits import Splits, WithheldData
+from adaptune.evaluation.summary import Summary
+from adaptune.execution.base import SharedRefs
+from adaptune.results.folder import ResultsFolder
+from adaptune.search.driver import SearchRun
+from adaptune.search.trial import make_job
+from adaptune.spec.resources import WorkerResources
+from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.wall_clock import WallClock
+from adaptune.training.build import build_classifier
+from adaptune.training.record import EpochRecord
+from adaptune.training.state import StateDict, build_state
+from support.fake_search import make_search
+from support.tiny_trial import CLASSES, make_data
+
+PLAN = PlacementPlan(
+    execution="ray_train",
+    resources=WorkerResources(workers=2, cpus_per_worker=1, gpus_per_worker=0.0),
+    max_concurrent_trials=1,
+    trial_limit=2,
+    task_cpus=2,
+)
+
+
+@dataclass
+class LocalTasks:
+    """Runs a task as soon as it is submitted."""
+
+    submitted: list[str] = field(default_factory=list)
+
+    def submit(self, name: str, function: Callable[..., Any], *arguments: Any, cpus: int) -> Any:
+        self.submitted.append(f"{name}, {cpus} CPU")
+        return function(*arguments)
+
+    def results(self, tasks: Sequence[Any]) -> list[Any]:
+        return list(tasks)
+
+
+def make_tiny_search(domain: str = "noise", **sections: Any) -> SearchSpec:
+    """A search of images of 16 px and three classes, whose trials train four steps."""
+    form = {"domain": domain, "size": 16, "channels": 1}
+    source = {"steps": 3, "batch_size": 4}
+    tiny: dict[str, Any] = {
+        "data": {"source": form, "target": form},
+        "model": {
+            "generator": {"width": 4, "blocks": 1},
+            "discriminator": {"width": 4, "layers": 2},
+            "feature_discriminator": {"width": 8},
+        },
+        "training": {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "source": source},
+    }
+    return make_search(**tiny | sections)
+
+
+def make_splits(*, test_samples: int = 12) -> Splits:
+    """Splits of noise; class 0 is half of the test set, the classes 1 and 2 are a quarter each."""
+    random = np.random.default_rng(1)
+    trial = make_data()
+    train_labels = np.arange(len(trial.target_train_images)) % CLASSES
+    test_labels = np.resize(np.array([0, 1, 0, 2]), test_samples)
+    withheld = WithheldData(
+        target_train_images=trial.target_train_images,
+        target_train_labels=train_labels,
+        target_test_images=random.integers(0, 256, (test_samples, 1, 16, 16), dtype=np.uint8),
+        target_test_labels=test_labels,
+    )
+    return Splits(trial=trial, withheld=withheld, indices={})
+
+
+def constant_classifier(spec: TrialSpec, label: int, classes: int = CLASSES) -> StateDict:
+    """Weights of a classifier that predicts one class for all images."""
+    classifier = build_classifier(spec.model.classifier, spec.data.source, classes)
+    weights = dict(classifier.state_dict())
+    *_, last_weight, last_bias = weights
+    weights[last_weight] = torch.zeros_like(weights[last_weight])
+    weights[last_bias] = torch.eye(classes)[label]
+    return weights
+
+
+def save_checkpoint(
+    spec: SearchSpec,
+    folder: ResultsFolder,
+    number: int,
+    values: Mapping[str, Any],
+    record: EpochRecord,
+    label: int,
+) -> None:
+    """Write the checkpoint of an epoch after which f_T predicts `label` for all images."""
+    job = make_job(spec, number, values, folder)
+    weights = constant_classifier(job.spec, label)
+    state = build_state(job.spec, CLASSES, weights, torch.device("cpu"))
+    job.checkpoints.save(state, record)
+
+
+def make_run(
+    path: Path,
+    spec: SearchSpec | None = None,
+    study: SearchStudy | None = None,
+    splits: Splits | None = None,
+) -> SearchRun:
+    """A run whose f_S predicts class 1 for all images, and whose console writes to a buffer."""
+    spec = spec or make_tiny_search()
+    study = study or create_study(spec)
+    splits = splits or make_splits()
+    weights = constant_classifier(spec.trial({}), 1)
+    tasks: Any = LocalTasks()
+    capacity: Any = lambda unfinished: 1  # noqa: E731
+    shared: Any = SharedRefs(splits.trial, weights)
+    return SearchRun(
+        spec=spec,
+        splits=splits,
+        plan=PLAN,
+        folder=ResultsFolder(path),
+        console=Console(file=StringIO(), width=200),
+        study=study,
+        clock=WallClock(study, time.perf_counter()),
+        tasks=tasks,
+        capacity=capacity,
+        source_weights=weights,
+        source_classifier_s=0.5,
+        shared=shared,
+    )
+
+
+def printed(console: Console) -> str:
+    """What was printed to the console of `make_run`."""
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def make_summary(**figures: Any) -> Summary:
+    """The summary of a search of three trials, one of them failed."""
+    none = dict.fromkeys(Summary.model_fields)
+    counts = {"trials_total": 3, "trials_complete": 2, "trials_pruned": 0, "trials_failed": 1}
+    costs = {
+        "device_s_useful": 12.0,
+        "device_s_pruned": 0.0,
+        "device_s_failed": 1.5,
+        "device_s_overhead": 2.0,
+        "device_s_saved_by_stopping_estimated": 0.0,
+    }
+    values: dict[str, Any] = {
+        "format": 2,
+        "name": "small",
+        "method": "cycada",
+        "source": "mnist5k",
+        "target": "optdigits",
+        "metric": "target_val_accuracy",
+        "execution": "in_process",
+        "workers_per_trial": 1,
+        "trials_unhealthy": {},
+        "target_test_evaluations": 0,
+        "verdict": "It helped.",
+        "wall_s": 9.0,
+        "source_classifier_s": 0.5,
+        "seed": 0,
+        "version": "0.1.0",
+    }
+    return Summary.model_validate(none | counts | costs | values | figures)

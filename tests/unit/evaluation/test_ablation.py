@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from support.fake_search import make_search
+
+from adaptune.evaluation.ablation import FEATURE_ONLY, FULL, ablations, inactive_ablations
+
+
+def names(**weights: float) -> list[str]:
+    spec = make_search(loss_weights=weights, space={})
+    return [configuration.name for configuration in ablations(spec, {})]
+
+
+def test_an_ablation_that_takes_nothing_away_is_left_out() -> None:
+    spec = make_search()
+    configurations = {
+        configuration.name: configuration.values
+        for configuration in ablations(spec, {"loss_weights.cycle": 3.0})
+    }
+    assert list(configurations) == [
+        FULL,
+        "pixel only",
+        FEATURE_ONLY,
+        "no cycle",
+        "no semantic",
+        "no feature",
+    ]
+    assert configurations["no cycle"]["loss_weights.cycle"] == 0
+    assert configurations["pixel only"]["loss_weights.feature"] == 0
+    assert configurations["pixel only"]["loss_weights.cycle"] == 3.0
+    assert configurations[FEATURE_ONLY]["loss_weights.adversarial"] == 0
+
+
+def test_an_ablation_that_equals_another_one_is_left_out() -> None:
+    # Without semantic and information terms, "pixel only" is "no feature".
+    assert names(semantic=0, cycle=1) == [FULL, "pixel only", FEATURE_ONLY, "no cycle"]
+
+
+def test_the_feature_term_alone_needs_a_feature_term() -> None:
+    assert FEATURE_ONLY not in names(feature=0)
+
+
+def test_cyclegan_has_no_feature_term_to_be_alone() -> None:
+    spec = make_search(method="cyclegan", loss_weights={"identity": 1.0}, space={})
+    configurations = [configuration.name for configuration in ablations(spec, {})]
+    assert FEATURE_ONLY not in configurations
+    assert {"no cycle", "no identity"} <= set(configurations)
+
+
+@pytest.mark.parametrize(
+    ("weights", "inactive"),
+    [
+        ({"identity": 1.0, "information": 0.3}, []),
+        ({}, ["no identity", "no information"]),
+        (
+            {"semantic": 0.0, "feature": 0.0},
+            ["pixel only", "no identity", "no semantic", "no feature", "no information"],
+        ),
+    ],
+)
+def test_ablations_of_terms_that_are_off_are_inactive(
+    weights: dict[str, float], inactive: list[str]
+) -> None:
+    full = ablations(make_search(loss_weights=weights, space={}), {})[0]
+    assert inactive_ablations(full) == inactive

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.fake_run import make_run, make_splits, make_tiny_search
+from support.tiny_trial import make_source_weights
+
+from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.test_scores import Baselines
+from adaptune.execution.base import SharedRefs
+from adaptune.training.state import StateDict
+
+WITHOUT_GAN = ["baseline information_only, 1 CPU", "baseline no_gan, 1 CPU"]
+SUPERVISED = "baseline target_supervised, 1 CPU"
+
+
+def have_equal_weights(first: StateDict | None, second: StateDict | None) -> bool:
+    assert first is not None
+    assert second is not None
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_no_baseline_is_trained_unless_it_is_wanted(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path)
+    assert train_baselines(run, run.spec.trial({}), False) == Baselines()
+    assert run.tasks.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "domain", "names"),
+    [
+        ("auto", "noise", [*WITHOUT_GAN, SUPERVISED]),
+        ("auto", "parquet:target.parquet", WITHOUT_GAN),
+        (True, "parquet:target.parquet", [*WITHOUT_GAN, SUPERVISED]),
+    ],
+)
+def test_auto_trains_the_upper_bound_for_built_in_data_only(
+    tmp_path: Path, wanted: Any, domain: str, names: list[str]
+) -> None:
+    run: Any = make_run(tmp_path, make_tiny_search(domain))
+    baselines = train_baselines(run, run.spec.trial({}), wanted)
+    assert run.tasks.submitted == names
+    assert (baselines.target_supervised is not None) == (SUPERVISED in names)
+
+
+def test_each_baseline_is_another_model(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path)
+    spec = run.spec.trial({})
+    f_s = make_source_weights(spec)
+    run = replace(run, shared=SharedRefs(run.splits.trial, f_s))
+    baselines = train_baselines(run, spec, True)
+    assert not have_equal_weights(baselines.information_only, f_s)
+    assert not have_equal_weights(baselines.information_only, baselines.no_gan)
+    assert not have_equal_weights(baselines.no_gan, baselines.target_supervised)
+
+
+def test_the_upper_bound_is_trained_on_labelled_images_only(tmp_path: Path) -> None:
+    splits = make_splits()
+    withheld = splits.withheld
+    labelled = np.arange(len(withheld.target_train_labels)) % 2 == 1
+    partly_labelled = replace(
+        withheld, target_train_labels=np.where(labelled, withheld.target_train_labels, -1)
+    )
+    only_labelled = replace(
+        withheld,
+        target_train_images=withheld.target_train_images[labelled],
+        target_train_labels=withheld.target_train_labels[labelled],
+    )
+    weights = []
+    for data in (partly_labelled, only_labelled):
+        run = make_run(tmp_path, splits=replace(splits, withheld=data))
+        weights.append(train_baselines(run, run.spec.trial({}), True).target_supervised)
+    assert have_equal_weights(*weights)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.fake_run import constant_classifier, make_splits, make_tiny_search
+from support.fake_search import make_search
+
+from adaptune.evaluation.test_scores import (
+    Baselines,
+    correct_predictions,
+    evaluate_once,
+    run_once,
+    score_on_test,
+)
+from adaptune.evaluation.test_scores import TestScores as Scores
+from adaptune.study.storage import open_study
+
+
+def scores(adapted: float, source_only: float, **baselines: float) -> Scores:
+    return Scores(size=400, adapted=adapted, source_only=source_only, **baselines)
+
+
+def test_a_gap_is_closed_only_if_there_is_one() -> None:
+    assert scores(0.9, 0.8).gap_closed is None
+    assert scores(0.9, 0.8, target_supervised=0.8).gap_closed is None
+    assert scores(0.9, 0.7, target_supervised=0.95).gap_closed == pytest.approx(0.8)
+    assert scores(0.7, 0.8, target_supervised=0.9).gap_closed == pytest.approx(-1)
+
+
+def test_the_interval_is_exact() -> None:
+    # All of n correct: the lower end x of Clopper & Pearson solves xⁿ = 0.025.
+    low, high = Scores(size=12, adapted=1.0, source_only=0.5).interval
+    assert low == pytest.approx(0.025 ** (1 / 12))
+    assert high == 1.0
+
+
+def test_all_models_are_scored_on_the_same_images() -> None:
+    spec = make_tiny_search().trial({})
+    result = score_on_test(
+        spec,
+        make_splits(test_samples=12).withheld,
+        classes=3,
+        adapted=constant_classifier(spec, 0),
+        source_only=constant_classifier(spec, 1),
+        baselines=Baselines(no_gan=constant_classifier(spec, 0)),
+    )
+    assert (result.size, result.adapted, result.source_only) == (12, 0.5, 0.25)
+    assert (result.information_only, result.no_gan, result.target_supervised) == (None, 0.5, None)
+    # Six images for one model, three for the other: P(at least 6 or at most 3 of 9) = 260 / 512.
+    assert result.p == {"source_only": pytest.approx(260 / 512), "no_gan": 1.0}
+
+
+def test_predictions_are_compared_image_by_image() -> None:
+    spec = make_tiny_search().trial({})
+    withheld = make_splits(test_samples=4).withheld
+    weights = constant_classifier(spec, 2)
+    images, labels = withheld.target_test_images, withheld.target_test_labels
+    correct = correct_predictions(weights, spec, images, labels, classes=3)
+    assert correct.tolist() == [False, False, False, True]
+    assert correct.dtype == np.bool_
+    assert torch.is_tensor(weights["net.0.weight"])
+
+
+def test_a_model_is_evaluated_on_the_held_out_test_once_and_the_evaluations_are_counted(
+    tmp_path: Path,
+) -> None:
+    spec = make_search()
+    study = open_study(spec, tmp_path / "journal")
+    models: list[str] = []
+
+    def score(model: str) -> dict[str, object]:
+        models.append(model)
+        return {"adapted": 0.9}
+
+    assert run_once(study, "trial 1, epoch 2", lambda: score("first")) == ({"adapted": 0.9}, 1)
+    reopened = open_study(spec, tmp_path / "journal")
+    assert run_once(reopened, "trial 1, epoch 2", lambda: score("again")) == ({"adapted": 0.9}, 1)
+    assert run_once(reopened, "trial 3, epoch 9", lambda: score("second")) == ({"adapted": 0.9}, 2)
+    assert models == ["first", "second"]
+    first, second = (
+        value
+        for key, value in reopened.optuna_study.user_attrs.items()
+        if key.startswith("test_evaluation:")
+    )
+    assert first["time"] <= second["time"]
+    assert (first["model"], second["model"]) == ("trial 1, epoch 2", "trial 3, epoch 9")
+
+
+def test_an_interrupted_evaluation_counts(tmp_path: Path) -> None:
+    study = open_study(make_search(), tmp_path / "journal")
+
+    def interrupt() -> dict[str, object]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_once(study, "trial 1, epoch 2", interrupt)
+    result = run_once(study, "trial 1, epoch 2", lambda: {"adapted": 0.9})
+    assert result == ({"adapted": 0.9}, 2)
+
+
+def test_stored_scores_are_the_scores(tmp_path: Path) -> None:
+    study = open_study(make_search(), tmp_path / "journal")
+    first = Scores(size=400, adapted=0.9, source_only=0.8, no_gan=0.85, p={"no_gan": 0.25})
+    assert evaluate_once(study, "trial 0, epoch 1", lambda: first) == (first, 1)
+    reopened = open_study(make_search(), tmp_path / "journal")
+    other = scores(0.1, 0.1)
+    assert evaluate_once(reopened, "trial 0, epoch 1", lambda: other) == (first, 1)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from adaptune.evaluation.test_scores import TestScores as Scores
+from adaptune.evaluation.verdict import verdict
+
+
+def scores(adapted: float, source_only: float, p: float = 0.001, **baselines: float) -> Scores:
+    names = ("source_only", "information_only", "no_gan")
+    p_values = dict.fromkeys(names, p)
+    return Scores(size=400, adapted=adapted, source_only=source_only, p=p_values, **baselines)
+
+
+@pytest.mark.parametrize(
+    ("test_scores", "sentence"),
+    [
+        (scores(0.9, 0.8), ": adaptation helped, source only has 80.0%."),
+        (scores(0.9, 0.87, p=0.06), "the gain of 3.0 points is within chance for 400 samples."),
+        (scores(0.9, 0.9), ": adaptation did not help, source only has 90.0%."),
+        (scores(0.9, 0.95), ": adaptation did not help, source only has 95.0%."),
+        (scores(0.9, 0.8), "Information maximisation without a GAN was not tried."),
+        (
+            scores(0.9, 0.8, information_only=0.9),
+            "alone has 90.0%: the GAN was not worth its cost here.",
+        ),
+        (
+            scores(0.9, 0.8, information_only=0.8),
+            "alone has 80.0%: the search is 10.0 points better.",
+        ),
+        (
+            scores(0.9, 0.8, information_only=0.8, no_gan=0.91),
+            "together have 91.0%: the GAN was not worth its cost here.",
+        ),
+        (
+            scores(0.9, 0.8, information_only=0.8, no_gan=0.88),
+            "alone has 80.0%, task and information together have 88.0%:"
+            " the search is 2.0 points better.",
+        ),
+        (
+            Scores(400, 0.9, 0.8, no_gan=0.88, p={"source_only": 0.001, "no_gan": 0.2}),
+            "the search is 2.0 points better, too little to be sure of with one seed.",
+        ),
+    ],
+)
+def test_the_verdict_is_plain(test_scores: Scores, sentence: str) -> None:
+    text = verdict(test_scores)
+    assert text.startswith(
+        "The adapted classifier has 90.0% on the held-out test set (86.6% to 92.8%, 95%)"
+    )
+    assert sentence in text
+
+
+def test_the_comparison_with_the_baselines_ends_the_verdict() -> None:
+    text = verdict(scores(0.9, 0.8, no_gan=0.88))
+    assert text.endswith(" the search is 2.0 points better.")
+    assert "adaptation helped, source only has 80.0%. Without a GAN, task and" in text
+
+
+def test_earlier_evaluations_of_the_test_are_counted() -> None:
+    assert "evaluated for" not in verdict(scores(0.9, 0.8), evaluations=1)
+    text = verdict(scores(0.9, 0.8), evaluations=3)
+    assert text.endswith(
+        " The test set has been evaluated for 3 models of this search; its score is likely"
+        " optimistic."
+    )
