@@ -6,20 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_run import PLAN, make_run, make_splits, make_tiny_search, save_checkpoint
-from support.fake_search import make_record, make_search, simulate
+from support.fake_run import LOST, PLAN, SimulatedTrials, make_run, make_splits, make_tiny_search
+from support.fake_search import make_search, simulate
 
-from adaptune.cluster.placement import PlacementPlan
-from adaptune.data.splits import Splits
 from adaptune.errors import ResultsError
 from adaptune.evaluation import replication
 from adaptune.evaluation.ablation import ablations
 from adaptune.evaluation.confirmation import all_values
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate, spec_of_seed
-from adaptune.results.folder import ResultsFolder
-from adaptune.search.driver import SearchRun
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.storage import open_study
 
 
 def flat(values: object, epoch: int) -> float:
@@ -59,48 +54,14 @@ def test_the_search_of_a_seed_keeps_its_results_in_the_commands_folder(tmp_path:
     assert seed_spec.evaluation.baselines == "auto"
 
 
-class Simulation:
-    """Replaces what needs Ray: `labels` says what f_T of each configuration predicts.
-
-    Args:
-        labels: predicted class by name of the configuration; None is a failed trial, and -1 one
-            whose checkpoint was lost.
-    """
-
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, configurations: dict[str, int | None]
-    ) -> None:
-        self.labels = list(configurations.values())
-        self.splits = make_splits(test_samples=8)
-        self.searches: list[str] = []
-        monkeypatch.setattr(replication, "load_splits", lambda data, seed: self.splits)
-        monkeypatch.setattr(replication, "prepare_run", self.prepare_run)
-        monkeypatch.setattr(replication, "run_trials", self.run_trials)
-
-    def prepare_run(
-        self,
-        spec: SearchSpec,
-        splits: Splits,
-        plan: PlacementPlan,
-        folder: ResultsFolder,
-        console: object,
-        *,
-        start: float,
-    ) -> SearchRun:
-        assert plan is PLAN
-        study = open_study(spec, folder.journal)
-        return make_run(folder.path, spec, study, splits)
-
-    def run_trials(self, run: SearchRun) -> None:
-        self.searches.append(run.spec.name)
-        for label in self.labels[len(run.study.started_trials()) :]:
-            trial = run.study.ask()
-            record = make_record(1, 0.5)
-            run.study.add_epoch(trial, record, 0.5)
-            error = "step 3: nan" if label is None else None
-            run.study.tell_result(trial, epochs=1, error=error, wall_s=1.0)
-            if label is not None and label >= 0:
-                save_checkpoint(run.spec, run.folder, trial.number, trial.params, record, label)
+@pytest.fixture
+def simulation(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
+    """Replaces what needs Ray."""
+    trials = SimulatedTrials([0], make_splits(test_samples=8))
+    monkeypatch.setattr(replication, "load_splits", trials.load_splits)
+    monkeypatch.setattr(replication, "prepare_run", trials.prepare_run)
+    monkeypatch.setattr(replication, "run_trials", trials.run_trials)
+    return trials
 
 
 def replicate_seeds(
@@ -119,10 +80,9 @@ def configurations_of(spec: SearchSpec, **cycles: float) -> list[Configuration]:
 
 
 def test_each_seed_has_its_own_search_and_its_own_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulation: SimulatedTrials
 ) -> None:
-    labels: dict[str, int | None] = {"good": 0, "bad": 2, "failed": None, "lost": -1}
-    simulation = Simulation(monkeypatch, labels)
+    simulation.labels = [0, 2, None, LOST]
     spec = make_tiny_search()
     configurations = configurations_of(spec, good=1.0, bad=2.0, failed=3.0, lost=4.0)
     results = replicate_seeds(spec, configurations, [1, 2], tmp_path)
@@ -147,23 +107,20 @@ def test_each_seed_has_its_own_search_and_its_own_results(
 
 
 def test_finished_seeds_are_not_evaluated_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulation: SimulatedTrials
 ) -> None:
-    Simulation(monkeypatch, {"good": 0})
     spec = make_tiny_search()
     configurations = configurations_of(spec, good=1.0)
     first = replicate_seeds(spec, configurations, [1], tmp_path)
-    changed = Simulation(monkeypatch, {"good": 0})
-    changed.splits = make_splits(test_samples=4)
+    simulation.splits = make_splits(test_samples=4)
     both = replicate_seeds(spec, configurations, [1, 2], tmp_path)
     assert both[: len(first)] == first
     assert {result.seed for result in both} == {1, 2}
 
 
 def test_a_folder_with_other_configurations_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulation: SimulatedTrials
 ) -> None:
-    Simulation(monkeypatch, {"good": 0})
     spec = make_tiny_search()
     replicate_seeds(spec, configurations_of(spec, good=1.0), [1], tmp_path)
     with pytest.raises(ResultsError, match="holds other configurations; move it away"):
@@ -171,9 +128,8 @@ def test_a_folder_with_other_configurations_is_refused(
 
 
 def test_nothing_can_be_confirmed_without_target_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, simulation: SimulatedTrials
 ) -> None:
-    simulation = Simulation(monkeypatch, {"good": 0})
     simulation.splits = make_splits(test_samples=0)
     spec = make_tiny_search()
     with pytest.raises(ResultsError, match="noise has no labels: nothing can be confirmed"):

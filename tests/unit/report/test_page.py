@@ -1,4 +1,4 @@
-"""report.html of a simulated search."""
+"""The HTML report of a simulated search."""
 
 from __future__ import annotations
 
@@ -6,55 +6,44 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import optuna
+import pyarrow as pa
 import pytest
-from support.fake_search import make_search, simulate, smooth
+from support.fake_run import make_run
+from support.fake_search import make_search
 
-from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
+from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.summary import summarise, write_summary
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.report.page import write_report
-from adaptune.results.folder import ResultsFolder
+from adaptune.results.folder import ResultsFolder, write_table
 from adaptune.spec.schema import SearchSpec
-from adaptune.study import study as studies
+from adaptune.study.study import SearchStudy, create_study
 
-PLAN = PlacementPlan("ray_train", 2, 1, 0.0, 1, 2)
 SCORES = Scores(
     size=100,
     adapted=0.95,
     source_only=0.8,
     information_only=0.9,
-    supervised=0.98,
+    target_supervised=0.98,
     p={"source_only": 0.001, "information_only": 0.1},
 )
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    return simulate(make_search(), str(tmp_path / "study.journal"), smooth)
+def page_of(tmp_path: Path, study: SearchStudy, spec: SearchSpec, scores: Scores | None) -> str:
+    run = make_run(tmp_path, spec, study)
+    best = None
+    trial = study.best_trial()
+    if trial is not None and trial.best_epoch is not None:
+        trial_spec = spec.trial(trial.values)
+        record = trial.best_epoch.record
+        best = TrialCheckpoint(trial.number, trial.values, trial_spec, record, {})
+    summary = summarise(run, best=best, scores=scores, evaluations=1, wall_s=1.0)
+    write_summary(summary, run.folder.summary)
+    return write_report(run.folder, spec, study).read_text(encoding="utf-8")
 
 
-def page_of(tmp_path: Path, study: optuna.Study, spec: SearchSpec, scores: Scores | None) -> str:
-    folder = ResultsFolder(tmp_path)
-    best = studies.best_trial(study)
-    record = None if best is None else studies.best_record(best, spec.search.metric)
-    summary = summarise(
-        spec,
-        study,
-        PLAN,
-        best=best,
-        record=record,
-        scores=scores,
-        looks=1,
-        wall_s=1.0,
-        source_stage_s=0.5,
-    )
-    write_summary(summary, folder)
-    return write_report(folder, spec, study).read_text(encoding="utf-8")
-
-
-class _Tags(HTMLParser):
+class OpenTags(HTMLParser):
     """Fails on a tag that is closed without having been opened, or left open."""
 
     def __init__(self) -> None:
@@ -70,69 +59,108 @@ class _Tags(HTMLParser):
 
 
 def test_the_page_shows_verdict_models_curves_values_and_trials(
-    tmp_path: Path, study: optuna.Study
+    tmp_path: Path, study: SearchStudy
 ) -> None:
     page = page_of(tmp_path, study, make_search(), SCORES)
     assert page.count("<svg") == 3
-    assert "The adapted classifier has 95.0% on the sealed test" in page
+    assert "The adapted classifier has 95.0% on the held-out test set" in page
     assert "Gap closed: 0.83" in page
     assert "95.0%" in page
-    assert page.count("<td>stopped early</td>") == sum(
-        t.state.name == "PRUNED" for t in study.trials
-    )
-    tags = _Tags()
+    pruned = [trial for trial in study.started_trials() if trial.state.name == "PRUNED"]
+    assert page.count("<td>stopped early</td>") == len(pruned)
+    tags = OpenTags()
     tags.feed(page)
     assert tags.open == []
 
 
-def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, study: optuna.Study) -> None:
+def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, study: SearchStudy) -> None:
     page = page_of(tmp_path, study, make_search(), SCORES)
-    assert (
-        re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', re.sub(r'xlink:href="#[^"]*"', "", page))
-        == []
-    )
+    without_anchors = re.sub(r'xlink:href="#[^"]*"', "", page)
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', without_anchors) == []
 
 
-def test_the_same_search_gives_the_same_page(tmp_path: Path, study: optuna.Study) -> None:
-    assert page_of(tmp_path, study, make_search(), SCORES) == page_of(
-        tmp_path, study, make_search(), SCORES
-    )
+def test_the_same_search_gives_the_same_page(tmp_path: Path, study: SearchStudy) -> None:
+    first = page_of(tmp_path, study, make_search(), SCORES)
+    assert page_of(tmp_path, study, make_search(), SCORES) == first
 
 
-def test_the_picture_of_the_best_epoch_is_in_the_page(tmp_path: Path, study: optuna.Study) -> None:
-    best = studies.best_trial(study)
+def test_the_sample_grid_of_the_best_epoch_is_in_the_page(
+    tmp_path: Path, study: SearchStudy
+) -> None:
+    best = study.best_trial()
     assert best is not None
-    epoch = (studies.best_record(best, "target_val_accuracy") or {})["epoch"]
+    assert best.best_epoch is not None
     assert "base64" not in page_of(tmp_path, study, make_search(), SCORES)
-    folder = Path(ResultsFolder(tmp_path).checkpoints(best.number))
-    folder.mkdir(parents=True)
-    (folder / f"epoch-{epoch:04d}.png").write_bytes(b"a picture")
-    assert "data:image/png;base64,YSBwaWN0dXJl" in page_of(tmp_path, study, make_search(), SCORES)
+    checkpoints = ResultsFolder(tmp_path).checkpoints(best.number)
+    checkpoints.save_sample_grid(best.best_epoch.number, b"a picture")
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "data:image/png;base64,YSBwaWN0dXJl" in page
 
 
 def test_without_target_labels_there_is_no_plot_of_the_test(
-    tmp_path: Path, study: optuna.Study
+    tmp_path: Path, study: SearchStudy
 ) -> None:
     page = page_of(tmp_path, study, make_search(), None)
-    assert "On the sealed test" not in page
+    assert "On the held-out test set" not in page
     assert page.count("<svg") == 2
 
 
-def test_what_a_user_wrote_is_text(tmp_path: Path, study: optuna.Study) -> None:
+def test_a_users_text_is_no_markup(tmp_path: Path, study: SearchStudy) -> None:
     spec = make_search(search={"warm_start": ["<script>"]})
-    assert "<script>" not in page_of(tmp_path, study, spec, SCORES)
+    page = page_of(tmp_path, study, spec, SCORES)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
 
 
-def test_a_search_of_which_nothing_ended_has_a_page(tmp_path: Path) -> None:
+def test_a_search_without_a_finished_trial_has_a_page(tmp_path: Path) -> None:
     spec = make_search(search={"trials": 2})
-    study = studies.create_study(spec, None)
-    studies.finish(study, studies.ask(study, spec), epochs=9, error="step 1: nan", wall_s=1.0)
+    study = create_study(spec)
+    study.tell_result(study.ask(), epochs=9, error="step 1: nan", wall_s=1.0)
     assert "step 1: nan" in page_of(tmp_path, study, spec, None)
 
 
-def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, study: optuna.Study) -> None:
+def test_a_search_of_nothing_has_no_plot_of_its_values(tmp_path: Path) -> None:
+    spec = make_search(space={})
+    page = page_of(tmp_path, create_study(spec), spec, None)
+    assert "Searched values" not in page
+
+
+def test_the_page_has_the_tables_of_confirm_and_ablate(tmp_path: Path, study: SearchStudy) -> None:
+    assert "<h2>Ablation</h2>" not in page_of(tmp_path, study, make_search(), SCORES)
+    (tmp_path / "ablation").mkdir()
+    rows = {
+        "configuration": ["no cycle"],
+        "seeds": [3],
+        "mean": [0.91],
+        "standard_error": [0.005],
+    }
+    table = pa.table(rows).replace_schema_metadata({"conclusion": "no identity: the same."})
+    write_table(tmp_path / "ablation" / "ablation.parquet", table)
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "<h2>Ablation</h2>" in page
+    assert "<td>91.0 ± 0.5</td>" in page
+    assert "<p>no identity: the same.</p>" in page
+    assert "<h2>Confirm</h2>" not in page
+
+
+def test_unhealthy_trials_and_a_warm_start_are_named(tmp_path: Path) -> None:
+    spec = make_search()
+    study = create_study(spec)
+    study.record_warm_start({"results/earlier": 4})
+    study.ask().set_user_attr("unhealthy", "label flip: 4 as 9")
+    page = page_of(tmp_path, study, spec, None)
+    assert "Unhealthy trials: 1 label flip." in page
+    assert "Warm start: the sampler also learned from 4 trial(s) of results/earlier." in page
+
+
+def test_a_page_that_cannot_be_written_is_reported(tmp_path: Path, study: SearchStudy) -> None:
     page_of(tmp_path, study, make_search(), SCORES)
     (tmp_path / "report.html").unlink()
     (tmp_path / "report.html").mkdir()
     with pytest.raises(ResultsError, match="cannot write"):
+        write_report(ResultsFolder(tmp_path), make_search(), study)
+
+
+def test_a_page_needs_a_summary(tmp_path: Path, study: SearchStudy) -> None:
+    with pytest.raises(ResultsError, match=r"summary.json cannot be read"):
         write_report(ResultsFolder(tmp_path), make_search(), study)

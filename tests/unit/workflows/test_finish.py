@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.fake_run import make_summary, printed
+
+from adaptune.evaluation.summary import write_summary
+from adaptune.results.folder import ResultsFolder
+from adaptune.spec import load_spec
+from adaptune.study.storage import read_study
+from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=StringIO(), width=500, highlight=False)
+
+
+def test_the_summary_has_counts_accuracies_and_the_verdict(console: Console) -> None:
+    summary = make_summary(
+        source_only_test_accuracy=0.7,
+        target_test_accuracy=0.9,
+        target_supervised_test_accuracy=0.95,
+        gap_closed=0.8,
+    )
+    print_summary(summary, console)
+    assert printed(console).splitlines() == [
+        "",
+        "3 trial(s): 2 complete, 0 stopped early, 1 failed; 9 s",
+        "  source only       70.0%",
+        "  adapted           90.0%",
+        "  target supervised 95.0%",
+        "  gap closed        0.80",
+        "It helped.",
+    ]
+
+
+def test_the_summary_without_target_labels_has_no_accuracies(console: Console) -> None:
+    print_summary(make_summary(), console)
+    assert printed(console).splitlines()[2:] == ["It helped."]
+
+
+def report(folder: ResultsFolder, console: Console) -> None:
+    spec = load_spec(folder.spec)
+    write_report_if_possible(folder, spec, read_study(spec, folder.journal), console)
+
+
+def test_a_search_without_a_summary_gets_no_page(killed: ResultsFolder, console: Console) -> None:
+    report(killed, console)
+    assert printed(console) == ""
+    assert not killed.report.exists()
+
+
+def test_the_page_of_a_finished_search_is_named(killed: ResultsFolder, console: Console) -> None:
+    write_summary(make_summary(), killed.summary)
+    report(killed, console)
+    assert printed(console) == f"report: {killed.report}\n"
+    assert "It helped." in killed.report.read_text()
+
+
+def test_a_page_that_cannot_be_written_ends_nothing(
+    killed: ResultsFolder, console: Console
+) -> None:
+    write_summary(make_summary(), killed.summary)
+    killed.report.mkdir()
+    report(killed, console)
+    assert printed(console).startswith(f"no report: cannot write {killed.report}: ")
+    assert printed(console).endswith(f"; `adaptune report {killed.path}` writes it again\n")
+
+
+def test_results_are_copied_only_if_the_spec_says_so(
+    killed: ResultsFolder, console: Console
+) -> None:
+    assert copy_to_remote(killed, console)
+    assert printed(console) == ""
+
+
+def test_results_are_copied_with_everything_but_checkpoints(
+    killed: ResultsFolder, console: Console, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote" / "small"
+    write_summary(make_summary(), killed.summary)
+    folder = replace(killed, remote=f"file://{remote}")
+    assert copy_to_remote(folder, console)
+    assert printed(console) == f"copied to file://{remote}\n"
+    assert (remote / "summary.json").read_bytes() == killed.summary.read_bytes()
+    assert (remote / "study.journal").exists()
+    assert not list(remote.rglob("*.pt"))
+
+
+def test_a_copy_that_fails_is_reported_with_how_to_repeat_it(
+    killed: ResultsFolder, console: Console, tmp_path: Path
+) -> None:
+    (tmp_path / "remote").write_text("a file, not a folder")
+    folder = replace(killed, remote=f"file://{tmp_path}/remote/small")
+    assert not copy_to_remote(folder, console)
+    assert printed(console).startswith(f"not copied to {folder.remote}: ")
+    assert printed(console).endswith(
+        f"Everything is in {killed.path}; the same command with --resume copies it again.\n"
+    )

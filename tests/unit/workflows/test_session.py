@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from adaptune.errors import (
+    InterruptedSearchError,
+    NodesLostError,
+    ResultsError,
+    SearchFailedError,
+)
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lock import driver_lock
+from adaptune.workflows.session import session
+
+AGAIN = "The same command continues."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultsFolder:
+    return ResultsFolder(tmp_path)
+
+
+def test_the_folder_is_locked_during_a_session(folder: ResultsFolder) -> None:
+    with session(folder, AGAIN), pytest.raises(ResultsError, match="is in use by"):
+        session(folder, AGAIN).__enter__()
+    with driver_lock(folder):
+        pass
+
+
+def test_the_console_writes_to_standard_output(
+    folder: ResultsFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with session(folder, AGAIN) as console:
+        console.print("trial 0: epoch 1")
+    assert capsys.readouterr().out == "trial 0: epoch 1\n"
+
+
+def test_an_interruption_says_how_to_continue(folder: ResultsFolder) -> None:
+    with pytest.raises(InterruptedSearchError) as caught, session(folder, AGAIN):
+        raise KeyboardInterrupt
+    assert str(caught.value) == f"stopped; everything is kept in {folder.path}. {AGAIN}"
+    assert caught.value.signal_number == signal.SIGINT
+    with driver_lock(folder):
+        pass
+
+
+def test_an_unexpected_error_leaves_its_traceback_in_the_log(folder: ResultsFolder) -> None:
+    folder.log.write_text("Ray's output\n")
+    with pytest.raises(SearchFailedError) as caught, session(folder, AGAIN):
+        raise ValueError("no such key")
+    assert str(caught.value) == (
+        f"the search failed: no such key\nFinished trials are kept in {folder.path}; the details"
+        f" are in ray.log. {AGAIN}"
+    )
+    assert isinstance(caught.value.__cause__, ValueError)
+    log = folder.log.read_text()
+    assert log.startswith("Ray's output\nTraceback (most recent call last):\n")
+    assert log.endswith("ValueError: no such key\n")
+    with driver_lock(folder):
+        pass
+
+
+def test_a_full_disk_does_not_hide_the_error(folder: ResultsFolder) -> None:
+    folder.log.symlink_to("/dev/full")
+    with (
+        pytest.raises(SearchFailedError, match="the search failed: no such key"),
+        session(folder, AGAIN),
+    ):
+        raise ValueError("no such key")
+
+
+@pytest.mark.parametrize("error", [NodesLostError("no node had room"), ResultsError("not here")])
+def test_an_expected_error_passes(folder: ResultsFolder, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, session(folder, AGAIN):
+        raise error
+    assert caught.value is error
+    assert folder.log.read_text() == ""
