@@ -1,0 +1,201 @@
+"""`confirm` and `ablate` over simulated trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+from support.fake_run import PLAN, make_summary, printed
+from support.image_search import make_killed_search
+
+from adaptune.cluster.placement import PlacementPlan
+from adaptune.errors import ResultsError
+from adaptune.evaluation.comparison import MeanAccuracy
+from adaptune.evaluation.replication import Configuration, SeedResult
+from adaptune.evaluation.summary import write_summary
+from adaptune.report.tables import replication_table
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.lifecycle import create_or_resume
+from adaptune.spec import load_spec
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.storage import open_study
+from adaptune.workflows import replicate as workflow
+from adaptune.workflows.replicate import ablate, confirm, markdown_table
+
+TESTS = {"source only": 0.7, "trial 0": 0.9, "full": 0.9, "no cycle": 0.8}
+
+
+@dataclass
+class Replications:
+    """Trainings that were asked for, and the addresses of the clusters."""
+
+    configurations: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    clusters: list[tuple[str | None, str]] = field(default_factory=list)
+
+    @contextmanager
+    def connect(self, address: str | None, name: str) -> Iterator[str]:
+        self.clusters.append((address, name))
+        yield ""
+
+    def replicate(
+        self,
+        spec: SearchSpec,
+        configurations: Sequence[Configuration],
+        seeds: Sequence[int],
+        folder: Path,
+        plan: Callable[[SearchSpec], PlacementPlan],
+        console: Console,
+    ) -> list[SeedResult]:
+        assert plan(spec) is PLAN
+        folder.mkdir(exist_ok=True)
+        self.configurations = [configuration.name for configuration in configurations]
+        self.seeds += seeds
+        self.folders.append(folder)
+        results = []
+        for seed in seeds:
+            for name in ("source only", *self.configurations):
+                short_name = name.partition(":")[0]
+                accuracy = TESTS.get(short_name, 0.5) + seed / 1000
+                results.append(SeedResult(name, seed, accuracy, accuracy))
+        return results
+
+
+@pytest.fixture
+def replications(monkeypatch: pytest.MonkeyPatch) -> Replications:
+    recorded = Replications()
+    monkeypatch.setattr(workflow, "connect", recorded.connect)
+    monkeypatch.setattr(workflow, "replicate", recorded.replicate)
+    monkeypatch.setattr(workflow, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
+    return recorded
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=StringIO(), width=500, highlight=False)
+
+
+def test_confirm_trains_the_best_configurations_under_new_seeds(
+    killed: ResultsFolder, replications: Replications, console: Console
+) -> None:
+    result = confirm(killed.path, seeds=3, address="auto", console=console)
+    assert replications.clusters == [("auto", "small-confirm")]
+    assert replications.seeds == [1, 2, 3]
+    assert replications.folders == [killed.path / "confirm"]
+    [name] = replications.configurations  # the other trials have not finished
+    assert name.startswith("trial 0: cycle=")
+    assert result.folder == killed.path / "confirm"
+    assert result.conclusion.startswith(f"{name}: ")
+    assert "against source only: +20.0 points on the test" in result.conclusion
+    assert len(result.results) == 6
+    assert result.copied
+
+
+def test_confirm_leaves_its_tables_and_prints_them(
+    killed: ResultsFolder, replications: Replications, console: Console
+) -> None:
+    result = confirm(killed.path, seeds=2, console=console)
+    folder = killed.path / "confirm"
+    seeds = pq.read_table(folder / "confirm_seeds.parquet").to_pylist()
+    assert len(seeds) == 4
+    assert seeds[0] == {
+        "configuration": "source only",
+        "seed": 1,
+        "target_val": 0.701,
+        "target_test": 0.701,
+    }
+    means = pq.read_table(folder / "confirm.parquet").to_pylist()
+    assert means[0]["configuration"] == "source only"
+    assert means[0]["mean"] == pytest.approx(0.7015)
+    assert replication_table(killed, "confirm").conclusion == result.conclusion.splitlines()
+    markdown = (folder / "confirm.md").read_text()
+    assert markdown.startswith("| configuration | seeds | test accuracy |\n|---|---|---|\n")
+    assert markdown.endswith(f" |\n\n{result.conclusion}\n")
+    assert printed(console) == f"{markdown}\nkept in {folder}\n"
+
+
+def test_confirm_writes_the_report_again(
+    killed: ResultsFolder, replications: Replications, console: Console
+) -> None:
+    write_summary(make_summary(), killed.summary)
+    confirm(killed.path, seeds=2, console=console)
+    assert "<h2>Confirm</h2>" in killed.report.read_text()
+    assert printed(console).endswith(f"report: {killed.report}\n")
+
+
+def test_ablate_trains_the_best_trial_without_each_of_its_parts(
+    killed: ResultsFolder, replications: Replications, console: Console
+) -> None:
+    result = ablate(killed.path, seeds=2, console=console)
+    assert replications.clusters == [(None, "small-ablation")]
+    assert replications.configurations == [
+        "full",
+        "pixel only",
+        "feature only",
+        "no cycle",
+        "no semantic",
+        "no feature",
+    ]
+    assert result.folder == killed.path / "ablation"
+    assert result.conclusion == (
+        "no identity, no information: the same as full, in which these terms are off."
+    )
+    assert "| no cycle | 2 | 80.2 ± 0.1 |" in (result.folder / "ablation.md").read_text()
+
+
+def test_an_ablation_of_everything_needs_no_conclusion(
+    space: Path, replications: Replications, console: Console
+) -> None:
+    text = space.read_text().replace("loss_weights:\n", "loss_weights:\n  identity: 1\n")
+    space.write_text(text.replace("  identity: 1\n", "  identity: 1\n  information: 0.3\n"))
+    killed = make_killed_search(space)
+    result = ablate(killed.path, seeds=2, console=console)
+    assert result.conclusion == ""
+    markdown = (result.folder / "ablation.md").read_text()
+    assert markdown.endswith(" |\n")
+    assert printed(console) == f"{markdown}\nkept in {result.folder}\n"
+    assert replication_table(killed, "ablation").conclusion == []
+
+
+@pytest.mark.parametrize("command", [confirm, ablate])
+def test_a_search_without_a_finished_trial_cannot_be_replicated(
+    space: Path, replications: Replications, command: Callable[[Path], object]
+) -> None:
+    spec = load_spec(space)
+    folder = create_or_resume(spec, resume=False)
+    open_study(spec, folder.journal)
+    with pytest.raises(ResultsError, match="no trial has finished yet; continue the search with"):
+        command(folder.path)
+    assert replications.clusters == []
+
+
+def test_results_that_cannot_be_copied_are_kept(
+    space: Path, tmp_path: Path, replications: Replications, console: Console
+) -> None:
+    remote = tmp_path / "remote"
+    line = f"storage: {{out: {tmp_path / 'results'}}}"
+    assert line in space.read_text()
+    with_remote = f"storage: {{out: {tmp_path / 'results'}, remote: 'file://{remote}'}}"
+    space.write_text(space.read_text().replace(line, with_remote))
+    killed = make_killed_search(space)
+    remote.rename(tmp_path / "moved")
+    remote.write_text("a file, not a folder")
+    result = confirm(killed.path, seeds=2, console=console)
+    assert not result.copied
+    assert (killed.path / "confirm" / "confirm.md").exists()
+    assert f"not copied to file://{remote}/small: " in printed(console)
+
+
+def test_a_configuration_whose_trials_failed_is_in_the_table() -> None:
+    means = [MeanAccuracy("full", 2, 0.9, 0.01), MeanAccuracy("no cycle", 0, None, None)]
+    assert markdown_table(means).splitlines()[2:] == [
+        "| full | 2 | 90.0 ± 1.0 |",
+        "| no cycle | 0 | failed |",
+    ]

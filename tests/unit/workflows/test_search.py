@@ -1,0 +1,273 @@
+"""The search from a spec to its results, over simulated trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from support.fake_run import (
+    LOST,
+    PLAN,
+    SimulatedTrials,
+    make_splits,
+    make_tiny_search,
+    printed,
+)
+
+from adaptune.artifacts import load_export
+from adaptune.errors import (
+    DataError,
+    InterruptedSearchError,
+    NodesLostError,
+    ResourceError,
+    ResultsError,
+    SearchFailedError,
+    SpecError,
+)
+from adaptune.evaluation.summary import read_summary
+from adaptune.results.folder import ResultsFolder
+from adaptune.spec.schema import SearchSpec
+from adaptune.workflows import search
+from adaptune.workflows.search import check_metric, print_start, run
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
+    """Replaces what needs Ray; the first trial is the best one."""
+    simulated = SimulatedTrials([0, None])
+
+    @contextmanager
+    def connect(address: str | None, name: str) -> Iterator[str]:
+        yield "127.0.0.1:8265"
+
+    monkeypatch.setattr(search, "connect", connect)
+    monkeypatch.setattr(search, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
+    monkeypatch.setattr(search, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
+    monkeypatch.setattr(search, "load_splits", simulated.load_splits)
+    monkeypatch.setattr(search, "prepare_run", simulated.prepare_run)
+    monkeypatch.setattr(search, "run_trials", simulated.run_trials)
+    return simulated
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> SearchSpec:
+    return make_tiny_search(
+        search={"trials": 2},
+        storage={"out": str(tmp_path)},
+        evaluation={"baselines": False},
+    )
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=StringIO(), width=500, highlight=False)
+
+
+def test_a_search_leaves_a_summary_an_export_and_a_report(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path, console: Console
+) -> None:
+    result = run(spec, console=console)
+    folder = ResultsFolder(tmp_path / "fake")
+    assert (result.folder, result.export) == (folder.path, folder.best)
+    assert result.copied
+    assert result.summary == read_summary(folder.summary)
+    assert (result.summary.best_trial, result.summary.target_test_accuracy) == (0, 0.5)
+    assert result.summary.target_test_evaluations == 1
+    assert load_export(folder.best).class_names == ("a", "b", "c")
+    assert folder.report.exists()
+    lines = printed(console).splitlines()
+    assert lines[0].startswith("adaptune: fake, 1 trial(s) at a time, ")
+    assert lines[1:4] == [
+        "dashboard: http://127.0.0.1:8265",
+        f"results: {folder.path}",
+        "best: trial 0, epoch 2",
+    ]
+    assert "2 trial(s): 1 complete, 0 stopped early, 1 failed; " in printed(console)
+    assert lines[-3:] == [
+        result.summary.verdict,
+        f"exported to {folder.best}",
+        f"report: {folder.report}",
+    ]
+
+
+def test_a_finished_search_that_is_resumed_says_the_same(
+    spec: SearchSpec, trials: SimulatedTrials, console: Console
+) -> None:
+    first = run(spec, console=console)
+    second = run(spec, resume=True, console=console)
+    figures = {"wall_s"}
+    assert second.summary.model_dump(exclude=figures) == first.summary.model_dump(exclude=figures)
+
+
+def test_progress_is_printed_to_standard_output_by_default(
+    spec: SearchSpec, trials: SimulatedTrials, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(spec)
+    assert "best: trial 0, epoch 2\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("labels", "verdict"),
+    [
+        ([None], "No trial finished: there is nothing to export."),
+        ([LOST], "No checkpoint can be read: there is nothing to export."),
+    ],
+)
+def test_a_search_without_a_model_has_a_report_and_no_export(
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    console: Console,
+    labels: list[int | None],
+    verdict: str,
+) -> None:
+    trials.labels = labels
+    result = run(spec, console=console)
+    assert result.export is None
+    assert result.summary.verdict.startswith(verdict)
+    assert verdict in printed(console)
+    assert sorted(path.name for path in result.folder.glob("[!.]*")) == [
+        "ray.log",
+        "report.html",
+        "search.yaml",
+        "study.journal",
+        "summary.json",
+    ]
+
+
+def test_results_that_cannot_be_copied_are_kept(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path, console: Console
+) -> None:
+    remote = tmp_path / "remote"
+    storage = spec.storage.model_copy(update={"remote": f"file://{remote}"})
+
+    def lose_the_store(search_run: Any) -> None:
+        trials.run_trials(search_run)
+        remote.rename(tmp_path / "moved")
+        remote.write_text("a file, not a folder")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "run_trials", lose_the_store)
+        trials.labels = [None]
+        result = run(spec.model_copy(update={"storage": storage}), console=console)
+    assert not result.copied
+    assert f"not copied to file://{remote}/fake: " in printed(console)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(search, function, fail)
+
+
+@pytest.mark.parametrize(
+    "error", [ResourceError("no room"), ResultsError("other data"), DataError("no image")]
+)
+def test_wrong_input_before_the_first_trial_leaves_nothing(
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    fail_with(monkeypatch, "prepare_run", error)
+    with pytest.raises(type(error)):
+        run(spec)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_input_after_the_study_was_created_removes_nothing(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, "run_trials", ResourceError("no room"))
+    with pytest.raises(ResourceError):
+        run(spec)
+    assert ResultsFolder(tmp_path / "fake").has_progress
+
+
+def test_wrong_input_to_a_resumed_search_removes_nothing(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fail_with(patch, "plan_on_cluster", KeyboardInterrupt())
+        with pytest.raises(InterruptedSearchError, match="--resume continues"):
+            run(spec)
+    fail_with(monkeypatch, "plan_on_cluster", ResourceError("no room"))
+    with pytest.raises(ResourceError):
+        run(spec, resume=True)
+    assert ResultsFolder(tmp_path / "fake").spec.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (NodesLostError("no node had room"), NodesLostError),
+        (RuntimeError("a task died"), SearchFailedError),
+        (KeyboardInterrupt(), InterruptedSearchError),
+    ],
+)
+def test_a_search_whose_source_classifier_failed_can_be_resumed(
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    raised: type[Exception],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fail_with(patch, "prepare_run", error)
+        with pytest.raises(raised):
+            run(spec)
+    assert ResultsFolder(tmp_path / "fake").spec.exists()
+    assert run(spec, resume=True).export is not None
+
+
+def test_a_search_that_cannot_fit_on_this_machine_is_refused_first(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path
+) -> None:
+    resources = spec.resources.model_copy(update={"workers_per_trial": 4})
+    large = spec.model_copy(update={"resources": resources})
+    with pytest.raises(ResourceError, match=r"a trial needs 4 worker\(s\)"):
+        run(large)
+    assert list(tmp_path.iterdir()) == []
+    assert run(large, address="127.0.0.1:6379").export is not None
+
+
+def test_a_search_in_a_database_is_not_begun_twice(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path
+) -> None:
+    storage = spec.storage.model_copy(update={"study": f"sqlite:///{tmp_path}/studies.db"})
+    run(spec.model_copy(update={"storage": storage}))
+    elsewhere = storage.model_copy(update={"out": str(tmp_path / "elsewhere")})
+    with pytest.raises(ResultsError, match="holds a study fake already: add --resume"):
+        run(spec.model_copy(update={"storage": elsewhere}))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_metric_needs_target_labels() -> None:
+    splits = make_splits()
+    unlabelled = np.full_like(splits.trial.target_val_labels, -1)
+    trial = replace(splits.trial, target_val_labels=unlabelled)
+    unlabelled_splits = replace(splits, trial=trial)
+    check_metric("target_val_accuracy", "optdigits", splits)
+    check_metric("ensemble", "optdigits", unlabelled_splits)
+    with pytest.raises(SpecError, match=r"no sample of optdigits has a label; .*=ensemble"):
+        check_metric("target_val_accuracy", "optdigits", unlabelled_splits)
+
+
+def test_a_grid_with_fewer_points_than_trials_is_announced(console: Console) -> None:
+    grid = {"name": "grid", "points": 2}
+    spec = make_tiny_search(search={"trials": 20, "sampler": grid})
+    print_start(spec, "a plan", ResultsFolder(Path("results")), "", console)
+    assert printed(console).splitlines() == [
+        "adaptune: fake, a plan",
+        "the grid has 4 points, fewer than 20 trials",
+        "results: results",
+    ]
