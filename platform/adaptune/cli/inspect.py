@@ -7,13 +7,11 @@ from adaptune.cli.arguments import ResultsArgument
 
 def status(results: ResultsArgument) -> None:
     """Show the trials of a search that is running, was interrupted, or has finished."""
-    from rich.console import Console
-
-    from adaptune.cli.printing import print_table
+    from adaptune.cli.printing import print_table, stdout_console
     from adaptune.workflows.inspect import search_status
 
     state = search_status(results)
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(state.headline)
     if state.best is not None:
         console.print(state.best)
@@ -22,13 +20,11 @@ def status(results: ResultsArgument) -> None:
 
 def report(results: ResultsArgument) -> None:
     """Write report.html, and show costs, validators, and what confirm and ablate found."""
-    from rich.console import Console
-
-    from adaptune.cli.printing import print_replication, print_table
+    from adaptune.cli.printing import print_replication, print_table, stdout_console
     from adaptune.workflows.inspect import search_report
 
     contents = search_report(results)
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(contents.summary.verdict + "\n")
     print_table(console, contents.costs)
     unhealthy = contents.summary.trials_unhealthy

@@ -1,4 +1,4 @@
-"""Printing of tables."""
+"""Printing to standard output."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from adaptune.report.tables import ReplicationTable, Table
+
+
+def stdout_console() -> Console:
+    """Return a console that prints text as it is: brackets in an error are no markup."""
+    return Console(highlight=False, markup=False)
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -24,7 +24,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(f"  {name:<18}{accuracy:.1%}")
     if summary.gap_closed is not None:
         console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
-    console.print(summary.verdict)
+    console.print(summary.verdict, soft_wrap=False)  # sentences break between words
 
 
 def write_report_if_possible(

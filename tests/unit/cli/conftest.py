@@ -5,83 +5,71 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
-from PIL import Image
+from support.image_search import make_killed_search, write_space
 
-from adaptune.cli import app as cli
-from adaptune.cli import search as runs
+from adaptune.cli import app
+from adaptune.results.folder import ResultsFolder
 
 
-class Ran(NamedTuple):
+class Output(NamedTuple):
+    """Exit status and output of a command."""
+
     status: int
     out: str
     err: str
 
 
-Run = Callable[..., Ran]
+Run = Callable[..., Output]
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `adaptune ARGUMENTS…` in this process, on a machine of 2 CPUs, where Ray must not start."""
-    from adaptune.cluster import connection
+    """Runs `adaptune ARGUMENTS…` in this process, on a machine of 2 CPUs; Ray must not start."""
+    import ray
 
-    def refuse(*_: object) -> None:
+    from adaptune.workflows import plan, search
+
+    def refuse(**_: object) -> None:
         raise AssertionError("Ray would have been started")
 
-    monkeypatch.setattr(connection, "joined", refuse)
-    monkeypatch.setattr(runs, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
+    monkeypatch.setattr(ray, "init", refuse)
+    for module in (plan, search):
+        monkeypatch.setattr(module, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
 
-    def _run(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["adaptune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return Ran(
-            code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr()
-        )
+    def run_command(*arguments: object) -> Output:
+        texts = [str(argument) for argument in arguments]
+        monkeypatch.setattr(sys, "argv", ["adaptune", *texts])
+        with pytest.raises(SystemExit) as exit_info:
+            app.main()
+        code = exit_info.value.code
+        status = code if isinstance(code, int) else int(code is not None)
+        captured = capsys.readouterr()
+        return Output(status, captured.out, captured.err)
 
-    return _run
-
-
-def save_classes(root: Path, count: int = 8, names: tuple[str, ...] = ("cat", "dog")) -> Path:
-    """An image folder of noise."""
-    random = np.random.default_rng(0)
-    for name in names:
-        (root / name).mkdir(parents=True)
-        for index in range(count):
-            pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{index}.png")
-    return root
+    return run_command
 
 
 @pytest.fixture
-def classes() -> Callable[..., Path]:
-    return save_classes
+def refusal(run: Run) -> Callable[..., str]:
+    """Runs a command that must refuse its input, and returns the message."""
+
+    def message(*arguments: object) -> str:
+        output = run(*arguments)
+        assert output.status == 2
+        assert "Traceback" not in output.err
+        return output.err
+
+    return message
 
 
 @pytest.fixture
 def space(tmp_path: Path) -> Path:
-    """A valid search space over two small image folders; its results go to tmp_path/results."""
-    source, target = save_classes(tmp_path / "source"), save_classes(tmp_path / "target")
-    file = tmp_path / "space.yaml"
-    file.write_text(
-        f"""\
-name: small
-data:
-  source: {{domain: "imagefolder:{source}", size: 16}}
-  target: {{domain: "imagefolder:{target}", size: 16}}
-model:
-  generator: {{width: 4, blocks: 1}}
-  discriminator: {{width: 4, layers: 1}}
-  feature_discriminator: {{width: 4}}
-training: {{epochs: 2, batch_size: 64, pool_size: 2}}
-loss_weights:
-  cycle: {{search: loguniform, low: 0.1, high: 30}}
-search: {{trials: 3}}
-storage: {{out: {tmp_path / "results"}}}
-""",
-        encoding="utf-8",
-    )
-    return file
+    """A search space file over two small image folders; its results go to tmp_path/results."""
+    return write_space(tmp_path)
+
+
+@pytest.fixture
+def killed(space: Path) -> ResultsFolder:
+    """Results of three trials: one complete, one failed, one interrupted."""
+    return make_killed_search(space)

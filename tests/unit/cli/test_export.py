@@ -1,0 +1,116 @@
+"""`export` on a search that was killed, and the commands that use an export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from adaptune.results.folder import ResultsFolder
+
+Run = Callable[..., Any]
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def exported(run: Run, killed: ResultsFolder, tmp_path: Path) -> Path:
+    folder = tmp_path / "export"
+    assert run("export", killed.path, "--to", folder).status == 0
+    return folder
+
+
+def test_export_has_target_val_figures_only(run: Run, killed: ResultsFolder) -> None:
+    status, out, _ = run("export", killed.path)
+    folder = killed.path / "exports" / "0"
+    assert status == 0
+    assert out == f"trial 0, epoch 2, exported to {folder}\n"
+    assert json.loads((folder / "metrics.json").read_text()) == {
+        "trial": 0,
+        "epoch": 2,
+        "target_val_accuracy": 0.75,
+        "target_val_loss": 1.0,
+    }
+    assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
+
+
+def test_export_of_a_trial_that_cannot_be_exported(
+    run: Run, refusal: Refuse, killed: ResultsFolder
+) -> None:
+    error = refusal("export", killed.path, "--trial", 7)
+    assert "there is no trial 7; there are 0, 1, 2" in error
+    error = refusal("export", killed.path, "--trial", 1)
+    assert "trial 1 has not finished an epoch" in error
+    status, _, error = run("export", killed.path, "--trial", 2)
+    assert status == 1
+    assert "cannot read checkpoint" in error
+    assert "Traceback" not in error
+
+
+def test_predict_prints_path_class_and_probability(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    cats = tmp_path / "target" / "cat"
+    dog = tmp_path / "target" / "dog" / "0.png"
+    status, out, _ = run("predict", exported, cats, dog)
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert status == 0
+    assert len(lines) == 9
+    assert lines[8][0] == str(dog)
+    for _, name, probability in lines:
+        assert name in ("cat", "dog")
+        assert 0.5 <= float(probability) <= 1
+
+
+def test_predict_refuses_a_bad_image_in_words(
+    refusal: Refuse, exported: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    error = refusal("predict", exported, bad)
+    assert error.startswith(f"adaptune: {bad} cannot be read as an image")
+    assert error.count("\n") == 1
+    assert "there is no image or folder nowhere.png" in refusal("predict", exported, "nowhere.png")
+    assert "is not an export" in refusal("predict", tmp_path, bad)
+
+
+def test_translate_writes_one_png_per_image(
+    run: Run, refusal: Refuse, exported: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "source" / "cat"
+    to_target = tmp_path / "to-target"
+    to_source = tmp_path / "to-source"
+    status, out, _ = run("translate", exported, images, "--to", to_target)
+    assert status == 0
+    assert out.splitlines() == [str(to_target / f"{index}.png") for index in range(8)]
+    with Image.open(to_target / "0.png") as image:
+        assert image.size == (16, 16)
+    direction = ("--direction", "target_to_source")
+    assert run("translate", exported, images, "--to", to_source, *direction).status == 0
+    assert (to_source / "0.png").read_bytes() != (to_target / "0.png").read_bytes()
+    error = refusal("translate", exported, images, "--to", to_target, "--direction", "sideways")
+    assert "'sideways'" in error
+
+
+def test_evaluate_scores_a_labelled_domain(
+    run: Run, refusal: Refuse, exported: Path, tmp_path: Path
+) -> None:
+    status, out, _ = run("evaluate", exported, "--data", f"imagefolder:{tmp_path / 'target'}")
+    assert status == 0
+    assert " of 16 images (" in out
+    recalls = [line.split() for line in out.splitlines() if line.startswith("  ")]
+    assert [name for name, _ in recalls] == ["cat", "dog"]
+    assert "The model was trained on this domain" in out
+    assert "These images include the held-out test set." in out
+    assert "there is no domain 'mars'" in refusal("evaluate", exported, "--data", "mars")
+
+
+def test_evaluate_of_the_source_does_not_warn_of_the_test(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    out = run("evaluate", exported, "--data", f"imagefolder:{tmp_path / 'source'}").out
+    assert "The model was trained on this domain" in out
+    assert "held-out test set" not in out

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from support.fake_run import printed
+
+from adaptune.cli.printing import print_replication, print_table, stdout_console
+from adaptune.report.tables import ReplicationTable, Table
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=StringIO(), width=60, highlight=False)
+
+
+def cells(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip(" ─")]
+
+
+def test_a_table_has_a_header_and_rows(console: Console) -> None:
+    print_table(console, Table(("trial", "state"), [("0", "complete"), ("1", "failed")]))
+    assert cells(printed(console)) == [["trial", "state"], ["0", "complete"], ["1", "failed"]]
+
+
+def test_nothing_is_printed_without_rows(console: Console) -> None:
+    print_table(console, Table(("trial", "state"), []))
+    print_replication(console, "confirm", ReplicationTable(Table(("configuration",), []), []))
+    assert printed(console) == ""
+
+
+def test_a_long_conclusion_is_not_wrapped(console: Console) -> None:
+    table = Table(("configuration", "seeds"), [("full", "3")])
+    conclusion = ["trial 3: helps, " + "against source only " * 5, "trial 3: hurts."]
+    print_replication(console, "confirm", ReplicationTable(table, conclusion))
+    lines = printed(console).splitlines()
+    assert lines[0] == "confirm:"
+    assert [line.rstrip() for line in lines[-2:]] == [line.rstrip() for line in conclusion]
+
+
+def test_an_error_in_a_cell_keeps_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(stdout_console(), Table(("values",), [("step 3: [cycle] is nan",)]))
+    assert "step 3: [cycle] is nan" in capsys.readouterr().out
