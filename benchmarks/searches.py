@@ -49,7 +49,7 @@ class Search:
 
 
 class LimitedSearcher:
-    """Limits the trials in all and at the same time, as Tune's `num_samples` and ConcurrencyLimiter.
+    """Limits the trials in all and at a time, as Tune's `num_samples` and ConcurrencyLimiter do.
 
     Args:
         searcher: Ray's searcher.

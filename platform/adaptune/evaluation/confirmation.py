@@ -47,14 +47,15 @@ def conclusion(results: Sequence[SeedResult], configurations: Sequence[Configura
     adapts = any(best.values.get(path) for path in _WEIGHTS if path != "loss_weights.task")
     if not adapts:
         lines.append(
-            f"{best.name}: not shown to help: every weight except task is 0, so nothing in it adapts"
-            " to the target. Its gain is that of more training on the source."
+            f"{best.name}: not shown to help: every weight except task is 0, so nothing in it"
+            " adapts to the target. Its gain is that of more training on the source."
         )
     for baseline in (SOURCE_ONLY, INFORMATION_ONLY, NO_GAN):
         comparison = compare(results, best.name, baseline)
         word = f"{comparison.conclusion}, " if adapts else ""
         lines.append(
-            f"{best.name}: {word}against {baseline}: {100 * comparison.mean:+.1f} points on the test"
+            f"{best.name}: {word}against {baseline}:"
+            f" {100 * comparison.mean:+.1f} points on the test"
             f" ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}, 95%;"
             f" p {comparison.p:.2g}, {comparison.seeds} seeds)."
         )

@@ -246,6 +246,6 @@ def _verdict(
     if study.best_trial() is None:
         return "No trial finished: there is nothing to export."
     return (
-        "No checkpoint can be read: there is nothing to export. If the disk was full, make room, and"
-        " run the same command with --resume and more --trials."
+        "No checkpoint can be read: there is nothing to export. If the disk was full, make room,"
+        " and run the same command with --resume and more --trials."
     )

@@ -59,14 +59,13 @@ def run(
         spec: the search, as `load_spec` returns it.
         resume: continue the search in the spec's results folder.
         address: address of a running Ray cluster; None starts a local one.
-        console: where progress is printed; None is standard output, which receives nothing else
-            meanwhile: other output of this process goes to the log in the results folder.
+        console: where progress is printed; None is standard output. All other output of this
+            process goes to the log in the results folder.
 
     Raises:
-        SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left behind.
+        SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left.
         InterruptedSearchError: the user interrupted the search, which can be resumed.
-        SearchFailedError, NodesLostError, WorkersNotStartedError: the search ended early; finished
-            trials are kept.
+        SearchFailedError, NodesLostError, WorkersNotStartedError: it ended early; trials are kept.
     """
     start = time.perf_counter()
     splits = load_splits(spec.data, spec.seed)
@@ -86,13 +85,7 @@ def run(
             print_start(spec, plan.describe(), folder, dashboard, screen)
             search_run = prepare_run(spec, splits, plan, folder, screen, start=start)
             summary, best = _search(search_run)
-        export = _export(search_run, best, summary)
-        print_summary(summary, screen)
-        if export is not None:
-            screen.print(f"exported to {export}")
-        write_report_if_possible(folder, spec, search_run.study, screen)
-        copied = copy_to_remote(folder, screen)
-    return SearchResult(folder.path, summary, export, copied)
+        return _finish(search_run, summary, best)
 
 
 def check_metric(metric: str, target: str, splits: Splits) -> None:
@@ -153,13 +146,21 @@ def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
     return summary, best
 
 
-def _export(run: SearchRun, best: TrialCheckpoint | None, summary: Summary) -> Path | None:
-    if best is None:
-        return None
-    return write_export(
-        run.folder.best,
-        spec=best.spec,
-        class_names=run.splits.trial.class_names,
-        checkpoint=best.contents,
-        metrics=summary.model_dump(mode="json"),
-    )
+def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> SearchResult:
+    """Export the best model, print the result, write the report and copy everything."""
+    console, folder = run.console, run.folder
+    export = None
+    if best is not None:
+        export = write_export(
+            folder.best,
+            spec=best.spec,
+            class_names=run.splits.trial.class_names,
+            checkpoint=best.contents,
+            metrics=summary.model_dump(mode="json"),
+        )
+    print_summary(summary, console)
+    if export is not None:
+        console.print(f"exported to {export}")
+    write_report_if_possible(folder, run.spec, run.study, console)
+    copied = copy_to_remote(folder, console)
+    return SearchResult(folder.path, summary, export, copied)

@@ -199,9 +199,12 @@ app.main()
 def test_a_search_that_a_full_disk_ends_says_so_in_a_few_lines(space: Path) -> None:
     folder = create_or_resume(load_spec(space), resume=False)
     folder.log.symlink_to("/dev/full")
-    arguments = ["search", "--space", space, "--resume", "--set", "resources.workers_per_trial=1"]
+    command = [sys.executable, "-c", FAILING, "search", "--space", str(space), "--resume"]
     done = subprocess.run(
-        [sys.executable, "-c", FAILING, *arguments], capture_output=True, text=True, check=False
+        [*command, "--set", "resources.workers_per_trial=1"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(

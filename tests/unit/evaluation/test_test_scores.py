@@ -19,8 +19,8 @@ from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.study.storage import open_study
 
 
-def scores(adapted: float, source_only: float, **baselines: float) -> Scores:
-    return Scores(size=400, adapted=adapted, source_only=source_only, **baselines)
+def scores(adapted: float, source_only: float, target_supervised: float | None = None) -> Scores:
+    return Scores(400, adapted, source_only, target_supervised=target_supervised)
 
 
 def test_a_gap_is_closed_only_if_there_is_one() -> None:
