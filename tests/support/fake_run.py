@@ -145,7 +145,7 @@ def make_run(
 
 @dataclass
 class SimulatedTrials:
-    """What a search does on a cluster, without a cluster: its data, its preparation, its trials.
+    """The data, the preparation and the trials of a search, without a cluster.
 
     Attributes:
         labels: class that f_T of each trial predicts for all images; None for a trial that fails,
@@ -188,7 +188,7 @@ class SimulatedTrials:
 
 
 def printed(console: Console) -> str:
-    """What was printed to the console of `make_run`."""
+    """Text that was printed to the console of `make_run`."""
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 

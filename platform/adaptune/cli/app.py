@@ -47,6 +47,8 @@ def main() -> None:
     try:
         app()
     except AdaptuneError as error:
+        if isinstance(error, InterruptedSearchError):
+            print(file=sys.stderr)  # the terminal has printed ^C
         print(f"adaptune: {error}", file=sys.stderr)
         sys.exit(exit_status(error))
 

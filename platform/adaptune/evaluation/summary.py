@@ -241,7 +241,7 @@ def _verdict(
     if best is not None:
         return (
             f"Trial {best.number} has the highest {study.metric}. No target sample has a label, so"
-            " it cannot be told whether, or how much, adaptation helped."
+            " it is unknown whether, or how much, adaptation helped."
         )
     if study.best_trial() is None:
         return "No trial finished: there is nothing to export."

@@ -9,7 +9,7 @@ from searches import CONCURRENCY, TRIALS, LimitedSearcher, adaptune_search, make
 
 
 class StubSearcher:
-    """Records what it is told."""
+    """Records the trials that completed."""
 
     def __init__(self) -> None:
         self.completed: list[tuple[str, object, bool]] = []

@@ -64,7 +64,7 @@ def test_an_error_is_one_message_without_a_traceback(
     with pytest.raises(SystemExit) as exit_info:
         app.main()
     assert exit_info.value.code == 130
-    assert capsys.readouterr() == ("", "adaptune: stopped; everything is kept in results\n")
+    assert capsys.readouterr() == ("", "\nadaptune: stopped; everything is kept in results\n")
 
 
 def test_an_unknown_command_is_wrong_input(refusal: Callable[..., str]) -> None:
