@@ -116,7 +116,7 @@ class Median(Section):
 
 
 class NoScheduler(Section):
-    """No early stopping: every trial trains for all epochs."""
+    """A scheduler that stops no trial early."""
 
     name: Literal["none"] = Field(description=_NAME_OF_SCHEDULER)
 

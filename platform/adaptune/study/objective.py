@@ -24,7 +24,7 @@ class Objective:
 
     @property
     def is_rank_based(self) -> bool:
-        """Whether the value of an epoch changes when more epochs are observed."""
+        """True if the value of an epoch changes when more epochs are observed."""
         return self._metric == ENSEMBLE
 
     def observe(self, number: int, record: EpochRecord) -> None:
