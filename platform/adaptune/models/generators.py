@@ -149,8 +149,8 @@ def icnr_(weight: Tensor, group: int) -> None:
     (Aitken et al. 2017).
 
     Args:
-        weight: (C_out, C_in, K, K) of the convolution before the shuffle, changed in place; C_out is
-            a multiple of `group`.
+        weight: (C_out, C_in, K, K) of the convolution before the shuffle, changed in place; C_out
+            is a multiple of `group`.
         group: pixels of a block, the square of the upscaling factor.
     """
     weight.copy_(weight[::group].repeat_interleave(group, dim=0))

@@ -153,7 +153,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return {EPOCH: record.epoch, OBJECTIVE: self._objective.value(record)}
 
     def _replayed_scheduler(self) -> TrialScheduler:
-        """Return a new scheduler of Ray's that has received all epochs with their present values."""
+        """Return a new scheduler of Ray's that has all epochs, with their present values."""
         scheduler = make_scheduler(self._options, self._epochs)
         for trial, records in self._history.items():
             scheduler.on_trial_add(None, trial)

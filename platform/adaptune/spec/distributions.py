@@ -147,7 +147,7 @@ class Int(_Distribution):
         return is_number(value) and value in self.drawable()
 
     def grid_values(self, points: int) -> Sequence[Value]:
-        """Return up to `points` ≥ 2 integers, about evenly spaced, from the lowest to the highest."""
+        """Return up to `points` ≥ 2 about evenly spaced integers, both bounds included."""
         import numpy as np  # imported late: most commands need no grid
 
         drawable = self.drawable()

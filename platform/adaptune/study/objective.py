@@ -38,8 +38,8 @@ class Objective:
     def value(self, record: EpochRecord) -> float:
         """Return the objective of an epoch.
 
-        For `ensemble` it is the mean, over its validators, of the fraction of observed epochs with a
-        lower score; an equal score counts half.
+        For `ensemble` it is the mean, over its validators, of the fraction of observed epochs with
+        a lower score; an equal score counts half.
 
         Raises:
             ZeroDivisionError: `ensemble` has observed no epoch.

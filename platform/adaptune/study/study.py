@@ -59,7 +59,10 @@ class SearchStudy:
         return self._draw(study.ask())
 
     def resume_trial(self, trial: Trial) -> Trial:
-        """Draw the values that an interrupted trial lacks; the interruption may come between two."""
+        """Draw the values that an interrupted trial lacks.
+
+        The interruption may have come between two values.
+        """
         self.optuna_study.sampler = make_sampler(self._spec, trial.number)
         return self._draw(trial)
 
@@ -167,7 +170,10 @@ class SearchStudy:
         return next(iter(self.ranked_trials()), None)
 
     def pareto_front(self) -> list[StudyTrial]:
-        """Return the trials that no other beats in both objectives; none with a single objective."""
+        """Return the trials that no other beats in both objectives.
+
+        There is none in a search with a single objective.
+        """
         if len(self.optuna_study.directions) == 1:
             return []
         return [self._view(trial) for trial in self.optuna_study.best_trials]

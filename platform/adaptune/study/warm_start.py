@@ -40,8 +40,8 @@ def prior_trials(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
 def _check_metric(earlier: str, metric: str, folder: str) -> None:
     if earlier != metric or earlier == ENSEMBLE:
         raise ResultsError(
-            f"search.warm_start: {folder} maximised {earlier}, this search maximises {metric}: their"
-            " values cannot be compared"
+            f"search.warm_start: {folder} maximised {earlier}, this search maximises {metric}:"
+            " their values cannot be compared"
         )
 
 

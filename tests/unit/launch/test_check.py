@@ -1,4 +1,4 @@
-"""The launch files pass `make cluster-check`, and the check finds the faults that it is there for."""
+"""The launch files pass `make cluster-check`, and the check finds faults."""
 
 from __future__ import annotations
 
