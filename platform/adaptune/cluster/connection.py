@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import ray
 from ray.autoscaler.sdk import request_resources
@@ -54,11 +55,23 @@ def redirect_output(log: Path) -> Iterator[Console]:
 def _screen() -> Iterator[Console]:
     """Yield a console on what standard output is now."""
     if not _stdout_is_a_file_descriptor():  # a notebook's, for example
-        yield Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        yield _plain_console(sys.stdout)
         return
     is_terminal = os.isatty(1)
     with os.fdopen(os.dup(1), "w", 1, encoding="utf-8") as screen:
-        yield Console(file=screen, force_terminal=is_terminal, highlight=False, soft_wrap=True)
+        yield _plain_console(screen, force_terminal=is_terminal)
+
+
+def _plain_console(file: TextIO, *, force_terminal: bool | None = None) -> Console:
+    # Error texts and paths may contain brackets, which must not be taken for markup.
+    return Console(
+        file=file,
+        force_terminal=force_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
 
 
 def _stdout_is_a_file_descriptor() -> bool:

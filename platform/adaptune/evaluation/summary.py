@@ -38,7 +38,8 @@ FORMAT: Literal[2] = 2
 class Summary(BaseModel):
     """The figures of a finished search; None if not known. Accuracies are in [0, 1]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A key that is added later gets a default: summaries of one format stay readable.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     format: Literal[2] = Field(description="version of this file's format")
     name: str = Field(description="name of the search")

@@ -230,3 +230,12 @@ def test_a_long_line_of_the_console_is_not_wrapped(
     with redirect_output(tmp_path / "ray.log") as console:
         console.print(line)
     assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_brackets_in_a_message_are_printed_as_they_are(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    message = "[/tmp/gloo/pair.cc:561] closed by [rank0]: /data/[old]/results :warning:"
+    with redirect_output(tmp_path / "log") as console:
+        console.print(message, style="red")
+    assert capfd.readouterr().out == f"{message}\n"
