@@ -22,7 +22,7 @@ def doctor(
         ),
     ] = Path(StorageSpec.model_fields["out"].default),
 ) -> None:
-    """Check whether this machine, or a cluster, is ready for a search."""
+    """Check this machine or a cluster before a search."""
     from adaptune.workflows.doctor import findings
 
     has_fault = False

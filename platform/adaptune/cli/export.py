@@ -28,7 +28,10 @@ def export(
         Path | None, typer.Option(help="folder of the export (default: RESULTS/exports/NUMBER)")
     ] = None,
 ) -> None:
-    """Export the best checkpoint of a trial, without an evaluation on the held-out test set."""
+    """Export the best checkpoint of a trial.
+
+    It is not evaluated on the held-out test set.
+    """
     from adaptune.workflows.inspect import export_trial
 
     checkpoint, path = export_trial(results, trial, to)
@@ -36,7 +39,10 @@ def export(
 
 
 def predict(export: ExportArgument, images: ImagesArgument) -> None:
-    """Classify images: print one line per image, with path, class and probability."""
+    """Classify images.
+
+    Print one line per image, with path, class and probability.
+    """
     from adaptune import artifacts
 
     for prediction in artifacts.predict(artifacts.load_export(export), images):
@@ -51,7 +57,10 @@ def translate(
         Direction, typer.Option(help="direction of the translation")
     ] = Direction.SOURCE_TO_TARGET,
 ) -> None:
-    """Translate images to the other domain, and print the paths of the PNG files."""
+    """Translate images to the other domain.
+
+    Print the paths of the PNG files.
+    """
     from adaptune import artifacts
 
     model = artifacts.load_export(export)

@@ -6,7 +6,10 @@ from adaptune.cli.arguments import ResultsArgument
 
 
 def status(results: ResultsArgument) -> None:
-    """Show the trials of a search that is running, was interrupted, or has finished."""
+    """Show the trials of a search.
+
+    The search may be running, interrupted or finished.
+    """
     from adaptune.cli.printing import print_table, stdout_console
     from adaptune.workflows.inspect import search_status
 
@@ -19,7 +22,10 @@ def status(results: ResultsArgument) -> None:
 
 
 def report(results: ResultsArgument) -> None:
-    """Write report.html, and show costs, validators, and what confirm and ablate found."""
+    """Write report.html, and print its tables.
+
+    The tables show costs, validators, and what confirm and ablate found.
+    """
     from adaptune.cli.printing import print_replication, print_table, stdout_console
     from adaptune.workflows.inspect import search_report
 
@@ -41,7 +47,7 @@ def report(results: ResultsArgument) -> None:
 
 
 def datasets() -> None:
-    """List the domains that a search space file can name."""
+    """List the domains that a file can name."""
     from adaptune.data.registry import describe
 
     for name, description in describe().items():

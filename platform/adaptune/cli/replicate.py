@@ -16,7 +16,9 @@ def confirm(
     seeds: SeedsOption = 5,
     address: AddressOption = None,
 ) -> None:
-    """Train the best configurations again under new seeds: does adaptation help?
+    """Train the best trials again under new seeds.
+
+    The comparison with the baselines tells whether adaptation helps.
 
     If the command is interrupted, run it again to continue.
     """
@@ -28,7 +30,9 @@ def confirm(
 
 
 def ablate(results: ResultsArgument, seeds: SeedsOption = 3, address: AddressOption = None) -> None:
-    """Train the best trial without each of its parts, under new seeds.
+    """Train the best trial without each of its parts.
+
+    Each configuration is trained under several new seeds.
 
     If the command is interrupted, run it again to continue.
     """

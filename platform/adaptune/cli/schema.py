@@ -6,7 +6,10 @@ import json
 
 
 def schema() -> None:
-    """Print the JSON Schema of search space files, for completion in editors."""
+    """Print the JSON Schema of search space files.
+
+    Editors use it for completion.
+    """
     from adaptune.spec.reference import json_schema
 
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
