@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help search test check format docs chaos bench cluster-check clean
+.PHONY: help search test lint check format docs chaos bench cluster-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +18,13 @@ search: .venv/.installed  ## run the default search, or resume it
 test: .venv/.test-installed  ## run all tests except those that kill parts of a cluster
 	$(BIN)/python -m pytest -m "not chaos"
 
-check: .venv/.test-installed  ## check style, types and imports; run the quick unit tests
+lint: .venv/.test-installed  ## check style, types and imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint  ## lint, and run the quick unit tests
 	$(BIN)/python -m pytest tests/unit -m "not slow and not ray"
 
 format: .venv/.test-installed  ## sort the imports and format the code
