@@ -44,7 +44,7 @@ bench: .venv/.installed  ## measure the overhead of a trial
 	$(BIN)/python benchmarks/trial_overhead.py
 
 cluster-check: .venv/.test-installed  ## check the launch files without a cluster
-	$(BIN)/python cluster/check.py
+	$(BIN)/python -m cluster.check
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

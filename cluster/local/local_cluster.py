@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -76,7 +75,9 @@ class LocalCluster:
             LocalClusterError: there is none, or it belongs to another user.
         """
         ports = folder / "ports"
-        if not ports.is_file() or folder.stat().st_uid != os.getuid():
+        # Another user can guess the name of the folder and create it.
+        is_own = folder.is_dir() and folder.lstat().st_uid == os.getuid()
+        if not is_own or folder.is_symlink() or not ports.is_file():
             raise LocalClusterError(f"{folder} contains no cluster that you started")
         port, dashboard_port = ports.read_text().split()
         return cls(folder, int(port), int(dashboard_port))
@@ -171,7 +172,7 @@ class LocalCluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
         command += [f"--node-ip-address={NODE_IP}", "--num-gpus=0", "--disable-usage-stats"]
         command += [f"--object-store-memory={OBJECT_STORE_BYTES}"]
-        command += [f"--dashboard-agent-listen-port={_free_port()}"]
+        command += ["--dashboard-agent-listen-port=0"]  # a free port
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
@@ -250,13 +251,6 @@ def _process_table() -> dict[int, tuple[int, str]]:
             if fields[0] != "Z":
                 table[int(entry.name)] = (int(fields[3]), fields[19])
     return table
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _write_private_file(path: Path, text: str) -> None:

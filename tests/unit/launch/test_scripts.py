@@ -1,31 +1,21 @@
-"""The scripts that start a search, with fakes for the programs that they call."""
+"""The scripts that start a search and that create folders, with fakes for what they call."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from cluster.check import FOLDER
+from support.launch_files import FOLDER, KUBERAY
 
-# Prints its arguments, and the token and variables that `ray symmetric-run` would get.
-SRUN = """#!/bin/bash
-echo "srun $*"
-[[ $2 == mkdir ]] && "${@:2}"
-if [[ $2 == ray ]]; then
-    stat --format="token %a %s" "$RAY_AUTH_TOKEN_PATH"
-    echo "auth ${RAY_AUTH_MODE-} ${RAY_AUTH_TOKEN-unset}"
-    [[ ${NO_HEAD-} ]] && exit 0
-    while [[ $1 != -- ]]; do shift; done
-    cd "$REPOSITORY"
-    "${@:2}"
-    sleep "${SEARCH_S:-0}"
-    exit "${SEARCH_STATUS:-0}"
-fi
-"""
+WAIT_S = 60.0
+PRIVATE_FOLDER = FOLDER / "private_folder.sh"
+# Records its arguments and stops the job, as Ray does: with a signal to the entrypoint.
+RAY = '#!/bin/bash\necho "$*" > "$RECORD"\nkill -TERM $PPID\n'
+RAY_WITHOUT_DASHBOARD = '#!/bin/bash\necho "$*" > "$RECORD"\nexit 1\n'
 
 
 def test_search_starts_or_resumes(tmp_path: Path) -> None:
@@ -48,69 +38,101 @@ def test_search_needs_a_folder() -> None:
     assert "usage" in process.stderr
 
 
-@pytest.fixture
-def slurm(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a job on two nodes."""
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    for name, text in {"srun": SRUN, "scontrol": '#!/bin/bash\necho "scontrol $*"\n'}.items():
-        (bin_ / name).write_text(text)
-        (bin_ / name).chmod(0o755)
-    return os.environ | {
-        "PATH": f"{bin_}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "HEAD": "10.1.2.3",
-        "SLURM_SUBMIT_DIR": str(tmp_path),
-        "SLURM_JOB_ID": "17",
-        "SLURM_JOB_NUM_NODES": "2",
-        "SLURM_CPUS_PER_TASK": "8",
-        "SLURM_GPUS_ON_NODE": "4",
-        "RAY_AUTH_TOKEN": "of another cluster",
-        "REPOSITORY": str(FOLDER.parent),
-        "PYTHON": "echo",  # for search.sh
+def run_rayjob(
+    tmp_path: Path, status: int, ray: str = RAY
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run the entrypoint of a RayJob; return it and the arguments of its call of `ray`.
+
+    Args:
+        status: exit status of the search.
+    """
+    programs = {"ray": ray, "python": f'#!/bin/bash\necho "$*"\nexit {status}\n'}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    record = tmp_path / "record"
+    metadata = {"job_submission_id": "adaptune-cycada-x7k2p", "job_name": "another"}
+    job = {"runtime_env": {"env_vars": {"A": '"'}}, "metadata": metadata}
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(job),
+        "RECORD": str(record),
     }
-
-
-JOB = ["bash", str(FOLDER / "slurm" / "search.sbatch"), "results/night", "--space", "cycada.yaml"]
-
-
-def test_slurm_runs_the_search_on_all_nodes_with_its_own_token(
-    tmp_path: Path, slurm: dict[str, str]
-) -> None:
-    output = subprocess.check_output(JOB, env=slurm, text=True)
-    assert (
-        "ray symmetric-run --address 10.1.2.3:6379 --min-nodes 2 --num-cpus=8 --num-gpus=4"
-        in output
-    )
-    assert re.search(
-        "--name night --space cycada.yaml --address 10.1.2.3:6379$", output, re.MULTILINE
-    )
-    assert "token 600 64" in output
-    assert "auth token unset" in output
-    assert list((tmp_path / ".ray").iterdir()) == []
-
-
-def test_slurm_job_has_the_status_of_the_search(slurm: dict[str, str]) -> None:
-    environment = slurm | {"SEARCH_STATUS": "2"}
-    process = subprocess.run(JOB, env=environment, capture_output=True, check=False)
-    assert process.returncode == 2
-
-
-def test_slurm_job_fails_if_ray_does_not_start(slurm: dict[str, str]) -> None:
+    environment.pop("PYTHON", None)
+    command = [KUBERAY / "rayjob.sh", "/results/cycada", "--space", "cycada.yaml"]
     process = subprocess.run(
-        JOB, env=slurm | {"NO_HEAD": "1"}, capture_output=True, text=True, check=False
+        command, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
+    return process, record.read_text() if record.exists() else ""
+
+
+@pytest.mark.parametrize("status", [0, 1, 130])
+def test_a_ray_job_has_the_status_of_its_search(tmp_path: Path, status: int) -> None:
+    process, call = run_rayjob(tmp_path, status)
+    assert process.returncode == status
+    assert "--out /results --name cycada --space cycada.yaml" in process.stdout
+    assert call == ""
+
+
+def test_a_ray_job_with_bad_input_is_stopped_instead_of_retried(tmp_path: Path) -> None:
+    process, call = run_rayjob(tmp_path, 2)
+    assert call == ("job stop --no-wait --address http://127.0.0.1:8265 adaptune-cycada-x7k2p\n")
+    assert process.returncode == -signal.SIGTERM
+    assert "the search was refused, see above" in process.stderr
+
+
+def test_a_ray_job_with_bad_input_that_cannot_be_stopped_does_not_fail(tmp_path: Path) -> None:
+    process, call = run_rayjob(tmp_path, 2, RAY_WITHOUT_DASHBOARD)
+    assert call.startswith("job stop")
+    assert process.returncode == 0
+    assert "the search was refused, see above" in process.stderr
+
+
+def create_private_folder(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PRIVATE_FOLDER, folder], capture_output=True, text=True, check=False)
+
+
+def test_a_private_folder_is_created_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    command = f"umask 0; '{PRIVATE_FOLDER}' '{folder}'"
+    subprocess.run(["bash", "-c", command], check=True)
+    assert folder.stat().st_mode & 0o7777 == 0o700
+    assert create_private_folder(folder).returncode == 0
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    if os.geteuid() == 0:
+        folder.mkdir(mode=0o700)
+        os.chown(folder, 65534, 65534)
+    else:
+        folder = Path("/root")
+    process = create_private_folder(folder)
     assert process.returncode == 1
-    assert process.stderr == "Ray did not start on 10.1.2.3: see its output above\n"
+    assert process.stderr == (
+        f"{folder} exists and is not a folder that only you can enter: remove it\n"
+    )
 
 
-def test_slurm_job_is_requeued_before_its_time_limit(slurm: dict[str, str]) -> None:
-    job = subprocess.Popen(JOB, env=slurm | {"SEARCH_S": "1"}, stdout=subprocess.PIPE, text=True)
-    assert job.stdout is not None
-    line = ""
-    while "auth" not in line:  # the search has not started yet
-        line = job.stdout.readline()
-    job.send_signal(signal.SIGUSR1)
-    output, _ = job.communicate(timeout=20)
-    assert "scontrol requeue 17" in output
-    assert job.returncode == 0  # the search ended by itself
+@pytest.mark.parametrize("mode", [0o701, 0o710, 0o777, 0o1700])
+def test_a_folder_that_others_can_enter_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert create_private_folder(folder).returncode == 1
+
+
+def test_a_link_is_refused_whatever_it_leads_to(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(own)
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    assert create_private_folder(link).returncode == 1
+    assert create_private_folder(dangling).returncode == 1
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_whose_parent_is_missing_is_refused(tmp_path: Path) -> None:
+    assert create_private_folder(tmp_path / "missing" / "folder").returncode == 1
