@@ -1,6 +1,6 @@
 """A local cluster stops the processes that it started and no others.
 
-The chaos tests start real nodes.
+test_listening_ports.py and the chaos tests start real nodes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import pytest
 from cluster.local import local_cluster
 from cluster.local.local_cluster import LocalCluster, LocalClusterError
 
+WAIT_S = 60.0
 # A node whose child ignores SIGTERM.
-STUBBORN = "trap '' TERM; sleep 60 & trap 'exit 0' TERM; echo ready; wait"
+STUBBORN = "trap '' TERM; sleep 600 & trap 'exit 0' TERM; echo ready; wait"
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_processes_that_outlive_their_killed_leader_are_still_found(
     leader.wait()
     assert len(node.processes()) == 1
     LocalCluster(tmp_path).kill("head")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + WAIT_S
     while node.processes() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert node.processes() == []
@@ -87,7 +88,7 @@ def test_a_node_that_does_not_start_leaves_nothing(
     assert not (tmp_path / "nodes").exists()
 
 
-def test_the_token_is_private_and_the_nodes_get_addresses_of_this_machine(
+def test_the_token_is_private_and_ray_is_told_to_use_addresses_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []

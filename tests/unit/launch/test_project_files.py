@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -11,10 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import check
+from cluster.checks.text import pinned_ray_version
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
+LEFT_OUT = ("nvidia-", "cuda-", "triton")  # torch pins them for each platform
 
 
 def pinned_versions() -> dict[str, str]:
@@ -44,15 +48,54 @@ def test_constraints_pin_an_accepted_version_of_each_dependency(requirement: Req
 
 def test_constraints_name_no_build_of_one_platform() -> None:
     names = pinned_versions()
-    assert not [name for name in names if name.startswith(("nvidia-", "cuda-", "triton"))]
+    assert not [name for name in names if name.startswith(LEFT_OUT)]
     assert not [name for name, version in names.items() if "+" in version]
+
+
+def test_the_image_installs_pinned_versions_only() -> None:
+    dockerfile = (check.FOLDER / "Dockerfile").read_text().replace("\\\n", " ")
+    commands = re.findall(r"^RUN (.*\bpip install\b.*)$", dockerfile, re.MULTILINE)
+    assert len(commands) == 1
+    # The variable holds for the tools that build the package as well.
+    variable, *words = commands[0].split()
+    assert variable == "PIP_CONSTRAINT=$PWD/constraints.txt"
+    names = [word for word in words[2:] if not word.startswith(("--", "'."))]
+    assert names == ["boto3", "cryptography", "google-api-python-client"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tools = [Requirement(line).name for line in project["build-system"]["requires"]]
+    assert set(names + tools) <= pinned_versions().keys()
+
+
+def test_the_constraints_are_complete_for_installed_packages() -> None:
+    """Follow the requirements of all pinned packages that are installed here."""
+    versions = pinned_versions()
+    missing = set()
+    for name in versions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for line in importlib.metadata.requires(name) or []:
+                requirement = Requirement(line)
+                if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+                    continue
+                missing.add(canonicalize_name(requirement.name))
+    missing -= versions.keys()
+    assert {name for name in missing if not name.startswith(LEFT_OUT)} == set()
+
+
+def test_the_base_of_the_image_has_a_place_for_a_digest() -> None:
+    dockerfile = (check.FOLDER / "Dockerfile").read_text()
+    match = re.search(
+        r"^ARG BASE=python:(\d+\.\d+)-slim\nFROM \$\{BASE\}$", dockerfile, re.MULTILINE
+    )
+    assert match is not None
+    # The constraints are for this version of Python.
+    assert f"with Python {match[1]}," in (ROOT / "constraints.txt").read_text()
 
 
 def test_the_guide_to_clusters_installs_the_pinned_ray() -> None:
     text = (check.FOLDER / "README.md").read_text()
     versions = re.findall(r'"ray\[default\]==(\S+)"|pin Ray (\S+)\. ', text)
     assert len(versions) == 3
-    assert {first or second for first, second in versions} == {check.pinned_ray_version()}
+    assert {first or second for first, second in versions} == {pinned_ray_version()}
 
 
 def test_make_help_lists_every_target() -> None:
