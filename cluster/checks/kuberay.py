@@ -52,7 +52,7 @@ def _check_document(document: Json) -> Iterator[str]:
 
 def _check_job(spec: JobSpec) -> Iterator[str]:
     if RAYJOB_SCRIPT not in spec.entrypoint:
-        yield f"entrypoint: without {RAYJOB_SCRIPT}, KubeRay retries searches with bad input"
+        yield f"entrypoint: KubeRay retries bad input unless it is {RAYJOB_SCRIPT}"
     if not spec.shutdown_after_job_finishes:
         yield "shutdownAfterJobFinishes is not true"
     submitter = spec.submitter_pod_template.get("spec", {})

@@ -50,7 +50,7 @@ def check_private_folder_script(path: Path) -> Iterator[str]:
 
 
 def check_node_script(path: Path) -> Iterator[str]:
-    """Yield a message if the script runs its command with an unsafe folder, or leaves the folder."""
+    """Yield a message if the script uses an unsafe folder, or does not remove its folder."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "folder"
         process = _run(path, "bash", "-c", PROBE, RAY_TMPDIR=str(folder))

@@ -72,7 +72,7 @@ def test_a_manifest_with_a_fault_is_refused(
         (
             "cluster/kuberay/rayjob.sh",
             "cluster/search.sh",
-            "entrypoint: without /cluster/kuberay/rayjob.sh, KubeRay retries searches with bad input",
+            "entrypoint: KubeRay retries bad input unless it is /cluster/kuberay/rayjob.sh",
         ),
         (
             "shutdownAfterJobFinishes: true",
