@@ -18,9 +18,18 @@ The message of each error names the fault, its location and the remedy. The erro
 end the program with exit status 2.
 """
 
+from adaptune.text import escape_control
+
 
 class AdaptuneError(Exception):
-    """Base class of all errors that adaptune raises on purpose."""
+    """Base class of all errors that adaptune raises on purpose.
+
+    As text, control characters in a message are escape sequences, because a message names paths and
+    values from outside. Line breaks are kept.
+    """
+
+    def __str__(self) -> str:
+        return escape_control(super().__str__(), keep="\n")
 
 
 class SpecError(AdaptuneError):

@@ -49,3 +49,7 @@ def test_an_interruption_keeps_its_signal_between_processes(number: signal.Signa
     error = pickle.loads(pickle.dumps(InterruptedSearchError("stopped", number)))
     assert error.signal_number == number
     assert str(error) == "stopped"
+
+
+def test_a_message_shows_control_characters_as_escapes_and_keeps_its_lines() -> None:
+    assert str(AdaptuneError("a\x1b[2J\tb\nc\udc80")) == "a\\x1b[2J\\tb\nc\\udc80"

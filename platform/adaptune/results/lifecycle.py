@@ -13,6 +13,7 @@ from adaptune.results import remote
 from adaptune.results.folder import FORMAT, ResultsFolder, results_folder, write_atomically
 from adaptune.results.lock import driver_lock
 from adaptune.spec import SearchSpec, dump_spec, fingerprint, load_spec
+from adaptune.spec.yaml_reader import parse
 
 
 def exists(spec: SearchSpec) -> bool:
@@ -81,7 +82,7 @@ def check_format(folder: ResultsFolder) -> None:
         ResultsError: the folder has another format.
     """
     try:
-        tree = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+        tree = parse(folder.spec.read_text(encoding="utf-8")).tree
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ResultsError(f"{folder.spec} cannot be read: {error}") from error
     if not isinstance(tree, dict):

@@ -15,6 +15,7 @@ from adaptune.errors import SpecError
 from adaptune.spec.base import is_section
 from adaptune.spec.schema import SEARCHABLE
 from adaptune.spec.yaml_reader import Key
+from adaptune.text import escape_control
 
 # Keys of earlier formats.
 RENAMED = {
@@ -73,15 +74,15 @@ class Diagnostics:
         """Add a fault of `key`, located where the key was written."""
         self.keys.add(key)
         location, line = self._locate(key)
-        self._line_of_message.setdefault(f"{location}: {message}", line)
+        self._add(f"{location}: {message}", line)
 
     def add_line(self, line: int, message: str) -> None:
         """Add a fault of a line of the file."""
-        self._line_of_message.setdefault(f"{self._file}:{line}: {message}", line)
+        self._add(f"{self._file}:{line}: {message}", line)
 
     def add_override(self, override: str, message: str) -> None:
         """Add a fault of an override that could not be applied."""
-        self._line_of_message.setdefault(f"--set {override}: {message}", 0)
+        self._add(f"--set {override}: {message}", 0)
 
     def add_value(self, key: Key, value: object, message: str) -> None:
         """Add a fault of the value of `key`."""
@@ -92,6 +93,10 @@ class Diagnostics:
         if self._line_of_message:
             messages = sorted(self._line_of_message, key=self._line_of_message.__getitem__)
             raise SpecError("\n".join(messages))
+
+    def _add(self, message: str, line: int) -> None:
+        # A message is one line, whatever the keys and values in it contain.
+        self._line_of_message.setdefault(escape_control(message), line)
 
     def _locate(self, key: Key) -> tuple[str, int]:
         """Return where `key`, or else the section around it, was written; overrides are line 0."""
@@ -146,6 +151,8 @@ def phrase(error: ErrorDetails) -> str:
     template = _PHRASES.get(kind)
     if template is None:
         return error["msg"].replace("Input should be", "must be")
+    if kind == "string_type" and isinstance(error["input"], bool | int | float):
+        return f"{template}: put it in quotes"
     is_mapping = isinstance(error["input"], dict)
     if is_mapping and kind in ("float_type", "int_type") and error["loc"][0] in SEARCHABLE:
         return f"{template}, or a distribution such as {_DISTRIBUTION_EXAMPLE}"

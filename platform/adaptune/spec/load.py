@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from adaptune.errors import SpecError
-from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted
+from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, quote
+from adaptune.spec.field_form import normalise
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.space import (
     check_conditions,
@@ -21,7 +22,8 @@ from adaptune.spec.space import (
 )
 from adaptune.spec.start_points import read_start_points
 from adaptune.spec.tree import put
-from adaptune.spec.yaml_reader import Document, Key, parse
+from adaptune.spec.yaml_reader import MAX_CHARACTERS, Document, Key, parse
+from adaptune.spec.yaml_types import MAX_DEPTH, ContentError
 
 FOLDER = "search_spaces"
 _REPOSITORY = Path(__file__).parents[3]
@@ -70,19 +72,26 @@ def find(path: str | Path) -> Path:
 
 def _parse(file: Path) -> Document:
     try:
-        return parse(file.read_text(encoding="utf-8"))
+        with file.open(encoding="utf-8") as stream:
+            return parse(stream.read(MAX_CHARACTERS + 1))
     except UnicodeDecodeError as error:
         raise SpecError(f"{file.name}: not a text in UTF-8") from error
     except OSError as error:
         raise SpecError(f"{file}: cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        location = file.name
-        problem: object = error
-        if isinstance(error, yaml.MarkedYAMLError):
-            problem = error.problem or error
-            if error.problem_mark is not None:
-                location += f":{error.problem_mark.line + 1}"
-        raise SpecError(f"{location}: not YAML: {problem}") from error
+        raise SpecError(_explain(error, file.name)) from error
+
+
+def _explain(error: yaml.YAMLError, location: str) -> str:
+    """Return the message of an error of a file, with its line."""
+    problem: object = error
+    if isinstance(error, yaml.MarkedYAMLError):
+        problem = error.problem or error
+        if error.problem_mark is not None:
+            location += f":{error.problem_mark.line + 1}"
+    if isinstance(error, ContentError):
+        return f"{location}: {problem}"
+    return f"{location}: not YAML: {problem}"
 
 
 def _override(
@@ -93,13 +102,18 @@ def _override(
     path = path.strip()
     key: Key = tuple(path.split("."))
     if not equals or not all(key):
-        diagnostics.add_override(text, "must have the form key.path=value")
+        diagnostics.add_override(quote(text), "must have the form key.path=value")
+        return
+    if len(key) > MAX_DEPTH:
+        diagnostics.add_override(quote(path), f"deeper than {MAX_DEPTH} levels")
         return
     try:
         put(tree, path, parse(value).tree)
         override_keys.add(key)
+    except ContentError as error:
+        diagnostics.add_override(path, str(error.problem))
     except yaml.YAMLError:
-        diagnostics.add_override(path, f"{value} is not YAML")
+        diagnostics.add_override(path, f"{quote(value)} is not YAML")
     except KeyError:
         diagnostics.add_override(path, f"{path} is inside a single value, not in a section")
 
@@ -110,7 +124,7 @@ def _resolve(
     """Validate the tree in all respects, and build the spec."""
     search = tree.get("search")
     raw_points = search.pop("start_points", []) if isinstance(search, dict) else []
-    space = extract(tree, diagnostics)
+    space = normalise(extract(tree, diagnostics))
     add_errors(diagnostics, validation_errors(SearchSpec, tree), SearchSpec)
     check_method(tree, space, diagnostics)
     check_conditions(tree, space, diagnostics)

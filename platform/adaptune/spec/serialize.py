@@ -8,7 +8,7 @@ import yaml
 
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
-from adaptune.spec.yaml_reader import Dumper
+from adaptune.spec.yaml_types import Dumper
 
 # What may differ between a search and its resume.
 _FREE_SECTIONS = ("name", "storage", "resources", "execution")

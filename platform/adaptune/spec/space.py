@@ -23,6 +23,7 @@ Space = dict[str, Distribution]
 M = TypeVar("M", bound=BaseModel)
 
 _MAX_PROBED_INTEGERS = 100
+_PAIRED_VALUES = 6  # per distribution, in addition to both ends; fits grow or shrink with sizes
 _GOLDEN_SECTION = 0.382  # of a range: no round number, so that no field allows it by accident
 
 
@@ -200,11 +201,18 @@ def _singles(space: Space) -> Iterator[dict[str, Value]]:
 
 
 def _pairs(space: Space) -> Iterator[dict[str, Value]]:
-    """Yield all pairs of values of two distributions in `model`."""
+    """Yield pairs of values of two distributions in `model`."""
     networks = [path for path in space if path.startswith("model.")]
+    values = {path: _spread(_probes(space[path])) for path in networks}
     for first_path, second_path in combinations(networks, 2):
-        for first, second in product(_probes(space[first_path]), _probes(space[second_path])):
+        for first, second in product(values[first_path], values[second_path]):
             yield {first_path: first, second_path: second}
+
+
+def _spread(probes: tuple[Value, ...]) -> list[Value]:
+    """Return some of the probes, evenly spaced, and the first two, which are a range's bounds."""
+    step = max(1, len(probes) // _PAIRED_VALUES)
+    return [*probes[:2], *probes[2::step], probes[-1]]
 
 
 def _with_values(tree: dict[str, object], values: dict[str, Value]) -> dict[str, object]:

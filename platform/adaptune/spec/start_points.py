@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from adaptune.spec.diagnostics import Diagnostics, dotted, quote
 from adaptune.spec.distributions import Choice, Distribution, Int, Value, is_number
+from adaptune.spec.field_form import in_field_form
 from adaptune.spec.space import Space
 from adaptune.spec.yaml_reader import Key
 
@@ -39,7 +40,8 @@ def read_start_points(
             diagnostics.add_value(key, setting, "must be a mapping such as {loss_weights.cycle: 1}")
             continue
         point: dict[str, Value] = {}
-        for value_key, path, value in _flatten(setting, key):
+        for value_key, path, raw_value in _flatten(setting, key):
+            value = in_field_form(path, raw_value)
             if path in space:
                 message = _mismatch(value, space[path])
                 if message is None:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import yaml
 
+from adaptune.spec.yaml_types import (
+    COLLECTIONS,
+    MERGE,
+    Budget,
+    ContentError,
+    Loader,
+    check_depth,
+    scalar,
+    text_of,
+    unknown_tag,
+)
+
 Key = tuple[str | int, ...]
+_Pairs = dict[str, tuple[yaml.Node, yaml.Node]]
 
-MAX_DEPTH = 20
-
-# PyYAML follows YAML 1.1, which reads 1e-3 as text; everyone who writes it means the number.
-_SCIENTIFIC = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
-
-
-class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader that also reads 1e-3 as a number."""
-
-
-class Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper that quotes text which `Loader` would read as a number."""
-
-
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+.0123456789"))
-Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+.0123456789"))
+MAX_CHARACTERS = 400_000
 
 
 @dataclass
@@ -43,70 +41,110 @@ class Document:
 
 
 def parse(text: str) -> Document:
-    """Read one YAML document.
+    """Read one YAML document, in about a second at most.
 
     Raises:
-        yaml.YAMLError: the text is not YAML.
+        yaml.YAMLError: the text is not YAML; a ContentError if it has contents that no search space
+            file has.
     """
-    loader = Loader(text)
+    if len(text) > MAX_CHARACTERS:
+        raise ContentError(problem=f"longer than {MAX_CHARACTERS:,} characters")
     try:
-        document = Document()
+        loader = Loader(text)
+    except yaml.reader.ReaderError as error:
+        raise _unreadable_character(text, error) from error
+    try:
         node = loader.get_single_node()
-        if node is not None:
-            document.tree = _build(loader, node, (), document)
-        return document
+    except (ValueError, OverflowError) as error:  # of an escape such as "\U00110000"
+        raise ContentError(problem=str(error), problem_mark=loader.get_mark()) from error
     finally:
         loader.dispose()
+    builder = _Builder()
+    if node is not None:
+        builder.document.tree = builder.build(node, ())
+    return builder.document
 
 
-def _build(loader: Loader, node: yaml.Node, key: Key, document: Document) -> object:
-    if len(key) > MAX_DEPTH:  # an alias that contains itself has no end
-        raise yaml.MarkedYAMLError(
-            problem=f"deeper than {MAX_DEPTH} levels", problem_mark=node.start_mark
-        )
-    if isinstance(node, yaml.MappingNode):
-        return _build_mapping(loader, node, key, document)
-    if isinstance(node, yaml.SequenceNode):
+class _Builder:
+    """Turns composed nodes into a document."""
+
+    def __init__(self) -> None:
+        self.document = Document()
+        self._budget = Budget()
+
+    def build(self, node: yaml.Node, key: Key) -> object:
+        """Return the value of a node."""
+        self._budget.spend(node.start_mark)
+        check_depth(len(key), node.start_mark)  # an alias that contains itself has no end
+        if isinstance(node, yaml.ScalarNode):
+            return scalar(node)
+        if node.tag not in COLLECTIONS:
+            raise unknown_tag(node)
+        if isinstance(node, yaml.MappingNode):
+            return self._build_mapping(node, key)
         items = []
         for index, item in enumerate(node.value):
-            document.lines[(*key, index)] = _line(item)
-            items.append(_build(loader, item, (*key, index), document))
+            self.document.lines[(*key, index)] = _line(item)
+            items.append(self.build(item, (*key, index)))
         return items
-    value = loader.construct_object(node)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    # A date is the one other scalar; as text it gets a message that can be read.
-    return str(node.value)
+
+    def _build_mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, object]:
+        self._note_repeats(node, key)
+        tree: dict[str, object] = {}
+        for name, (name_node, value_node) in self._pairs(node, len(key)).items():
+            child = (*key, name)
+            self.document.lines[child] = _line(name_node)
+            tree[name] = self.build(value_node, child)
+        return tree
+
+    def _pairs(self, node: yaml.MappingNode, depth: int) -> _Pairs:
+        """Return the nodes of keys and values by key, those that `<<` merges first."""
+        check_depth(depth, node.start_mark)
+        merged: _Pairs = {}
+        pairs: _Pairs = {}
+        for name_node, value_node in node.value:
+            self._budget.spend(name_node.start_mark)
+            if name_node.tag != MERGE:
+                pairs[_name(name_node)] = (name_node, value_node)
+                continue
+            for base in reversed(_merged_mappings(value_node)):  # the first one has precedence
+                merged |= self._pairs(base, depth + 1)
+        return merged | pairs
+
+    def _note_repeats(self, node: yaml.MappingNode, key: Key) -> None:
+        first_lines: dict[str, int] = {}
+        for name_node, _ in node.value:
+            name = _name(name_node)
+            line = _line(name_node)
+            if name in first_lines:
+                self.document.repeated.append(((*key, name), first_lines[name], line))
+            first_lines.setdefault(name, line)
 
 
-def _build_mapping(
-    loader: Loader, node: yaml.MappingNode, key: Key, document: Document
-) -> dict[str, object]:
-    _note_repeats(node, key, document)
-    loader.flatten_mapping(node)  # puts what `<<` merges in front
-    tree: dict[str, object] = {}
-    for name_node, value_node in node.value:
-        name = _text(name_node)
-        child = (*key, name)
-        document.lines[child] = _line(name_node)
-        tree[name] = _build(loader, value_node, child, document)
-    return tree
-
-
-def _note_repeats(node: yaml.MappingNode, key: Key, document: Document) -> None:
-    first_lines: dict[str, int] = {}
-    for name_node, _ in node.value:
-        name = _text(name_node)
-        line = _line(name_node)
-        if name in first_lines:
-            document.repeated.append(((*key, name), first_lines[name], line))
-        first_lines.setdefault(name, line)
-
-
-def _text(node: yaml.Node) -> str:
+def _name(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=node.start_mark)
-    return str(node.value)
+        raise ContentError(problem="a key must be plain text", problem_mark=node.start_mark)
+    return text_of(node)
+
+
+def _merged_mappings(node: yaml.Node) -> list[yaml.MappingNode]:
+    """Return the mappings that the value of `<<` names: one, or a list of them."""
+    nodes: Iterable[yaml.Node] = [node]
+    if isinstance(node, yaml.SequenceNode):
+        nodes = node.value
+    mappings = []
+    for mapping in nodes:
+        if not isinstance(mapping, yaml.MappingNode):
+            raise ContentError(problem="`<<` merges mappings only", problem_mark=mapping.start_mark)
+        mappings.append(mapping)
+    return mappings
+
+
+def _unreadable_character(text: str, error: yaml.reader.ReaderError) -> ContentError:
+    line = text.count("\n", 0, error.position)
+    mark = yaml.Mark("", error.position, line, 0, None, 0)
+    code = ord(text[error.position])
+    return ContentError(problem=f"the character U+{code:04X} is not allowed", problem_mark=mark)
 
 
 def _line(node: yaml.Node) -> int:

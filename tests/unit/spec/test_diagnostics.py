@@ -51,7 +51,7 @@ ONE_FAULT = {
     ),
     "yes for a number": (
         "loss_weights: {cycle: yes}\n",
-        "5: loss_weights.cycle = true: must be a number",
+        "5: loss_weights.cycle = yes: must be a number",
     ),
     "not whole": ("training: {epochs: 1.5}\n", "5: training.epochs = 1.5: must be a whole number"),
     "not listed": (
@@ -66,7 +66,23 @@ ONE_FAULT = {
         "training:\n",
         "5: training = null: must be a mapping; leave the key out for the defaults",
     ),
-    "no text": ("storage: {out: 3}\n", "5: storage.out = 3: must be text"),
+    "no text": ("storage: {out: [a]}\n", '5: storage.out = ["a"]: must be text'),
+    "number for a text": (
+        "storage: {out: 3}\n",
+        "5: storage.out = 3: must be text: put it in quotes",
+    ),
+    "truth value for a text": (
+        "storage: {out: true}\n",
+        "5: storage.out = true: must be text: put it in quotes",
+    ),
+    "truth value for a name": (
+        "search: {health: false}\n",
+        "5: search.health = false: must be one of: off, warn, stop",
+    ),
+    "yes for a truth value": (
+        "training: {compile: yes}\n",
+        "5: training.compile = yes: must be true or false",
+    ),
     "mapping without search": (
         "loss_weights:\n  cycle: {low: 1, high: 2}\n",
         '6: loss_weights.cycle = {"low": 1, "high": 2}: must be a number,'
@@ -193,6 +209,12 @@ def test_a_message_is_reported_once_and_none_raises_nothing() -> None:
 )
 def test_a_value_is_quoted_in_yaml_and_cut_at_60_characters(value: object, text: str) -> None:
     assert quote(value) == text
+
+
+def test_a_message_shows_control_characters_of_keys_and_values_as_escapes(fail: Fail) -> None:
+    assert fail('search: {"a\\n\\e[2J": 1}\n')[0].startswith(r"space.yaml:5: search.a\n\x1b[2J: ")
+    (line,) = fail('training: {gan_loss: "\\u202e\\n"}\n')
+    assert line == r"space.yaml:5: training.gan_loss = \u202e\n: must be one of: lsgan, log"
 
 
 def test_an_unknown_key_gets_the_nearest_one_or_all_of_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -130,9 +131,24 @@ def test_true_labels_need_no_quotes(read: Read, written: str) -> None:
     searched = read(
         f"training:\n  semantic_labels: {{search: choice, values: [predicted, {written}]}}\n"
     )
-    values = searched.space["training.semantic_labels"].bounds()
-    trial = searched.trial({"training.semantic_labels": values[1]})
+    assert searched.space["training.semantic_labels"].bounds() == ("predicted", "true")
+    trial = searched.trial({"training.semantic_labels": "true"})
     assert trial.training.semantic_labels == "true"
+
+
+@pytest.mark.parametrize("written", ["true", '"true"'])
+def test_a_condition_and_a_start_point_may_name_true_labels_without_quotes(
+    read: Read, written: str
+) -> None:
+    spec = read(
+        f"training: {{semantic_labels: {{search: choice, values: [predicted, {written}]}}}}\n"
+        "loss_weights:\n"
+        "  identity: {search: uniform, low: 0, high: 5, otherwise: 0,"
+        f" when: {{training.semantic_labels: {written}}}}}\n"
+        f"search: {{start_points: [{{training.semantic_labels: {written}}}]}}\n"
+    )
+    assert spec.space["loss_weights.identity"].is_drawn({"training.semantic_labels": "true"})
+    assert spec.search.start_points == ({"training.semantic_labels": "true"},)
 
 
 @pytest.mark.parametrize(
@@ -261,3 +277,14 @@ def test_a_grid_refuses_conditions_with_their_line(fail: Fail, sampler: str) -> 
         "space.yaml:8: loss_weights.identity: when:"
         " sampler grid tries all combinations, which excludes `when`"
     ]
+
+
+def test_wide_ranges_of_networks_are_checked_in_reasonable_time(read: Read) -> None:
+    start_s = time.process_time()
+    read("""\
+model:
+  generator: {width: {search: int, low: 8, high: 256}, blocks: {search: int, low: 1, high: 200}}
+  discriminator: {width: {search: int, low: 8, high: 256}}
+  feature_discriminator: {width: {search: int, low: 8, high: 1000}}
+""")
+    assert time.process_time() - start_s < 3  # all pairs of values: 10 s

@@ -36,7 +36,7 @@ def test_values_get_the_form_in_which_they_are_drawn(read: Read) -> None:
     types = {path: type(value) for path, value in point.items()}
     assert types == {
         "loss_weights.cycle": float,
-        "loss_weights.semantic": int,
+        "loss_weights.semantic": float,
         "model.generator.blocks": int,
     }
 

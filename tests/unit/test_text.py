@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from adaptune.text import escape_control, is_control, tsv_cell
+
+ESCAPED = {
+    "\t": r"\t",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\0": r"\x00",
+    "\x1b": r"\x1b",
+    "\x7f": r"\x7f",
+    "\x9b": r"\x9b",  # the control sequence introducer in one byte
+    "\u2028": r"\u2028",
+    "\u2029": r"\u2029",
+    "\u202e": r"\u202e",  # shows the text after it from right to left
+    "\u2066": r"\u2066",
+    "\udc80": r"\udc80",  # a byte of a file name that is not UTF-8
+}
+
+
+@pytest.mark.parametrize(("character", "escaped"), ESCAPED.items(), ids=ESCAPED.values())
+def test_control_characters_are_escaped(character: str, escaped: str) -> None:
+    assert is_control(character)
+    assert escape_control(f"a{character}b") == f"a{escaped}b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain text",
+        "naïve Größe 犬 🐕",
+        "a\u00a0b",  # a space that does not break
+        "می\u200cخواهم",  # Persian joins letters by a format character
+        "👩\u200d🔬",
+        r"back\slash",
+        "",
+    ],
+)
+def test_all_other_text_is_unchanged(text: str) -> None:
+    assert not any(map(is_control, text))
+    assert escape_control(text) == text
+
+
+def test_characters_can_be_kept() -> None:
+    assert escape_control("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+def test_a_cell_can_be_told_from_every_other_cell() -> None:
+    assert tsv_cell("a\tb") == r"a\tb"
+    assert tsv_cell(r"a\tb") == r"a\\tb"
+    assert tsv_cell("犬") == "犬"
