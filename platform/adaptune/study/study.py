@@ -16,6 +16,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import Objective
 from adaptune.study.samplers import distributions, make_sampler
 from adaptune.study.trial import StudyEpoch, StudyTrial, store_epoch
+from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
 METRIC = "metric"
@@ -106,7 +107,7 @@ class SearchStudy:
             error = f"search.metric {self.metric} cannot be computed: it needs more samples"
         values: list[float] | None = None
         if error is not None:
-            trial.set_user_attr("error", error)
+            trial.set_user_attr("error", escape_control(error, keep="\n"))
             state = TrialState.FAIL
         elif best_value is not None and result.last_epoch >= epochs:
             state = TrialState.COMPLETE

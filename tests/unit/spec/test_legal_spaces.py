@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 from pyarrow import parquet
-from support.fake_search import simulate
+from support.fake_search import make_search, simulate
 
 from adaptune.errors import SpecError
 from adaptune.results.folder import ResultsFolder
@@ -18,6 +18,7 @@ from adaptune.search.callbacks.tables import write_tables
 from adaptune.spec import SearchSpec, load_spec
 from adaptune.spec.base import Fixed, Section, is_section
 from adaptune.spec.schema import SEARCHABLE, TrialSpec
+from adaptune.study.storage import open_study
 
 HEAD = """\
 name: small
@@ -112,3 +113,12 @@ def test_a_choice_of_a_text_and_a_truth_value_is_written_as_text(tmp_path: Path)
     spec = load_spec(file, [f"training.semantic_labels={choice}", "search.trials=12"])
     labels = {row["training.semantic_labels"] for row in written_rows(spec, tmp_path)}
     assert labels == {"predicted", "true"}
+
+
+def test_the_error_of_a_trial_is_written_whatever_its_characters(tmp_path: Path) -> None:
+    study = open_study(make_search(), tmp_path / "journal")
+    message = "a file name of bytes \udc80,\n\x1b[2J and [/tmp/a.cc:1]"
+    study.tell_result(study.ask(), epochs=2, error=message, wall_s=1.0)
+    write_tables(study, ResultsFolder(tmp_path), "in_process", workers=1)
+    (row,) = parquet.read_table(ResultsFolder(tmp_path).trials_table).to_pylist()
+    assert row["error"] == "a file name of bytes \\udc80,\n\\x1b[2J and [/tmp/a.cc:1]"
