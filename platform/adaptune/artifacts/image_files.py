@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from adaptune.artifacts.format import Role
 from adaptune.artifacts.load import Export
 from adaptune.data.imagefolder import SUFFIXES
-from adaptune.data.preprocessing import decode
+from adaptune.data.preprocessing import decode, images_of_any_size
 from adaptune.errors import DataError
 
 Paths = Path | str | Sequence[Path | str]
@@ -55,8 +55,9 @@ def apply_to_files(
     """
     for start in range(0, len(files), batch_size):
         batch_files = files[start : start + batch_size]
-        images = torch.cat([_read_image(file, export, role) for file in batch_files])
-        # The yield is outside the block: it would disable gradients in the caller's code.
+        with images_of_any_size():
+            images = torch.cat([_read_image(file, export, role) for file in batch_files])
+        # The yield is outside the blocks: they would change settings of the caller's code.
         with torch.no_grad():
             outputs = network(images)
         yield batch_files, outputs

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
-from adaptune.data.registry import DOMAINS, find_entry, load_domain, share_samples
+from adaptune.data.registry import DOMAINS, find_entry, open_domain, share_samples
+from adaptune.data.undecoded import check_memory
 from adaptune.errors import DataError
 from adaptune.spec.data import DataSpec
 
@@ -20,12 +21,16 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
 
     Raises:
         DataError: a domain cannot be loaded, the source has unlabelled samples, the classes
-            differ, or an image could be in both domains.
+            differ, an image could be in both domains, or there is too little memory for both and
+            for the parts that they are split into.
     """
     source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
-    source = load_domain(spec.source, root=root, seed=seed, half=source_half)
-    target = load_domain(spec.target, root=root, seed=seed, half=target_half)
+    undecoded_source = open_domain(spec.source, root=root, seed=seed, half=source_half)
+    undecoded_target = open_domain(spec.target, root=root, seed=seed, half=target_half)
+    check_memory([undecoded_source, undecoded_target], copies=2)
+    source = undecoded_source.decode()
+    target = undecoded_target.decode()
     unlabelled = int((source.labels == UNLABELLED).sum())
     if unlabelled:
         raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -10,11 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adaptune.data.domain import UNLABELLED, Images, Labels, LoadRequest, RawDomain
+from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
 if TYPE_CHECKING:
     from pyarrow import ChunkedArray, DataType, Table
+
+_COLUMNS = ("image", "label")
 
 
 def parquet(request: LoadRequest) -> RawDomain:
@@ -46,6 +51,7 @@ def _read(path: Path) -> Table:
         files = sorted(path.rglob("*.parquet"))
     if not files or not files[0].is_file():
         raise DataError(f"parquet: there is no Parquet file at {path}")
+    _check_memory(files, path)
     tables = [_read_file(file) for file in files]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
@@ -58,17 +64,46 @@ def _read(path: Path) -> Table:
     return table
 
 
-def _read_file(file: Path) -> Table:
-    import pyarrow as pa
+def _check_memory(files: list[Path], path: Path) -> None:
+    """Refuse files whose columns do not fit in memory: they may be compressed a thousandfold."""
+    needed_bytes = sum(_uncompressed_bytes(file) for file in files)
+    require_memory(needed_bytes, f"the columns of {path}", "store fewer images in it")
+
+
+def _uncompressed_bytes(file: Path) -> int:
+    """Return the size of the columns that are read, at least one byte per value."""
     from pyarrow import parquet as pq
 
-    try:
+    total = 0
+    with _explain_failure(file):
+        metadata = pq.read_metadata(file)
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            if column.path_in_schema.partition(".")[0] in _COLUMNS:
+                total += max(column.total_uncompressed_size, column.num_values)
+    return total
+
+
+def _read_file(file: Path) -> Table:
+    from pyarrow import parquet as pq
+
+    with _explain_failure(file):
         names = pq.read_schema(file).names
         if "image" not in names:
             others = ", ".join(names) or "none"
             raise DataError(f"parquet: {file} has no column `image`; it has {others}")
-        columns = [name for name in ("image", "label") if name in names]
+        columns = [name for name in _COLUMNS if name in names]
         return pq.read_table(file, columns=columns)
+
+
+@contextmanager
+def _explain_failure(file: Path) -> Iterator[None]:
+    """Raise a DataError that names the file if it cannot be read."""
+    import pyarrow as pa
+
+    try:
+        yield
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"parquet: {file} cannot be read: {error}") from error
 

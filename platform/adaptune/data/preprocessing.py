@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,20 @@ from adaptune.errors import DataError
 # ITU-R 601, as PIL's convert("L").
 LUMA = (0.299, 0.587, 0.114)
 BATCH_SIZE = 512
+# A file of some kilobytes can name any size. Cameras take up to 61 megapixels, some 100; decoding
+# and resizing that many takes 2 GB.
+MAX_PIXELS = 100_000_000
+# Pillow has more, among them some that run other programs or have a history of memory errors.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 
 def prepare(
-    images: Images | Iterable[Images], *, crop: int | None, size: int, channels: int
+    images: Images | Iterable[Images],
+    *,
+    crop: int | None,
+    size: int,
+    channels: int,
+    count: int | None = None,
 ) -> Images:
     """Crop images at the centre, convert them to `channels`, and resize them.
 
@@ -33,6 +45,7 @@ def prepare(
             square is then squashed.
         size: edge of the result in px.
         channels: 1 (grey) or 3 (RGB).
+        count: N, if it is known: the images are then in memory once, otherwise twice.
 
     Returns:
         uint8 (N, channels, size, size).
@@ -40,8 +53,19 @@ def prepare(
     Raises:
         DataError: an image is smaller than `crop`, or has another shape or type.
     """
-    prepared = [_prepare_batch(batch, crop, size, channels) for batch in _batches(images)]
-    return np.concatenate(prepared)
+    batches = (_prepare_batch(batch, crop, size, channels) for batch in _batches(images))
+    if isinstance(images, np.ndarray):
+        count = len(images)
+    if count is None:
+        return np.concatenate(list(batches))
+    prepared = np.empty((count, channels, size, size), dtype=np.uint8)
+    start = 0
+    for batch in batches:
+        end = start + len(batch)
+        prepared[start:end] = batch
+        start = end
+    assert start == count
+    return prepared
 
 
 def decode(encoded: bytes | Path, name: str) -> Images:
@@ -55,15 +79,24 @@ def decode(encoded: bytes | Path, name: str) -> Images:
         uint8 (H, W), or (H, W, 3) in RGB.
 
     Raises:
-        DataError: the image cannot be read, or has more than 8 bits per channel.
+        DataError: the image cannot be read, has more than `MAX_PIXELS` pixels, or more than 8 bits
+            per channel.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
     try:
-        with Image.open(source) as file:
+        with Image.open(source, formats=FORMATS) as file:
+            _check_size(file.width, file.height, name)
             upright = ImageOps.exif_transpose(file)
             upright.load()
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        formats = ", ".join(FORMATS)
+        raise DataError(f"{name} cannot be read as an image of {formats}") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{name} is too large: {error}") from error
     except Exception as error:  # PIL's errors for broken files have no common base
         raise DataError(f"{name} cannot be read as an image: {error}") from error
     if upright.mode[0] in "IF":
@@ -76,6 +109,27 @@ def decode(encoded: bytes | Path, name: str) -> Images:
         # PIL warns if a palette with transparent colours is converted to RGB directly.
         upright = upright.convert("RGBA")
     return np.asarray(upright.convert("RGB"))
+
+
+@contextmanager
+def images_of_any_size() -> Iterator[None]:
+    """Silence Pillow's warning about large images: `decode` refuses those that are too large.
+
+    It is meant for many images at a time, because other warnings are repeated after it.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{name} has {width} × {height} px: at most {MAX_PIXELS / 1e6:g} megapixels are"
+            " decoded; store a smaller image"
+        )
 
 
 def _batches(images: Images | Iterable[Images]) -> Iterator[Images]:

@@ -14,12 +14,14 @@ from adaptune.data.digits import mnist5k, mnistm5k, optdigits
 from adaptune.data.domain import ALL_SAMPLES, Domain, Loader, LoadRequest
 from adaptune.data.imagefolder import imagefolder
 from adaptune.data.parquet import parquet
-from adaptune.data.preprocessing import prepare
+from adaptune.data.places import contains, is_same_place
 from adaptune.data.stratify import subset
 from adaptune.data.torchvision_digits import mnist, svhn, usps
+from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
 from adaptune.spec.data import DomainSpec
+from adaptune.text import escape_control, is_control
 
 
 @dataclass(frozen=True)
@@ -122,16 +124,25 @@ def find_entry(name: str) -> DomainEntry:
     raise DataError(f"there is no domain {name!r}.{hint} The domains are {', '.join(names())}")
 
 
+def is_same_domain(first: str, second: str) -> bool:
+    """Return whether two names mean one domain, however its path is spelt in each of them."""
+    first_kind, first_path = _parse(first)
+    second_kind, second_path = _parse(second)
+    return first_kind == second_kind and is_same_place(first_path, second_path)
+
+
 def share_samples(first: str, second: str) -> bool:
     """Return True if an image can be in both domains.
 
-    That is so for one domain under two spellings of its path, and for two domains with the same
-    `digits_of`.
+    That is so for one domain under two spellings of its path, for a Parquet file and a folder
+    around it, and for two domains with the same `digits_of`.
     """
     first_kind, first_path = _parse(first)
     second_kind, second_path = _parse(second)
-    if first_kind == second_kind:
-        return _resolved(first_path) == _resolved(second_path)
+    if is_same_domain(first, second):
+        return True
+    if first_kind == second_kind == "parquet":
+        return contains(first_path, second_path) or contains(second_path, first_path)
     first_entry = DOMAINS.get(first_kind)
     second_entry = DOMAINS.get(second_kind)
     if first_entry is None or second_entry is None or first_entry.digits_of is None:
@@ -149,17 +160,39 @@ def load_domain(spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SA
         half: the samples to load, if the domain has halves.
 
     Raises:
-        DataError: the name is unknown, or the data cannot be read.
+        DataError: the name is unknown, the data cannot be read, a class has a name of control
+            characters, or there is too little memory.
+    """
+    domain = open_domain(spec, root=root, seed=seed, half=half)
+    check_memory([domain])
+    return domain.decode()
+
+
+def open_domain(
+    spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SAMPLES
+) -> UndecodedDomain:
+    """Return the domain that `load_domain` loads before its images are decoded.
+
+    Raises:
+        DataError: the name is unknown, the data cannot be read, or a class has a name of control
+            characters.
     """
     entry = find_entry(spec.domain)
     _, path = _parse(spec.domain)
     raw = entry.loader(LoadRequest(root=root, path=path, seed=seed, half=half))
+    for name in raw.class_names:
+        _check_class_name(name, spec.domain)
     indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.domain))
-    try:
-        images = prepare(raw.take(indices), crop=spec.crop, size=spec.size, channels=spec.channels)
-    except DataError as error:
-        raise DataError(f"domain {spec.domain}: {error}") from error
-    return Domain(spec.domain, images, raw.labels[indices], raw.class_names)
+    return UndecodedDomain(spec, raw, indices)
+
+
+def _check_class_name(name: str, domain: str) -> None:
+    """Refuse control characters: class names go to terminals, tables, Markdown and file names."""
+    if any(map(is_control, name)):
+        raise DataError(
+            f"domain {domain}: the class name '{escape_control(name)}' has control characters or"
+            " bytes that are not UTF-8, shown here as escapes; rename the class"
+        )
 
 
 def _display_name(kind: str) -> str:
@@ -169,7 +202,3 @@ def _display_name(kind: str) -> str:
 def _parse(name: str) -> tuple[str, Path | None]:
     kind, colon, path = name.partition(":")
     return kind, Path(path).expanduser() if colon else None
-
-
-def _resolved(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()

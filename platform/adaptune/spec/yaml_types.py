@@ -127,10 +127,12 @@ def text_of(node: yaml.ScalarNode) -> str:
     """Return the text of a scalar.
 
     Raises:
-        ContentError: it has half of a surrogate pair, which an escape may name but no file can
-            store.
+        ContentError: it has a character that no path can have: an escape may name NUL, and half of
+            a surrogate pair.
     """
     text = str(node.value)
+    if "\0" in text:
+        raise ContentError(problem="a text has the character NUL", problem_mark=node.start_mark)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ContentError(
             problem="a text has half of a surrogate pair", problem_mark=node.start_mark

@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet as pq
 from support.domains import Rows, load, png, write_table
 
+from adaptune.data import memory
 from adaptune.data.domain import Images
 from adaptune.errors import DataError
 
@@ -129,3 +130,16 @@ def test_only_images_within_the_limit_are_decoded(
     name = write_table(tmp_path / "a.parquet", [png(0)] * 4, [0, 0, 1, 1])
     assert sorted(load(name, limit=2).labels.tolist()) == [0, 1]
     assert len(decoded) == 2
+
+
+def test_columns_that_do_not_fit_in_memory_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros((400, 400), np.uint8).tolist()
+    name = write_table(tmp_path / "a.parquet", [pixels], ["x"])
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    monkeypatch.setattr(memory, "available_bytes", lambda: 400 * 400 - 1)
+    with pytest.raises(DataError, match=r"the columns of .*a\.parquet need 0\.0 GB of memory"):
+        load(name)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
+    assert load(name).images.shape == (1, 3, 32, 32)

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from adaptune.data.preprocessing import BATCH_SIZE, decode, prepare
+from adaptune.data.preprocessing import (
+    BATCH_SIZE,
+    MAX_PIXELS,
+    decode,
+    images_of_any_size,
+    prepare,
+)
 from adaptune.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, size=(3, 20, 20, 3), dtype=np.uint8)
@@ -66,6 +74,14 @@ def test_more_images_than_a_batch_keep_their_order() -> None:
     assert np.array_equal(prepared[:, 0, 0, 0], values)
 
 
+def test_a_known_number_of_images_gives_the_same_result() -> None:
+    mixed = [NOISE[0], NOISE[1, :12, :16], NOISE[2, :, :, 0]]
+    expected = prepare(mixed, crop=None, size=16, channels=3)
+    result = prepare(iter(mixed), crop=None, size=16, channels=3, count=3)
+    assert np.array_equal(result, expected)
+    assert result.dtype == np.uint8
+
+
 @pytest.mark.parametrize(
     "image", [np.zeros((1, 4, 4, 2), np.uint8), np.zeros((1, 4, 4), np.float32)]
 )
@@ -112,3 +128,58 @@ def test_decode_turns_an_image_upright_by_its_exif_tag(tmp_path: Path) -> None:
     decoded = decode(tmp_path / "turned.png", "image")
     assert decoded[1, 2] == 200
     assert decoded.sum() == 200
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG file that ends where its pixels should begin."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + body + struct.pack(">I", 100) + b"IDAT"
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(10_001, 10_000), (1, MAX_PIXELS + 1), (13_000, 13_000)]
+)
+def test_an_image_of_more_than_100_megapixels_is_refused_by_its_header(
+    width: int, height: int
+) -> None:
+    with (
+        images_of_any_size(),
+        pytest.raises(
+            DataError,
+            match=rf"a\.png has {width} × {height} px: at most 100 megapixels are decoded",
+        ),
+    ):
+        decode(png_header(width, height), "a.png")
+
+
+def test_an_image_of_more_than_pillows_own_limit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_header(60_000, 60_000))
+    with pytest.raises(DataError, match=r"a\.png is too large: .*3600000000 pixels"):
+        decode(tmp_path / "a.png", "a.png")
+
+
+def test_an_image_of_exactly_100_megapixels_is_decoded_without_a_warning() -> None:
+    with images_of_any_size(), pytest.raises(DataError, match="cannot be read as an image: ") as e:
+        decode(png_header(10_000, 10_000), "a.png")
+    assert "bomb" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",  # runs Ghostscript
+        b"8BPS\x00\x01" + bytes(40),
+        b"",
+    ],
+)
+def test_other_formats_are_refused_whatever_the_name_of_the_file(encoded: bytes) -> None:
+    with pytest.raises(DataError, match=r"a\.png cannot be read as an image of PNG, JPEG, BMP"):
+        decode(encoded, "a.png")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
+def test_the_formats_of_the_guide_are_decoded(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (3, 2), 255).save(buffer, kind)
+    assert decode(buffer.getvalue(), "image").shape[:2] == (2, 3)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.domains import load
+from support.domains import load, png, write_folder, write_table
 
 from adaptune.data import registry
 from adaptune.data.domain import LoadRequest, RawDomain
-from adaptune.data.registry import DOMAINS, DomainEntry, share_samples
+from adaptune.data.registry import DOMAINS, DomainEntry, is_same_domain, share_samples
 from adaptune.errors import DataError
 
 
@@ -78,9 +78,52 @@ def test_a_name_that_lacks_its_path_is_completed_in_the_message() -> None:
 
 
 def test_every_name_is_described() -> None:
+    built_in = ["mnist5k", "mnistm5k", "optdigits", "mnist", "usps", "svhn"]
+    assert registry.names() == [*built_in, "imagefolder:PATH", "parquet:PATH"]
     assert list(registry.describe()) == registry.names()
-    assert {"mnist5k", "optdigits", "mnistm5k", "mnist", "usps", "svhn"} <= set(registry.names())
     assert all(registry.describe().values())
+
+
+def test_a_domain_with_another_spelling_of_its_path_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert is_same_domain(f"imagefolder:{tmp_path}", f"imagefolder:{tmp_path}/link/.")
+    assert not is_same_domain(f"imagefolder:{tmp_path}", f"parquet:{tmp_path}")
+    assert is_same_domain("usps", "usps")
+    assert not is_same_domain("mnist", "mnist5k")
+
+
+CONTROL_NAMES = {
+    "tab": ("a\tb", r"a\tb"),
+    "newline": ("a\nb", r"a\nb"),
+    "escape sequence": ("\x1b[2J", r"\x1b[2J"),
+    "from right to left": ("a\u202eb", r"a\u202eb"),
+    "a byte that is no UTF-8": ("a\udcff", r"a\udcff"),
+}
+
+
+@pytest.mark.parametrize(("name", "shown"), CONTROL_NAMES.values(), ids=CONTROL_NAMES.keys())
+def test_a_class_name_with_control_characters_is_refused(
+    tmp_path: Path, name: str, shown: str
+) -> None:
+    domain = write_folder(tmp_path, {"cat": 1, name: 1})
+    with pytest.raises(DataError) as caught:
+        load(domain)
+    assert str(caught.value) == (
+        f"domain {domain}: the class name '{shown}' has control characters or bytes that are not"
+        " UTF-8, shown here as escapes; rename the class"
+    )
+
+
+def test_a_class_name_of_a_table_with_control_characters_is_refused(tmp_path: Path) -> None:
+    name = write_table(tmp_path / "a.parquet", [png(1), png(2)], ["a", "b\r"])
+    with pytest.raises(DataError, match=r"the class name 'b\\r' has control characters"):
+        load(name)
+
+
+def test_a_class_name_of_any_script_is_accepted(tmp_path: Path) -> None:
+    names = ["<script>", "a|b", "می\u200cخواهم", "犬", "=1+1"]
+    domain = write_folder(tmp_path, dict.fromkeys(names, 1))
+    assert load(domain).class_names == tuple(sorted(names))
 
 
 def test_names_with_a_path_are_shown_with_it() -> None:
@@ -100,6 +143,10 @@ def test_names_with_a_path_are_shown_with_it() -> None:
         ("imagefolder:a/b", "imagefolder:a/./c/../b", True),
         ("imagefolder:a", "imagefolder:b", False),
         ("imagefolder:a", "parquet:a", False),
+        ("parquet:a", "parquet:./a/b.parquet", True),
+        ("parquet:a/c/d.parquet", "parquet:a", True),
+        ("parquet:a", "parquet:ab/c.parquet", False),
+        ("imagefolder:a", "imagefolder:a/b", False),
         ("unregistered", "unregistered", True),
         ("unregistered", "mnist", False),
     ],

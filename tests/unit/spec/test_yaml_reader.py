@@ -100,6 +100,7 @@ def test_aliases_count_as_often_as_they_are_read(text: str) -> None:
         ("a: 1\nb: !!set {c}\n", 2, "the tag !!set is not supported"),
         ("a: 1\nb: \x1b[2J\n", 2, r"the character U\+001B is not allowed"),
         ('a: 1\nb: "\\U00110000"\n', 2, "chr\\(\\) arg not in range"),
+        ('a: 1\nb: "c\\0"\n', 2, "a text has the character NUL"),
         ('a: 1\nb: "\\ud800"\n', 2, "a text has half of a surrogate pair"),
         ('a: 1\n"\\udfff": b\n', 2, "a text has half of a surrogate pair"),
         ("a: 1\nb: " + "9" * 5000, 2, "a whole number of 5,000 digits does not fit in 64 bits"),
