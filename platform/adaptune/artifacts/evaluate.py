@@ -11,14 +11,11 @@ import numpy as np
 from adaptune.artifacts.load import Export
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED, Domain, Images, Labels
-from adaptune.data.registry import load_domain
+from adaptune.data.registry import is_same_domain, load_domain, share_samples
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
 from adaptune.training.significance import accuracy_interval
 from adaptune.training.validation import predict_all
-
-# These domains share images, so a model trained on one of them has met images of the others.
-_MNIST_DOMAINS = frozenset({"mnist", "mnist5k", "mnistm5k"})
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class Evaluation:
         recall: recall by class name, in [0, 1]; None for a class without images.
         confusion: counts, [K, K]; one row per true class, one column per predicted class.
         seen_in_training: True if the model was trained on images of this domain.
-        includes_held_out_test: True if the domain is the export's target domain, so that the
-            images include the held-out test set of the search.
+        includes_held_out_test: True if the domain shares samples with the export's target domain,
+            so that they may include the held-out test set of the search.
     """
 
     domain: str
@@ -53,14 +50,16 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation
     """Score f_T on the labelled images of a domain such as `imagefolder:PATH` or `optdigits`.
 
     Images are preprocessed like those of the target domain, except images of the source domain,
-    which are preprocessed like those of the source domain in training.
+    which are preprocessed like those of the source domain in training. A domain is recognised
+    however its path is spelt. It may lack classes of the export.
 
     Args:
         domain: the name of a domain, as in a search space file.
         root: the folder of torchvision's data sets.
 
     Raises:
-        DataError: the domain cannot be loaded, has no labels, or has other classes than the export.
+        DataError: the domain cannot be loaded, has no labels, or has a class that the export does
+            not have.
     """
     images, labels = _labelled_samples(export, domain, Path(root).expanduser())
     outputs = predict_all(export.classifier, DeviceImages(images, None, export.device))
@@ -75,7 +74,7 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation
         recall=_recall(labels, predicted, export.class_names),
         confusion=_confusion(labels, predicted, len(export.class_names)),
         seen_in_training=_seen_in_training(export, domain),
-        includes_held_out_test=domain == export.domains["target"].domain,
+        includes_held_out_test=share_samples(domain, export.domains["target"].domain),
     )
 
 
@@ -93,16 +92,17 @@ def _labelled_samples(export: Export, name: str, root: Path) -> tuple[Images, La
 def _preprocessing(export: Export, name: str) -> DomainSpec:
     source = export.domains["source"]
     target = export.domains["target"]
-    if name == source.domain and name != target.domain:
+    if is_same_domain(name, source.domain) and not is_same_domain(name, target.domain):
         return source
     return target
 
 
 def _export_labels(export: Export, domain: Domain) -> Labels:
     """Return the domain's labels as indices into the export's class names."""
-    if set(export.class_names) != set(domain.class_names):
+    extra = [name for name in domain.class_names if name not in export.class_names]
+    if extra:
         raise DataError(
-            f"the export and {domain.name} must have the same classes:\n"
+            f"{domain.name} has classes that the export does not have: {', '.join(extra)}\n"
             f"  export: {', '.join(export.class_names)}\n"
             f"  {domain.name}: {', '.join(domain.class_names)}"
         )
@@ -133,7 +133,4 @@ def _confusion(labels: Labels, predicted: Labels, classes: int) -> tuple[tuple[i
 
 
 def _seen_in_training(export: Export, name: str) -> bool:
-    trained_on = {domain.domain for domain in export.domains.values()}
-    if name in trained_on:
-        return True
-    return name in _MNIST_DOMAINS and not trained_on.isdisjoint(_MNIST_DOMAINS)
+    return any(share_samples(name, domain.domain) for domain in export.domains.values())

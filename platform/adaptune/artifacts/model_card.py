@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,7 +11,12 @@ from pydantic_core import to_json
 
 from adaptune.artifacts.format import ExportConfig
 from adaptune.spec.data import DomainSpec
+from adaptune.text import escape_control
 
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# Punctuation that is markup anywhere in a line, a bracket that would begin the target of a link,
+# and an underscore that is not inside a word.
+_MARKUP = re.compile(r"[\\`*|~$#]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
 
 
@@ -31,8 +37,8 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
+        finalize=_escape,
     )
-    environment.filters["cell"] = _escape_cell
     return environment.get_template("model_card.md.jinja").render(
         config=config,
         method=_METHODS[config.method],
@@ -71,6 +77,9 @@ def _format_value(value: JsonValue) -> str:
     return to_json(value).decode()
 
 
-def _escape_cell(text: str) -> str:
-    """Return text for a cell of a Markdown table, in which a bar would end the cell."""
-    return text.replace("|", "\\|")
+def _escape(value: object) -> str:
+    """Return the Markdown that shows a value as plain text in one line, in a table as well."""
+    text = _MARKUP.sub(r"\\\g<0>", escape_control(str(value)))
+    for character, entity in _ENTITIES.items():
+        text = text.replace(character, entity)
+    return text

@@ -10,6 +10,7 @@ import typer
 
 from adaptune.cli.arguments import ExportArgument, ImagesArgument, ResultsArgument
 from adaptune.spec.data import DataSpec
+from adaptune.text import escape_control, tsv_cell
 
 
 class Direction(StrEnum):
@@ -35,18 +36,21 @@ def export(
     from adaptune.workflows.inspect import export_trial
 
     checkpoint, path = export_trial(results, trial, to)
-    print(f"{checkpoint}, exported to {path}")
+    print(f"{checkpoint}, exported to {escape_control(str(path))}")
 
 
 def predict(export: ExportArgument, images: ImagesArgument) -> None:
     """Classify images.
 
-    Print one line per image, with path, class and probability.
+    Print one line per image, with path, class and probability, separated by tabs. Control
+    characters in paths and class names are printed as escape sequences; a backslash is doubled.
     """
     from adaptune import artifacts
 
     for prediction in artifacts.predict(artifacts.load_export(export), images):
-        print(f"{prediction.path}\t{prediction.class_name}\t{prediction.probability:.4f}")
+        path = tsv_cell(str(prediction.path))
+        class_name = tsv_cell(prediction.class_name)
+        print(f"{path}\t{class_name}\t{prediction.probability:.4f}")
 
 
 def translate(
@@ -65,7 +69,7 @@ def translate(
 
     model = artifacts.load_export(export)
     for path in artifacts.translate(model, images, to, direction.value):
-        print(path)
+        print(escape_control(str(path)))
 
 
 def evaluate(
@@ -80,12 +84,14 @@ def evaluate(
 
     evaluation = artifacts.evaluate_export(artifacts.load_export(export), data, root)
     low, high = evaluation.accuracy_ci95
+    domain = escape_control(data)
     print(
-        f"{data}: {evaluation.accuracy:.1%} of {evaluation.n} images ({low:.1%} to {high:.1%}, 95%)"
+        f"{domain}: {evaluation.accuracy:.1%} of {evaluation.n} images"
+        f" ({low:.1%} to {high:.1%}, 95%)"
     )
     for name, recall in evaluation.recall.items():
         text = "no image" if recall is None else f"{recall:.1%}"
-        print(f"  {name:<16} {text}")
+        print(f"  {escape_control(name):<16} {text}")
     if evaluation.seen_in_training:
         print(
             "The model was trained on this domain: the accuracy does not tell how it performs on"

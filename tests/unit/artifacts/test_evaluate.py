@@ -42,6 +42,13 @@ def with_classes(export: Export, class_names: tuple[str, ...]) -> Export:
     return replace(export, config=export.config.model_copy(update={"class_names": class_names}))
 
 
+def labelled_in_place(image: Save, root: Path, names: tuple[str, ...]) -> str:
+    """Replace the images of a folder by images that are smaller than the source's crop."""
+    for name in names:
+        image(root / name / "0.png", edge=20)
+    return f"imagefolder:{root}"
+
+
 def parquet_domain(image: Save, folder: Path, labels: list[str | None]) -> str:
     encoded = []
     for seed in range(len(labels)):
@@ -79,11 +86,14 @@ def test_an_evaluation_names_its_domain_and_classes(
     assert evaluation.class_names == ("cat", "dog", "owl")
 
 
-def test_evaluate_refuses_other_classes_and_lists_both(
+def test_evaluate_refuses_further_classes_and_lists_both(
     export: Export, image: Save, tmp_path: Path
 ) -> None:
     domain = labelled(image, tmp_path / "eval", ("cat", "cow"), per_class=1)
-    with pytest.raises(DataError, match=r"export: cat, dog, owl\n.*: cat, cow"):
+    message = (
+        r"has classes that the export does not have: cow\n  export: cat, dog, owl\n.*: cat, cow"
+    )
+    with pytest.raises(DataError, match=message):
         evaluate_export(export, domain, tmp_path)
 
 
@@ -145,6 +155,44 @@ def test_the_source_domain_was_seen_in_training_but_includes_no_held_out_test(
     evaluation = evaluate_export(adapted, domain, tmp_path)
     assert evaluation.seen_in_training
     assert not evaluation.includes_held_out_test
+
+
+def test_a_domain_may_lack_classes_of_the_export(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    domain = labelled(image, tmp_path / "eval", ("owl", "cat"), per_class=2)
+    evaluation = evaluate_export(export, domain, tmp_path)
+    assert evaluation.n == 4
+    assert evaluation.class_names == ("cat", "dog", "owl")
+    assert evaluation.recall["dog"] is None
+    assert [sum(row) for row in evaluation.confusion] == [2, 0, 2]
+    hits = evaluation.confusion[0][0] + evaluation.confusion[2][2]
+    assert evaluation.accuracy == hits / 4
+
+
+@pytest.mark.parametrize("spelling", ["eval/.", "./eval", "link", "other/../eval"])
+def test_a_domain_is_recognised_however_its_path_is_spelt(
+    export: Export, image: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    domain = labelled(image, tmp_path / "eval", export.class_names, per_class=1)
+    (tmp_path / "link").symlink_to(tmp_path / "eval")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    as_target = evaluate_export(trained_on(export, "usps", domain), f"imagefolder:{spelling}", ".")
+    assert as_target.seen_in_training
+    assert as_target.includes_held_out_test
+    small = labelled_in_place(image, tmp_path / "eval", export.class_names)
+    with pytest.raises(DataError, match="crop 24 px does not fit"):  # the crop of the source
+        evaluate_export(trained_on(export, small, "usps"), f"imagefolder:{spelling}", ".")
+
+
+def test_a_part_of_a_table_of_the_target_may_hold_the_test(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    file = parquet_domain(image, tmp_path / "data", ["cat", "dog", "owl"])
+    evaluation = evaluate_export(trained_on(export, "usps", f"parquet:{tmp_path}"), file, ".")
+    assert evaluation.seen_in_training
+    assert evaluation.includes_held_out_test
 
 
 @pytest.mark.parametrize(("source", "seen"), [("mnistm5k", True), ("optdigits", False)])

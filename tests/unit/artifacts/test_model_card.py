@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import string
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
 from adaptune.artifacts.format import ExportConfig
@@ -107,8 +110,73 @@ def test_a_verdict_precedes_the_table_of_metrics_and_is_not_in_it(config: Export
     assert not any(line.startswith("| verdict") for line in lines)
 
 
-def test_a_domain_name_is_not_changed_in_the_title(config: ExportConfig) -> None:
-    source = config.data.source.model_copy(update={"domain": "imagefolder:<a>&b"})
+def with_names(config: ExportConfig, domain: str, class_names: tuple[str, ...]) -> ExportConfig:
+    """Return the config with another source domain and other classes."""
+    source = config.data.source.model_copy(update={"domain": domain})
     data = config.data.model_copy(update={"source": source})
-    card = model_card(config.model_copy(update={"data": data}), {})
-    assert card.startswith("# imagefolder:<a>&b → imagefolder:target\n")
+    return config.model_copy(update={"data": data, "class_names": class_names})
+
+
+def shown_lines(markdown: str) -> list[str]:
+    """Return the text of each line of the rendered Markdown; none may have markup in it."""
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    lines = []
+    for token in parser.parse(markdown):
+        assert token.type != "html_block"
+        if token.type == "inline":
+            assert token.children is not None
+            kinds = {child.type for child in token.children}
+            assert kinds <= {"text", "softbreak", "code_inline"}, token.content
+            lines.append("".join(child.content for child in token.children))
+    return lines
+
+
+NAMES = [
+    "<script>alert(1)</script>",
+    "<img src=x>",
+    "a|b",
+    "`code`",
+    "*a* **b** _c_ __d__ ~~e~~",
+    "snake_case_name",
+    "[text](javascript:alert(1))",
+    "![image](http://a/b.png)",
+    "[a][b]",
+    "[a]: http://b",
+    "a#b #",
+    "C:\\folder\\*",
+    "&lt;&amp;",
+    "<http://a>",
+    "$x$",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_shown_as_they_are_and_never_as_markup(config: ExportConfig, name: str) -> None:
+    card = model_card(with_names(config, f"parquet:{name}", (name, "dog")), {name: 1, "n": name})
+    lines = shown_lines(card)
+    assert lines[0] == f"parquet:{name} → imagefolder:target"
+    assert f"parquet:{name}" in lines
+    assert f"2 classes: {name}, dog." in lines
+    assert lines.count(name) == 2  # as the name of a metric, and as a value
+
+
+def test_a_verdict_is_shown_as_it_is(config: ExportConfig) -> None:
+    verdict = "It helped: *f_T* has 80.0% (70.0% to 90.0%, 95%), <b>source only</b> 70.0%."
+    assert verdict in shown_lines(model_card(config, {"verdict": verdict}))
+
+
+def test_names_of_random_punctuation_are_shown_as_they_are(config: ExportConfig) -> None:
+    randomness = random.Random(0)
+    for _ in range(100):
+        name = "".join(randomness.choices(string.punctuation + "ab1 ", k=12)).strip()
+        lines = shown_lines(model_card(with_names(config, f"parquet:{name}x", (f"x{name}x",)), {}))
+        assert lines[0] == f"parquet:{name}x → imagefolder:target"
+        assert f"parquet:{name}x" in lines
+        assert f"1 classes: x{name}x." in lines
+
+
+def test_control_characters_are_shown_as_escapes(config: ExportConfig) -> None:
+    name = "a\n\n# b\t\x1b[2J\u202e"
+    lines = shown_lines(model_card(with_names(config, name, (name,)), {}))
+    assert lines[0] == r"a\n\n# b\t\x1b[2J\u202e → imagefolder:target"
+    assert r"1 classes: a\n\n# b\t\x1b[2J\u202e." in lines
