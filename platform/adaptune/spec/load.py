@@ -24,6 +24,7 @@ from adaptune.spec.start_points import read_start_points
 from adaptune.spec.tree import put
 from adaptune.spec.yaml_reader import MAX_CHARACTERS, Document, Key, parse
 from adaptune.spec.yaml_types import MAX_DEPTH, ContentError
+from adaptune.text import is_control
 
 FOLDER = "search_spaces"
 _REPOSITORY = Path(__file__).parents[3]
@@ -101,7 +102,7 @@ def _override(
     path, equals, value = text.partition("=")
     path = path.strip()
     key: Key = tuple(path.split("."))
-    if not equals or not all(key):
+    if not equals or not all(key) or any(map(is_control, path)):
         diagnostics.add_override(quote(text), "must have the form key.path=value")
         return
     if len(key) > MAX_DEPTH:

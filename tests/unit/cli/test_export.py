@@ -65,6 +65,34 @@ def test_predict_prints_path_class_and_probability(
         assert 0.5 <= float(probability) <= 1
 
 
+def test_a_line_of_predict_has_three_columns_whatever_the_path(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    content = (tmp_path / "target" / "dog" / "0.png").read_bytes()
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = ["a\tb.png", "a\nb.png", "\x1b[2J.png", "c\\d.png", "\udcff.png", "犬.png"]
+    for name in names:
+        (folder / name).write_bytes(content)
+    status, out, _ = run("predict", exported, folder)
+    paths = {line.split("\t")[0] for line in out.splitlines()}
+    assert status == 0
+    assert [line.count("\t") for line in out.splitlines()] == [2] * len(names)
+    shown = [r"a\tb.png", r"a\nb.png", r"\x1b[2J.png", r"c\\d.png", r"\udcff.png", "犬.png"]
+    assert paths == {f"{folder}/{name}" for name in shown}
+
+
+def test_translate_prints_control_characters_as_escapes(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    content = (tmp_path / "target" / "dog" / "0.png").read_bytes()
+    (tmp_path / "a\x1b[2J\nb.png").write_bytes(content)
+    image = tmp_path / "a\x1b[2J\nb.png"
+    status, out, _ = run("translate", exported, image, "--to", tmp_path / "to")
+    assert status == 0
+    assert out == f"{tmp_path / 'to'}/a\\x1b[2J\\nb.png\n"
+
+
 def test_predict_refuses_a_bad_image_in_words(
     refusal: Refuse, exported: Path, tmp_path: Path
 ) -> None:
@@ -73,6 +101,9 @@ def test_predict_refuses_a_bad_image_in_words(
     error = refusal("predict", exported, bad)
     assert error.startswith(f"adaptune: {bad} cannot be read as an image")
     assert error.count("\n") == 1
+    colour = tmp_path / "\x1b[31m.png"
+    colour.write_bytes(b"no image")
+    assert rf"{tmp_path}/\x1b[31m.png cannot be read" in refusal("predict", exported, colour)
     assert "there is no image or folder nowhere.png" in refusal("predict", exported, "nowhere.png")
     assert "is not an export" in refusal("predict", tmp_path, bad)
 
@@ -114,3 +145,13 @@ def test_evaluate_of_the_source_does_not_warn_of_the_test(
     out = run("evaluate", exported, "--data", f"imagefolder:{tmp_path / 'source'}").out
     assert "The model was trained on this domain" in out
     assert "held-out test set" not in out
+
+
+def test_evaluate_accepts_a_domain_that_lacks_a_class(
+    run: Run, exported: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "target" / "dog").rename(tmp_path / "dogs")
+    status, out, _ = run("evaluate", exported, "--data", f"imagefolder:{tmp_path / 'target'}/.")
+    assert status == 0
+    assert "  dog              no image\n" in out
+    assert "These images include the held-out test set." in out

@@ -46,6 +46,28 @@ def test_constraints_pin_an_accepted_version_of_each_dependency(requirement: Req
     assert requirement.specifier.contains(versions[name])
 
 
+# Versions with a known flaw through which a file may run code.
+UNSAFE = {
+    "torch": {"2.5.1": "CVE-2025-32434", "2.9.1": "CVE-2026-24747"},
+    "pillow": {"10.1.0": "CVE-2023-50447", "10.2.0": "CVE-2024-28219"},
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_no_version_with_a_flaw_that_may_run_code_is_accepted(name: str) -> None:
+    (requirement,) = (item for item in direct_requirements() if item.name == name)
+    assert not [version for version in UNSAFE[name] if requirement.specifier.contains(version)]
+
+
+def test_torchvision_begins_at_the_release_that_belongs_to_that_of_torch() -> None:
+    lower = {}
+    for requirement in direct_requirements():
+        if requirement.name in ("torch", "torchvision"):
+            (bound,) = requirement.specifier
+            lower[requirement.name] = int(bound.version.split(".")[1])
+    assert lower["torchvision"] == lower["torch"] + 15  # 0.25 belongs to 2.10
+
+
 def test_constraints_name_no_build_of_one_platform() -> None:
     names = pinned_versions()
     assert not [name for name in names if name.startswith(LEFT_OUT)]

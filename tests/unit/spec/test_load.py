@@ -71,6 +71,8 @@ def test_an_override_mends_a_faulty_value(read: Read) -> None:
         ("seed=[1", "--set seed: [1 is not YAML"),
         ("seed", "--set seed: must have the form key.path=value"),
         ("a..b=1", "--set a..b=1: must have the form key.path=value"),
+        ("a\x1b=1", "--set a\\x1b=1: must have the form key.path=value"),
+        ("a\udc80=1", "--set a\\udc80=1: must have the form key.path=value"),
     ],
 )
 def test_a_faulty_override_is_named_by_its_flag(fail: Fail, override: str, fault: str) -> None:
