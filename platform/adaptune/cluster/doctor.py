@@ -18,13 +18,13 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.cluster.local_resources import (
-    available_memory_bytes,
     free_shared_memory_bytes,
     local_cpus,
 )
 from adaptune.cluster.node_probe import PROBE_PREFIX, NodeProbe, probe_node, versions
 from adaptune.cluster.nodes import ClusterNode, NodeSelector, trial_nodes
 from adaptune.cluster.placement import worker_slots
+from adaptune.data.memory import available_memory_bytes
 from adaptune.errors import ResourceError
 from adaptune.spec.resources import WorkerResources
 

@@ -1,4 +1,4 @@
-"""Memory that is available for images."""
+"""Memory that this process can still use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import psutil
 from adaptune.errors import DataError
 
 _CGROUP = Path("/sys/fs/cgroup")
+# Version 2, then version 1: the limit, the usage, the counters, and the prefix of the counters.
+_MEMORY_FILES = (
+    ("memory.max", "memory.current", "memory.stat", ""),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_",
+    ),
+)
 _GB = 1e9
 
 
@@ -22,7 +32,7 @@ def require_memory(needed_bytes: int, purpose: str, advice: str) -> None:
     Raises:
         DataError: there is too little memory.
     """
-    available = available_bytes()
+    available = available_memory_bytes()
     if needed_bytes > available:
         raise DataError(
             f"{purpose} need {needed_bytes / _GB:.1f} GB of memory, but"
@@ -30,17 +40,25 @@ def require_memory(needed_bytes: int, purpose: str, advice: str) -> None:
         )
 
 
-def available_bytes() -> int:
-    """Return the available memory of this machine or, if less, of this process's container."""
+def available_memory_bytes() -> int:
+    """Return the free memory of this machine or, if less, of this process's container."""
     available = int(psutil.virtual_memory().available)
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
-        statistics = (_CGROUP / "memory.stat").read_text()
-    except (OSError, ValueError):  # no cgroup v2, or no limit ("max")
-        return available
-    for line in statistics.splitlines():
-        name, _, value = line.partition(" ")
-        if name == "inactive_file":  # cached files, which make room
-            used -= int(value)
-    return max(0, min(available, limit - used))
+    container = _container_memory_bytes()
+    return available if container is None else min(available, container)
+
+
+def _container_memory_bytes() -> int | None:
+    """Return the free memory of the container, or None if it has no limit."""
+    for limit_file, usage_file, stat_file, prefix in _MEMORY_FILES:
+        try:
+            limit = int((_CGROUP / limit_file).read_text())  # ValueError: "max", no limit
+            usage = int((_CGROUP / usage_file).read_text())
+            stat = (_CGROUP / stat_file).read_text()
+        except (OSError, ValueError):
+            continue
+        counters = dict(line.split() for line in stat.splitlines())
+        # The kernel frees the page cache when a process needs memory.
+        active = int(counters.get(f"{prefix}active_file", 0))
+        inactive = int(counters.get(f"{prefix}inactive_file", 0))
+        return max(0, limit - usage + active + inactive)
+    return None

@@ -1,47 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 import torch
 
 from adaptune.cluster import local_resources as module
 from adaptune.cluster.local_resources import (
-    available_memory_bytes,
     free_shared_memory_bytes,
     local_cpus,
     local_resources,
 )
-
-MACHINE_BYTES = 8_000
-VERSION_2 = {
-    "memory.max": "5000\n",
-    "memory.current": "4000\n",
-    "memory.stat": "anon 2500\nactive_file 1000\ninactive_file 500\n",
-}
-VERSION_1 = {
-    "memory/memory.limit_in_bytes": "5000\n",
-    "memory/memory.usage_in_bytes": "4000\n",
-    "memory/memory.stat": "active_file 1\ntotal_active_file 1000\ntotal_inactive_file 700\n",
-}
-
-
-@pytest.fixture
-def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the container's limits, on a machine with `MACHINE_BYTES` available."""
-    monkeypatch.setattr(module, "_CGROUP", tmp_path)
-    memory = SimpleNamespace(available=MACHINE_BYTES)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    return tmp_path
-
-
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
 
 
 def test_a_local_cluster_has_the_cpus_and_gpus_of_this_machine(
@@ -55,33 +24,6 @@ def test_a_local_cluster_has_the_cpus_and_gpus_of_this_machine(
 def test_a_process_counts_the_cpus_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.joblib, "cpu_count", lambda: 3)
     assert local_cpus() == 3
-
-
-def test_without_a_container_the_memory_is_the_machines(cgroup: Path) -> None:
-    assert available_memory_bytes() == MACHINE_BYTES
-
-
-@pytest.mark.parametrize(("files", "free"), [(VERSION_2, 2500), (VERSION_1, 2700)])
-def test_a_container_has_its_limit_without_its_usage_except_for_the_page_cache(
-    files: Mapping[str, str], free: int, cgroup: Path
-) -> None:
-    write(cgroup, files)
-    assert available_memory_bytes() == free
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        VERSION_2 | {"memory.max": "max\n"},
-        VERSION_1 | {"memory/memory.limit_in_bytes": "9223372036854771712\n"},
-        VERSION_2 | {"memory.max": "50000\n"},  # more than the machine has left
-    ],
-)
-def test_a_container_without_a_limit_of_its_own_has_the_machines_memory(
-    files: Mapping[str, str], cgroup: Path
-) -> None:
-    write(cgroup, files)
-    assert available_memory_bytes() == MACHINE_BYTES
 
 
 def test_shared_memory_is_counted_by_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

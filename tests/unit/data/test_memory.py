@@ -1,56 +1,80 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from adaptune.data import memory
-from adaptune.data.memory import available_bytes, require_memory
+from adaptune.data import memory as module
+from adaptune.data.memory import available_memory_bytes, require_memory
 from adaptune.errors import DataError
 
 GB = 10**9
+MACHINE_BYTES = 8_000
+VERSION_2 = {
+    "memory.max": "5000\n",
+    "memory.current": "4000\n",
+    "memory.stat": "anon 2500\nactive_file 1000\ninactive_file 500\n",
+}
+VERSION_1 = {
+    "memory/memory.limit_in_bytes": "5000\n",
+    "memory/memory.usage_in_bytes": "4000\n",
+    "memory/memory.stat": "active_file 1\ntotal_active_file 1000\ntotal_inactive_file 700\n",
+}
 
 
 @pytest.fixture
 def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a control group on a machine with 8 GB of available memory."""
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GB))
+    """The folder of the container's limits, on a machine with `MACHINE_BYTES` available."""
+    monkeypatch.setattr(module, "_CGROUP", tmp_path)
+    memory = SimpleNamespace(available=MACHINE_BYTES)
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: memory)
     return tmp_path
 
 
-def limit(cgroup: Path, maximum: str, used: int, cached: int) -> None:
-    (cgroup / "memory.max").write_text(f"{maximum}\n")
-    (cgroup / "memory.current").write_text(f"{used}\n")
-    (cgroup / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\nactive_file 7\n")
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
 
-def test_a_machine_without_control_groups_has_its_available_memory(cgroup: Path) -> None:
-    assert available_bytes() == 8 * GB
+def test_without_a_container_the_memory_is_the_machines(cgroup: Path) -> None:
+    assert available_memory_bytes() == MACHINE_BYTES
 
 
-def test_a_container_has_its_limit_less_what_it_uses_for_other_than_cached_files(
-    cgroup: Path,
+@pytest.mark.parametrize(("files", "free"), [(VERSION_2, 2500), (VERSION_1, 2700)])
+def test_a_container_has_its_limit_without_its_usage_except_for_the_page_cache(
+    files: Mapping[str, str], free: int, cgroup: Path
 ) -> None:
-    limit(cgroup, str(4 * GB), used=3 * GB, cached=GB)
-    assert available_bytes() == 2 * GB
+    write(cgroup, files)
+    assert available_memory_bytes() == free
 
 
-@pytest.mark.parametrize("maximum", ["max", str(64 * GB)])
-def test_a_container_with_a_higher_or_no_limit_has_the_memory_of_its_machine(
-    cgroup: Path, maximum: str
+@pytest.mark.parametrize(
+    "files",
+    [
+        VERSION_2 | {"memory.max": "max\n"},
+        VERSION_1 | {"memory/memory.limit_in_bytes": "9223372036854771712\n"},
+        VERSION_2 | {"memory.max": "50000\n"},  # more than the machine has left
+    ],
+)
+def test_a_container_without_a_limit_of_its_own_has_the_machines_memory(
+    files: Mapping[str, str], cgroup: Path
 ) -> None:
-    limit(cgroup, maximum, used=GB, cached=0)
-    assert available_bytes() == 8 * GB
+    write(cgroup, files)
+    assert available_memory_bytes() == MACHINE_BYTES
 
 
 def test_a_container_over_its_limit_has_no_memory(cgroup: Path) -> None:
-    limit(cgroup, str(GB), used=2 * GB, cached=0)
-    assert available_bytes() == 0
+    write(cgroup, VERSION_2 | {"memory.current": "9000\n"})
+    assert available_memory_bytes() == 0
 
 
-def test_too_little_memory_is_refused_with_both_amounts_and_advice(cgroup: Path) -> None:
+def test_too_little_memory_is_refused_with_both_amounts_and_advice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "available_memory_bytes", lambda: 8 * GB)
     require_memory(8 * GB, "images", "lower `limit`")
     with pytest.raises(DataError) as caught:
         require_memory(8 * GB + 10**8, "images", "lower `limit`")

@@ -29,7 +29,7 @@ def undecoded(count: int, size: int = 16, channels: int = 3) -> UndecodedDomain:
 def available(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The available memory in bytes, as the last item of a list."""
     amounts = [0]
-    monkeypatch.setattr(memory, "available_bytes", lambda: amounts[-1])
+    monkeypatch.setattr(memory, "available_memory_bytes", lambda: amounts[-1])
     return amounts
 
 
