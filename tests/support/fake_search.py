@@ -32,7 +32,7 @@ _ids = itertools.count()
 
 @dataclass(eq=False)
 class FakeTrial:
-    """What Tune's Trial shows to others, and the epoch that is reported next."""
+    """A trial as Tune shows it to others, with the epoch that is reported next."""
 
     trial_id: str
     config: dict[str, Any]

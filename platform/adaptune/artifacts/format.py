@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from adaptune.spec.base import Section
+from adaptune.spec.base import Method, Section
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
@@ -54,7 +54,7 @@ class ExportConfig(Section):
 
     format: int = Field(description="version of the export format")
     adaptune: str = Field(description="version of adaptune that wrote the export")
-    method: Literal["cycada", "cyclegan"] = Field(description="the adaptation method")
+    method: Method = Field(description="the adaptation method")
     class_names: tuple[str, ...] = Field(description="one name per logit of f_T, in order")
     data: ExportDomains = Field(description="the domains and the preprocessing of their images")
     model: ModelSpec = Field(description="the architecture of the networks")

@@ -1,4 +1,4 @@
-"""What fits on a cluster, and the calculation if nothing does."""
+"""Placement of trials on clusters, and the calculation if nothing fits."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ def test_a_process_that_trains_itself_has_the_resources_of_a_worker(
 
 @pytest.fixture
 def preparation(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the preparation of a run does, in order."""
+    """Steps in the preparation of a run, in order."""
     steps: list[str] = []
 
     def put(value: object) -> str:
