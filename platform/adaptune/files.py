@@ -1,0 +1,116 @@
+"""Durable writes to local files.
+
+After a kill, a power cut or an error, a file has its old or its new contents, and never a part.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+_DRAFT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_MODE = 0o666  # before the umask
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
+
+def write_file(path: Path, *parts: bytes) -> None:
+    """Replace the contents of a file by these parts, one after another.
+
+    The file is complete on the disk when this returns. Several processes may write the same file:
+    the last one wins.
+
+    Raises:
+        OSError: the file cannot be written; it is as before, and no other file is left.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write_new(draft, parts)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+    _sync_folder(path.parent)
+
+
+def append_to_file(path: Path, body: bytes) -> None:
+    """Append to a file, or create it; the bytes are on the disk when this returns.
+
+    Only one process may append at a time.
+
+    Raises:
+        OSError: the file cannot be written; it is as before.
+    """
+    is_new = not path.exists()
+    file = os.open(path, _APPEND_FLAGS, _MODE)
+    try:
+        size = os.fstat(file).st_size
+        try:
+            _write_all(file, body)
+            os.fsync(file)
+        except BaseException:
+            os.ftruncate(file, size)
+            raise
+    finally:
+        os.close(file)
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder with its parents, unless it exists.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    missing = []
+    folder = path
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for folder in reversed(missing):
+        with suppress(FileExistsError):  # another process was faster
+            os.mkdir(folder)
+        _sync_folder(folder.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Delete what `write_file` left in a folder when its process was killed.
+
+    No other process may write to the folder.
+    """
+    for draft in folder.glob(".*.part"):
+        with suppress(OSError):
+            os.unlink(draft)
+
+
+def _write_new(path: Path, parts: tuple[bytes, ...]) -> None:
+    file = os.open(path, _DRAFT_FLAGS, _MODE)
+    try:
+        for part in parts:
+            _write_all(file, part)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, body: bytes) -> None:
+    view = memoryview(body)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the file system can do that."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(file)
