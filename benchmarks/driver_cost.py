@@ -38,6 +38,7 @@ from adaptune.study.objective import ENSEMBLE_VALIDATORS
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
 from adaptune.study.wall_clock import WallClock
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 
 EPOCHS = 9
@@ -125,6 +126,7 @@ def closed_form_run(spec: SearchSpec, concurrency: int, lines: Console) -> Searc
         source_weights={},
         source_classifier_s=0.0,
         shared=SharedRefs(ray.put(None), ray.put(None)),
+        inputs=TrialInputs(data="", source_classifier=""),
     )
 
 

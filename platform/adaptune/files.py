@@ -78,6 +78,16 @@ def make_folder(path: Path) -> None:
         _sync_folder(folder.parent)
 
 
+def rename(path: Path, target: Path) -> None:
+    """Rename a file or folder; the new name is on the disk when this returns.
+
+    Raises:
+        OSError: it cannot be renamed, for example because `target` is a folder with files.
+    """
+    os.rename(path, target)
+    _sync_folder(target.parent)
+
+
 def remove_drafts(folder: Path) -> None:
     """Delete what `write_file` left in a folder when its process was killed.
 

@@ -22,10 +22,12 @@ from adaptune.search.driver import SearchRun
 from adaptune.search.trial import make_job
 from adaptune.spec.resources import WorkerResources
 from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.wall_clock import WallClock
 from adaptune.training.build import build_classifier
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict, build_state
 from support.fake_search import make_record, make_search
@@ -41,6 +43,7 @@ PLAN = PlacementPlan(
 
 
 LOST = -1
+INPUTS = TrialInputs(data="data", source_classifier="f_S")
 
 
 @dataclass
@@ -105,9 +108,10 @@ def save_checkpoint(
     values: Mapping[str, Any],
     record: EpochRecord,
     label: int,
+    inputs: TrialInputs = INPUTS,
 ) -> None:
     """Write the checkpoint of an epoch after which f_T predicts `label` for all images."""
-    job = make_job(spec, number, values, folder)
+    job = make_job(spec, number, values, folder, inputs)
     weights = constant_classifier(job.spec, label)
     state = build_state(job.spec, CLASSES, weights, torch.device("cpu"))
     job.checkpoints.save(state, record)
@@ -140,6 +144,7 @@ def make_run(
         source_weights=weights,
         source_classifier_s=0.5,
         shared=shared,
+        inputs=INPUTS,
     )
 
 
@@ -172,6 +177,9 @@ class SimulatedTrials:
         start: float,
     ) -> SearchRun:
         study = open_study(spec, folder.journal)
+        record_inputs(
+            study, data=INPUTS.data, source_classifier=INPUTS.source_classifier, device="CPU"
+        )
         run = make_run(folder.path, spec, study, splits)
         return replace(run, plan=plan, folder=folder, console=console)
 

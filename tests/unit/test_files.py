@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adaptune import files
-from adaptune.files import append_to_file, make_folder, remove_drafts, write_file
+from adaptune.files import append_to_file, make_folder, remove_drafts, rename, write_file
 
 
 class FailingOs:
@@ -145,6 +145,17 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(OSError, match="a"):
         make_folder(tmp_path / "a" / "b")
+
+
+def test_a_folder_is_renamed_and_the_new_name_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    recorder = FailingOs("")
+    monkeypatch.setattr(files, "os", recorder)
+    rename(tmp_path / "a", tmp_path / "b")
+    assert [call for call in recorder.calls if call in ("rename", "fsync")] == ["rename", "fsync"]
+    assert names(tmp_path) == ["b"]
 
 
 def test_drafts_of_a_killed_process_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from adaptune.artifacts.format import (
 )
 from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
+from adaptune.files import make_folder, rename, write_file
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.version import __version__
@@ -63,7 +64,7 @@ def write_export(
     try:
         _require_replaceable(folder)
         _recover_interrupted_export(folder, staging, previous)
-        staging.mkdir(parents=True)
+        make_folder(staging)
         _write_files(staging, _config(spec, class_names), checkpoint, metrics)
         _replace(folder, staging, previous)
     except OSError as error:
@@ -104,7 +105,7 @@ def _write_files(
     contents[MODEL_CARD_FILE] = model_card(config, from_json(metrics_json)).encode()
     contents[CHECKSUMS_FILE] = _checksums(contents)
     for name, body in contents.items():
-        (folder / name).write_bytes(body)
+        write_file(folder / name, body)
 
 
 def _weights(checkpoint: Mapping[str, object], network: str) -> dict[str, Tensor]:
@@ -149,14 +150,14 @@ def _recover_interrupted_export(folder: Path, staging: Path, previous: Path) -> 
     if staging.exists():
         shutil.rmtree(staging)
     if previous.exists() and not folder.exists():
-        previous.rename(folder)
+        rename(previous, folder)
     _remove_previous(previous, folder)
 
 
 def _replace(folder: Path, staging: Path, previous: Path) -> None:
     if folder.exists():
-        folder.rename(previous)
-    staging.rename(folder)
+        rename(folder, previous)
+    rename(staging, folder)
     _remove_previous(previous, folder)
 
 

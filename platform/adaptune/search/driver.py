@@ -30,11 +30,13 @@ from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.search.source_classifier import source_classifier
 from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.inputs import record_inputs
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
 from adaptune.study.wall_clock import WallClock
 from adaptune.study.warm_start import prior_trials
+from adaptune.training.identity import TrialInputs, weights_digest
 from adaptune.training.state import StateDict
 
 MAX_ACTOR_RESTARTS = 3
@@ -60,6 +62,7 @@ class SearchRun:
         source_weights: weights of f_S.
         source_classifier_s: seconds that f_S took.
         shared: references to what trials read.
+        inputs: digests of what trials read.
     """
 
     spec: SearchSpec
@@ -74,6 +77,7 @@ class SearchRun:
     source_weights: StateDict
     source_classifier_s: float
     shared: SharedRefs
+    inputs: TrialInputs
 
 
 def prepare_run(
@@ -87,6 +91,8 @@ def prepare_run(
 ) -> SearchRun:
     """Store the data where all trials can read it, train f_S and open the study.
 
+    What has changed since the search began is printed.
+
     Args:
         start: `time.perf_counter()` at the start of this session.
 
@@ -94,17 +100,25 @@ def prepare_run(
         ResultsError: the search began with other data, or its study cannot be opened.
         NodesLostError: the cluster had no room for the training of f_S for too long.
     """
+    study = open_study(spec, folder.journal)  # first: what follows shows that there is one
     write_or_verify(splits, folder)
     data_ref = ray.put(splits.trial)
     capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
     tasks = ClusterTasks(plan, capacity)
     source_start = time.perf_counter()
     source_weights = source_classifier(
-        spec.trial({}, seed=spec.seed), splits.trial, data_ref, tasks, folder.source_classifiers
+        spec.trial({}, seed=spec.seed), splits.trial, data_ref, tasks, folder
     )
     source_classifier_s = time.perf_counter() - source_start
     console.print(f"source classifier ready after {source_classifier_s:.0f} s", highlight=False)
-    study = open_study(spec, folder.journal)
+    inputs, changes = record_inputs(
+        study,
+        data=splits.digest(),
+        source_classifier=weights_digest(source_weights),
+        device="GPU" if plan.resources.gpus_per_worker else "CPU",
+    )
+    for change in changes:
+        console.print(change, style="yellow", highlight=False, markup=False)
     return SearchRun(
         spec=spec,
         splits=splits,
@@ -118,6 +132,7 @@ def prepare_run(
         source_weights=source_weights,
         source_classifier_s=source_classifier_s,
         shared=SharedRefs(data_ref, ray.put(source_weights)),
+        inputs=inputs,
     )
 
 
@@ -178,7 +193,9 @@ def _callbacks(
 def _with_resources(run: SearchRun, trainable: type[TrialTrainable]) -> type[TrialTrainable]:
     """Return the trainable with its context and the resources of its own process."""
     plan = run.plan
-    context = TrialContext(run.spec, run.folder, plan.execution, plan.resources, run.shared)
+    context = TrialContext(
+        run.spec, run.folder, plan.execution, plan.resources, run.shared, run.inputs
+    )
     bundle = DRIVER_BUNDLE
     selectors = None
     if plan.execution == "in_process":

@@ -1,42 +1,64 @@
-"""The source classifier f_S of a search: trained once, and cached by content."""
+"""The source classifier f_S of a search: trained once, kept with it, and cached by content."""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import logging
 
 import ray
-from safetensors.torch import load_file, save_file
+import torch
 from torch import Tensor
 
 from adaptune.cluster.tasks import ClusterTasks, task_device
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.splits import TrialData, content_hash
+from adaptune.results.folder import ResultsFolder
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.build import build_classifier
 from adaptune.training.source_classifier import train_supervised
-from adaptune.training.state import StateDict
+from adaptune.training.weights_file import read_weights, write_weights
+from adaptune.version import __version__
+
+log = logging.getLogger(__name__)
+_CACHE_FORMAT = 2
 
 
 def source_classifier(
-    spec: TrialSpec, data: TrialData, data_ref: ray.ObjectRef, tasks: ClusterTasks, cache: Path
-) -> StateDict:
-    """Return the weights of f_S, read from `cache` if the same data and settings trained it before.
+    spec: TrialSpec,
+    data: TrialData,
+    data_ref: ray.ObjectRef,
+    tasks: ClusterTasks,
+    folder: ResultsFolder,
+) -> dict[str, Tensor]:
+    """Return the weights of f_S, and keep them in the results folder.
+
+    They come from the results folder, so that a resumed search uses the same weights, or from the
+    cache that it shares with other searches. Otherwise f_S is trained. A damaged file is replaced.
 
     Args:
         spec: a trial of the search; all trials share what f_S depends on.
         data_ref: reference to `data` in Ray's object store.
-        cache: folder of the cached weights.
+        folder: results folder of the search.
+
+    Raises:
+        OSError: the weights cannot be written to the results folder.
     """
-    file = cache / f"source-{_cache_key(spec, data)}.safetensors"
-    if file.exists():
-        return load_file(file)
-    threads = tasks.cpus_per_task
-    task = tasks.submit("source classifier", _train, spec, data_ref, threads, cpus=threads)
-    [weights] = tasks.results([task])
-    cache.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".part")
-    save_file(weights, temporary)
-    temporary.replace(file)
+    with torch.device("meta"):
+        network = build_classifier(spec.model.classifier, spec.data.source, len(data.class_names))
+    weights = read_weights(folder.source_classifier, network)
+    if weights is not None:
+        return weights
+    cached = folder.source_classifiers / f"source-{_cache_key(spec, data)}.safetensors"
+    weights = read_weights(cached, network)
+    if weights is None:
+        threads = tasks.cpus_per_task
+        task = tasks.submit("source classifier", _train, spec, data_ref, threads, cpus=threads)
+        [weights] = tasks.results([task])
+        try:
+            write_weights(cached, weights)
+        except OSError as error:
+            log.warning("f_S not written to the cache: %s", error)
+    write_weights(folder.source_classifier, weights)
     return weights
 
 
@@ -45,7 +67,8 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
         include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}}
     )
     arrays = content_hash(data.source_train_images, data.source_train_labels)
-    text = f"{settings} {spec.training.lr_decay_from} {arrays}"
+    versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
+    text = f"{versions} {settings} {spec.training.lr_decay_from} {arrays}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

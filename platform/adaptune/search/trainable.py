@@ -25,6 +25,7 @@ from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.trial import make_job
 from adaptune.spec.resources import Execution, WorkerResources
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class TrialContext:
     execution: Execution
     resources: WorkerResources
     shared: SharedRefs
+    inputs: TrialInputs
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
@@ -87,7 +89,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
 
     def _begin(self, config: TrialConfig) -> None:
         context = self._context
-        self._job = make_job(context.spec, config.number, config.values, context.folder)
+        self._job = make_job(
+            context.spec, config.number, config.values, context.folder, context.inputs
+        )
         self._groups_lost = 0
         if self._runner is not None:
             try:

@@ -11,9 +11,6 @@ from adaptune.data.splits import content_hash
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.state import StateDict
 
-# The same data may be at another place after a resume. The digest of the data stands for them.
-_PLACES = {"root": True, "source": {"domain"}, "target": {"domain"}}
-
 
 @dataclass(frozen=True)
 class TrialInputs:
@@ -22,8 +19,8 @@ class TrialInputs:
     Attributes:
         data: digest of the data.
         source_classifier: digest of the weights of f_S.
-        earlier_source_classifiers: digests of f_S in earlier sessions, if it had to be trained again
-            and came out differently. Finished trials may have used one of them.
+        earlier_source_classifiers: digests of f_S in earlier sessions, if training it again gave
+            other weights. Finished trials may have used one of them.
     """
 
     data: str
@@ -39,8 +36,12 @@ def trial_identity(spec: TrialSpec, data: str, source_classifier: str) -> str:
         data: digest of the data.
         source_classifier: digest of the weights of f_S.
     """
-    # Without defaults, a key that a later version of adaptune adds does not change the identity.
-    settings = spec.model_dump_json(exclude={"data": _PLACES}, exclude_defaults=True)
+    settings = spec.model_dump_json(
+        # The data may be at another place after a resume; their digest stands for them.
+        exclude={"data": {"root": True, "source": {"domain"}, "target": {"domain"}}},
+        # A key that a later version of adaptune adds then leaves the identity as it is.
+        exclude_defaults=True,
+    )
     text = f"{settings} {data} {source_classifier}"
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptune import __version__
+from adaptune import __version__, files
 from adaptune.artifacts import load_export
 from adaptune.artifacts.format import CHECKSUMS_FILE, EXPORT_FILES
 from adaptune.errors import ResultsError
@@ -106,12 +106,12 @@ def test_an_export_killed_half_way_is_cleaned_up_by_the_next(best: Path, write: 
 def test_a_failing_write_leaves_the_old_export(
     best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, data: bytes) -> int:
+    def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
     before = (best / CHECKSUMS_FILE).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(files.os, "write", full)
         with pytest.raises(ResultsError, match="No space left"):
             write(best)
     assert (best / CHECKSUMS_FILE).read_bytes() == before

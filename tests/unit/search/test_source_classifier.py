@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,14 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.fake_search import make_search
 
 from adaptune.data.splits import TrialData
 from adaptune.errors import NodesLostError
+from adaptune.results.folder import ResultsFolder
+from adaptune.search import source_classifier as module
 from adaptune.search.source_classifier import source_classifier
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.state import StateDict
+from adaptune.training.weights_file import write_weights
 
 CLASSES = 3
 
@@ -62,28 +67,113 @@ def make_spec(**training: Any) -> TrialSpec:
     return make_search(training={"source": source} | training).trial({}, seed=0)
 
 
-def classifier(spec: TrialSpec, tasks: FakeTasks, cache: Path) -> StateDict:
+def classifier(spec: TrialSpec, tasks: FakeTasks, folder: Path) -> StateDict:
     cluster_tasks: Any = tasks
-    return source_classifier(spec, tasks.data, "data", cluster_tasks, cache)
+    return source_classifier(spec, tasks.data, "data", cluster_tasks, ResultsFolder(folder))
 
 
-def test_it_is_trained_in_a_task_and_read_from_the_cache_after_that(tmp_path: Path) -> None:
-    cache = tmp_path / ".cache"
+def cache_of(folder: Path) -> list[Path]:
+    return sorted((folder.parent / ".cache").iterdir())
+
+
+def test_it_is_trained_in_a_task_and_shared_by_searches_after_that(tmp_path: Path) -> None:
     tasks = FakeTasks(make_data())
-    trained = classifier(make_spec(), tasks, cache)
+    trained = classifier(make_spec(), tasks, tmp_path / "first")
     assert tasks.submitted == [("source classifier", 2)]
-    [file] = cache.iterdir()
+    [file] = cache_of(tmp_path / "first")
     assert file.name.startswith("source-")
     assert file.suffix == ".safetensors"
     tasks = FakeTasks(make_data())
-    cached = classifier(make_spec(), tasks, cache)
+    cached = classifier(make_spec(), tasks, tmp_path / "second")
     assert tasks.submitted == []
     assert equal(cached, trained)
 
 
+def test_a_resume_uses_the_weights_of_the_search_even_if_others_would_be_trained_now(
+    tmp_path: Path,
+) -> None:
+    trained = classifier(make_spec(), FakeTasks(make_data()), tmp_path / "first")
+    shutil.copytree(tmp_path / "first", tmp_path / "elsewhere" / "first")
+    tasks = FakeTasks(make_data(seed=1))  # another decoder of the images
+    assert equal(classifier(make_spec(), tasks, tmp_path / "elsewhere" / "first"), trained)
+    assert tasks.submitted == []
+
+
+@pytest.mark.parametrize("body", [b"", b"half", None])
+@pytest.mark.parametrize("place", ["search", "cache", "both"])
+def test_damaged_weights_are_replaced(
+    place: str, body: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = ResultsFolder(tmp_path / "first")
+    trained = classifier(make_spec(), FakeTasks(make_data()), folder.path)
+    [cached] = cache_of(folder.path)
+    damaged = {
+        "search": [folder.source_classifier],
+        "cache": [cached],
+        "both": [folder.source_classifier, cached],
+    }
+    for file in damaged[place]:
+        file.write_bytes(file.read_bytes()[:-8] if body is None else body)
+    if place == "cache":
+        folder.source_classifier.unlink()
+    tasks = FakeTasks(make_data())
+    assert equal(classifier(make_spec(), tasks, folder.path), trained)
+    assert len(tasks.submitted) == (place != "search")
+    assert caplog.text.count("cannot be read") == len(damaged[place])
+    assert equal(load_file(folder.source_classifier), trained)
+    assert equal(load_file(cached), trained)
+
+
+def test_weights_of_another_network_are_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = ResultsFolder(tmp_path / "first")
+    write_weights(folder.source_classifier, {"weight": torch.zeros(1)})
+    trained = classifier(make_spec(), FakeTasks(make_data()), folder.path)
+    assert "holds the weights of another network" in caplog.text
+    assert equal(load_file(folder.source_classifier), trained)
+
+
+def test_two_searches_may_train_it_at_the_same_time(tmp_path: Path) -> None:
+    tasks = [FakeTasks(make_data()), FakeTasks(make_data())]
+    inner = tasks[1]
+
+    def run_the_other_first(*arguments: Any, **options: Any) -> Any:
+        weights.append(classifier(make_spec(), inner, tmp_path / "second"))
+        return submit(*arguments, **options)
+
+    weights: list[StateDict] = []
+    outer: Any = tasks[0]
+    submit = outer.submit
+    outer.submit = run_the_other_first
+    weights.append(classifier(make_spec(), outer, tmp_path / "first"))
+    assert [len(task.submitted) for task in tasks] == [1, 1]
+    assert equal(*weights)
+    assert len(cache_of(tmp_path / "first")) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".cache").write_text("a file")
+    folder = ResultsFolder(tmp_path / "first")
+    trained = classifier(make_spec(), FakeTasks(make_data()), folder.path)
+    assert "f_S not written to the cache" in caplog.text
+    assert equal(load_file(folder.source_classifier), trained)
+
+
+@pytest.mark.parametrize("name", ["__version__", "_CACHE_FORMAT"])
+def test_other_versions_train_it_again(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = cache_names(tmp_path, make_spec())
+    monkeypatch.setattr(module, name, "99")
+    assert cache_names(tmp_path, make_spec()) != before
+
+
 def test_the_weights_are_those_of_the_classifier_of_the_spec(tmp_path: Path) -> None:
     spec = make_spec()
-    weights = classifier(spec, FakeTasks(make_data()), tmp_path)
+    weights = classifier(spec, FakeTasks(make_data()), tmp_path / "search")
     build_classifier(spec.model.classifier, spec.data.source, CLASSES).load_state_dict(weights)
 
 
@@ -126,16 +216,16 @@ def test_it_depends_on_the_labelled_source_only(tmp_path: Path) -> None:
 def test_a_task_that_finds_no_node_leaves_no_file(tmp_path: Path) -> None:
     tasks = FakeTasks(make_data(), error=NodesLostError("no node had room"))
     with pytest.raises(NodesLostError):
-        classifier(make_spec(), tasks, tmp_path)
+        classifier(make_spec(), tasks, tmp_path / "search")
     assert not any(tmp_path.iterdir())
 
 
 def cache_names(folder: Path, spec: TrialSpec, data: TrialData | None = None) -> list[str]:
     """The files of a new cache, without any training."""
     tasks = FakeTasks(data or make_data(), result={"weight": torch.zeros(1)})
-    cache = folder / f"cache-{len(list(folder.iterdir()))}"
-    classifier(spec, tasks, cache)
-    return [file.name for file in cache.iterdir()]
+    results = folder / f"results-{len(list(folder.iterdir()))}" / "search"
+    classifier(spec, tasks, results)
+    return [file.name for file in cache_of(results)]
 
 
 def equal(first: StateDict, second: StateDict) -> bool:

@@ -26,6 +26,7 @@ from adaptune.search.trainable import (
     TrialTrainable,
 )
 from adaptune.spec.resources import Execution, WorkerResources
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord, HealthReport
 
 Step = EpochRecord | Exception | None
@@ -118,6 +119,7 @@ class Start:
             execution="ray_train",
             resources=RESOURCES,
             shared=SHARED,
+            inputs=TrialInputs(data="data", source_classifier="f_S"),
         )
         trainable = object.__new__(TrialTrainable)  # Tune's constructor needs a Ray actor
         trainable.setup(config(0), context)
