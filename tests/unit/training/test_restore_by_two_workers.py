@@ -65,8 +65,9 @@ class Worker:
                 by_name.pop("epoch-0002.pt", None)
             return by_name
 
-        FileStore.read_once = read  # type: ignore[method-assign]
-        FileStore.sizes_once = sizes  # type: ignore[method-assign]
+        patch = pytest.MonkeyPatch()
+        patch.setattr(FileStore, "read_once", read)
+        patch.setattr(FileStore, "sizes_once", sizes)
 
     def forget_last_epoch(self, case: str) -> None:
         if self.rank == 0:
@@ -91,9 +92,9 @@ def work(rank: int, folder: str) -> None:
         load(state, values)
         state.step += rank
 
-    TrainingState.load_state_dict = load_wrongly  # type: ignore[method-assign]
-    worker.run("diverged")
-    TrainingState.load_state_dict = load  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingState, "load_state_dict", load_wrongly)
+        worker.run("diverged")
     if rank == 1:
         worker.hide_newest(for_s=1.5)
     worker.run("late")
