@@ -65,14 +65,18 @@ class CheckpointFolder:
         try:
             self._files.write(_grid_file(epoch), png)
         except OSError as error:
-            log.warning("sample grid of epoch %s not written to %s: %s", epoch, self.path, error)
+            log.warning(
+                "sample grid of epoch %s not written to %s: %s", epoch, self._files.address, error
+            )
 
     def sample_grid(self, epoch: int) -> bytes | None:
         """Return the sample grid of an epoch as PNG, or None if it cannot be read."""
         try:
             return self._files.read_once(_grid_file(epoch))
         except OSError as error:
-            log.warning("sample grid of epoch %s in %s not read: %s", epoch, self.path, error)
+            log.warning(
+                "sample grid of epoch %s in %s not read: %s", epoch, self._files.address, error
+            )
             return None
 
     def restore(self, state: TrainingState) -> ResumePoint:
@@ -135,7 +139,7 @@ class CheckpointFolder:
         try:
             self._files.write(name, *parts)
         except OSError as error:
-            log.warning("checkpoint %s not written to %s: %s", name, self.path, error)
+            log.warning("checkpoint %s not written to %s: %s", name, self._files.address, error)
             return False
         return True
 
@@ -160,7 +164,7 @@ class CheckpointFolder:
                 if epoch not in needed:
                     self.remove(epoch)
         except OSError as error:
-            log.warning("old checkpoints in %s not removed: %s", self.path, error)
+            log.warning("old checkpoints in %s not removed: %s", self._files.address, error)
 
 
 def _grid_file(epoch: int) -> str:

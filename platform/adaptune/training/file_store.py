@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pyarrow import fs
 
@@ -40,6 +41,15 @@ class FileStore:
     def is_remote(self) -> bool:
         """True if the folder is in a store that may be unreachable for a while."""
         return "://" in self.path and not self.path.startswith("file://")
+
+    @property
+    def address(self) -> str:
+        """The path for messages: without the credentials and options of a URI."""
+        if "://" not in self.path:
+            return self.path
+        parts = urlsplit(self.path)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"
 
     def full_name(self, name: str) -> str:
         """Return the path of a file for messages, without the options of a URI."""
@@ -132,7 +142,7 @@ class FileStore:
                 if is_denied(error) or time.monotonic() + pause_s > deadline:
                     raise
                 log.warning(
-                    "%s does not answer (%s); retrying in %.0f s", self.path, error, pause_s
+                    "%s does not answer (%s); retrying in %.0f s", self.address, error, pause_s
                 )
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)

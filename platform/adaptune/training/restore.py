@@ -119,7 +119,7 @@ def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
         log.warning(
             "none of the %s checkpoints in %s can be used: the trial starts again",
             len(names),
-            files.path,
+            files.address,
         )
     return _Choice(), {}
 
@@ -127,9 +127,10 @@ def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
 def _store_error(files: FileStore, error: OSError) -> AdaptuneError:
     if is_denied(error):
         return CheckpointError(
-            f"cannot read the checkpoints in {files.path}: {error}; allow reading and listing there"
+            f"cannot read the checkpoints in {files.address}: {error};"
+            " allow reading and listing there"
         )
-    return WorkersLostError(f"the checkpoints in {files.path} cannot be reached: {error}")
+    return WorkersLostError(f"the checkpoints in {files.address} cannot be reached: {error}")
 
 
 def _read_choice(files: FileStore, name: str, digest: str) -> Contents:

@@ -54,6 +54,18 @@ def test_the_full_name_leaves_the_options_of_a_uri_out(tmp_path: Path) -> None:
     assert FileStore(uri).full_name("a") == "bucket/folder/a"
 
 
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("/results/a?b", "/results/a?b"),
+        ("s3://key:secret@bucket/a?region=eu&endpoint_override=localhost:1", "s3://bucket/a"),
+        ("gs://bucket/a", "gs://bucket/a"),
+    ],
+)
+def test_messages_hold_no_credentials(path: str, address: str) -> None:
+    assert FileStore(path).address == address
+
+
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_failed_write_leaves_the_old_file_and_no_part(
     torn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
