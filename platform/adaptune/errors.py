@@ -11,6 +11,7 @@ AdaptuneError
 ├── WorkersLostError
 │   ├── WorkersNotStartedError
 │   └── PreemptedError
+├── LeaseLostError
 ├── InterruptedSearchError
 └── SearchFailedError
 
@@ -82,6 +83,10 @@ class PreemptedError(WorkersLostError):
 
     The trial was checkpointed before this error was raised, and it can resume on another node.
     """
+
+
+class LeaseLostError(AdaptuneError):
+    """Another driver took over the search in its object store or database."""
 
 
 class InterruptedSearchError(AdaptuneError):

@@ -61,6 +61,20 @@ def append_to_file(path: Path, body: bytes) -> None:
         _sync_folder(path.parent)
 
 
+def truncate_file(path: Path, size: int) -> None:
+    """Shorten a file to a size in bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.ftruncate(file, size)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def make_folder(path: Path) -> None:
     """Create a folder with its parents, unless it exists.
 

@@ -18,6 +18,7 @@ from adaptune.data.splits import Splits, WithheldData
 from adaptune.evaluation.summary import Summary
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.search.driver import SearchRun
 from adaptune.search.trial import make_job
 from adaptune.spec.resources import WorkerResources
@@ -170,10 +171,12 @@ class SimulatedTrials:
         console: Console,
         *,
         start: float,
+        lease: DriverLease | None = None,
     ) -> SearchRun:
         study = open_study(spec, folder.journal)
         run = make_run(folder.path, spec, study, splits)
-        return replace(run, plan=plan, folder=folder, console=console)
+        lease = lease or DriverLease()
+        return replace(run, plan=plan, folder=folder, console=console, lease=lease)
 
     def run_trials(self, run: SearchRun) -> None:
         self.searches.append(run.spec.name)

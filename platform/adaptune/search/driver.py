@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ray
 from ray import tune
@@ -16,10 +16,12 @@ from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.splits import Splits
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.results.splits_manifest import write_or_verify
+from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCallback
 from adaptune.search.callbacks.console import ConsoleCallback
-from adaptune.search.callbacks.remote_copy import RemoteCopyCallback
+from adaptune.search.callbacks.remote_copy import DriverLeaseCallback, RemoteCopyCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
 from adaptune.search.callbacks.tables import TablesCallback, write_tables
 from adaptune.search.callbacks.tensorboard import TensorBoardCallback
@@ -60,6 +62,7 @@ class SearchRun:
         source_weights: weights of f_S.
         source_classifier_s: seconds that f_S took.
         shared: references to what trials read.
+        lease: leases of this driver.
     """
 
     spec: SearchSpec
@@ -74,6 +77,7 @@ class SearchRun:
     source_weights: StateDict
     source_classifier_s: float
     shared: SharedRefs
+    lease: DriverLease = field(default_factory=DriverLease)
 
 
 def prepare_run(
@@ -84,17 +88,21 @@ def prepare_run(
     console: Console,
     *,
     start: float,
+    lease: DriverLease | None = None,
 ) -> SearchRun:
     """Store the data where all trials can read it, train f_S and open the study.
 
     Args:
         start: `time.perf_counter()` at the start of this session.
+        lease: leases of this driver.
 
     Raises:
         ResultsError: the search began with other data, or its study cannot be opened.
         NodesLostError: the cluster had no room for the training of f_S for too long.
     """
-    write_or_verify(splits, folder)
+    lease = lease or DriverLease()
+    study = open_study(spec, folder.journal, lease.check_for_writing)
+    write_or_verify(splits, folder)  # a folder with splits has a study
     data_ref = ray.put(splits.trial)
     capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
     tasks = ClusterTasks(plan, capacity)
@@ -104,7 +112,6 @@ def prepare_run(
     )
     source_classifier_s = time.perf_counter() - source_start
     console.print(f"source classifier ready after {source_classifier_s:.0f} s", highlight=False)
-    study = open_study(spec, folder.journal)
     return SearchRun(
         spec=spec,
         splits=splits,
@@ -118,6 +125,7 @@ def prepare_run(
         source_weights=source_weights,
         source_classifier_s=source_classifier_s,
         shared=SharedRefs(data_ref, ray.put(source_weights)),
+        lease=lease,
     )
 
 
@@ -134,6 +142,7 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     objective = Objective(spec.search.metric)
     budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
     searcher = StudySearcher(study, objective, budget, run.capacity, prior_trials(spec))
+    uploader = Uploader(run.folder, run.lease.check)
     if searcher.remaining():
         scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, study, objective)
         tuner = tune.Tuner(
@@ -150,20 +159,25 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
                 name="tune",
                 storage_path=run.folder.scratch(),
                 verbose=0,
-                callbacks=_callbacks(run, searcher, objective, budget),
+                callbacks=_callbacks(run, searcher, objective, budget, uploader),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
             ),
         )
-        tuner.fit()
+        with uploader:
+            tuner.fit()
     write_tables(study, run.folder, run.plan.execution, run.plan.resources.workers)
 
 
 def _callbacks(
-    run: SearchRun, searcher: StudySearcher, objective: Objective, budget: SearchBudget
+    run: SearchRun,
+    searcher: StudySearcher,
+    objective: Objective,
+    budget: SearchBudget,
+    uploader: Uploader,
 ) -> list[tune.Callback]:
     study, folder, plan = run.study, run.folder, run.plan
-    remote_copy = RemoteCopyCallback(folder)
+    remote_copy = RemoteCopyCallback(uploader)
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
@@ -172,6 +186,7 @@ def _callbacks(
         TablesCallback(study, folder, plan.execution, plan.resources.workers, remote_copy.mark_due),
         remote_copy,
         ShortageCallback(searcher),
+        DriverLeaseCallback(run.lease),
     ]
 
 

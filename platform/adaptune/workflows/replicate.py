@@ -18,7 +18,8 @@ from adaptune.evaluation.confirmation import conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_accuracy
 from adaptune.results.folder import ResultsFolder, write_atomically, write_table
-from adaptune.results.lifecycle import open_existing
+from adaptune.results.lease import DriverLease
+from adaptune.results.lifecycle import hold_copy, open_existing
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
@@ -128,10 +129,12 @@ def _replicate(
     out = folder.path / command.name
     new_seeds = range(spec.seed + 1, spec.seed + 1 + command.seeds)
     with (
+        DriverLease() as lease,
         session(folder, "The same command continues.") as terminal,
         connect(address, f"{spec.name}-{command.name}"),
     ):
         screen = console or terminal
+        hold_copy(folder, lease)
 
         def plan(seed_spec: SearchSpec) -> PlacementPlan:
             return plan_on_cluster(seed_spec, folder, screen, address)
@@ -141,7 +144,7 @@ def _replicate(
         markdown = _write_tables(out, command.name, results, text)
         screen.print(f"{markdown}\nkept in {out}")
         write_report_if_possible(folder, spec, study, screen)
-        copied = copy_to_remote(folder, screen)
+        copied = copy_to_remote(folder, screen, lease)
     return Replication(out, results, text, copied)
 
 

@@ -15,14 +15,23 @@ from adaptune.cluster.connection import connect, token_hint
 from adaptune.cluster.local_resources import local_resources
 from adaptune.cluster.placement import plan_placement
 from adaptune.data.splits import Splits, load_splits
-from adaptune.errors import BAD_INPUT, SpecError
+from adaptune.errors import BAD_INPUT, ResultsError, SpecError
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.storage import ensure_absent
+from adaptune.study.lease import StudyLease
+from adaptune.study.storage import (
+    discard_study,
+    ensure_absent,
+    has_study,
+    missing_study,
+    open_study,
+)
+from adaptune.study.warm_start import prior_trials
 from adaptune.training.record import TARGET_VAL
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
@@ -68,24 +77,28 @@ def run(
         SearchFailedError, NodesLostError, WorkersNotStartedError: it ended early; trials are kept.
     """
     start = time.perf_counter()
+    spec = spec.model_copy(update={"storage": spec.storage.resolved()})
     splits = load_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, splits)
+    prior_trials(spec)  # wrong folders are reported before anything is created
     if address is None:
         plan_placement(spec, [local_resources()])
     if not resume:
         ensure_absent(spec.name, spec.storage.study)
-    folder = lifecycle.create_or_resume(spec, resume=resume)
-    with session(folder, "The same command with --resume continues.") as terminal:
-        screen = console or terminal
-        with (
-            _removed_if_refused(folder, is_new=not resume),
-            connect(address, spec.name) as dashboard,
-        ):
-            plan = plan_on_cluster(spec, folder, screen, address)
-            print_start(spec, plan.describe(), folder, dashboard, screen)
-            search_run = prepare_run(spec, splits, plan, folder, screen, start=start)
-            summary, best = _search(search_run)
-        return _finish(search_run, summary, best)
+    with DriverLease() as lease:
+        folder = lifecycle.create_or_resume(spec, resume=resume, lease=lease)
+        with session(folder, "The same command with --resume continues.") as terminal:
+            screen = console or terminal
+            with _removed_if_refused(folder, spec, lease, is_new=not resume):
+                _hold_study(folder, spec, lease)
+                with connect(address, spec.name) as dashboard:
+                    plan = plan_on_cluster(spec, folder, screen, address)
+                    print_start(spec, plan.describe(), folder, dashboard, screen)
+                    search_run = prepare_run(
+                        spec, splits, plan, folder, screen, start=start, lease=lease
+                    )
+                    summary, best = _search(search_run)
+            return _finish(search_run, summary, best)
 
 
 def check_metric(metric: str, target: str, splits: Splits) -> None:
@@ -120,14 +133,40 @@ def print_start(
 
 
 @contextmanager
-def _removed_if_refused(folder: ResultsFolder, *, is_new: bool) -> Iterator[None]:
+def _removed_if_refused(
+    folder: ResultsFolder, spec: SearchSpec, lease: DriverLease, *, is_new: bool
+) -> Iterator[None]:
     """Remove a new folder if wrong input ends the search before anything of it is worth keeping."""
     try:
         yield
     except BAD_INPUT:
-        if is_new and not folder.has_progress:
+        if is_new and not folder.has_progress and _discard_study(spec, lease):
             lifecycle.discard(folder)
         raise
+
+
+def _hold_study(folder: ResultsFolder, spec: SearchSpec, lease: DriverLease) -> None:
+    """Take the lease of a study in a database; create the study of a new search.
+
+    Raises:
+        ResultsError: another driver holds the lease, or a search that has begun has no study.
+    """
+    database = spec.storage.study
+    if database is None:
+        return
+    if not has_study(spec.name, database):
+        if folder.has_begun:
+            raise ResultsError(missing_study(spec.name, folder.path))
+        open_study(spec, folder.journal)
+    lease.acquire(StudyLease(database, spec.name))
+
+
+def _discard_study(spec: SearchSpec, lease: DriverLease) -> bool:
+    """Delete the study of a search from its database; return False if a trial has begun."""
+    database = spec.storage.study
+    if database is None or not lease.holds(StudyLease(database, spec.name)):
+        return True
+    return discard_study(spec.name, database)
 
 
 def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
@@ -162,5 +201,5 @@ def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> S
     if export is not None:
         console.print(f"exported to {export}")
     write_report_if_possible(folder, run.spec, run.study, console)
-    copied = copy_to_remote(folder, console)
+    copied = copy_to_remote(folder, console, run.lease)
     return SearchResult(folder.path, summary, export, copied)

@@ -11,7 +11,7 @@ from rich.console import Console
 from adaptune.cluster.connection import redirect_output
 from adaptune.errors import AdaptuneError, InterruptedSearchError, SearchFailedError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.lock import driver_lock
+from adaptune.results.lock import driver_lock, no_lock_warning
 
 
 @contextmanager
@@ -26,7 +26,9 @@ def session(folder: ResultsFolder, how_to_continue: str) -> Iterator[Console]:
         InterruptedSearchError: the user interrupted the session.
         SearchFailedError: an unexpected error ended it.
     """
-    with driver_lock(folder), redirect_output(folder.log) as console:
+    with driver_lock(folder) as is_locked, redirect_output(folder.log) as console:
+        if not is_locked:
+            console.print(no_lock_warning(folder))
         try:
             yield console
         except AdaptuneError:

@@ -104,16 +104,16 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_half(path: Path, text: str, encoding: str) -> None:
-        path.write_bytes(text.encode()[: len(text) // 2])
+    def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
     file = tmp_path / "summary.json"
     write_atomically(file, "old")
-    monkeypatch.setattr(Path, "write_text", write_half)
+    monkeypatch.setattr("adaptune.files.os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         write_atomically(file, "new and longer")
     assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_table_names_its_format_and_keeps_its_metadata(tmp_path: Path) -> None:

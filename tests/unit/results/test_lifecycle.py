@@ -128,7 +128,7 @@ def test_a_search_is_resumed_from_its_copy_on_another_machine(
     spec_in: SpecIn, tmp_path: Path
 ) -> None:
     folder = create_or_resume(spec_in("here", remote=True), resume=False)
-    folder.journal.write_text("the study")
+    folder.journal.write_text("the study\n")
     remote.upload(folder)
     elsewhere = spec_in("there", remote=True)
     assert lifecycle.exists(elsewhere)
@@ -137,7 +137,7 @@ def test_a_search_is_resumed_from_its_copy_on_another_machine(
     assert not (tmp_path / "there").exists()
     resumed = create_or_resume(elsewhere, resume=True)
     assert resumed.path == tmp_path / "there" / "fake"
-    assert resumed.journal.read_text() == "the study"
+    assert resumed.journal.read_text() == "the study\n"
     assert open_existing(resumed.path)[0] == resumed
 
 

@@ -8,15 +8,16 @@ from adaptune.errors import ResultsError
 from adaptune.results import remote
 from adaptune.results.folder import ResultsFolder
 
+PART = "study.journal/000000000000"
 UNREACHABLE = r"storage\.remote: cannot use .*; check the address, the credentials and that"
 
 
 def fill(folder: ResultsFolder, *names: str) -> None:
-    """Write files with their own names as contents."""
+    """Write files with one line, their own names."""
     for name in names:
         file = folder.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(name)
+        file.write_text(f"{name}\n")
 
 
 def copied(tmp_path: Path) -> set[str]:
@@ -31,7 +32,7 @@ def test_an_upload_copies_what_a_resume_needs_and_the_tables(
     tables = ("trials.parquet", "epochs.parquet")
     fill(folder, "search.yaml", "study.journal", "ray.log", "best/config.json", *tables)
     remote.upload(folder)
-    assert copied(tmp_path) == {"search.yaml", "study.journal", *tables}
+    assert copied(tmp_path) == {"search.yaml", PART, *tables}
     fill(folder, "splits.parquet")
     remote.upload(folder)
     assert "splits.parquet" in copied(tmp_path)
@@ -52,7 +53,7 @@ def test_an_upload_of_everything_leaves_out_checkpoints_and_hidden_files(
     remote.upload(folder, everything=True)
     assert copied(tmp_path) == {"search.yaml", "best/config.json", "trials/0/events"}
     text = (tmp_path / "store" / "fake" / "best" / "config.json").read_text()
-    assert text == "best/config.json"
+    assert text == "best/config.json\n"
 
 
 def test_an_upload_overwrites_the_copy(folder: ResultsFolder, tmp_path: Path) -> None:
@@ -79,23 +80,36 @@ def test_a_download_brings_what_a_resume_needs(folder: ResultsFolder, tmp_path: 
     elsewhere = ResultsFolder(tmp_path / "elsewhere", folder.remote)
     remote.download(elsewhere)
     assert {file.name for file in elsewhere.path.iterdir()} == {"search.yaml", "study.journal"}
-    assert elsewhere.journal.read_text() == "study.journal"
+    assert elsewhere.journal.read_text() == "study.journal\n"
 
 
-def test_a_copy_without_its_marker_is_no_search(folder: ResultsFolder, tmp_path: Path) -> None:
+def test_a_discarded_copy_leaves_nothing_of_the_study(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
     fill(folder, "search.yaml", "study.journal")
     remote.upload(folder)
-    remote.remove_marker(folder)
+    remote.discard(folder)
     assert not remote.exists(folder)
-    assert copied(tmp_path) == {"study.journal"}
-    remote.remove_marker(folder)  # it is gone already
+    assert copied(tmp_path) == set()
+    remote.check_empty(folder)
+    remote.discard(folder)  # it is gone already
+
+
+def test_a_study_without_its_marker_is_not_overwritten(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    fill(folder, "study.journal")
+    remote.upload(folder)
+    with pytest.raises(ResultsError, match="holds a study without its search.yaml: delete it"):
+        remote.check_empty(folder)
+    assert copied(tmp_path) == {PART}
 
 
 def test_without_a_store_there_is_nothing_to_do(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
     fill(folder, "search.yaml")
     remote.upload(folder, everything=True)
-    remote.remove_marker(folder)
+    remote.discard(folder)
     assert not remote.exists(folder)
     assert folder.spec.exists()
 
@@ -105,7 +119,7 @@ def test_an_address_that_is_none_is_reported(uri: str, tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path, uri)
     with pytest.raises(ResultsError, match=UNREACHABLE):
         remote.exists(folder)
-    remote.remove_marker(folder)  # does nothing
+    remote.discard(folder)  # does nothing
 
 
 def test_a_store_that_fails_in_a_download_is_reported(
