@@ -7,6 +7,7 @@ import pytest
 from adaptune.errors import ResultsError
 from adaptune.results import remote
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.remote_journal import RemoteJournal
 
 PART = "study.journal/000000000000"
 UNREACHABLE = r"storage\.remote: cannot use .*; check the address, the credentials and that"
@@ -100,7 +101,7 @@ def test_a_study_without_its_marker_is_not_overwritten(
 ) -> None:
     fill(folder, "study.journal")
     remote.upload(folder)
-    with pytest.raises(ResultsError, match="holds a study without its search.yaml: delete it"):
+    with pytest.raises(ResultsError, match=r"holds a study without its search\.yaml: delete it"):
         remote.check_empty(folder)
     assert copied(tmp_path) == {PART}
 
@@ -140,3 +141,56 @@ def test_a_store_that_cannot_be_written_to_fails_the_upload(
     (tmp_path / "store").write_text("not a folder")
     with pytest.raises(OSError, match="store"):
         remote.upload(folder)
+
+
+def write_journal(folder: ResultsFolder, text: bytes) -> None:
+    folder.path.mkdir(exist_ok=True)
+    folder.journal.write_bytes(text)
+
+
+def test_a_stale_folder_is_brought_up_to_date(folder: ResultsFolder, tmp_path: Path) -> None:
+    write_journal(folder, b"one\ntwo\n")
+    fill(folder, "splits.parquet")
+    remote.upload(folder)
+    stale = ResultsFolder(tmp_path / "stale", folder.remote)
+    write_journal(stale, b"one\ntw")  # killed within a line
+    remote.download(stale)
+    assert stale.journal.read_bytes() == b"one\ntwo\n"
+    assert stale.splits.read_text() == "splits.parquet\n"
+
+
+def test_a_folder_that_is_ahead_of_its_copy_is_left_as_it_is(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    write_journal(folder, b"one\n")
+    remote.upload(folder)
+    write_journal(folder, b"one\ntwo\n")
+    remote.download(folder)
+    assert folder.journal.read_bytes() == b"one\ntwo\n"
+    remote.upload(folder)
+    assert copied(tmp_path) == {PART, "study.journal/000000000004"}
+
+
+def test_folders_that_went_different_ways_are_refused_and_left_as_they_are(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    write_journal(folder, b"one\ntwo\n")
+    remote.upload(folder)
+    other = ResultsFolder(tmp_path / "other", folder.remote)
+    write_journal(other, b"one\nthree\n")
+    with pytest.raises(ResultsError, match=r"with different trials: .* move .*/other away; to"):
+        remote.download(other)
+    assert other.journal.read_bytes() == b"one\nthree\n"
+    assert (tmp_path / "store" / "fake" / PART).read_bytes() == b"one\ntwo\n"
+
+
+def test_journals_of_seeds_are_uploaded_next_to_their_specs(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    fill(folder, "confirm/seed-1/search.yaml", "confirm/seed-1/study.journal")
+    remote.upload(folder, everything=True)
+    seed = "confirm/seed-1"
+    assert copied(tmp_path) == {f"{seed}/search.yaml", f"{seed}/{PART}"}
+    remote.upload(folder, everything=True)
+    assert folder.remote is not None
+    assert RemoteJournal(f"{folder.remote}/{seed}").read() == b"confirm/seed-1/study.journal\n"
