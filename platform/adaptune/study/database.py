@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
+from weakref import finalize
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -14,6 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from adaptune.errors import ResultsError
 from adaptune.spec.addresses import mask_secrets
@@ -65,6 +67,7 @@ class RetryingDatabase(RDBStorage):
     def __init__(self, url: str, check: Callable[[], None] = lambda: None) -> None:
         self.check = check
         super().__init__(url, engine_kwargs=engine_options(url))
+        finalize(self, self.engine.dispose)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -153,11 +156,10 @@ def read_database(url: str) -> RDBStorage | None:
         return None
 
     def open_for_reading() -> RDBStorage | None:
-        options = engine_options(url, read_only=True)
+        options = engine_options(url, read_only=True, keep_open=False)
         address = _read_only_url(url)
         engine = create_engine(address, **options)
         has_tables = inspect(engine).has_table(_STUDIES_TABLE)
-        engine.dispose()
         if not has_tables:
             return None
         return RDBStorage(address, engine_kwargs=options)
@@ -165,14 +167,21 @@ def read_database(url: str) -> RDBStorage | None:
     return _opened(open_for_reading)
 
 
-def engine_options(url: str, *, read_only: bool = False) -> dict[str, Any]:
+def engine_options(url: str, *, read_only: bool = False, keep_open: bool = True) -> dict[str, Any]:
     """Return options of SQLAlchemy's engine that bound every wait for the database.
+
+    Args:
+        read_only: whether the database refuses all changes.
+        keep_open: whether connections are used again.
 
     Raises:
         ArgumentError: the address is not one of a database.
     """
-    # A connection may have been closed since it was last used.
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    options: dict[str, Any] = {}
+    if keep_open:
+        options["pool_pre_ping"] = True  # it may have been closed since it was last used
+    else:
+        options["poolclass"] = NullPool
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": _STATEMENT_TIMEOUT_S}

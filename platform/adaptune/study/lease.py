@@ -43,7 +43,8 @@ class StudyLease:
 
     @cached_property
     def _storage(self) -> RDBStorage:
-        return RDBStorage(self.url, engine_kwargs=engine_options(self.url))
+        options = engine_options(self.url, keep_open=False)
+        return RDBStorage(self.url, engine_kwargs=options)
 
     @cached_property
     def _study_id(self) -> int:

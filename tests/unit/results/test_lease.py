@@ -191,9 +191,7 @@ def test_a_place_that_does_not_answer_at_the_end_is_logged(
     with lease:
         lease.acquire(place)
         place.error = OSError("no route to host")
-    assert caplog.messages == [
-        "the lease of s3://bucket/fake was not released: no route to host"
-    ]
+    assert caplog.messages == ["the lease of s3://bucket/fake was not released: no route to host"]
 
 
 def test_a_lease_that_was_stored_otherwise_counts_as_none() -> None:

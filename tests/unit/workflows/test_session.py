@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import signal
 from pathlib import Path
 
@@ -28,6 +30,19 @@ def test_the_folder_is_locked_during_a_session(folder: ResultsFolder) -> None:
         session(folder, AGAIN).__enter__()
     with driver_lock(folder):
         pass
+
+
+def test_a_file_system_without_locks_is_named(
+    folder: ResultsFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with session(folder, AGAIN):
+        pass
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"warning: the file system of {folder.path} has no locks; ")
 
 
 def test_the_console_writes_to_standard_output(
