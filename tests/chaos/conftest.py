@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.local_cluster import NODES, Nodes
-from support.object_store import ObjectStore, running_store
+from support.object_store import CREDENTIALS, ObjectStore, running_store
 from support.real_ray import ENVIRONMENT
 from support.running_search import RunningSearch
 
@@ -36,7 +36,8 @@ def running_nodes() -> Iterator[Nodes]:
     # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
     folder = Path(tempfile.mkdtemp(prefix="chaos-")) / "nodes"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-    cluster = Nodes(f"127.0.0.2:{PORT}", ENVIRONMENT | token, folder)
+    environment = ENVIRONMENT | token | CREDENTIALS
+    cluster = Nodes(f"127.0.0.2:{PORT}", environment, folder)
     ports = ("--port", str(PORT), "--dashboard-port", str(DASHBOARD_PORT))
     cluster.run_script("up", "--workers", str(NODES), *ports)
     yield cluster

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from rich.console import Console
 
@@ -188,6 +189,15 @@ class SimulatedTrials:
             run.study.tell_result(trial, epochs=run.spec.epochs, error=error, wall_s=1.0)
             if label is not None and label != LOST:
                 save_checkpoint(run.spec, run.folder, trial.number, trial.params, record, label)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException) -> None:
+    """Let a function of the module `workflows.search` raise an error."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"adaptune.workflows.search.{function}", fail)
 
 
 def printed(console: Console) -> str:

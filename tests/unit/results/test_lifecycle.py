@@ -12,8 +12,8 @@ import yaml
 from adaptune.errors import ResultsError
 from adaptune.results import lifecycle, remote
 from adaptune.results.folder import FORMAT, ResultsFolder
-from adaptune.results.lifecycle import create_or_resume, discard, open_existing
 from adaptune.results.lease import DriverLease, LeaseTimes
+from adaptune.results.lifecycle import create_or_resume, discard, open_existing
 from adaptune.results.lock import driver_lock
 from adaptune.spec.schema import SearchSpec
 

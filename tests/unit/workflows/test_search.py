@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,8 +12,8 @@ import pytest
 from rich.console import Console
 from support.fake_run import (
     LOST,
-    PLAN,
     SimulatedTrials,
+    fail_with,
     make_splits,
     make_tiny_search,
     printed,
@@ -36,33 +34,6 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import search
 from adaptune.workflows.search import check_metric, print_start, run
-
-
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
-    """Replaces what needs Ray; the first trial is the best one."""
-    simulated = SimulatedTrials([0, None])
-
-    @contextmanager
-    def connect(address: str | None, name: str) -> Iterator[str]:
-        yield "127.0.0.1:8265"
-
-    monkeypatch.setattr(search, "connect", connect)
-    monkeypatch.setattr(search, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
-    monkeypatch.setattr(search, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
-    monkeypatch.setattr(search, "load_splits", simulated.load_splits)
-    monkeypatch.setattr(search, "prepare_run", simulated.prepare_run)
-    monkeypatch.setattr(search, "run_trials", simulated.run_trials)
-    return simulated
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> SearchSpec:
-    return make_tiny_search(
-        search={"trials": 2},
-        storage={"out": str(tmp_path)},
-        evaluation={"baselines": False},
-    )
 
 
 @pytest.fixture
@@ -160,13 +131,6 @@ def test_results_that_cannot_be_copied_are_kept(
     assert f"not copied to file://{remote}/fake: " in printed(console)
 
 
-def fail_with(monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(search, function, fail)
-
-
 @pytest.mark.parametrize(
     "error", [ResourceError("no room"), ResultsError("other data"), DataError("no image")]
 )
@@ -238,17 +202,6 @@ def test_a_search_that_cannot_fit_on_this_machine_is_refused_first(
         run(large)
     assert list(tmp_path.iterdir()) == []
     assert run(large, address="127.0.0.1:6379").export is not None
-
-
-def test_a_search_in_a_database_is_not_begun_twice(
-    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path
-) -> None:
-    storage = spec.storage.model_copy(update={"study": f"sqlite:///{tmp_path}/studies.db"})
-    run(spec.model_copy(update={"storage": storage}))
-    elsewhere = storage.model_copy(update={"out": str(tmp_path / "elsewhere")})
-    with pytest.raises(ResultsError, match="holds a study fake already: add --resume"):
-        run(spec.model_copy(update={"storage": elsewhere}))
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_metric_needs_target_labels() -> None:
