@@ -52,7 +52,7 @@ def create_or_resume(
         )
     try:
         if is_new:
-            _create(folder, spec, lease)
+            _create(folder, dump_spec(spec), lease)
         else:
             _resume(folder, spec, lease, resume=resume)
     except OSError as error:
@@ -128,9 +128,9 @@ def _is_in_copy(folder: ResultsFolder, *, resume: bool) -> bool:
     return True
 
 
-def _check_same_search(folder: ResultsFolder, spec: SearchSpec, *, resume: bool) -> None:
+def _check_same_search(folder: ResultsFolder, digest: str, *, resume: bool) -> None:
     check_format(folder)
-    if fingerprint(load_spec(folder.spec)) != fingerprint(spec):
+    if fingerprint(load_spec(folder.spec)) != digest:
         raise ResultsError(
             f"{folder.path} holds a search of another spec: compare with its search.yaml, or give"
             " this search another --name"
@@ -142,11 +142,9 @@ def _check_same_search(folder: ResultsFolder, spec: SearchSpec, *, resume: bool)
         )
 
 
-def _check_study(folder: ResultsFolder, spec: SearchSpec) -> None:
-    """Check that the journal of a search is there, if it has begun."""
-    if spec.storage.study is not None or not folder.has_begun:
-        return
-    if not complete_lines(folder.journal):
+def _check_journal(folder: ResultsFolder) -> None:
+    """Check that the journal of a search is there, if the search has begun."""
+    if folder.has_begun and not complete_lines(folder.journal):
         raise ResultsError(
             f"{folder.path} holds the trials of a search, but its study {folder.journal.name} is"
             " missing or empty: restore that file from a backup, or start the search again under"
@@ -154,7 +152,7 @@ def _check_study(folder: ResultsFolder, spec: SearchSpec) -> None:
         )
 
 
-def _create(folder: ResultsFolder, spec: SearchSpec, lease: DriverLease | None) -> None:
+def _create(folder: ResultsFolder, spec_text: str, lease: DriverLease | None) -> None:
     _check_no_other_files(folder)
     make_folder(folder.path)
     with driver_lock(folder):
@@ -162,7 +160,7 @@ def _create(folder: ResultsFolder, spec: SearchSpec, lease: DriverLease | None) 
             remove_drafts(folder.path)
             hold_copy(folder, lease)
             remote.check_empty(folder)
-            write_atomically(folder.spec, dump_spec(spec))
+            write_atomically(folder.spec, spec_text)
             _upload_new(folder)
         except BaseException:
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -172,16 +170,19 @@ def _create(folder: ResultsFolder, spec: SearchSpec, lease: DriverLease | None) 
 def _resume(
     folder: ResultsFolder, spec: SearchSpec, lease: DriverLease | None, *, resume: bool
 ) -> None:
+    digest = fingerprint(spec)
+    spec_text = dump_spec(spec)
     make_folder(folder.path)
     with driver_lock(folder):  # a search that is running is reported first
         if folder.spec.exists():
-            _check_same_search(folder, spec, resume=resume)
+            _check_same_search(folder, digest, resume=resume)
         hold_copy(folder, lease)
         remote.download(folder)
-        _check_same_search(folder, spec, resume=resume)
-        _check_study(folder, spec)
+        _check_same_search(folder, digest, resume=resume)
+        if spec.storage.study is None:
+            _check_journal(folder)
         remove_drafts(folder.path)
-        write_atomically(folder.spec, dump_spec(spec))
+        write_atomically(folder.spec, spec_text)
         _upload(folder)
 
 

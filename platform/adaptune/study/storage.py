@@ -8,15 +8,12 @@ from pathlib import Path
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.database import open_database, read_database
 from adaptune.study.journal import StudyJournal
 from adaptune.study.study import METRIC, SearchStudy, create_study
-
-_WAITING = TrialState.WAITING
 
 
 def open_study(
@@ -78,30 +75,6 @@ def has_study(name: str, database: str) -> bool:
     """
     storage = read_database(database)
     return storage is not None and name in optuna.get_all_study_names(storage)
-
-
-def missing_study(name: str, folder: Path) -> str:
-    """Return the message about a search whose study is not in the database."""
-    return (
-        f"{folder} holds the trials of a search, but storage.study holds no study {name}: check the"
-        " address, restore the database from a backup, or start the search again under another"
-        " --name"
-    )
-
-
-def discard_study(name: str, database: str) -> bool:
-    """Delete a study without any trial that began; return False if there is such a trial.
-
-    Raises:
-        ResultsError: the database does not answer.
-    """
-    storage = open_database(database)
-    study = optuna.load_study(study_name=name, storage=storage)
-    began = [trial for trial in study.get_trials(deepcopy=False) if trial.state != _WAITING]
-    if began:
-        return False
-    optuna.delete_study(study_name=name, storage=storage)
-    return True
 
 
 def _read_journal(journal: Path) -> optuna.Study:

@@ -15,7 +15,7 @@ from adaptune.cluster.connection import connect, token_hint
 from adaptune.cluster.local_resources import local_resources
 from adaptune.cluster.placement import plan_placement
 from adaptune.data.splits import Splits, load_splits
-from adaptune.errors import BAD_INPUT, ResultsError, SpecError
+from adaptune.errors import BAD_INPUT, SpecError
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.results import lifecycle
@@ -23,14 +23,8 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.lease import StudyLease
-from adaptune.study.storage import (
-    discard_study,
-    ensure_absent,
-    has_study,
-    missing_study,
-    open_study,
-)
+from adaptune.study.lease import discard_study, hold_study
+from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
 from adaptune.training.record import TARGET_VAL
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
@@ -89,8 +83,8 @@ def run(
         folder = lifecycle.create_or_resume(spec, resume=resume, lease=lease)
         with session(folder, "The same command with --resume continues.") as terminal:
             screen = console or terminal
-            with _removed_if_refused(folder, spec, lease, is_new=not resume):
-                _hold_study(folder, spec, lease)
+            with _removed_if_refused(folder, spec.storage.study, lease, is_new=not resume):
+                hold_study(spec, folder, lease)
                 with connect(address, spec.name) as dashboard:
                     plan = plan_on_cluster(spec, folder, screen, address)
                     print_start(spec, plan.describe(), folder, dashboard, screen)
@@ -134,39 +128,16 @@ def print_start(
 
 @contextmanager
 def _removed_if_refused(
-    folder: ResultsFolder, spec: SearchSpec, lease: DriverLease, *, is_new: bool
+    folder: ResultsFolder, database: str | None, lease: DriverLease, *, is_new: bool
 ) -> Iterator[None]:
     """Remove a new folder if wrong input ends the search before anything of it is worth keeping."""
     try:
         yield
     except BAD_INPUT:
-        if is_new and not folder.has_progress and _discard_study(spec, lease):
+        is_unused = is_new and not folder.has_progress
+        if is_unused and discard_study(folder.path.name, database, lease):
             lifecycle.discard(folder)
         raise
-
-
-def _hold_study(folder: ResultsFolder, spec: SearchSpec, lease: DriverLease) -> None:
-    """Take the lease of a study in a database; create the study of a new search.
-
-    Raises:
-        ResultsError: another driver holds the lease, or a search that has begun has no study.
-    """
-    database = spec.storage.study
-    if database is None:
-        return
-    if not has_study(spec.name, database):
-        if folder.has_begun:
-            raise ResultsError(missing_study(spec.name, folder.path))
-        open_study(spec, folder.journal)
-    lease.acquire(StudyLease(database, spec.name))
-
-
-def _discard_study(spec: SearchSpec, lease: DriverLease) -> bool:
-    """Delete the study of a search from its database; return False if a trial has begun."""
-    database = spec.storage.study
-    if database is None or not lease.holds(StudyLease(database, spec.name)):
-        return True
-    return discard_study(spec.name, database)
 
 
 def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:

@@ -100,8 +100,8 @@ def test_a_driver_that_renews_no_more_is_replaced_after_the_timeout() -> None:
 def test_a_driver_of_this_machine_whose_process_is_gone_is_replaced_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1)
-    process = int(ended.stdout)
+    command = [sys.executable, "-c", "import os; print(os.getpid())"]
+    process = int(subprocess.check_output(command))
     place = Place(holder=Holder("other", "here", module._machine(), process, 9))
     lease, messages = make_lease(replace(TIMES, timeout_s=600.0))
     with lease:

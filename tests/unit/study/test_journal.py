@@ -62,9 +62,10 @@ def test_an_append_that_fails_is_rolled_back(
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+    with monkeypatch.context() as patch:
         patch.setattr("adaptune.files.os.fsync", fail)
-        study.add_epoch(trial, make_record(1, 0.5), 0.5)
+        with pytest.raises(OSError, match="Input/output"):
+            study.add_epoch(trial, make_record(1, 0.5), 0.5)
     assert journal.read_bytes() == before
     assert study.add_epoch(trial, make_record(1, 0.5), 0.5)
     assert read_study(spec, journal).trial(0).curve == {1: 0.5}

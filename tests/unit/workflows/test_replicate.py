@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -177,7 +178,11 @@ def test_a_search_without_a_finished_trial_cannot_be_replicated(
 
 
 def test_results_that_cannot_be_copied_are_kept(
-    space: Path, tmp_path: Path, replications: Replications, console: Console
+    space: Path,
+    tmp_path: Path,
+    replications: Replications,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     remote = tmp_path / "remote"
     line = f"storage: {{out: {tmp_path / 'results'}}}"
@@ -185,8 +190,13 @@ def test_results_that_cannot_be_copied_are_kept(
     with_remote = f"storage: {{out: {tmp_path / 'results'}, remote: 'file://{remote}'}}"
     space.write_text(space.read_text().replace(line, with_remote))
     killed = make_killed_search(space)
-    remote.rename(tmp_path / "moved")
-    remote.write_text("a file, not a folder")
+
+    def lose_the_store(*arguments: Any) -> list[SeedResult]:
+        remote.rename(tmp_path / "moved")
+        remote.write_text("a file, not a folder")
+        return replications.replicate(*arguments)
+
+    monkeypatch.setattr(workflow, "replicate", lose_the_store)
     result = confirm(killed.path, seeds=2, console=console)
     assert not result.copied
     assert (killed.path / "confirm" / "confirm.md").exists()
