@@ -147,6 +147,7 @@ def test_all_callbacks_see_each_epoch(tmp_path: Path, tuners: list[FakeTuner]) -
         "TablesCallback",
         "RemoteCopyCallback",
         "ShortageCallback",
+        "DriverLeaseCallback",
     ]
     text: Any = run.console.file
     lines = text.getvalue().splitlines()
@@ -263,7 +264,7 @@ def test_the_data_is_verified_before_anything_is_trained(
     assert run.folder.journal.exists()
 
 
-def test_other_data_ends_a_resumed_search_before_its_study_is_opened(
+def test_other_data_ends_a_resumed_search_before_anything_is_trained(
     tmp_path: Path, preparation: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -273,4 +274,16 @@ def test_other_data_ends_a_resumed_search_before_its_study_is_opened(
     with pytest.raises(ResultsError, match="other images"):
         prepare(tmp_path, Console(file=io.StringIO()))
     assert preparation == []
-    assert not (tmp_path / "fake" / "study.journal").exists()
+
+
+def test_a_folder_with_splits_has_a_study(
+    tmp_path: Path, preparation: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals = []
+
+    def record(*_: object) -> None:
+        journals.append((tmp_path / "fake" / "study.journal").exists())
+
+    monkeypatch.setattr(driver, "write_or_verify", record)
+    prepare(tmp_path, Console(file=io.StringIO()))
+    assert journals == [True]
