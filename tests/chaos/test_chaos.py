@@ -193,7 +193,8 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     object_store.fails = False
     search.ends_like(undisturbed)
     files = object_store.files()
-    assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= files
+    journal = "s/study.journal/000000000000"
+    assert {"s/best/classifier.safetensors", journal, "s/summary.json"} <= files
     assert any(name.startswith("s/trials/2/checkpoints/") for name in files)
 
 
