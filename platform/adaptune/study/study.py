@@ -15,7 +15,13 @@ from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import Objective
 from adaptune.study.samplers import distributions, make_sampler
-from adaptune.study.trial import StudyEpoch, StudyTrial, store_epoch
+from adaptune.study.trial import (
+    StudyEpoch,
+    StudyTrial,
+    TrialPlacement,
+    store_epoch,
+    store_placement,
+)
 from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
@@ -86,7 +92,13 @@ class SearchStudy:
         return is_new
 
     def tell_result(
-        self, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None
+        self,
+        trial: Trial,
+        *,
+        epochs: int,
+        error: str | None,
+        wall_s: float | None,
+        placement: TrialPlacement | None = None,
     ) -> TrialState:
         """End a trial: FAIL with its error, COMPLETE after its last epoch, otherwise PRUNED.
 
@@ -96,7 +108,10 @@ class SearchStudy:
         Args:
             epochs: number of epochs of a trial that is not stopped early.
             wall_s: seconds from start to end, if known.
+            placement: runner and workers of the trial, if known.
         """
+        if placement is not None:
+            store_placement(trial, placement)
         trial.set_user_attr("wall_s", wall_s)
         result = self._view(self._frozen(trial.number))
         symptoms = [epoch.record.unhealthy for epoch in result.epochs if epoch.record.unhealthy]
@@ -178,6 +193,13 @@ class SearchStudy:
         if len(self.optuna_study.directions) == 1:
             return []
         return [self._view(trial) for trial in self.optuna_study.best_trials]
+
+    def slowest_epoch_s(self) -> float:
+        """Return the seconds of the slowest epoch; 0 without any."""
+        slowest_s = 0.0
+        for trial in self.started_trials():
+            slowest_s = max(slowest_s, *(epoch.record.active_s for epoch in trial.epochs), 0.0)
+        return slowest_s
 
     # Warm start
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import cast
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Value
+from adaptune.spec.resources import Execution
 from adaptune.training.record import EpochRecord
 
 _EPOCH_KEY = "epoch:"
+_PLACEMENT = "placement"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class StudyEpoch:
     def number(self) -> int:
         """Number of the epoch, from 1."""
         return self.record.epoch
+
+
+@dataclass(frozen=True)
+class TrialPlacement:
+    """Runner and workers of a trial.
+
+    Attributes:
+        execution: kind of trial runner.
+        workers: number of workers.
+    """
+
+    execution: Execution
+    workers: int
 
 
 class StudyTrial:
@@ -91,6 +106,12 @@ class StudyTrial:
         return cast("float | None", self.optuna_trial.user_attrs.get("wall_s"))
 
     @property
+    def placement(self) -> TrialPlacement | None:
+        """Runner and workers that the trial ended with; None if it has not ended."""
+        stored = self.optuna_trial.user_attrs.get(_PLACEMENT)
+        return None if stored is None else TrialPlacement(**stored)
+
+    @property
     def error(self) -> str | None:
         """Error that ended the trial, if any."""
         return cast("str | None", self.optuna_trial.user_attrs.get("error"))
@@ -99,6 +120,11 @@ class StudyTrial:
     def unhealthy(self) -> str | None:
         """Last symptom of an unhealthy GAN, `kind: figures`; None if it was healthy."""
         return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))
+
+
+def store_placement(trial: Trial, placement: TrialPlacement) -> None:
+    """Store the runner and the workers of a trial in the study."""
+    trial.set_user_attr(_PLACEMENT, asdict(placement))
 
 
 def store_epoch(trial: Trial, epoch: StudyEpoch) -> bool:
