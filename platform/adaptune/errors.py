@@ -8,6 +8,7 @@ AdaptuneError
 ├── NodesLostError
 ├── NonFiniteLossError
 ├── CheckpointError
+├── TrialCrashedError
 ├── WorkersLostError
 │   ├── WorkersNotStartedError
 │   └── PreemptedError
@@ -63,11 +64,30 @@ class CheckpointError(AdaptuneError):
     """A checkpoint cannot be written or read."""
 
 
+class TrialCrashedError(AdaptuneError):
+    """The training of a trial raised an error that another attempt would raise again.
+
+    The trial ends, and its processes train no other trial: their GPU may be in a bad state.
+    """
+
+
 class WorkersLostError(AdaptuneError):
     """The worker group of a trial died.
 
     The trial can resume from its last checkpoint in another worker group.
+
+    Args:
+        is_from_code: whether Python code of the workers raised the cause, which a second group
+            may therefore meet again.
     """
+
+    def __init__(self, message: str, *, is_from_code: bool = False) -> None:
+        super().__init__(message)
+        self.is_from_code = is_from_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the message: the errors of workers travel to other processes."""
+        return type(self), self.args, {"is_from_code": self.is_from_code}
 
 
 class WorkersNotStartedError(WorkersLostError):

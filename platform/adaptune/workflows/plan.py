@@ -11,7 +11,7 @@ from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.data.registry import check_name
 from adaptune.errors import ResourceError
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.rungs import rungs
+from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.serialize import dump_spec
 
