@@ -22,6 +22,8 @@ from adaptune.errors import ResourceError
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page
+    "RAY_TRAIN_ENABLE_NCCL_HANG_DETECTOR": "1",
+    "RAY_TRAIN_NCCL_RAS_ACTION": "fail",  # Ray would only log a hang
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # we write the tables and TensorBoard events
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial's last result has no metric
