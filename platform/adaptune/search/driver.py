@@ -12,18 +12,20 @@ from rich.console import Console
 
 from adaptune.cluster.nodes import ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.cluster.tasks import ClusterTasks
+from adaptune.cluster.tasks import ClusterTasks, task_timeout_s
 from adaptune.data.splits import Splits
 from adaptune.execution.base import SharedRefs
+from adaptune.execution.watchdog import Watchdog
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.splits_manifest import write_or_verify
 from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCallback
 from adaptune.search.callbacks.console import ConsoleCallback
 from adaptune.search.callbacks.remote_copy import RemoteCopyCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
-from adaptune.search.callbacks.tables import TablesCallback, write_tables
+from adaptune.search.callbacks.tables import TablesCallback
 from adaptune.search.callbacks.tensorboard import TensorBoardCallback
 from adaptune.search.callbacks.wall_clock import WallClockCallback
+from adaptune.search.callbacks.watchdog import WatchdogCallback
 from adaptune.search.protocol import TrialConfig
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
@@ -33,6 +35,8 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
+from adaptune.study.tables import write_tables
+from adaptune.study.trial import TrialPlacement
 from adaptune.study.wall_clock import WallClock
 from adaptune.study.warm_start import prior_trials
 from adaptune.training.state import StateDict
@@ -97,7 +101,7 @@ def prepare_run(
     write_or_verify(splits, folder)
     data_ref = ray.put(splits.trial)
     capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
-    tasks = ClusterTasks(plan, capacity)
+    tasks = ClusterTasks(plan, capacity, console.print, task_timeout_s(spec))
     source_start = time.perf_counter()
     source_weights = source_classifier(
         spec.trial({}, seed=spec.seed), splits.trial, data_ref, tasks, folder.source_classifiers
@@ -130,12 +134,18 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     Raises:
         WorkersNotStartedError: no trial could train for too long.
     """
+    placement = TrialPlacement(run.plan.execution, run.plan.resources.workers)
     spec, study = run.spec, run.study
     objective = Objective(spec.search.metric)
     budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
-    searcher = StudySearcher(study, objective, budget, run.capacity, prior_trials(spec))
+    searcher = StudySearcher(
+        study, objective, budget, run.capacity, prior_trials(spec), placement=placement
+    )
     if searcher.remaining():
-        scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, study, objective)
+        failure = searcher.failure
+        scheduler = StudyScheduler(
+            spec.search.scheduler, spec.epochs, study, objective, failure, searcher.note_death
+        )
         tuner = tune.Tuner(
             _with_resources(run, trainable),
             tune_config=tune.TuneConfig(
@@ -150,28 +160,34 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
                 name="tune",
                 storage_path=run.folder.scratch(),
                 verbose=0,
-                callbacks=_callbacks(run, searcher, objective, budget),
+                callbacks=_callbacks(run, searcher, objective, placement),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
             ),
         )
-        tuner.fit()
-    write_tables(study, run.folder, run.plan.execution, run.plan.resources.workers)
+        try:
+            tuner.fit()
+        except Exception:
+            failure.check()  # Tune's own error would hide it
+            raise
+    write_tables(study, run.folder, placement)
 
 
 def _callbacks(
-    run: SearchRun, searcher: StudySearcher, objective: Objective, budget: SearchBudget
+    run: SearchRun, searcher: StudySearcher, objective: Objective, placement: TrialPlacement
 ) -> list[tune.Callback]:
-    study, folder, plan = run.study, run.folder, run.plan
+    study, folder, console, spec = run.study, run.folder, run.console, run.spec
     remote_copy = RemoteCopyCallback(folder)
+    watchdog = Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
         CheckpointRetentionCallback(study, folder, run.spec.storage.checkpoint_budget_gb),
-        ConsoleCallback(run.console, study, objective, trials=budget.trials, epochs=budget.epochs),
-        TablesCallback(study, folder, plan.execution, plan.resources.workers, remote_copy.mark_due),
+        ConsoleCallback(console, study, objective, trials=spec.planned_trials, epochs=spec.epochs),
+        TablesCallback(study, folder, placement, remote_copy.mark_due),
         remote_copy,
-        ShortageCallback(searcher),
+        WatchdogCallback(console, watchdog),
+        ShortageCallback(searcher, console),
     ]
 
 

@@ -146,6 +146,7 @@ def test_all_callbacks_see_each_epoch(tmp_path: Path, tuners: list[FakeTuner]) -
         "ConsoleCallback",
         "TablesCallback",
         "RemoteCopyCallback",
+        "WatchdogCallback",
         "ShortageCallback",
     ]
     text: Any = run.console.file

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from optuna.trial import TrialState
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
+from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig
 from adaptune.study.study import SearchStudy
 from adaptune.training.record import EpochRecord
@@ -37,8 +37,7 @@ class CheckpointRetentionCallback(SearchCallback):
 
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
         """Enforce the budget after a trial has written a checkpoint."""
-        with logged_disk_errors("deletion of checkpoints", config.number):
-            self.enforce(config.number)
+        self.enforce(config.number)
 
     def enforce(self, number: int) -> None:
         """Enforce the budget after trial `number` has written a checkpoint.

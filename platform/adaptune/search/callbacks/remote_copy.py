@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.remote import upload
-from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
+from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
 
 
@@ -24,5 +24,4 @@ class RemoteCopyCallback(SearchCallback):
         if not self._is_due:
             return
         self._is_due = False
-        with logged_disk_errors("the copy to storage.remote", config.number):
-            upload(self._folder)
+        upload(self._folder)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.fake_search import make_record, make_search
+from support.fake_search import FakeTrial, make_record, make_result, make_search
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCallback
@@ -104,10 +104,9 @@ def test_a_store_that_does_not_answer_does_not_end_a_search(
     search = Search(tmp_path, budget_gb=1)
     monkeypatch.setattr(CheckpointFolder, "sizes", refuse)
     caplog.clear()
-    search.train((0.5,), ends=False)
-    assert caplog.messages == [
-        "deletion of checkpoints failed after trial 0: 503 Service Unavailable"
-    ]
+    trial = FakeTrial("tune-1", TrialConfig(0, {}).to_tune())
+    search.callback.on_trial_result(1, [trial], trial, make_result(1, 0.5))
+    assert caplog.messages == ["CheckpointRetentionCallback failed; the search continues"]
 
 
 def test_a_search_without_a_budget_does_not_ask_the_store(

@@ -3,14 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.fake_search import make_search, simulate, smooth
+from support.fake_search import FakeTrial, make_search, simulate, smooth
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import create_or_resume, open_existing
 from adaptune.search.callbacks.remote_copy import RemoteCopyCallback
-from adaptune.search.callbacks.tables import write_tables
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.tables import write_tables
+from adaptune.study.trial import TrialPlacement
 
 END = (TrialConfig(3, {}), TrialResult(done=True))
 
@@ -31,7 +32,7 @@ def test_a_search_is_uploaded_after_its_tables_were_written_and_resumed_elsewher
 ) -> None:
     folder = create_or_resume(remote_search(tmp_path, "here"), resume=False)
     study = simulate(remote_search(tmp_path, "here"), folder.journal, smooth, stop_after=10)
-    write_tables(study, folder, "in_process", 1)
+    write_tables(study, folder, TrialPlacement("in_process", 1))
     callback = RemoteCopyCallback(folder)
     callback.on_trial_end(*END)
     assert files_of(tmp_path / "store") == {"search.yaml"}  # from the start of the search
@@ -69,6 +70,6 @@ def test_a_store_that_cannot_be_written_does_not_end_a_search(
     folder.spec.touch()
     callback = RemoteCopyCallback(folder)
     callback.mark_due()
-    callback.on_trial_end(*END)
-    [message] = caplog.messages
-    assert message.startswith("the copy to storage.remote failed after trial 3: ")
+    trial = FakeTrial("tune-1", END[0].to_tune())
+    callback.on_trial_complete(1, [trial], trial)
+    assert caplog.messages == ["RemoteCopyCallback failed; the search continues"]
