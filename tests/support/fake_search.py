@@ -43,13 +43,10 @@ class FakeTrial:
     epoch: int = 1
     status: str = "RUNNING"
     last_result: dict[str, Any] | None = None
-    error: Exception | None = None
+    pickled_error_file: str | None = None
 
     def set_config(self, config: dict[str, Any]) -> None:
         self.config = config
-
-    def get_pickled_error(self) -> Exception | None:
-        return self.error
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -208,8 +205,7 @@ class FakeTune:
             self.searcher.on_trial_complete(trial.trial_id, result)
             for callback in self.callbacks:
                 callback.on_trial_complete(1, self.live, trial)
-        except Exception as error:
-            trial.error = error
+        except Exception:
             self.ended_again.append(TrialConfig.from_tune(trial.config).number)
             self.restart_process(trial)
             return

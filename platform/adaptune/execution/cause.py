@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from ray import cloudpickle
 from ray.exceptions import RayTaskError
 from ray.train import ControllerError, WorkerGroupError
 from ray.tune.experiment import Trial
@@ -72,11 +74,13 @@ def cause_of(error: BaseException) -> str:
 
 def cause_of_death(trial: Trial) -> str:
     """Return why the last process of a Tune trial died, in one line."""
+    error = None
     try:
-        error = trial.get_pickled_error()
+        # On this node; Trial.get_pickled_error() reads the storage, to which it is copied later.
+        if trial.pickled_error_file is not None:
+            error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     except Exception:  # it may be of any class, which this process may be unable to load
         log.exception("the error of %s cannot be read", trial)
-        error = None
     if error is None:
         return "unknown, see ray.log"
     cause = cause_of(error)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from ray import cloudpickle
 from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
+from ray.tune.experiment import Trial
 
 from adaptune.errors import CheckpointError, TrialCrashedError, WorkersLostError
 from adaptune.execution.cause import (
@@ -157,15 +160,24 @@ def test_workers_that_die_without_a_word_raised_nothing(
         (None, "unknown, see ray.log"),
     ],
 )
-def test_the_cause_of_death_of_a_trials_process(error: Exception | None, cause: str) -> None:
-    trial: Any = SimpleNamespace(get_pickled_error=lambda: error)
+def test_the_cause_of_death_of_a_trials_process(
+    error: Exception | None, cause: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "error.pkl"
+    if error is not None:
+        file.write_bytes(cloudpickle.dumps(error))
+    trial: Any = SimpleNamespace(pickled_error_file=None if error is None else str(file))
     assert cause_of_death(trial) == cause
 
 
-def test_an_error_that_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    def fail() -> None:
-        raise ModuleNotFoundError("its class is not installed here")
-
-    trial: Any = SimpleNamespace(get_pickled_error=fail)
+def test_an_error_that_cannot_be_read_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "error.pkl").write_bytes(b"of a class that is not installed here")
+    trial: Any = SimpleNamespace(pickled_error_file=str(tmp_path / "error.pkl"))
     assert cause_of_death(trial) == "unknown, see ray.log"
     assert "cannot be read" in caplog.text
+
+
+def test_tune_keeps_the_error_where_it_is_read() -> None:
+    assert isinstance(Trial.pickled_error_file, property)

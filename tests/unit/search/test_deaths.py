@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
+from ray import cloudpickle
 from ray.tune.experiment import Trial
 from rich.console import Console
 from support.fake_search import FakeTrial, make_result, make_search
@@ -24,8 +26,10 @@ def study() -> SearchStudy:
 
 
 @pytest.fixture
-def trial() -> FakeTrial:
-    return FakeTrial("tune-1", TrialConfig(3, {}).to_tune(), error=RuntimeError("cuDNN failed"))
+def trial(tmp_path: Path) -> FakeTrial:
+    file = tmp_path / "error.pkl"
+    file.write_bytes(cloudpickle.dumps(RuntimeError("cuDNN failed")))
+    return FakeTrial("tune-1", TrialConfig(3, {}).to_tune(), pickled_error_file=str(file))
 
 
 def test_the_next_process_of_a_trial_knows_why_and_where_the_last_one_died(
