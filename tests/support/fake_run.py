@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from adaptune.cluster.placement import PlacementPlan
+from adaptune.data.identity import DataIdentity, identify_domain, identify_split
 from adaptune.data.splits import Splits, WithheldData
 from adaptune.evaluation.summary import Summary
 from adaptune.execution.base import SharedRefs
@@ -85,7 +86,9 @@ def make_splits(*, test_samples: int = 12) -> Splits:
         target_test_images=random.integers(0, 256, (test_samples, 1, 16, 16), dtype=np.uint8),
         target_test_labels=test_labels,
     )
-    return Splits(trial=trial, withheld=withheld, indices={})
+    domain = identify_domain([], test_labels, trial.class_names, {})
+    identity = DataIdentity(domain, domain, identify_split({}))
+    return Splits(trial=trial, withheld=withheld, indices={}, identity=identity)
 
 
 def constant_classifier(spec: TrialSpec, label: int, classes: int = CLASSES) -> StateDict:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.domain import LoadRequest, RawDomain
-from adaptune.data.preprocessing import decode
+from adaptune.data.domain import LoadRequest, RawDomain, StoredImage
+from adaptune.data.identity import image_digest
+from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError
 
 SUFFIXES = frozenset(
@@ -35,10 +36,15 @@ def imagefolder(request: LoadRequest) -> RawDomain:
         files += class_files
         labels += [label] * len(class_files)
     return RawDomain(
-        images=[partial(decode, file, str(file)) for file in files],
+        images=[partial(_image, file) for file in files],
         labels=np.array(labels, dtype=np.int64),
         class_names=tuple(folder.name for folder in folders),
     )
+
+
+def _image(file: Path) -> StoredImage:
+    encoded = read_image_file(file, str(file))
+    return StoredImage(decode(encoded, str(file)), image_digest(encoded))
 
 
 def _class_folders(path: Path) -> list[Path]:

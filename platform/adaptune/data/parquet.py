@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Images, Labels, LoadRequest, RawDomain
+from adaptune.data.domain import UNLABELLED, Labels, LoadRequest, RawDomain, StoredImage
+from adaptune.data.identity import array_digests, image_digest
 from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
@@ -164,16 +165,18 @@ def _is_list(kind: DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _image(column: ChunkedArray, row: int, name: str) -> Images:
-    """Decode the image of one row: uint8 (H, W) or (H, W, C)."""
+def _image(column: ChunkedArray, row: int, name: str) -> StoredImage:
+    """Read and decode the image of one row: uint8 (H, W) or (H, W, C)."""
     value = column[row].as_py()
     if isinstance(value, dict):
         value = value["bytes"]
     if value is None:
         raise DataError(f"{name} has no image")
     if isinstance(value, bytes):
-        return decode(value, name)
+        return StoredImage(decode(value, name), image_digest(value))
     try:
-        return np.array(value, dtype=np.uint8)
+        pixels = np.array(value, dtype=np.uint8)
     except (ValueError, OverflowError, TypeError) as error:
         raise DataError(f"{name} is not an image of 0 to 255, HW or HWC: {error}") from error
+    [digest] = array_digests(pixels[None])
+    return StoredImage(pixels, digest)

@@ -94,7 +94,9 @@ def prepare_run(
         ResultsError: the search began with other data, or its study cannot be opened.
         NodesLostError: the cluster had no room for the training of f_S for too long.
     """
-    write_or_verify(splits, folder)
+    warning = write_or_verify(splits, folder)
+    if warning is not None:
+        console.print(warning, style="yellow")
     data_ref = ray.put(splits.trial)
     capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
     tasks = ClusterTasks(plan, capacity)

@@ -36,6 +36,11 @@ class DomainSpec(Section):
         description="Largest number of samples to use, chosen by the seed; `null` uses all.",
     )
 
+    @property
+    def kind(self) -> str:
+        """The name of the data set without a path, such as `imagefolder`."""
+        return self.domain.partition(":")[0]
+
     @field_validator("size")
     @classmethod
     def _power_of_two(cls, size: int) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.domains import make_domain
 
 from adaptune.artifacts import Export, evaluate_export, predict
-from adaptune.data.domain import Domain
 from adaptune.errors import DataError
 from adaptune.training.significance import accuracy_interval
 
@@ -212,7 +212,7 @@ def test_the_recall_of_a_class_without_images_is_not_known(
     export: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = np.zeros((2, 3, 16, 16), dtype=np.uint8)
-    domain = Domain("black", images, np.array([0, 1]), export.class_names)
+    domain = make_domain("black", images, [0, 1], export.class_names)
     monkeypatch.setattr("adaptune.artifacts.evaluate.load_domain", lambda *_, **__: domain)
     evaluation = evaluate_export(export, "black", "unused")
     assert evaluation.recall["owl"] is None
