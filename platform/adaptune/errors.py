@@ -5,6 +5,7 @@ AdaptuneError
 ├── DataError
 ├── ResourceError
 ├── ResultsError
+│   └── OtherSpecError
 ├── NodesLostError
 ├── NonFiniteLossError
 ├── CheckpointError
@@ -46,6 +47,10 @@ class ResourceError(AdaptuneError):
 
 class ResultsError(AdaptuneError):
     """A results folder or an export is missing, unreadable, or belongs to another spec."""
+
+
+class OtherSpecError(ResultsError):
+    """A results folder holds a search of another spec."""
 
 
 class NodesLostError(AdaptuneError):

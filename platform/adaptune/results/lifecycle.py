@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from adaptune.errors import ResultsError
+from adaptune.errors import OtherSpecError, ResultsError
 from adaptune.results import remote
 from adaptune.results.folder import FORMAT, ResultsFolder, results_folder, write_atomically
 from adaptune.results.lock import driver_lock
@@ -30,9 +30,10 @@ def create_or_resume(spec: SearchSpec, *, resume: bool) -> ResultsFolder:
     """Create the results folder of a search, or open it for a resume.
 
     Raises:
+        OtherSpecError: the folder holds a search of another spec.
         ResultsError: there is nothing to resume; the folder holds a search and `resume` is False;
-            it belongs to another spec or an older format, holds other files, or is in use; or the
-            folder or `storage.remote` is not writable.
+            it belongs to an older format, holds other files, or is in use; or the folder or
+            `storage.remote` is not writable.
     """
     folder = results_folder(spec.name, spec.storage)
     is_new = not _fetch(folder, resume=resume)
@@ -114,7 +115,7 @@ def _fetch(folder: ResultsFolder, *, resume: bool) -> bool:
 def _check_same_search(folder: ResultsFolder, spec: SearchSpec, *, resume: bool) -> None:
     check_format(folder)
     if fingerprint(load_spec(folder.spec)) != fingerprint(spec):
-        raise ResultsError(
+        raise OtherSpecError(
             f"{folder.path} holds a search of another spec: compare with its search.yaml, or give"
             " this search another --name"
         )

@@ -20,7 +20,7 @@ from adaptune.report.tables import format_accuracy
 from adaptune.results.folder import ResultsFolder, write_atomically, write_table
 from adaptune.results.lifecycle import open_existing
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.storage import read_study
+from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy
 from adaptune.workflows.finish import copy_to_remote, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
@@ -136,7 +136,10 @@ def _replicate(
         def plan(seed_spec: SearchSpec) -> PlacementPlan:
             return plan_on_cluster(seed_spec, folder, screen, address)
 
-        results = replicate(spec, command.configurations, new_seeds, out, plan, screen)
+        writable_study = open_study(spec, folder.journal)
+        results = replicate(
+            writable_study, spec, command.configurations, new_seeds, out, plan, screen
+        )
         text = command.conclude(results)
         markdown = _write_tables(out, command.name, results, text)
         screen.print(f"{markdown}\nkept in {out}")
