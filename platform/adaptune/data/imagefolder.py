@@ -23,18 +23,21 @@ def imagefolder(request: LoadRequest) -> RawDomain:
     Hidden files and folders and files with other suffixes are ignored.
 
     Raises:
-        DataError: the folder does not exist, has no class folder, or a class folder has no image.
-            An unreadable image raises it when it is decoded.
+        DataError: the folder does not exist or cannot be read, has no class folder, or a class
+            folder has no image. An unreadable image raises it when it is decoded.
     """
     path = request.path
     assert path is not None  # the registry entry requires a path
     files: list[Path] = []
     labels: list[int] = []
-    folders = _class_folders(path)
-    for label, folder in enumerate(folders):
-        class_files = _image_files(folder)
-        files += class_files
-        labels += [label] * len(class_files)
+    try:
+        folders = _class_folders(path)
+        for label, folder in enumerate(folders):
+            class_files = _image_files(folder)
+            files += class_files
+            labels += [label] * len(class_files)
+    except OSError as error:
+        raise DataError(f"imagefolder: {path} cannot be read: {error}") from error
     return RawDomain(
         images=[partial(_image, file) for file in files],
         labels=np.array(labels, dtype=np.int64),

@@ -47,11 +47,7 @@ def parquet(request: LoadRequest) -> RawDomain:
 def _read(path: Path) -> Table:
     import pyarrow as pa
 
-    files = [path]
-    if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
-    if not files or not files[0].is_file():
-        raise DataError(f"parquet: there is no Parquet file at {path}")
+    files = _parquet_files(path)
     _check_memory(files, path)
     tables = [_read_file(file) for file in files]
     try:
@@ -63,6 +59,18 @@ def _read(path: Path) -> Table:
     if not table.num_rows:
         raise DataError(f"parquet: {path} has no rows")
     return table
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """Return the files at a path; pipes, folders and broken links of such a name are none."""
+    try:
+        names = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        files = [name for name in names if name.is_file()]
+    except OSError as error:
+        raise DataError(f"parquet: {path} cannot be read: {error.strerror}") from error
+    if not files:
+        raise DataError(f"parquet: there is no Parquet file at {path}")
+    return files
 
 
 def _check_memory(files: list[Path], path: Path) -> None:
@@ -105,7 +113,7 @@ def _explain_failure(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"parquet: {file} cannot be read: {error}") from error
 
 
@@ -113,7 +121,8 @@ def _labels(table: Table, path: Path) -> tuple[Labels, tuple[str, ...]]:
     """Return the labels, int64 (N,), and the sorted class names."""
     if "label" not in table.column_names:
         return np.full(table.num_rows, UNLABELLED, dtype=np.int64), ()
-    values = table.column("label").to_pylist()
+    with _explain_failure(path):
+        values = table.column("label").to_pylist()
     classes = [value for value in values if not _is_missing(value)]
     are_texts = all(isinstance(value, str) for value in classes)
     if not are_texts and not all(_is_index(value) for value in classes):

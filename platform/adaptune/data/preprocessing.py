@@ -172,6 +172,8 @@ def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) ->
             "an image must be uint8, HW or HWC with 1 or 3 channels,"
             f" not {batch.dtype} of {batch.shape[1:]}"
         )
+    if 0 in batch.shape[1:3]:
+        raise DataError(f"an image of {batch.shape[1]} × {batch.shape[2]} px has no pixel")
     if crop is not None:
         batch = _crop_centre(batch, crop)
     pixels = torch.tensor(batch).permute(0, 3, 1, 2).float()
