@@ -68,6 +68,7 @@ def run(
         SearchFailedError, NodesLostError, WorkersNotStartedError: it ended early; trials are kept.
     """
     start = time.perf_counter()
+    spec = spec.model_copy(update={"data": spec.data.resolved()})
     splits = load_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, splits)
     if address is None:

@@ -170,7 +170,9 @@ def test_a_domain_may_lack_classes_of_the_export(
     assert evaluation.accuracy == hits / 4
 
 
-@pytest.mark.parametrize("spelling", ["eval/.", "./eval", "link", "other/../eval"])
+@pytest.mark.parametrize(
+    "spelling", ["eval/.", "./eval", "link", "other/../eval", "~/eval", "~/link/"]
+)
 def test_a_domain_is_recognised_however_its_path_is_spelt(
     export: Export, image: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_domain_is_recognised_however_its_path_is_spelt(
     (tmp_path / "link").symlink_to(tmp_path / "eval")
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     as_target = evaluate_export(trained_on(export, "usps", domain), f"imagefolder:{spelling}", ".")
     assert as_target.seen_in_training
     assert as_target.includes_held_out_test

@@ -33,6 +33,7 @@ from adaptune.errors import (
 )
 from adaptune.evaluation.summary import read_summary
 from adaptune.results.folder import ResultsFolder
+from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import search
 from adaptune.workflows.search import check_metric, print_start, run
@@ -95,6 +96,21 @@ def test_a_search_leaves_a_summary_an_export_and_a_report(
         f"exported to {folder.best}",
         f"report: {folder.report}",
     ]
+
+
+def test_the_results_and_the_export_name_the_places_of_the_data_absolutely(
+    trials: SimulatedTrials, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = {"out": str(tmp_path / "results")}
+    baselines = {"baselines": False}
+    spec = make_tiny_search("imagefolder:noise/.", storage=storage, evaluation=baselines)
+    monkeypatch.chdir(tmp_path)
+    result = run(spec, console=console)
+    monkeypatch.chdir("/")
+    domain = f"imagefolder:{tmp_path / 'noise'}"
+    assert load_spec(result.folder / "search.yaml").data.target.domain == domain
+    assert result.export is not None
+    assert load_export(result.export).domains["target"].domain == domain
 
 
 def test_a_finished_search_that_is_resumed_says_the_same(
