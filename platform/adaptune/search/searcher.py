@@ -75,7 +75,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     def remaining(self) -> int:
         """Return the number of trials that have yet to start or to continue."""
-        new = self._budget.trials - len(self._study.started_trials())
+        new = self._budget.trials - self._study.started
         return len(self._interrupted) + max(new, 0)
 
     def suggest(self, trial_id: str) -> dict[str, object] | str | None:

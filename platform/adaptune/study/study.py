@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -13,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.objective import Objective
+from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import distributions, make_sampler
 from adaptune.study.trial import StudyEpoch, StudyTrial, store_epoch
 from adaptune.text import escape_control
@@ -38,11 +37,18 @@ class SearchStudy:
         self._distributions = distributions(spec.space)
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
+        self._ranking = Ranking(self._metric)
+        self._started = len(self.started_trials())  # counted on: only this object starts trials
 
     @property
     def metric(self) -> str:
         """The metric that the search maximises."""
         return self._metric
+
+    @property
+    def started(self) -> int:
+        """Number of trials except for the start points that still wait."""
+        return self._started
 
     # Trials to run
 
@@ -53,11 +59,12 @@ class SearchStudy:
             prior_trials: trials of other studies that the sampler learns from.
         """
         study = self.optuna_study
-        study.sampler = make_sampler(self._spec, len(self.started_trials()))
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if prior_trials and not waiting:
+        study.sampler = make_sampler(self._spec, self._started)
+        if prior_trials and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial(self._propose_with_priors(prior_trials))
-        return self._draw(study.ask())
+        trial = study.ask()
+        self._started += 1
+        return self._draw(trial)
 
     def resume_trial(self, trial: Trial) -> Trial:
         """Draw the values that an interrupted trial lacks.
@@ -133,38 +140,13 @@ class SearchStudy:
 
     def ranked_trials(self, *, include_running: bool = False) -> list[StudyTrial]:
         """Return the complete and pruned trials by their best epochs, best first."""
-        ranked: dict[int, StudyTrial] = {}
-        for trial, _ in self.ranked_epochs(include_running=include_running):
-            ranked.setdefault(trial.number, trial)
-        return list(ranked.values())
+        return self._ranking.trials(self.started_trials(), include_running=include_running)
 
     def ranked_epochs(
         self, *, include_running: bool = False
     ) -> list[tuple[StudyTrial, StudyEpoch]]:
         """Return the epochs of the complete and pruned trials, with the trial, best first."""
-        states = [TrialState.COMPLETE, TrialState.PRUNED]
-        if include_running:
-            states.append(TrialState.RUNNING)
-        metric = self.metric
-        objective = Objective(metric)
-        candidates = []
-        for trial in self.started_trials():
-            for epoch in trial.epochs:
-                objective.observe(trial.number, epoch.record)
-                if trial.state in states:
-                    candidates.append((trial, epoch))
-
-        def score(candidate: tuple[StudyTrial, StudyEpoch]) -> tuple[float, ...]:
-            trial, epoch = candidate
-            own_score = epoch.record.score(metric)
-            if not objective.is_rank_based:
-                return own_score
-            # A trial's workers kept the checkpoint of their best epoch. The rank among all trials
-            # decides between trials, not between the epochs of one.
-            best = cast(StudyEpoch, trial.best_epoch)
-            return (objective.value(best.record), *own_score)
-
-        return sorted(candidates, key=score, reverse=True)
+        return self._ranking.epochs(self.started_trials(), include_running=include_running)
 
     def best_trial(self) -> StudyTrial | None:
         """Return the best complete or pruned trial, or None without any."""
@@ -198,7 +180,9 @@ class SearchStudy:
         return StudyTrial(trial, self.metric)
 
     def _frozen(self, number: int) -> FrozenTrial:
-        return self.optuna_study.get_trials(deepcopy=False)[number]
+        study_id = self.optuna_study._study_id
+        storage = self.optuna_study._storage  # `Study.get_trials` would list all trials
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _propose_with_priors(self, prior_trials: Sequence[FrozenTrial]) -> dict[str, Value]:
         """Return values proposed from the trials of this study and of others.

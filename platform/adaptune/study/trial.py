@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -73,7 +73,11 @@ class StudyTrial:
     @cached_property
     def best_epoch(self) -> StudyEpoch | None:
         """Epoch with the highest score; None without any."""
-        return max(self.epochs, key=lambda epoch: epoch.record.score(self._metric), default=None)
+        return self.best_of(self.epochs)
+
+    def best_of(self, epochs: Sequence[StudyEpoch]) -> StudyEpoch | None:
+        """Return the epoch with the highest score among these epochs; None without any."""
+        return max(epochs, key=lambda epoch: epoch.record.score(self._metric), default=None)
 
     @property
     def best_value(self) -> float | None:
@@ -104,7 +108,8 @@ class StudyTrial:
 def store_epoch(trial: Trial, epoch: StudyEpoch) -> bool:
     """Store an epoch in the study; return False if it is stored already."""
     key = f"{_EPOCH_KEY}{epoch.number}"
-    if key in trial.user_attrs:
+    stored = trial.storage.get_trial(trial._trial_id).user_attrs
+    if key in stored:  # `trial.user_attrs` would copy all epochs
         return False
     trial.set_user_attr(key, {"record": epoch.record.to_dict(), "objective": epoch.objective})
     return True
