@@ -140,7 +140,10 @@ def measure(sampler: str, trials: int, folder: str) -> Cost:
             run_trials(run)
         cpu_s = time.process_time() - start
     return Cost(
-        sampler, trials, cpu_ms=1e3 * cpu_s / trials, memory_kb=1e3 * (memory_mb() - memory) / trials
+        sampler,
+        trials,
+        cpu_ms=1e3 * cpu_s / trials,
+        memory_kb=1e3 * (memory_mb() - memory) / trials,
     )
 
 

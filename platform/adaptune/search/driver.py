@@ -38,6 +38,7 @@ from adaptune.study.warm_start import prior_trials
 from adaptune.training.state import StateDict
 
 MAX_ACTOR_RESTARTS = 3
+CLEANUP_TIMEOUT_S = 60.0
 # A Tune trial with Ray Train workers only directs them: it needs a place on the driver's node, not
 # a CPU.
 DRIVER_BUNDLE = {"node:__internal_head__": 0.001}
@@ -134,6 +135,7 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     objective = Objective(spec.search.metric)
     budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
     searcher = StudySearcher(study, objective, budget, run.capacity, prior_trials(spec))
+    retention = CheckpointRetentionCallback(study, run.folder, spec.storage.checkpoint_budget_gb)
     if searcher.remaining():
         scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, study, objective)
         tuner = tune.Tuner(
@@ -150,24 +152,29 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
                 name="tune",
                 storage_path=run.folder.scratch(),
                 verbose=0,
-                callbacks=_callbacks(run, searcher, objective, budget),
+                callbacks=_callbacks(run, searcher, objective, budget, retention),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
             ),
         )
         tuner.fit()
     write_tables(study, run.folder, run.plan.execution, run.plan.resources.workers)
+    retention.delete_files(CLEANUP_TIMEOUT_S)
 
 
 def _callbacks(
-    run: SearchRun, searcher: StudySearcher, objective: Objective, budget: SearchBudget
+    run: SearchRun,
+    searcher: StudySearcher,
+    objective: Objective,
+    budget: SearchBudget,
+    retention: CheckpointRetentionCallback,
 ) -> list[tune.Callback]:
     study, folder, plan = run.study, run.folder, run.plan
     remote_copy = RemoteCopyCallback(folder)
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
-        CheckpointRetentionCallback(study, folder, run.spec.storage.checkpoint_budget_gb),
+        retention,
         ConsoleCallback(run.console, study, objective, trials=budget.trials, epochs=budget.epochs),
         TablesCallback(study, folder, plan.execution, plan.resources.workers, remote_copy.mark_due),
         remote_copy,

@@ -56,7 +56,7 @@ class Objective:
             if len(new_scores) == 1:
                 insort(scores, new_scores[0])
             elif new_scores:
-                scores += new_scores
+                scores.extend(new_scores)
                 scores.sort()
         self._unsorted.clear()
 

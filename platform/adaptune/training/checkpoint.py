@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from adaptune.errors import CheckpointError
 from adaptune.training.checkpoint_format import (
@@ -21,7 +22,25 @@ from adaptune.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 _EPOCH_FILE = re.compile(r"epoch-(\d+)\.pt")
+_GRID_FILE = re.compile(r"epoch-(\d+)\.png")
 _MID_EPOCH_FILE = "mid-epoch.pt"
+
+
+@dataclass(frozen=True)
+class TrialFile:
+    """A file of a `CheckpointFolder`.
+
+    Attributes:
+        name: name in the folder.
+        kind: kind of file; a draft is what a killed process left of one.
+        epoch: number of the epoch; 0 for `mid-epoch` and `draft`.
+        size_bytes: size in bytes.
+    """
+
+    name: str
+    kind: Literal["checkpoint", "mid-epoch", "sample grid", "draft"]
+    epoch: int
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -107,18 +126,32 @@ class CheckpointFolder:
         """Return the epochs that have a checkpoint, in ascending order."""
         return sorted(_by_epoch(self._files.sizes()))
 
-    def sizes(self) -> dict[int, int]:
-        """Return the size in bytes of each epoch's checkpoint, by epoch.
+    def files(self) -> list[TrialFile]:
+        """Return the checkpoints, sample grids and drafts in the folder.
 
         Raises:
             OSError: the store does not answer; there are no retries, so that the caller need not
                 wait.
         """
-        return _by_epoch(self._files.sizes_once())
+        files = []
+        for name, size in self._files.sizes_once().items():
+            if match := _EPOCH_FILE.fullmatch(name):
+                files.append(TrialFile(name, "checkpoint", int(match[1]), size))
+            elif match := _GRID_FILE.fullmatch(name):
+                files.append(TrialFile(name, "sample grid", int(match[1]), size))
+            elif name == _MID_EPOCH_FILE:
+                files.append(TrialFile(name, "mid-epoch", 0, size))
+            elif name.endswith(".part"):
+                files.append(TrialFile(name, "draft", 0, size))
+        return files
 
-    def remove(self, epoch: int) -> None:
-        """Delete an epoch's checkpoint if it exists."""
-        self._files.delete(_epoch_file(epoch))
+    def remove(self, name: str) -> None:
+        """Delete a file of the folder if it exists, without retries.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        self._files.delete(name)
 
     @property
     def _files(self) -> FileStore:
@@ -163,7 +196,7 @@ class CheckpointFolder:
             epochs = sorted(_by_epoch(sizes))
             for epoch in epochs[: -self.keep]:
                 if epoch != best:
-                    self.remove(epoch)
+                    self.remove(_epoch_file(epoch))
         except OSError as error:
             log.warning("old checkpoints in %s not removed: %s", self.path, error)
 

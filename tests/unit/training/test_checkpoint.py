@@ -136,17 +136,27 @@ def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
     assert folder.restore(resumed) == ResumePoint(make_record(2))
 
 
-def test_sizes_and_removal(tmp_path: Path, state: TrainingState) -> None:
+def test_the_files_of_a_trial_are_listed_by_kind_and_removed_by_name(
+    tmp_path: Path, state: TrainingState
+) -> None:
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1, 2)
     folder.save_sample_grid(2, b"png")
     folder.save_mid_epoch(state, ResumePoint())
-    file = tmp_path / "epoch-0002.pt"
-    assert folder.sizes().keys() == {1, 2}
-    assert folder.sizes()[2] == file.stat().st_size
+    (tmp_path / ".epoch-0003.pt.5f.part").write_bytes(b"half")
+    (tmp_path / "notes.txt").touch()
+    files = {file.name: (file.kind, file.epoch) for file in folder.files()}
+    assert files == {
+        ".epoch-0003.pt.5f.part": ("draft", 0),
+        "epoch-0001.pt": ("checkpoint", 1),
+        "epoch-0002.pt": ("checkpoint", 2),
+        "epoch-0002.png": ("sample grid", 2),
+        "mid-epoch.pt": ("mid-epoch", 0),
+    }
+    sizes = {file.name: file.size_bytes for file in folder.files()}
+    assert sizes["epoch-0002.pt"] == (tmp_path / "epoch-0002.pt").stat().st_size
     for _ in range(2):
-        folder.remove(2)
-    assert not file.exists()
+        folder.remove("epoch-0002.pt")
     assert folder.epochs() == [1]
 
 
@@ -200,7 +210,7 @@ def test_checkpoints_in_an_object_store(bucket: ObjectStore, state: TrainingStat
     other = make_state(make_spec())
     assert folder.restore(other).record == make_record(3)
     assert other.step == 30
-    assert folder.sizes().keys() == {2, 3}
+    assert [file.epoch for file in folder.files()] == [2, 3, 3]
     assert bucket.files() == {"trial/epoch-0002.pt", "trial/epoch-0003.pt", "trial/epoch-0003.png"}
 
 

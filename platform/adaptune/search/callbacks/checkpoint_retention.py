@@ -1,98 +1,128 @@
-"""Deletion of checkpoints to stay within `checkpoint_budget_gb`."""
+"""Deletion of checkpoints and sample grids that a search does not need, or has no room for."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable
 
-from optuna.trial import TrialState
+from ray.tune.experiment import Trial
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
-from adaptune.search.protocol import TrialConfig
+from adaptune.search.callbacks.base import SearchCallback
+from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.study.retention import least_useful_first, unneeded_files
 from adaptune.study.study import SearchStudy
+from adaptune.training.checkpoint import TrialFile
 from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
+STEP_TIMEOUT_S = 1.0  # Tune's loop waits meanwhile
+PAUSE_S = 60.0  # after an error of the store
+FREED_FRACTION = 0.05  # more than is needed, so that trials are ranked seldom
 _GB = 1e9
 
 
 class CheckpointRetentionCallback(SearchCallback):
-    """Deletes the least useful checkpoints while all checkpoints together exceed the budget.
+    """Deletes what ended trials no longer need, and what exceeds the budget.
 
-    It never deletes the newest and the best checkpoint of a running trial, and the best of the
-    search. (A rung needs none: ASHA only stops trials, and compares numbers that the study has.)
+    An ended trial keeps its best checkpoint and its sample grids. The study knows of the end before
+    anything is deleted: a trial that may yet be resumed keeps all that it has. If a kill comes
+    between, the next session deletes the rest.
 
     Args:
         study: study of the search.
         folder: results folder.
-        budget_gb: upper bound on all checkpoints together, in gigabytes; None is no bound.
+        budget_gb: upper bound on the checkpoints and sample grids of all trials together, in
+            gigabytes; None is no bound.
+        clock: monotonic clock in seconds.
     """
 
-    def __init__(self, study: SearchStudy, folder: ResultsFolder, budget_gb: float | None) -> None:
+    def __init__(
+        self,
+        study: SearchStudy,
+        folder: ResultsFolder,
+        budget_gb: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._study = study
         self._folder = folder
-        self._budget_gb = budget_gb
-        self._sizes: dict[int, dict[int, int]] = {}  # bytes, by trial and epoch
+        self._budget_bytes = math.inf if budget_gb is None else budget_gb * _GB
+        self._clock = clock
+        self._resume_at = -math.inf
+        # Trials whose folders have changed; at first, those of earlier sessions.
+        self._changed = dict.fromkeys(trial.number for trial in study.started_trials())
+        self._files: dict[int, list[TrialFile]] = {}  # by trial; empty without a budget
+        self._total_bytes = 0
 
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
-        """Enforce the budget after a trial has written a checkpoint."""
-        with logged_disk_errors("deletion of checkpoints", config.number):
-            self.enforce(config.number)
+        """Note that a trial has written a checkpoint and a sample grid."""
+        self._changed[config.number] = None
 
-    def enforce(self, number: int) -> None:
-        """Enforce the budget after trial `number` has written a checkpoint.
+    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+        """Note that a trial may have ended."""
+        self._changed[config.number] = None
 
-        Raises:
-            OSError: the store does not answer.
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
+        """Delete files for about a second; the rest is deleted after the next steps."""
+        self.delete_files(STEP_TIMEOUT_S)
+
+    def delete_files(self, timeout_s: float) -> None:
+        """Delete files for about `timeout_s` seconds.
+
+        If the store does not answer, this is logged, and nothing is tried for a minute.
         """
-        if self._budget_gb is None:
+        now = self._clock()
+        if now < self._resume_at or not self._changed:
             return
-        self._refresh_sizes(number)
-        removable = self._removable()
-        while self._total_bytes() > self._budget_gb * _GB:
-            checkpoint = next(removable, None)
-            if checkpoint is None:
-                log.warning(
-                    "the checkpoints that are needed take %.2f GB, more than the budget of %.2f GB",
-                    self._total_bytes() / _GB,
-                    self._budget_gb,
-                )
+        try:
+            while self._changed and self._clock() < now + timeout_s:
+                number = next(iter(self._changed))
+                self._read(number)
+                del self._changed[number]
+            if self._total_bytes > self._budget_bytes:
+                self._make_room(now + timeout_s)
+        except OSError as error:
+            self._resume_at = self._clock() + PAUSE_S
+            log.warning("files of trials could not be deleted, to be repeated: %s", error)
+
+    def _read(self, number: int) -> None:
+        """Read the folder of a trial; delete what the trial does not need if it has ended."""
+        trial = self._study.trial(number)
+        has_ended = trial.state.is_finished()
+        if not has_ended and self._budget_bytes == math.inf:
+            return
+        folder = self._folder.checkpoints(number)
+        files = folder.files()
+        unneeded = unneeded_files(trial, files) if has_ended else []
+        for file in unneeded:
+            folder.remove(file.name)
+        if self._budget_bytes < math.inf:
+            self._keep(number, [file for file in files if file not in unneeded])
+
+    def _keep(self, number: int, files: list[TrialFile]) -> None:
+        """Replace what is known about the files of a trial."""
+        before = self._files.pop(number, [])
+        self._total_bytes += sum(file.size_bytes for file in files)
+        self._total_bytes -= sum(file.size_bytes for file in before)
+        if files:
+            self._files[number] = files
+
+    def _make_room(self, deadline: float) -> None:
+        """Delete the least useful files until the rest is well below the budget."""
+        for number, file in least_useful_first(self._study, self._files):
+            if self._total_bytes <= (1 - FREED_FRACTION) * self._budget_bytes:
                 return
-            trial, epoch = checkpoint
-            self._folder.checkpoints(trial).remove(epoch)
-            del self._sizes[trial][epoch]
-
-    def _refresh_sizes(self, number: int) -> None:
-        """Read the sizes of this trial, and of trials whose sizes are not known yet."""
-        for trial in self._study.started_trials():
-            if trial.number not in self._sizes:
-                self._sizes[trial.number] = self._folder.checkpoints(trial.number).sizes()
-        self._sizes[number] = self._folder.checkpoints(number).sizes()
-
-    def _total_bytes(self) -> int:
-        return sum(sum(sizes.values()) for sizes in self._sizes.values())
-
-    def _removable(self) -> Iterator[tuple[int, int]]:
-        """Yield (trial, epoch) of the checkpoints that may be deleted, the least useful first.
-
-        First those that no trial needs, then the best ones of ended trials, worst trial first.
-        """
-        trials = {trial.number: trial for trial in self._study.started_trials()}
-        for number, trial in trials.items():
-            epochs = list(self._sizes[number])
-            needed = set()
-            if trial.best_epoch is not None:
-                needed.add(trial.best_epoch.number)
-            if trial.state == TrialState.RUNNING:
-                needed.add(max(epochs, default=0))
-            for epoch in epochs:
-                if epoch not in needed:
-                    yield number, epoch
-        ranked = [trial.number for trial in self._study.ranked_trials(include_running=True)]
-        unranked = [number for number in trials if number not in ranked]
-        worst_first = list(reversed(ranked))
-        for number in [*unranked, *worst_first[:-1]]:
-            if trials[number].state != TrialState.RUNNING:
-                for epoch in list(self._sizes[number]):
-                    yield number, epoch
+            if self._clock() > deadline:
+                self._changed[number] = None  # so that the next step continues
+                return
+            self._folder.checkpoints(number).remove(file.name)
+            rest = [other for other in self._files[number] if other != file]
+            self._keep(number, rest)
+        if self._total_bytes > self._budget_bytes:
+            log.warning(
+                "the checkpoints that are needed take %.2f GB, more than the budget of %.2f GB",
+                self._total_bytes / _GB,
+                self._budget_bytes / _GB,
+            )
