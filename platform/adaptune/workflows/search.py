@@ -24,6 +24,7 @@ from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.storage import ensure_absent
 from adaptune.training.record import TARGET_VAL
+from adaptune.workflows.disk import print_disk_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.session import session
@@ -83,6 +84,7 @@ def run(
         ):
             plan = plan_on_cluster(spec, folder, screen, address)
             print_start(spec, plan.describe(), folder, dashboard, screen)
+            print_disk_estimate(spec, plan, folder, len(splits.trial.class_names), screen)
             search_run = prepare_run(spec, splits, plan, folder, screen, start=start)
             summary, best = _search(search_run)
         return _finish(search_run, summary, best)
