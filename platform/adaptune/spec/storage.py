@@ -29,12 +29,13 @@ class StorageSpec(Section):
     )
     keep_checkpoints: Annotated[int, Field(ge=2)] = Field(
         default=2,
-        description="Newest checkpoints to keep per trial, in addition to the best one.",
+        description="Newest checkpoints to keep per running trial, in addition to the best one. A"
+        " trial that has ended keeps the best one only.",
     )
     checkpoint_budget_gb: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
-        description="Upper bound in GB on the checkpoints of all trials together; the least useful"
-        " ones are deleted first. `null` sets no bound.",
+        description="Upper bound in GB on the checkpoints and sample grids of all trials together;"
+        " the least useful ones are deleted first. `null` sets no bound.",
     )
 
     @field_validator("remote")

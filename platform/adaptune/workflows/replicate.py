@@ -17,8 +17,9 @@ from adaptune.evaluation.comparison import MeanAccuracy, mean_accuracies
 from adaptune.evaluation.confirmation import conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_accuracy
-from adaptune.results.folder import ResultsFolder, write_atomically, write_table
+from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
 from adaptune.results.lifecycle import open_existing
+from adaptune.results.scratch import remove_scratch
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
@@ -142,7 +143,15 @@ def _replicate(
         screen.print(f"{markdown}\nkept in {out}")
         write_report_if_possible(folder, spec, study, screen)
         copied = copy_to_remote(folder, screen)
+    for seed in new_seeds:
+        remove_scratch(_seed_folder(folder, command.name, seed))
     return Replication(out, results, text, copied)
+
+
+def _seed_folder(folder: ResultsFolder, command: str, seed: int) -> ResultsFolder:
+    parts = (command, f"seed-{seed}")
+    remote = None if folder.remote is None else join_uri(folder.remote, *parts)
+    return ResultsFolder(folder.path.joinpath(*parts), remote)
 
 
 def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> str:

@@ -20,6 +20,7 @@ from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evalu
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.scratch import remove_scratch
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.storage import ensure_absent
@@ -151,6 +152,7 @@ def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
 def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> SearchResult:
     """Export the best model, print the result, write the report and copy everything."""
     console, folder = run.console, run.folder
+    remove_scratch(folder)
     export = None
     if best is not None:
         export = write_export(

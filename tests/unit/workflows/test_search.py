@@ -33,6 +33,7 @@ from adaptune.errors import (
 )
 from adaptune.evaluation.summary import read_summary
 from adaptune.results.folder import ResultsFolder
+from adaptune.search.driver import SearchRun
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import search
 from adaptune.workflows.search import check_metric, print_start, run
@@ -93,6 +94,24 @@ def test_a_search_leaves_a_summary_an_export_and_a_report(
         f"exported to {folder.best}",
         f"report: {folder.report}",
     ]
+
+
+def test_a_finished_search_leaves_no_files_of_ray(
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    tmp_path: Path,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scratch = Path(ResultsFolder(tmp_path / "fake").scratch("tune"))
+
+    def run_trials(run: SearchRun) -> None:
+        scratch.mkdir(parents=True)
+        trials.run_trials(run)
+
+    monkeypatch.setattr(search, "run_trials", run_trials)
+    run(spec, console=console)
+    assert not scratch.parent.exists()
 
 
 def test_a_finished_search_that_is_resumed_says_the_same(
