@@ -236,3 +236,30 @@ def test_the_study_knows_its_metric_and_its_warm_start(journal: Path) -> None:
         "warm start: the sampler also learned from 20 trial(s) of results/first,"
         " 3 trial(s) of results/second"
     )
+
+
+def test_the_cost_of_an_epoch_does_not_depend_on_the_number_of_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def list_trials(*_: object, **__: object) -> None:
+        raise AssertionError("all trials were listed")
+
+    study = create_study(make_search(search={"trials": 9}))
+    trial = study.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(study.optuna_study._storage), "get_all_trials", list_trials)
+        assert study.add_epoch(trial, make_record(1, 0.5), 0.5)
+        assert not study.add_epoch(trial, make_record(1, 0.5), 0.5)
+        assert study.trial(trial.number).last_epoch == 1
+        assert study.started == 1
+        assert study.tell_result(trial, epochs=9, error=None, wall_s=1.0) == TrialState.PRUNED
+
+
+def test_started_trials_are_counted_without_the_start_points_that_wait(tmp_path: Path) -> None:
+    points = [{"loss_weights.cycle": 1.0}, {"loss_weights.cycle": 2.0}]
+    spec = make_search(search={"start_points": points})
+    study = open_study(spec, tmp_path / "study.journal")
+    assert study.started == 0
+    study.ask()
+    assert study.started == len(study.started_trials()) == 1
+    assert open_study(spec, tmp_path / "study.journal").started == 1
