@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from support.local_cluster import NODES, Nodes
 from support.object_store import ObjectStore, running_store
+from support.ports import reserved_ports
 from support.real_ray import ENVIRONMENT
 from support.running_search import RunningSearch
 
-PORT = 6398
-DASHBOARD_PORT = 8276
 Start = Callable[..., RunningSearch]
 
 
@@ -34,13 +33,15 @@ def reuse_workers(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def running_nodes() -> Iterator[Nodes]:
     # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
-    folder = Path(tempfile.mkdtemp(prefix="chaos-")) / "nodes"
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-    cluster = Nodes(f"127.0.0.2:{PORT}", ENVIRONMENT | token, folder)
-    ports = ("--port", str(PORT), "--dashboard-port", str(DASHBOARD_PORT))
-    cluster.run_script("up", "--workers", str(NODES), *ports)
-    yield cluster
-    cluster.run_script("down")
+    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="chaos-") as parent:
+        port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
+        folder = Path(parent) / "nodes"
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+        cluster = Nodes(f"127.0.0.2:{port}", ENVIRONMENT | token, folder)
+        options = ("--port", str(port), "--dashboard-port", str(dashboard_port))
+        cluster.run_script("up", "--workers", str(NODES), *options)
+        yield cluster
+        cluster.run_script("down")
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ SEARCH_TIMEOUT_S = 300.0
 ANSWER = "answer: "
 ATTEMPTS = 3  # on a busy machine Ray's state API times out now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+# By default these ports are the same for all nodes of a machine.
+FREE_PORTS = ("--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0")
 # Nodes end at once: they have nobody to notify.
 ENVIRONMENT = os.environ | {
     "RAY_AUTH_MODE": "disabled",
@@ -220,6 +222,25 @@ def wait_for_cleanup(cluster: Cluster) -> None:
         raise AssertionError(f"{error}; left are {left}") from None
 
 
+def start_head(ports: Sequence[int], folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start the head of a cluster of its own.
+
+    Args:
+        ports: three free ports. The first one is that of the cluster's address.
+        folder: for Ray's files, a short path because it contains sockets.
+    """
+    port, dashboard_port, client_port = ports[:3]
+    return start_node(
+        "--head",
+        f"--port={port}",
+        f"--dashboard-port={dashboard_port}",
+        f"--ray-client-server-port={client_port}",
+        "--dashboard-host=127.0.0.1",
+        f"--temp-dir={folder}",
+        *options,
+    )
+
+
 def start_node(
     *options: str, prefix: Sequence[str] = (), **environment: str
 ) -> subprocess.Popen[bytes]:
@@ -229,7 +250,7 @@ def start_node(
         prefix: command that runs it elsewhere, such as in a network namespace.
     """
     return subprocess.Popen(
-        [*prefix, *RAY, "start", "--block", *options],
+        [*prefix, *RAY, "start", "--block", *FREE_PORTS, *options],
         env=ENVIRONMENT | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
