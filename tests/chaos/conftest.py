@@ -60,9 +60,9 @@ def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Start:
-    def start_search(**settings: Any) -> RunningSearch:
+    def start_search(folder: Path = tmp_path / "s", **settings: Any) -> RunningSearch:
         settings = {"resources__reuse_workers": reuse_workers} | settings
-        return RunningSearch(nodes, tmp_path / "s", **settings)
+        return RunningSearch(nodes, folder, output=tmp_path / "output", **settings)
 
     return start_search
 

@@ -5,8 +5,8 @@ After each failure every trial is there once, and nothing is left on the cluster
 
 from __future__ import annotations
 
+import itertools
 import os
-import random
 import signal
 import subprocess
 from collections.abc import Callable
@@ -37,6 +37,7 @@ DRAIN_OPTIONS = (
     "--reason-message=chaos",
     "--deadline-remaining-seconds=3",
 )
+FULL_DISK = "[Errno 28]"
 WORKER_NODES = "[n['NodeID'] for n in ray.nodes() if n['Alive'] and 'CPU' in n['Resources']]"
 Start = Callable[..., RunningSearch]
 
@@ -105,18 +106,21 @@ def test_a_drained_node_costs_the_current_epoch_only(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(disk), "-o"]
     subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
     try:
-        search = start()
+        search = start(disk / "s")
         assert search.driver.wait(timeout=300) in (0, 1)
+        assert FULL_DISK in (search.folder / "ray.log").read_text()
         before = end_times(search.folder)
         subprocess.run([*mount, "remount,size=1g"], check=True)
         search.resume()
         search.ends_complete()
         assert before.items() <= end_times(search.folder).items()
     finally:
-        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def end_times(folder: Path) -> dict[int, object]:
@@ -132,12 +136,37 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     start: Start, undisturbed: Path
 ) -> None:
     search = start()
-    moments = random.Random(0)
-    for _ in range(10):
-        if not search.has_ended(timeout_s=moments.uniform(3, 15)):
-            search.kill_driver()
-            search.restart()
+    for event, has_happened in moments(search).items():
+        search.wait_for(has_happened, event)
+        search.kill_driver()
+        search.restart()
     search.ends_like(undisturbed)
+
+
+def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
+    """Return ten moments of a search in their order: a description and a check of each."""
+
+    def has_file(name: str) -> Callable[[], bool]:
+        return (search.folder / name).exists
+
+    def has_epochs(count: int) -> Callable[[], bool]:
+        return lambda: search.stored_epochs() >= count
+
+    def has_trials(count: int) -> Callable[[], bool]:
+        return lambda: search.ended_trials() >= count
+
+    return {
+        "the start": has_file("search.yaml"),
+        "the training of f_S": has_file("splits.parquet"),
+        "the start of the study": has_file("study.journal"),
+        "the first epoch": has_epochs(1),
+        "the end of the first trial": has_trials(1),
+        "an epoch of the second trial": has_epochs(EPOCHS + 1),
+        "the end of the second trial": has_trials(2),
+        "an epoch of the third trial": has_epochs(2 * EPOCHS + 2),
+        "the end of the last trial": has_trials(TRIALS),
+        "the evaluation of the best model": has_file("summary.json"),
+    }
 
 
 def test_a_driver_killed_while_a_worker_group_starts_leaves_nothing(start: Start) -> None:
@@ -159,7 +188,15 @@ def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -
 
 
 def test_a_concurrency_above_the_capacity_is_reduced_to_what_fits(start: Start) -> None:
-    start(resources__max_concurrent=50).ends_complete()
+    search = start(resources__max_concurrent=50)
+    search.ends_complete()
+    # The nodes have three CPUs, and a trial needs two.
+    assert "1 trial(s) at a time, each on 2 Ray Train worker(s)" in search.output.read_text()
+    trials = trials_of(search.folder)
+    for earlier, later in itertools.pairwise(trials):
+        assert earlier.datetime_complete is not None
+        assert later.datetime_start is not None
+        assert earlier.datetime_complete <= later.datetime_start
 
 
 def test_a_trial_that_no_node_can_hold_is_refused(start: Start) -> None:

@@ -79,14 +79,21 @@ class Cluster:
         summary: dict[str, Any] = json.loads((out / name / "summary.json").read_text())
         return summary
 
-    def start(self, out: Path, name: str, *extra: str, **settings: Any) -> subprocess.Popen[bytes]:
-        """Start a search; return its driver."""
-        return subprocess.Popen(
-            self._command(out, name, *extra, **settings),
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    def start(
+        self, out: Path, name: str, *extra: str, output: Path = Path(os.devnull), **settings: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a search; return its driver.
+
+        Args:
+            output: file that gets what the search prints, after what is there.
+        """
+        with output.open("ab") as file:
+            return subprocess.Popen(
+                self._command(out, name, *extra, **settings),
+                env=self.environment,
+                stdout=file,
+                stderr=file,
+            )
 
     def adaptune(self, command: str, *arguments: str | Path) -> str:
         """Run a command of adaptune that needs a cluster; return its output."""
@@ -266,17 +273,21 @@ def stop_node(node: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until(
-    happened: Callable[[], object], event: str, timeout_s: float = START_TIMEOUT_S
+    happened: Callable[[], object],
+    event: str,
+    timeout_s: float = START_TIMEOUT_S,
+    interval_s: float = 0.2,
 ) -> None:
     """Wait until a function returns something true.
 
     Args:
         event: description of it, for the message if it does not happen in time.
+        interval_s: pause between two calls of the function.
     """
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {event} did not happen"
-        time.sleep(0.2)
+        time.sleep(interval_s)
 
 
 def is_up(address: str) -> bool:
