@@ -7,7 +7,7 @@ PYTEST_OPTIONS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help search test lint check format docs chaos bench cluster-check clean
+.PHONY: help search test lint check format docs chaos lowest bench cluster-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ docs: .venv/.installed  ## regenerate docs/reference.md and search_spaces/schema
 chaos: .venv/.test-installed  ## kill workers, nodes and drivers of a local cluster
 	$(BIN)/python -m pytest tests/chaos $(PYTEST_OPTIONS)
 
+lowest: .venv-lowest/.installed  ## run the quick unit tests with the oldest versions accepted
+	.venv-lowest/bin/python -m pytest tests/unit -m "not slow and not ray" $(PYTEST_OPTIONS)
+
 bench: .venv/.installed  ## measure the overhead of a trial
 	$(BIN)/python benchmarks/trial_overhead.py
 
@@ -57,5 +60,12 @@ cluster-check: .venv/.test-installed  ## check the launch files without a cluste
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-clean:  ## remove .venv and the caches of the tools
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+.venv-lowest/.installed: .venv/.installed .ci/lowest_versions.py
+	$(BIN)/python .ci/lowest_versions.py > .venv/lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install --prefer-binary \
+	    --constraint .venv/lowest.txt --editable '.[test]'
+	touch $@
+
+clean:  ## remove the environments and the caches of the tools
+	rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

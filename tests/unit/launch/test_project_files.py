@@ -7,6 +7,7 @@ import importlib.metadata
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_torchvision_begins_at_the_release_that_belongs_to_that_of_torch() -> No
             (bound,) = requirement.specifier
             lower[requirement.name] = int(bound.version.split(".")[1])
     assert lower["torchvision"] == lower["torch"] + 15  # 0.25 belongs to 2.10
+
+
+def test_make_lowest_installs_the_lower_bound_of_each_dependency() -> None:
+    script = [sys.executable, str(ROOT / ".ci" / "lowest_versions.py")]
+    lines = subprocess.check_output(script, text=True).splitlines()
+    assert len(lines) == len(set(lines))
+    lowest = dict(line.split("==") for line in lines)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [Requirement(line) for line in project["dependencies"]]
+    assert {requirement.name for requirement in requirements} <= lowest.keys()
+    for requirement in requirements:
+        assert f">={lowest[requirement.name]}" in str(requirement.specifier).split(",")
 
 
 def test_constraints_name_no_build_of_one_platform() -> None:
