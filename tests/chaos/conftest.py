@@ -11,7 +11,7 @@ import pytest
 from support.local_cluster import NODES, Nodes
 from support.object_store import ObjectStore, running_store
 from support.ports import reserved_ports
-from support.real_ray import ENVIRONMENT
+from support.real_ray import ENVIRONMENT, stopped_cleanly
 from support.running_search import RunningSearch
 
 Start = Callable[..., RunningSearch]
@@ -33,15 +33,21 @@ def reuse_workers(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def running_nodes() -> Iterator[Nodes]:
     # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
-    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="chaos-") as parent:
+    with (
+        stopped_cleanly(),
+        reserved_ports() as ports,
+        tempfile.TemporaryDirectory(prefix="chaos-") as parent,
+    ):
         port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
         folder = Path(parent) / "nodes"
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
         cluster = Nodes(f"127.0.0.2:{port}", ENVIRONMENT | token, folder)
         options = ("--port", str(port), "--dashboard-port", str(dashboard_port))
         cluster.run_script("up", "--workers", str(NODES), *options)
-        yield cluster
-        cluster.run_script("down")
+        try:
+            yield cluster
+        finally:
+            cluster.run_script("down")
 
 
 @pytest.fixture
@@ -59,12 +65,17 @@ def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Start:
+def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Iterator[Start]:
+    searches: list[RunningSearch] = []
+
     def start_search(folder: Path = tmp_path / "s", **settings: Any) -> RunningSearch:
         settings = {"resources__reuse_workers": reuse_workers} | settings
-        return RunningSearch(nodes, folder, output=tmp_path / "output", **settings)
+        searches.append(RunningSearch(nodes, folder, output=tmp_path / "output", **settings))
+        return searches[-1]
 
-    return start_search
+    yield start_search
+    for search in searches:
+        search.abandon()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 from support.local_cluster import Nodes
 from support.object_store import ObjectStore
 from support.real_ray import (
+    IN_PROCESS,
     RAY,
     actors,
     evaluate,
@@ -29,9 +30,8 @@ from support.running_search import EPOCHS, TRIALS, RunningSearch
 from support.two_networks import possible, two_networks
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
-# On a noisy machine of two cores, where 15 to 25 s are usual.
-RECOVERY_TIMEOUT_S = 60.0
-START_TIMEOUT_S = 120.0
+# 15 to 25 s are usual on two cores, and several times as much if others use them too.
+RECOVERY_TIMEOUT_S = 180.0
 DRAIN_OPTIONS = (
     "--reason=DRAIN_NODE_REASON_PREEMPTION",
     "--reason-message=chaos",
@@ -61,7 +61,7 @@ def test_a_killed_part_of_a_worker_group_costs_the_current_epoch_only(
 
 
 def test_a_killed_in_process_trial_resumes_from_its_last_epoch(start: Start) -> None:
-    search = start(execution="in_process", resources__workers_per_trial=1)
+    search = start(**IN_PROCESS)
     search.wait_for_epochs(2)
     grids = search.sample_grids()
     search.kill_actor("TrialTrainable")
@@ -225,7 +225,7 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     search = start(storage__remote=object_store.uri)
     search.wait_for_epochs(2)
     object_store.fails = True
-    search.wait_for_more_epochs(START_TIMEOUT_S)
+    search.wait_for_more_epochs(RECOVERY_TIMEOUT_S)
     wait_until(lambda: object_store.refused, "a request to the store")
     object_store.fails = False
     search.ends_like(undisturbed)

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 from support.ports import reserved_ports
-from support.real_ray import Cluster, is_up, start_head, stop_node, wait_until
+from support.real_ray import Cluster, is_up, start_head, stop_node, stopped_cleanly, wait_until
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     # pytest's own folders are too long for Ray's sockets.
-    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    with (
+        stopped_cleanly(),
+        reserved_ports() as ports,
+        tempfile.TemporaryDirectory(prefix="ray-") as folder,
+    ):
         address = f"127.0.0.1:{ports[0]}"
         head = start_head(ports, Path(folder), "--num-cpus=2")
         try:

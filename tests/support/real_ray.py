@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 180.0  # half a minute if the machine is idle
 SEARCH_TIMEOUT_S = 300.0
 ANSWER = "answer: "
 ATTEMPTS = 3  # on a busy machine Ray's state API times out now and then
@@ -52,6 +53,8 @@ SMALL = {
     "search.start_points": "[]",
     "evaluation.baselines": "false",
 }
+# Trials in processes of their own start in half the time of worker groups.
+IN_PROCESS = {"execution": "in_process", "resources__workers_per_trial": 1}
 
 
 def search_command(out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
@@ -288,6 +291,16 @@ def wait_until(
     while not happened():
         assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {event} did not happen"
         time.sleep(interval_s)
+
+
+@contextmanager
+def stopped_cleanly() -> Iterator[None]:
+    """Let SIGTERM end the context as Ctrl-C does: `timeout` would leave a cluster behind."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def is_up(address: str) -> bool:

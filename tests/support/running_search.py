@@ -76,6 +76,12 @@ class RunningSearch:
         self.driver.send_signal(signal.SIGKILL)
         self.driver.wait()
 
+    def abandon(self) -> None:
+        """Kill the driver if its test failed before its end, so that the next test has room."""
+        if self.driver.poll() is None:
+            self.kill_driver()
+            wait_for_cleanup(self.cluster)
+
     def kill_actor(self, class_name: str) -> None:
         """SIGKILL the process of an actor."""
         pids = actors(self.cluster, class_name)
