@@ -100,6 +100,7 @@ def test_a_killed_driver_is_resumed_to_the_same_trials(
         if trial.state.is_finished()
     }
 
+    assert before
     cluster.search(tmp_path, "s", "--resume", *FIVE_TRIALS)
 
     trials = trials_of(folder.path)
