@@ -11,7 +11,8 @@ import pytest
 from support.local_cluster import NODES, Nodes
 from support.object_store import ObjectStore, running_store
 from support.ports import reserved_ports
-from support.real_ray import ENVIRONMENT, stopped_cleanly
+from support.ray_nodes import stopped_cleanly
+from support.real_ray import ENVIRONMENT
 from support.running_search import RunningSearch
 
 Start = Callable[..., RunningSearch]

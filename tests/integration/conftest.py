@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.ports import reserved_ports
-from support.real_ray import Cluster, is_up, start_head, stop_node, stopped_cleanly, wait_until
+from support.ray_nodes import is_up, start_head, stop_node, stopped_cleanly
+from support.real_ray import Cluster, wait_until
 
 
 @pytest.fixture(scope="module")

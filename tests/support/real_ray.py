@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,6 @@ SEARCH_TIMEOUT_S = 300.0
 ANSWER = "answer: "
 ATTEMPTS = 3  # on a busy machine Ray's state API times out now and then
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-# By default these ports are the same for all nodes of a machine.
-FREE_PORTS = ("--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0")
 # Nodes end at once: they have nobody to notify.
 ENVIRONMENT = os.environ | {
     "RAY_AUTH_MODE": "disabled",
@@ -232,49 +229,6 @@ def wait_for_cleanup(cluster: Cluster) -> None:
         raise AssertionError(f"{error}; left are {left}") from None
 
 
-def start_head(ports: Sequence[int], folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Start the head of a cluster of its own.
-
-    Args:
-        ports: three free ports. The first one is that of the cluster's address.
-        folder: for Ray's files, a short path because it contains sockets.
-    """
-    port, dashboard_port, client_port = ports[:3]
-    return start_node(
-        "--head",
-        f"--port={port}",
-        f"--dashboard-port={dashboard_port}",
-        f"--ray-client-server-port={client_port}",
-        "--dashboard-host=127.0.0.1",
-        f"--temp-dir={folder}",
-        *options,
-    )
-
-
-def start_node(
-    *options: str, prefix: Sequence[str] = (), **environment: str
-) -> subprocess.Popen[bytes]:
-    """Run `ray start --block` with its processes in a group of their own.
-
-    Args:
-        prefix: command that runs it elsewhere, such as in a network namespace.
-    """
-    return subprocess.Popen(
-        [*prefix, *RAY, "start", "--block", *FREE_PORTS, *options],
-        env=ENVIRONMENT | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def stop_node(node: subprocess.Popen[bytes]) -> None:
-    """Stop a node and wait for its end."""
-    if node.poll() is None:
-        node.send_signal(signal.SIGTERM)
-        node.wait(timeout=60)
-
-
 def wait_until(
     happened: Callable[[], object],
     event: str,
@@ -291,19 +245,3 @@ def wait_until(
     while not happened():
         assert time.monotonic() < deadline, f"in {timeout_s:.0f} s {event} did not happen"
         time.sleep(interval_s)
-
-
-@contextmanager
-def stopped_cleanly() -> Iterator[None]:
-    """Let SIGTERM end the context as Ctrl-C does: `timeout` would leave a cluster behind."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def is_up(address: str) -> bool:
-    """Return whether a cluster answers at the address."""
-    status = [*RAY, "status", "--address", address]
-    return subprocess.run(status, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0

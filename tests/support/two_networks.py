@@ -11,15 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.ports import reserved_ports
-from support.real_ray import (
-    Cluster,
-    evaluate,
-    is_up,
-    start_head,
-    start_node,
-    stop_node,
-    wait_until,
-)
+from support.ray_nodes import is_up, start_head, start_node, stop_node
+from support.real_ray import Cluster, evaluate, wait_until
 
 SUBNETS = 256
 
