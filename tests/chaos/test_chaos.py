@@ -135,6 +135,7 @@ def end_times(folder: Path) -> dict[int, object]:
     return times
 
 
+@pytest.mark.timeout(1200)
 def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     start: Start, undisturbed: Path
 ) -> None:

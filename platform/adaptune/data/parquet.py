@@ -174,6 +174,18 @@ def _image(column: ChunkedArray, row: int, name: str) -> Images:
     if isinstance(value, bytes):
         return decode(value, name)
     try:
-        return np.array(value, dtype=np.uint8)
+        return _pixels(value)
     except (ValueError, OverflowError, TypeError) as error:
         raise DataError(f"{name} is not an image of 0 to 255, HW or HWC: {error}") from error
+
+
+def _pixels(value: object) -> Images:
+    """Convert nested lists of integers to uint8.
+
+    Raises:
+        ValueError: a number is out of range. NumPy itself refuses it from version 2 on only.
+    """
+    numbers = np.array(value, dtype=np.int64)
+    if numbers.size and (numbers.min() < 0 or numbers.max() > 255):
+        raise ValueError(f"the numbers are from {numbers.min()} to {numbers.max()}")
+    return numbers.astype(np.uint8)

@@ -82,8 +82,9 @@ def test_parquet_names_the_row_that_cannot_be_read(tmp_path: Path) -> None:
     for number, bad in enumerate((b"nonsense", None)):
         with pytest.raises(DataError, match=r"\.parquet, row 1"):
             load(write_table(tmp_path / f"{number}.parquet", [png(0), bad], [0, 1]))
-    with pytest.raises(DataError, match="row 0 is not an image of 0 to 255"):
-        load(write_table(tmp_path / "high.parquet", [[[0, 300]]], [0]))
+    for number in (300, -1, 2**62):
+        with pytest.raises(DataError, match="row 0 is not an image of 0 to 255"):
+            load(write_table(tmp_path / f"{number}.parquet", [[[0, number]]], [0]))
 
 
 @pytest.mark.parametrize(
