@@ -25,6 +25,7 @@ from adaptune.artifacts.format import (
 )
 from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
+from adaptune.signals import stop_deferred
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.version import __version__
@@ -154,9 +155,10 @@ def _recover_interrupted_export(folder: Path, staging: Path, previous: Path) -> 
 
 
 def _replace(folder: Path, staging: Path, previous: Path) -> None:
-    if folder.exists():
-        folder.rename(previous)
-    staging.rename(folder)
+    with stop_deferred():  # between the two, there is no export
+        if folder.exists():
+            folder.rename(previous)
+        staging.rename(folder)
     _remove_previous(previous, folder)
 
 
