@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `timeout`, shells and schedulers send one request twice: to a process and to its group.
 REPEAT_S = 1.0
+REDELIVERY_DELAY_S = 0.05
 
 
 class StopRequest(KeyboardInterrupt):
@@ -34,6 +34,7 @@ class _StopHandler:
 
     def __init__(self) -> None:
         self.deferrals = 0
+        self.number: int | None = None
         self._requested_at: float | None = None
         self._pending: int | None = None
 
@@ -41,6 +42,7 @@ class _StopHandler:
         now = time.monotonic()
         if self._requested_at is None:
             self._requested_at = now
+            self.number = number
             self._pending = number
             self.raise_pending()
         elif now - self._requested_at > REPEAT_S:
@@ -54,9 +56,12 @@ class _StopHandler:
             raise StopRequest(number)
 
     def repeat(self, number: int) -> None:
-        """Raise a request again that Python has dropped."""
+        """Raise a request again, a moment later, that Python has dropped."""
         self._requested_at = None
-        _thread.interrupt_main(signal.Signals(number))
+        arguments = (threading.main_thread().ident, number)
+        timer = threading.Timer(REDELIVERY_DELAY_S, signal.pthread_kill, arguments)
+        timer.daemon = True
+        timer.start()
 
 
 @contextmanager
@@ -147,9 +152,15 @@ def hangup_blocked() -> Iterator[None]:
 
 
 def signal_number(error: KeyboardInterrupt) -> int:
-    """Return the number of the signal that raised an error."""
+    """Return the number of the signal that raised an error.
+
+    Ray raises an error of its own if the signal arrives while it waits.
+    """
     if isinstance(error, StopRequest):
         return error.signal_number
+    handler = _installed_handler()
+    if handler is not None and handler.number is not None:
+        return handler.number
     return signal.SIGINT
 
 

@@ -88,9 +88,10 @@ def _run() -> int:
             _print_error("")  # the terminal has printed ^C
         _print_error(f"adaptune: {error}")
         return exit_status(error)
-    except OSError:
-        lost_output = flush_or_drop()
-        if lost_output is None:
+    except OSError as error:
+        # An unbuffered stream raises at once. Errors of other files have a name.
+        lost_output = flush_or_drop() or error
+        if lost_output.filename is not None:
             raise
         return _report_lost_output(lost_output)
     return 0

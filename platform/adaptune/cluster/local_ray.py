@@ -22,7 +22,7 @@ NO_METRICS = {
     "AUTOSCALER_METRIC_PORT": "-1",
     "DASHBOARD_METRIC_PORT": "-1",
 }
-MAX_SOCKET_PATH = 103  # of macOS; Linux has 107
+MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 REMOVAL_TIMEOUT_S = 5.0
 LOCK_DELAY_S = 60.0  # a folder that is younger may not be locked yet
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +15,25 @@ from ray.exceptions import AuthenticationError
 
 from adaptune.cluster import connection
 from adaptune.cluster.connection import connect, secure_auth_token, token_hint
+from adaptune.cluster.local_ray import NO_METRICS, local_node_address
 from adaptune.errors import ResourceError
+from adaptune.signals import STOP_SIGNALS, StopRequest, stop_on_signals
 
 HINT = " (its token: ray get-auth-token)"
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_signal_handlers() -> Iterator[None]:
+    """Checks that no handler is left."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
 
 
 @pytest.fixture
@@ -63,9 +77,69 @@ def test_a_local_cluster_is_started_with_the_cpus_of_this_machine_and_shut_down(
     assert options["address"] == "local"
     assert options["num_cpus"] == 6
     assert options["dashboard_host"] == "127.0.0.1"  # not for others
+    assert options["_node_ip_address"] == local_node_address()
     assert options["namespace"] == "adaptune-digits"
     assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "0"
-    assert [name for name, _ in ray_calls] == ["init", "shutdown"]
+    assert ray_calls[1:] == [("shutdown", {"wait_for_processes": True})]
+
+
+def test_the_folder_of_a_local_cluster_is_private_and_goes_with_it(
+    ray_calls: list[tuple[str, Any]],
+) -> None:
+    with connect(None, "digits"):
+        folder = Path(ray_calls[0][1]["_temp_dir"]).parent
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("ray_calls")
+def test_a_local_cluster_shows_no_metrics_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NO_METRICS:
+        monkeypatch.delenv(name, raising=False)
+    with connect("head:6379", "digits"):
+        assert not NO_METRICS.keys() & os.environ.keys()
+    collection = "RAY_enable_metrics_collection"
+    monkeypatch.setenv(collection, "1")
+    with connect(None, "digits"):
+        assert os.environ[collection] == "1"
+        assert os.environ["DASHBOARD_METRIC_PORT"] == "-1"
+
+
+@pytest.mark.usefixtures("ray_calls")
+def test_ray_leaves_the_handler_of_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> SimpleNamespace:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does
+        os.kill(os.getpid(), signal.SIGTERM)
+        return SimpleNamespace(dashboard_url="")
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    with pytest.raises(StopRequest), stop_on_signals(), connect(None, "digits"):
+        pass
+
+
+def test_a_connection_that_is_interrupted_is_shut_down(
+    ray_calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    with pytest.raises(KeyboardInterrupt), connect(None, "digits"):
+        pass
+    assert [name for name, _ in ray_calls] == ["shutdown"]
+
+
+def test_a_signal_during_the_shutdown_waits_for_its_end(
+    ray_calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shutdown(**_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        ray_calls.append(("ended", None))
+
+    monkeypatch.setattr(connection.ray, "shutdown", shutdown)
+    with pytest.raises(StopRequest), stop_on_signals(), connect(None, "digits"):
+        pass
+    assert ray_calls[-1] == ("ended", None)
 
 
 def test_a_connection_to_a_cluster_withdraws_its_request_for_nodes(
@@ -129,6 +203,56 @@ def test_the_token_of_local_clusters_is_readable_by_its_user_only(home: Path) ->
     token.chmod(0o644)
     secure_auth_token()
     assert token.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_missing_token_is_created_before_ray_would_write_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    before = os.umask(0)
+    try:
+        secure_auth_token(create=True)
+    finally:
+        os.umask(before)
+    token = home / ".ray" / "auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    text = token.read_text()
+    assert re.fullmatch("[0-9a-f]{64}", text)
+    secure_auth_token(create=True)
+    assert token.read_text() == text
+    assert [path.name for path in token.parent.iterdir()] == ["auth_token"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RAY_AUTH_MODE", "disabled"),
+        ("RAY_AUTH_TOKEN", "secret"),
+        ("RAY_AUTH_TOKEN_PATH", "/elsewhere"),
+    ],
+)
+def test_no_token_is_created_that_ray_would_not_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for variable in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, value)
+    secure_auth_token(create=True)
+    assert not (home / ".ray" / "auth_token").exists()
+
+
+def test_ray_reads_the_token_that_is_created(home: Path) -> None:
+    script = (
+        "from adaptune.cluster.connection import secure_auth_token\n"
+        "secure_auth_token(create=True)\n"
+        "from ray._raylet import AuthenticationTokenLoader\n"
+        "print(AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True))"
+    )
+    unset = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    output = subprocess.check_output([sys.executable, "-c", script], text=True, env=environment)
+    assert output == "True\n"
 
 
 def test_a_token_file_that_is_missing_is_reported_to_the_user(

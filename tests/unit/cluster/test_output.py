@@ -142,7 +142,9 @@ def test_text_that_is_no_utf_8_is_printed_with_escapes(tmp_path: Path) -> None:
 
 def test_a_console_of_a_terminal_knows_it(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
-    process = run_redirected("console.print(console.is_terminal)", tmp_path / "log", stdout=terminal)
+    process = run_redirected(
+        "console.print(console.is_terminal)", tmp_path / "log", stdout=terminal
+    )
     assert process.returncode == 0
     assert os.read(controller, 100) == b"True\r\n"
     os.close(terminal)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from adaptune.errors import (
 )
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lock import driver_lock
+from adaptune.signals import STOP_SIGNALS
 from adaptune.workflows.session import session
 
 AGAIN = "The same command continues."
@@ -45,6 +47,17 @@ def test_an_interruption_says_how_to_continue(folder: ResultsFolder) -> None:
     assert caught.value.signal_number == signal.SIGINT
     with driver_lock(folder):
         pass
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_each_stop_signal_says_how_to_continue(
+    folder: ResultsFolder, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(InterruptedSearchError, match=AGAIN) as caught, session(folder, AGAIN):
+        os.kill(os.getpid(), number)
+    assert caught.value.signal_number == number
+    assert signal.getsignal(number) == before
 
 
 def test_an_unexpected_error_leaves_its_traceback_in_the_log(folder: ResultsFolder) -> None:
