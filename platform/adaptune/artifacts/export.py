@@ -67,6 +67,9 @@ def write_export(
         staging.mkdir(parents=True)
         _write_files(staging, _config(spec, class_names), checkpoint, metrics)
         _replace(folder, staging, previous)
+    except KeyboardInterrupt:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
@@ -159,7 +162,7 @@ def _replace(folder: Path, staging: Path, previous: Path) -> None:
         if folder.exists():
             folder.rename(previous)
         staging.rename(folder)
-    _remove_previous(previous, folder)
+        _remove_previous(previous, folder)
 
 
 def _remove_previous(previous: Path, folder: Path) -> None:
