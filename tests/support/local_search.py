@@ -16,6 +16,7 @@ import psutil
 from support.real_ray import SEARCH_TIMEOUT_S, search_command, tail, wait_until
 
 TRIALS = 2
+PHASE_TIMEOUT_S = 240.0
 CLEANUP_TIMEOUT_S = 20.0
 CLUSTER_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
 
@@ -67,7 +68,10 @@ class LocalSearch:
             assert self.driver.poll() is None, tail(self.results / "ray.log")
             return bool(happened())
 
-        wait_until(is_over, event)
+        try:
+            wait_until(is_over, event, PHASE_TIMEOUT_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; ray.log:\n{tail(self.results / 'ray.log')}") from None
         self.note_processes()
 
     def note_processes(self) -> list[psutil.Process]:
