@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 MANY_STEPS = {"training__steps_per_epoch": 100}
-SLOW_SOURCE = {"training__source__steps": 3000}
+SLOW_SOURCE = {"training__source__steps": 1000}
 SLOW_BASELINES = {"evaluation__baselines": "true", "training__epochs": 1, **MANY_STEPS}
 Reached = Callable[[LocalSearch], object]
 
