@@ -62,7 +62,8 @@ class SearchStudy:
     def resume_trial(self, trial: Trial) -> Trial:
         """Draw the values that an interrupted trial lacks.
 
-        The interruption may have come between two values.
+        The interruption may have come between two values. The trial gets those that it would have
+        got without the interruption.
         """
         self.optuna_study.sampler = make_sampler(self._spec, trial.number)
         return self._draw(trial)
@@ -216,9 +217,21 @@ class SearchStudy:
         """Draw the values that the trial lacks, those that others depend on first."""
         space = self._spec.space
         for path in sorted(space, key=lambda path: len(space[path].when)):
-            if space[path].is_drawn(trial.params):
+            if not space[path].is_drawn(trial.params):
+                continue
+            if path in trial.params:
+                self._draw_again(trial, path)
+            else:
                 self._suggest(trial, path)
         return trial
+
+    def _draw_again(self, trial: Trial, path: str) -> None:
+        """Draw a value that the trial has already, so that the next random numbers are the same."""
+        study, distribution = self.optuna_study, self._distributions[path]
+        frozen = self._frozen(trial.number)
+        is_fixed = path in frozen.system_attrs.get("fixed_params", {}) or distribution.single()
+        if not is_fixed and path not in trial.relative_params:
+            study.sampler.sample_independent(study, frozen, path, distribution)
 
     def _suggest(self, trial: Trial, path: str) -> None:
         match self._distributions[path]:
