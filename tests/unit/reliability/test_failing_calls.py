@@ -1,0 +1,62 @@
+"""A search in whose folder the n-th call fails, for every n."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import optuna
+import pytest
+from support.failing_calls import FailingCalls, Failure, ProcessKilled
+from support.file_calls import FileCalls
+from support.searched_folder import SearchWithoutRay, make_spec, outcome, resume_and_compare
+
+from adaptune.errors import AdaptuneError, ResultsError
+from adaptune.results.folder import results_folder
+from adaptune.spec.schema import SearchSpec
+from adaptune.workflows.inspect import search_status
+
+CODES = {Failure.ONCE: errno.EIO, Failure.FROM_THEN_ON: errno.ENOSPC, Failure.KILL: 0}
+
+
+def disturbed_run(search: SearchWithoutRay, spec: SearchSpec, calls: FailingCalls) -> None:
+    """Run the search with a failing call; status opens what is left, or tells why it cannot."""
+    folder = results_folder(spec.name, spec.storage).path
+    with pytest.MonkeyPatch.context() as patch:
+        FileCalls(folder.parent, calls).install(patch)
+        with suppress(AdaptuneError, ProcessKilled):
+            search.run(spec)
+    with suppress(ResultsError):
+        search_status(folder)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_after_the_failure_of_any_call_a_resume_completes_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    root = tmp_path / "results"
+    spec = make_spec(root)
+    search = SearchWithoutRay()
+    search.install(monkeypatch)
+    search.run(spec)
+    expected = outcome(spec)
+    assert [row["state"] for row in expected.trials] == ["COMPLETE", "COMPLETE", "PRUNED"]
+    assert resume_and_compare(search, spec, expected) == []
+    differences = []
+    n = 0
+    while True:
+        n += 1
+        shutil.rmtree(root)
+        calls = FailingCalls(n, failure, CODES[failure])
+        disturbed_run(search, spec, calls)
+        if calls.failed is None:
+            break
+        exact = failure is Failure.KILL
+        for difference in resume_and_compare(search, spec, expected, exact=exact):
+            differences.append(f"call {n}, {calls.failed}: {difference}")
+    assert differences == []
+    print(f"{n - 1} calls {failure.value}")
+    assert n > 200
