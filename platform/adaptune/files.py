@@ -24,7 +24,8 @@ def write_file(path: Path, *parts: bytes) -> None:
     the last one wins.
 
     Raises:
-        OSError: the file cannot be written; it is as before, and no other file is left.
+        OSError: the file cannot be written, and no other file is left. It is as before, unless only
+            the sync of the folder failed.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -37,18 +38,25 @@ def write_file(path: Path, *parts: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def append_to_file(path: Path, body: bytes) -> None:
+def append_to_file(path: Path, body: bytes, *, start: int | None = None) -> None:
     """Append to a file, or create it; the bytes are on the disk when this returns.
 
     Only one process may append at a time.
 
+    Args:
+        start: size in bytes before, if known. What is behind it is removed: a failed append leaves
+            a part of its bytes if it cannot remove them either.
+
     Raises:
-        OSError: the file cannot be written; it is as before.
+        OSError: the file cannot be written; it is as before, if the file system allows that.
     """
     is_new = not path.exists()
     file = os.open(path, _APPEND_FLAGS, _MODE)
     try:
         size = os.fstat(file).st_size
+        if start is not None and start < size:
+            os.ftruncate(file, start)
+            size = start
         try:
             _write_all(file, body)
             os.fsync(file)
@@ -73,8 +81,11 @@ def make_folder(path: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for folder in reversed(missing):
-        with suppress(FileExistsError):  # another process was faster
+        try:
             os.mkdir(folder)
+        except FileExistsError:
+            if not folder.is_dir():  # otherwise another process was faster
+                raise
         _sync_folder(folder.parent)
 
 
@@ -86,6 +97,16 @@ def remove_drafts(folder: Path) -> None:
     for draft in folder.glob(".*.part"):
         with suppress(OSError):
             os.unlink(draft)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file if it exists; after a power cut it may be there again.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _write_new(path: Path, parts: tuple[bytes, ...]) -> None:
@@ -106,7 +127,10 @@ def _write_all(file: int, body: bytes) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, where the file system can do that."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # a folder that may be written to, but not listed
+        return
     try:
         os.fsync(file)
     except OSError as error:

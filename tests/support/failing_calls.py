@@ -11,7 +11,6 @@ from typing import Any
 
 from support.file_calls import Call, Perform
 
-
 # A full disk does not hinder them.
 _DELETIONS = ("unlink", "rmdir", "ftruncate", "truncate")
 
@@ -73,4 +72,3 @@ def _perform(call: Call, perform: Perform) -> Any:
 
 def _end(file: int) -> int:
     return os.fstat(file).st_size
-

@@ -1,14 +1,15 @@
 """The states in which a power cut may leave a folder.
 
 The calls of a process are recorded. A power cut after any of them keeps what was synced. Of the
-rest, it keeps all, nothing, the names without the contents, or some names: those before any moment.
+rest, it keeps everything, nothing, or the first changes of names; and of the contents of files all,
+half, nothing or zeros.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,21 @@ class _File:
     body: bytes = b""
     synced: bytes = b""
 
-    def without_unsynced(self, _: object = None) -> bytes:
+    def whole(self) -> bytes:
+        return self.body
+
+    def without_unsynced(self) -> bytes:
         return self.synced
 
-    def whole(self, _: object = None) -> bytes:
-        return self.body
+    def half(self) -> bytes:
+        return self.synced + self.body[len(self.synced) :][: self._unsynced // 2]
+
+    def zeros(self) -> bytes:
+        return self.synced + bytes(self._unsynced)
+
+    @property
+    def _unsynced(self) -> int:
+        return max(len(self.body) - len(self.synced), 0)
 
 
 @dataclass(eq=False)
@@ -125,6 +136,8 @@ class Disk:
         """Yield the states after a power cut now, each with its description."""
         yield "all survives", _state(self.names, _File.whole)
         yield "names survive, contents do not", _state(self.names, _File.without_unsynced)
+        yield "half of the contents survives", _state(self.names, _File.half)
+        yield "the contents are zeros", _state(self.names, _File.zeros)
         for count in range(len(self.pending)):
             names = dict(self.durable)
             for change in self.pending[:count]:
@@ -133,7 +146,7 @@ class Disk:
             yield f"{count} and all contents survive", _state(names, _File.whole)
 
 
-def _state(names: Names, contents: Any) -> State:
+def _state(names: Names, contents: Callable[[_File], bytes]) -> State:
     state: State = {}
     for path, entry in names.items():
         parents = [str(parent) for parent in Path(path).parents if str(parent) != "."]
@@ -162,7 +175,7 @@ class Recorder:
 
 
 def states_after_power_cuts(calls: list[Call]) -> Iterator[tuple[str, State]]:
-    """Yield each different state once, with its description: one prefix of the calls after another."""
+    """Yield the states after each of the calls, each different one once, with its description."""
     disk = Disk()
     known = set()
     for number, call in enumerate(calls, start=1):

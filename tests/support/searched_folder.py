@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -17,27 +15,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from ray import tune
-from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from adaptune.artifacts import export
 from adaptune.evaluation import held_out
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.execution.base import RunnerSettings, SharedRefs
-from adaptune.execution.runtime import TrialJob
 from adaptune.results import lifecycle
 from adaptune.results.folder import results_folder
 from adaptune.search import driver, source_classifier, trainable
-from adaptune.search.trainable import TrialContext, TrialTrainable
-from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.search.trainable import TrialContext
+from adaptune.spec.schema import SearchSpec
 from adaptune.training.checkpoint_format import decode, eval_weights
-from adaptune.training.networks import TRAINED
-from adaptune.training.optimizers import build_optimizers
-from adaptune.training.record import EpochRecord
-from adaptune.training.state import TrainingState, build_state
 from adaptune.workflows import search
 from adaptune.workflows.inspect import search_status
 from support.fake_run import (
@@ -47,8 +38,8 @@ from support.fake_run import (
     make_splits,
     make_tiny_search,
 )
-from support.fake_search import FakeTrial, make_record, smooth
-from support.tiny_trial import CLASSES, CPU
+from support.signed_training import SignedTraining, signature
+from support.simulated_tuner import SimulatedTuner
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,142 +70,6 @@ def make_spec(out: Path, **sections: Any) -> SearchSpec:
         evaluation={"baselines": False},
         **sections,
     )
-
-
-@cache
-def _tiny_state() -> TrainingState:
-    """Return a real state whose networks have very few weights."""
-    spec = make_tiny_search().trial({})
-    state = build_state(spec, CLASSES, constant_classifier(spec, 1), CPU)
-    tiny = {name: nn.Linear(1, 1) for name in TRAINED} | {"f_t": nn.Linear(1, CLASSES)}
-    networks = replace(state.networks, **tiny)
-    return replace(state, networks=networks, optimizers=build_optimizers(networks, spec))
-
-
-def _signature(values: Mapping[str, Any], epoch: int) -> Tensor:
-    """Return the bias of f_T after an epoch of the trial with these values."""
-    cycle = values["loss_weights.cycle"]
-    identity = values["loss_weights.identity"]
-    return torch.tensor([cycle, identity, float(epoch)], dtype=torch.float32)
-
-
-def _values(spec: TrialSpec) -> dict[str, float]:
-    weights = spec.loss_weights
-    return {"loss_weights.cycle": weights.cycle, "loss_weights.identity": weights.identity}
-
-
-@dataclass
-class SignedTraining:
-    """A trial runner whose weights are a signature of the trial and the epoch.
-
-    Attributes:
-        foreign: receives checkpoints that a trial started from though they are not its own.
-    """
-
-    foreign: list[str]
-    records: Iterator[EpochRecord] = field(default_factory=lambda: iter(()))
-
-    def begin(self, job: TrialJob) -> None:
-        self.records = self._train(job)
-
-    def next_record(self) -> EpochRecord | None:
-        return next(self.records, None)
-
-    def stop(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def _train(self, job: TrialJob) -> Iterator[EpochRecord]:
-        values = _values(job.spec)
-        state = replace(_tiny_state(), spec=job.spec)
-        bias = state.networks.f_t.get_parameter("bias")
-        last = job.checkpoints.restore(state).record
-        if last is not None:
-            if not torch.equal(bias, _signature(values, last.epoch)):
-                self.foreign.append(f"trial {job.number} started from {bias.tolist()}")
-            yield last
-        start = 1 if last is None else last.epoch + 1
-        for epoch in range(start, job.spec.training.epochs + 1):
-            record = make_record(epoch, smooth(values, epoch))
-            with torch.no_grad():
-                bias.copy_(_signature(values, epoch))
-            state.step = epoch * job.spec.training.steps_per_epoch
-            state.update_best(epoch, record.score(job.metric))
-            job.checkpoints.save(state, record)
-            job.checkpoints.save_sample_grid(epoch, b"a picture")
-            yield record
-
-
-@dataclass(eq=False)
-class _LiveTrial:
-    view: FakeTrial
-    steps: TrialTrainable
-
-
-class SimulatedTuner:
-    """A small version of Tune's loop, for one trial at a time or for several.
-
-    Errors of the searcher, the scheduler and the callbacks end the search.
-    """
-
-    concurrency = 1
-
-    def __init__(self, trials: SimpleNamespace, *, tune_config: Any, run_config: Any) -> None:
-        self._context: TrialContext = trials.context
-        self._searcher = tune_config.search_alg
-        self._scheduler = tune_config.scheduler
-        # The events are written by another library, and nothing reads them back.
-        self._callbacks = [
-            callback
-            for callback in run_config.callbacks
-            if type(callback).__name__ != "TensorBoardCallback"
-        ]
-        self._live: list[_LiveTrial] = []
-
-    def fit(self) -> None:
-        """Run trials until the searcher has no more."""
-        for iteration in itertools.count():
-            self._start(iteration)
-            if not self._live:
-                break
-            for trial in list(self._live):
-                self._step(trial, iteration)
-            self._call("on_step_end", iteration)
-
-    def _start(self, iteration: int) -> None:
-        while len(self._live) < self.concurrency:
-            trial_id = f"trial-{iteration}-{len(self._live)}"
-            config = self._searcher.suggest(trial_id)
-            if not isinstance(config, dict):
-                break
-            view = FakeTrial(trial_id, config)
-            steps = TrialTrainable.__new__(TrialTrainable)
-            steps.setup(config, self._context)
-            self._live.append(_LiveTrial(view, steps))
-            self._scheduler.on_trial_add(None, view)
-            self._call("on_trial_start", iteration, trial=view)
-
-    def _step(self, trial: _LiveTrial, iteration: int) -> None:
-        view = trial.view
-        result = trial.steps.step()
-        view.last_result = result
-        decision = TrialScheduler.STOP
-        if not result["done"]:
-            decision = self._scheduler.on_trial_result(None, view, result)
-        if decision == TrialScheduler.CONTINUE:
-            self._searcher.on_trial_result(view.trial_id, result)
-        self._call("on_trial_result", iteration, trial=view, result=result)
-        if decision == TrialScheduler.STOP:
-            self._scheduler.on_trial_complete(None, view, result)
-            self._searcher.on_trial_complete(view.trial_id, result)
-            self._live.remove(trial)
-            trial.steps.cleanup()
-            self._call("on_trial_complete", iteration, trial=view)
-
-    def _call(self, hook: str, iteration: int, **arguments: Any) -> None:
-        trials = [trial.view for trial in self._live]
-        for callback in self._callbacks:
-            getattr(callback, hook)(iteration=iteration, trials=trials, **arguments)
 
 
 @dataclass
@@ -289,7 +144,7 @@ class SearchWithoutRay:
 
     def _replace_slow_parts(self, patch: pytest.MonkeyPatch) -> None:
         scores = TestScores(size=12, adapted=0.75, source_only=0.5, p={"source_only": 0.5})
-        weights = {"weight": torch.zeros(1)}
+        weights = constant_classifier(make_tiny_search().trial({}), 1)
         patch.setattr(search, "load_splits", lambda *_, **__: SPLITS)
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
@@ -358,7 +213,7 @@ def foreign_weights(root: Path, spec: SearchSpec) -> list[str]:
         contents = decode(path.read_bytes(), path.name)
         bias = eval_weights(contents, "f_t")["bias"]
         number = path.parent.parent.name
-        if not torch.equal(bias, _signature(trials[number], int(path.stem[-4:]))):
+        if not torch.equal(bias, signature(trials[number], int(path.stem[-4:]))):
             messages.append(f"{path.name} of trial {number} has {bias.tolist()}")
     return messages + _faults_of_export(folder.best, read_summary(folder.summary))
 
@@ -367,7 +222,7 @@ def _faults_of_export(folder: Path, summary: Summary) -> list[str]:
     if summary.best_params is None or summary.best_epoch is None:
         return []
     bias = load_file(folder / "classifier.safetensors")["bias"]
-    if not torch.equal(bias, _signature(summary.best_params, summary.best_epoch)):
+    if not torch.equal(bias, signature(summary.best_params, summary.best_epoch)):
         return [f"the export has {bias.tolist()}"]
     metrics = json.loads((folder / "metrics.json").read_text())
     if metrics["best_trial"] != summary.best_trial:
@@ -376,7 +231,7 @@ def _faults_of_export(folder: Path, summary: Summary) -> list[str]:
 
 
 def drafts(root: Path) -> list[str]:
-    """Return the files and folders that are named like unfinished ones."""
+    """Return the files and folders of a search that are named like unfinished ones."""
     names = []
     for path in sorted(root.rglob("*")):
         if path.name.endswith((".part", ".old", ".tmp", ".lock")):
@@ -406,5 +261,4 @@ def resume_and_compare(
         messages.append(f"the tables are {result.trials}, {result.epochs}")
     if exact and result.choice != expected.choice:
         messages.append(f"the choice is {result.choice}")
-    return messages + [f"draft {name}" for name in drafts(path.parent)]
-
+    return messages + [f"draft {name}" for name in drafts(path)]
