@@ -153,6 +153,8 @@ class SearchWithoutRay:
         # Reading and writing YAML takes a while.
         patch.setattr(lifecycle, "dump_spec", memoised(lifecycle.dump_spec, key=id))
         patch.setattr(lifecycle, "load_spec", memoised(lifecycle.load_spec, key=Path.read_bytes))
+        patch.setattr(lifecycle, "parse", memoised(lifecycle.parse, key=str))
+        patch.setattr(lifecycle, "fingerprint", memoised(lifecycle.fingerprint, key=id))
 
 
 def memoised(function: Callable[[T], R], key: Callable[[T], object]) -> Callable[[T], R]:
