@@ -247,8 +247,7 @@ def resume_and_compare(
     """Resume a disturbed search, and return how its results differ from the expected ones.
 
     Args:
-        exact: whether the same model must be exported; a checkpoint that could not be written may
-            have been that of the best one.
+        exact: whether the same model must be exported.
     """
     path = results_folder(spec.name, spec.storage).path
     search.foreign.clear()
