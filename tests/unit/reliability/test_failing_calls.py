@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from adaptune.results.folder import results_folder
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows.inspect import search_status
 
+PARTS = 4  # each is a test, to stay below the time limit of a test
 CODES = {Failure.ONCE: errno.EIO, Failure.FROM_THEN_ON: errno.ENOSPC, Failure.KILL: 0}
 
 
@@ -35,9 +37,11 @@ def disturbed_run(search: SearchWithoutRay, spec: SearchSpec, calls: FailingCall
     return []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("failure", Failure)
 def test_after_the_failure_of_any_call_a_resume_completes_the_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Failure, part: int
 ) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     root = tmp_path / "results"
@@ -49,9 +53,7 @@ def test_after_the_failure_of_any_call_a_resume_completes_the_search(
     assert [row["state"] for row in expected.trials] == ["COMPLETE", "COMPLETE", "PRUNED"]
     assert resume_and_compare(search, spec, expected) == []
     differences = []
-    n = 0
-    while True:
-        n += 1
+    for n in itertools.count(1 + part, PARTS):
         shutil.rmtree(root)
         calls = FailingCalls(n, failure, CODES[failure])
         messages = disturbed_run(search, spec, calls)
@@ -62,5 +64,4 @@ def test_after_the_failure_of_any_call_a_resume_completes_the_search(
         messages += resume_and_compare(search, spec, expected, exact=exact)
         differences += [f"call {n}, {calls.failed}: {message}" for message in messages]
     assert differences == []
-    print(f"{n - 1} calls {failure.value}")
     assert n > 200
