@@ -63,7 +63,7 @@ class FileCalls:
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Replace the functions of `os` until the patch is undone."""
-        wrappers = {
+        wrappers: dict[str, Callable[..., Any]] = {
             **dict.fromkeys(_BY_PATH, self._by_path),
             **dict.fromkeys(_BY_FILE, self._by_file),
             **dict.fromkeys(_BY_TWO_PATHS, self._by_two_paths),

@@ -27,7 +27,9 @@ from adaptune.results import lifecycle
 from adaptune.results.folder import results_folder
 from adaptune.search import driver, source_classifier, trainable
 from adaptune.search.trainable import TrialContext
+from adaptune.spec import dump_spec, fingerprint, load_spec
 from adaptune.spec.schema import SearchSpec
+from adaptune.spec.yaml_reader import parse
 from adaptune.training.checkpoint_format import decode, eval_weights
 from adaptune.workflows import search
 from adaptune.workflows.inspect import search_status
@@ -151,10 +153,10 @@ class SearchWithoutRay:
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)
         patch.setattr(export, "model_card", lambda *_: "# A model\n")
         # Reading and writing YAML takes a while.
-        patch.setattr(lifecycle, "dump_spec", memoised(lifecycle.dump_spec, key=id))
-        patch.setattr(lifecycle, "load_spec", memoised(lifecycle.load_spec, key=Path.read_bytes))
-        patch.setattr(lifecycle, "parse", memoised(lifecycle.parse, key=str))
-        patch.setattr(lifecycle, "fingerprint", memoised(lifecycle.fingerprint, key=id))
+        patch.setattr(lifecycle, "dump_spec", memoised(dump_spec, key=id))
+        patch.setattr(lifecycle, "load_spec", memoised(load_spec, key=Path.read_bytes))
+        patch.setattr(lifecycle, "parse", memoised(parse, key=str))
+        patch.setattr(lifecycle, "fingerprint", memoised(fingerprint, key=id))
 
 
 def memoised(function: Callable[[T], R], key: Callable[[T], object]) -> Callable[[T], R]:
