@@ -2,10 +2,12 @@
 # constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
+# Options of pytest for test, check and chaos, for example --no-skips or --durations=20.
+PYTEST_OPTIONS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help search test lint check format docs chaos bench cluster-check clean
+.PHONY: help search test lint check format docs chaos lowest bench cluster-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +18,7 @@ search: .venv/.installed  ## run the default search, or resume it
 	$(BIN)/python run_search.py --space cycada.yaml --resume-if-begun
 
 test: .venv/.test-installed  ## run all tests except those that kill parts of a cluster
-	$(BIN)/python -m pytest -m "not chaos"
+	$(BIN)/python -m pytest -m "not chaos" $(PYTEST_OPTIONS)
 
 lint: .venv/.test-installed  ## check style, types and imports
 	$(BIN)/ruff check
@@ -25,7 +27,7 @@ lint: .venv/.test-installed  ## check style, types and imports
 	$(BIN)/lint-imports
 
 check: lint  ## lint, and run the quick unit tests
-	$(BIN)/python -m pytest tests/unit -m "not slow and not ray"
+	$(BIN)/python -m pytest tests/unit -m "not slow and not ray" $(PYTEST_OPTIONS)
 
 format: .venv/.test-installed  ## sort the imports and format the code
 	$(BIN)/ruff check --select I --fix
@@ -38,7 +40,12 @@ docs: .venv/.installed  ## regenerate docs/reference.md and search_spaces/schema
 	mv search_spaces/schema.json.part search_spaces/schema.json
 
 chaos: .venv/.test-installed  ## kill workers, nodes and drivers of a local cluster
-	$(BIN)/python -m pytest tests/chaos
+	$(BIN)/python -m pytest tests/chaos $(PYTEST_OPTIONS)
+
+lowest: .venv-lowest/.installed  ## run the quick unit tests with the oldest versions accepted
+	@# The newest releases of indirect dependencies deprecate what old direct ones use.
+	.venv-lowest/bin/python -m pytest tests/unit -m "not slow and not ray" \
+	    -W default::DeprecationWarning $(PYTEST_OPTIONS)
 
 bench: .venv/.installed  ## measure the overhead of a trial
 	$(BIN)/python benchmarks/trial_overhead.py
@@ -55,5 +62,12 @@ cluster-check: .venv/.test-installed  ## check the launch files without a cluste
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-clean:  ## remove .venv and the caches of the tools
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+.venv-lowest/.installed: .venv/.installed .ci/lowest_versions.py
+	$(BIN)/python .ci/lowest_versions.py > .venv/lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install --prefer-binary \
+	    --constraint .venv/lowest.txt --editable '.[test]'
+	touch $@
+
+clean:  ## remove the environments and the caches of the tools
+	rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,8 +23,9 @@ import ray
 from processes import memory_mb
 from rich.console import Console
 
-from adaptune.cluster.connection import ENVIRONMENT, redirect_output
+from adaptune.cluster.connection import ENVIRONMENT
 from adaptune.cluster.nodes import ClusterCapacity
+from adaptune.cluster.output import redirect_output
 from adaptune.cluster.placement import plan_placement
 from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.splits import load_splits
@@ -38,6 +39,7 @@ from adaptune.study.objective import ENSEMBLE_VALIDATORS
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
 from adaptune.study.wall_clock import WallClock
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 
 EPOCHS = 9
@@ -125,6 +127,7 @@ def closed_form_run(spec: SearchSpec, concurrency: int, lines: Console) -> Searc
         source_weights={},
         source_classifier_s=0.0,
         shared=SharedRefs(ray.put(None), ray.put(None)),
+        inputs=TrialInputs(data="", source_classifier=""),
     )
 
 

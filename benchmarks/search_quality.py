@@ -114,7 +114,9 @@ class FakeTune:
         return True
 
 
-def make_result(epoch: int, accuracy: float) -> dict[str, Any]:
+def make_result(
+    epoch: int, accuracy: float, validators: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """Return the result of an epoch, for adaptune's classes and for Ray's."""
     record = EpochRecord(
         epoch=epoch,
@@ -123,6 +125,7 @@ def make_result(epoch: int, accuracy: float) -> dict[str, Any]:
         source_val_accuracy=accuracy,
         target_val_accuracy=accuracy,
         target_val_loss=0.0,
+        validators=validators or {},
     )
     result = TrialResult(record=record, objective=accuracy, done=epoch == EPOCHS)
     return result.to_tune() | {TUNE_EPOCH: epoch}

@@ -26,7 +26,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from adaptune import load_spec, run_search
-from adaptune.cluster.connection import connect, redirect_output
+from adaptune.cluster.connection import connect
+from adaptune.cluster.output import redirect_output
 from adaptune.data.splits import load_splits
 from adaptune.spec import SearchSpec
 from adaptune.training.loop import fit

@@ -12,17 +12,20 @@ from cluster.checks.ray_up import check_ray_up_config
 from cluster.checks.scripts import (
     check_node_script,
     check_private_folder_script,
+    check_rayjob_script,
     check_script,
     check_slurm_job,
 )
-from cluster.checks.text import check_addresses, check_metrics
+from cluster.checks.text import check_addresses, check_dockerfile, check_metrics
 
 FOLDER = Path(__file__).parent
 
 CHECKS: list[tuple[str, Callable[[Path], Iterator[str]]]] = [
     ("kuberay/*.yaml", check_manifest),
     ("kuberay/*.yaml", check_network),
+    ("kuberay/rayjob.sh", check_rayjob_script),
     ("ray-up/*.yaml", check_ray_up_config),
+    ("Dockerfile", check_dockerfile),
     ("**/*.sh", check_script),
     ("slurm/*.sbatch", check_script),
     ("slurm/*.sbatch", check_slurm_job),

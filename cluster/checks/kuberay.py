@@ -18,10 +18,20 @@ from cluster.checks.manifests import (
     pods_of,
 )
 from cluster.checks.pods import check_pod_security
-from cluster.checks.text import CONSTRAINTS, METRICS, pinned_ray_version
+from cluster.checks.text import (
+    AUTOSCALER_METRICS,
+    CONSTRAINTS,
+    DASHBOARD_METRICS,
+    METRICS,
+    pinned_ray_version,
+)
 from pydantic import ValidationError
 
 RAYJOB_SCRIPT = "/cluster/kuberay/rayjob.sh"
+# Ray serves its metrics without a token.
+WORKER_VARIABLES = {METRICS: "0"}
+AUTOSCALER_VARIABLES = {AUTOSCALER_METRICS: "-1"}
+HEAD_VARIABLES = WORKER_VARIABLES | AUTOSCALER_VARIABLES | {DASHBOARD_METRICS: "-1"}
 
 
 def check_manifest(path: Path) -> Iterator[str]:
@@ -36,8 +46,13 @@ def check_manifest(path: Path) -> Iterator[str]:
 
 
 def _check_document(document: Json) -> Iterator[str]:
+    if not {"apiVersion", "kind"} <= document.keys():
+        yield "apiVersion or kind is missing"
+        return
     if not is_for_kuberay(document):
         yield from _check_kubernetes_schema(document)
+        if document["kind"] == "Pod" and "activeDeadlineSeconds" not in document.get("spec", {}):
+            yield "activeDeadlineSeconds is not set"
     else:
         manifest = parse(document)
         if isinstance(manifest, RayJob):
@@ -78,17 +93,35 @@ def _check_pod(pod: Pod) -> Iterator[str]:
     if faults:
         yield from faults
         return
+    if not pod.spec["containers"]:
+        yield "containers is empty"
+        return
+    if pod.spec.get("restartPolicy") != "Never":
+        yield "restartPolicy is not Never"
     yield from check_pod_security(pod.spec, needs_api=pod.needs_api)
     if pod.runs_ray:
-        yield from _check_ray_node(pod.spec)
+        yield from _check_ray_node(pod)
 
 
-def _check_ray_node(spec: Json) -> Iterator[str]:
-    ray = spec["containers"][0]
-    if METRICS not in {variable["name"] for variable in ray.get("env", [])}:
-        yield f"{METRICS} is not set"
-    if "/results" not in {mount["mountPath"] for mount in ray.get("volumeMounts", [])}:
-        yield "the results are not mounted"
+def _check_ray_node(pod: Pod) -> Iterator[str]:
+    ray, *autoscaler = pod.spec["containers"]
+    yield from _check_variables(ray, HEAD_VARIABLES if pod.is_head else WORKER_VARIABLES)
+    for container in autoscaler:
+        yield from _check_variables(container, AUTOSCALER_VARIABLES)
+    claims = set()
+    for volume in pod.spec.get("volumes", []):
+        if "persistentVolumeClaim" in volume:
+            claims.add(volume["name"])
+    mounts = ray.get("volumeMounts", [])
+    if not any(mount["mountPath"] == "/results" and mount["name"] in claims for mount in mounts):
+        yield "no volume claim is mounted at /results"
+
+
+def _check_variables(container: Json, expected: dict[str, str]) -> Iterator[str]:
+    values = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
+    for name, value in expected.items():
+        if values.get(name) != value:
+            yield f"container {container['name']}: {name} is not {value}"
 
 
 def _check_kubernetes_schema(document: Json) -> Iterator[str]:

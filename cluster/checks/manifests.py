@@ -108,6 +108,7 @@ class Pod:
     name: str
     template: Json
     runs_ray: bool = False
+    is_head: bool = False
     needs_api: bool = False
 
     @property
@@ -129,7 +130,7 @@ def parse(document: Json) -> RayCluster | RayJob:
     Raises:
         pydantic.ValidationError: a key is missing, unknown, or of the wrong type.
     """
-    if document["kind"] == "RayCluster":
+    if document.get("kind") == "RayCluster":
         return RayCluster.model_validate(document)
     return RayJob.model_validate(document)
 
@@ -148,7 +149,7 @@ def pods_of(document: Json) -> list[Pod]:
     if not is_for_kuberay(document):
         if document.get("kind") != "Pod":
             return []
-        return [Pod(document["metadata"]["name"], document)]
+        return [Pod(document.get("metadata", {}).get("name", "pod"), document)]
     manifest = parse(document)
     if isinstance(manifest, RayCluster):
         return _pods_of_cluster(manifest.spec)
@@ -168,14 +169,14 @@ def _head_pod(spec: ClusterSpec) -> Pod:
     options = spec.autoscaler_options
     containers = template.get("spec", {}).get("containers", [])
     if options is None or not containers:
-        return Pod("head", template, runs_ray=True)
+        return Pod("head", template, runs_ray=True, is_head=True)
     # KubeRay adds this container, and gives it the image of the first one.
     autoscaler = {
         "name": "autoscaler",
-        "image": containers[0]["image"],
+        "image": containers[0].get("image", ""),
         "env": options.env,
         "securityContext": options.security_context,
         "volumeMounts": options.volume_mounts,
     }
     pod_spec = template["spec"] | {"containers": [*containers, autoscaler]}
-    return Pod("head", template | {"spec": pod_spec}, runs_ray=True, needs_api=True)
+    return Pod("head", template | {"spec": pod_spec}, runs_ray=True, is_head=True, needs_api=True)

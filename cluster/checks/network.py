@@ -31,7 +31,11 @@ def check_network(path: Path) -> Iterator[str]:
 
 def _policies(path: Path) -> list[Json]:
     documents = yaml.safe_load_all(path.read_text())
-    return [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    policies = []
+    for document in documents:
+        if document.get("kind") == "NetworkPolicy":
+            policies.append(document.get("spec", {}))
+    return policies
 
 
 def _check_policy(policy: Json) -> Iterator[str]:
@@ -40,6 +44,8 @@ def _check_policy(policy: Json) -> Iterator[str]:
     for number, rule in enumerate(policy.get("ingress", []), 1):
         if not rule.get("from"):
             yield f"ingress rule {number} allows connections from everywhere"
+        if _is_for_other_namespaces(rule) and not rule.get("ports"):
+            yield f"ingress rule {number} allows all ports to pods of other namespaces"
         for peer in rule.get("from", []):
             # An empty or a missing selector selects all pods.
             if not peer.get("podSelector", {}).get("matchLabels"):
@@ -50,7 +56,7 @@ def _check_pod(pod: Pod, policies: list[Json]) -> Iterator[str]:
     rules: list[Json] = []
     is_selected = False
     for policy in policies:
-        if _selects(policy["podSelector"], pod.labels):
+        if _selects(policy.get("podSelector", {}), pod.labels):
             is_selected = True
             rules += policy.get("ingress", [])
     if not is_selected:
@@ -58,6 +64,10 @@ def _check_pod(pod: Pod, policies: list[Json]) -> Iterator[str]:
     # All pods here have the same labels, and Ray's nodes reach one another on many ports.
     elif not any(_admits(rule, pod.labels) for rule in rules):
         yield f"{pod.name}: its NetworkPolicy refuses connections from pods with its labels"
+
+
+def _is_for_other_namespaces(rule: Json) -> bool:
+    return any("namespaceSelector" in peer for peer in rule.get("from", []))
 
 
 def _admits(rule: Json, labels: dict[str, str]) -> bool:

@@ -64,7 +64,7 @@ def _check_pod_level(spec: dict[str, Any]) -> Iterator[str]:
 
 
 def _check_container(container: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
-    yield from check_image(container["image"])
+    yield from check_image(container.get("image", ""))
     yield from _check_own_context(container.get("securityContext", {}))
     yield from _check_inherited_context(
         spec.get("securityContext", {}) | container.get("securityContext", {})
@@ -94,14 +94,19 @@ def _check_inherited_context(context: dict[str, Any]) -> Iterator[str]:
     """Check the keys that a container inherits from its pod unless it sets them."""
     if context.get("runAsNonRoot") is not True:
         yield "runAsNonRoot is not true"
-    if context.get("runAsUser") == 0:
-        yield "runAsUser is 0"
+    # For a user that the image gives by name, Kubernetes cannot tell that it is not root.
+    if not context.get("runAsUser"):
+        yield "runAsUser is not the number of a user other than root"
     if context.get("seccompProfile", {}).get("type") not in SECCOMP_PROFILES:
         yield "seccompProfile is not RuntimeDefault"
 
 
 def _check_writable_folders(container: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
-    """Check that temporary files and the home folder are in a volume of the pod's own."""
+    """Check volumes: temporary files and the home folder must be in one of the pod's own."""
+    volumes = {volume["name"] for volume in spec.get("volumes", [])}
+    for mount in container.get("volumeMounts", []):
+        if mount["name"] not in volumes:
+            yield f"the pod has no volume {mount['name']}"
     temporary = {volume["name"] for volume in spec.get("volumes", []) if "emptyDir" in volume}
     writable = set()
     for mount in container.get("volumeMounts", []):

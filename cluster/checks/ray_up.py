@@ -13,12 +13,15 @@ from cluster.checks.text import check_image
 # Trials must not run on the head, and its dashboard is reached through a tunnel.
 HEAD_OPTIONS = {"--num-cpus=0", "--dashboard-host=127.0.0.1"}
 START_COMMANDS = ("head_start_ray_commands", "worker_start_ray_commands")
-# Without these options, a container runs as root, or can become root.
+# Without these options, a container runs as root, can become root, has no token, or loses results.
 CONTAINER_OPTIONS = (
     "--user $(id -u):$(id -g)",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
+    "--env RAY_AUTH_MODE=token",
+    "--volume /mnt/results:/results",
 )
+TOKEN_IS_PRIVATE = "chmod 600 ~/.ray/auth_token"
 RESULTS_OWNER = "chown $(id -u):$(id -g) /mnt/results"
 # ssh creates keys with these names for a user, and they usually open other machines as well.
 PERSONAL_KEY = re.compile(r"id_\w+")
@@ -51,7 +54,10 @@ def check_ray_up_config(path: Path) -> Iterator[str]:
 def _check_token(config: Json) -> Iterator[str]:
     if not any(target.endswith("/.ray/auth_token") for target in config["file_mounts"]):
         yield "file_mounts has no ~/.ray/auth_token"
-    for key, command in _ray_start_commands(config):
+    commands = list(_ray_start_commands(config))
+    if [key for key, _ in commands] != list(START_COMMANDS):
+        yield f"{' and '.join(START_COMMANDS)} do not start Ray once each"
+    for key, command in commands:
         if "RAY_AUTH_MODE=token" not in command:
             yield f"{key}: ray start without RAY_AUTH_MODE=token"
         if "--head" in command and not HEAD_OPTIONS.issubset(command.split()):
@@ -79,6 +85,8 @@ def _check_own_machines(config: Json) -> Iterator[str]:
     key = Path(config["auth"]["ssh_private_key"]).name
     if PERSONAL_KEY.fullmatch(key):
         yield f"auth.ssh_private_key: {key} is a personal key, which Ray would copy to the head"
+    if TOKEN_IS_PRIVATE not in config["setup_commands"]:
+        yield f"setup_commands: no {TOKEN_IS_PRIVATE}"
     for commands, command in _ray_start_commands(config):
         match = re.search(r"private_folder\.sh (\S+) ", command)
         if match is None or f"RAY_TMPDIR={match[1]} " not in command:
@@ -87,6 +95,6 @@ def _check_own_machines(config: Json) -> Iterator[str]:
 
 def _ray_start_commands(config: Json) -> Iterator[tuple[str, str]]:
     for key in START_COMMANDS:
-        for command in config[key]:
+        for command in config.get(key, []):
             if "ray start" in command:
                 yield key, command

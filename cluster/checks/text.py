@@ -8,7 +8,9 @@ from pathlib import Path
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 METRICS = "RAY_enable_metrics_collection"
-METRICS_VARIABLES = (METRICS, "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
+AUTOSCALER_METRICS = "AUTOSCALER_METRIC_PORT"
+DASHBOARD_METRICS = "DASHBOARD_METRIC_PORT"
+METRICS_VARIABLES = (METRICS, AUTOSCALER_METRICS, DASHBOARD_METRICS)
 
 
 def check_addresses(path: Path) -> Iterator[str]:
@@ -39,6 +41,13 @@ def check_image(image: str) -> Iterator[str]:
     tag = name.rpartition("/")[2].partition(":")[2]
     if not digest and tag in ("", "latest"):
         yield f"image {image} has neither a digest nor a tag other than latest"
+
+
+def check_dockerfile(path: Path) -> Iterator[str]:
+    """Yield a message if the containers of an image run as root by default."""
+    users = re.findall(r"^USER (\S+)$", path.read_text(), re.MULTILINE)
+    if not users or users[-1] in ("root", "0"):
+        yield "the last USER is root"
 
 
 def pinned_ray_version() -> str:

@@ -56,7 +56,7 @@ class LocalCluster:
 
     Args:
         folder: a short path, because it contains Ray's sockets, whose paths have at most 107 bytes.
-        port: the port of the head, on `NODE_IP`.
+        port: the port of the head, on `NODE_IP`. The port after it is for Ray's client server.
         dashboard_port: the port of the dashboard, on `HOST`.
     """
 
@@ -163,6 +163,7 @@ class LocalCluster:
             "--head",
             "--num-cpus=0",
             f"--port={self.port}",
+            f"--ray-client-server-port={self.port + 1}",
             f"--temp-dir={self.folder / 'ray'}",
             f"--dashboard-host={HOST}",
             f"--dashboard-port={self.dashboard_port}",
@@ -172,7 +173,8 @@ class LocalCluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
         command += [f"--node-ip-address={NODE_IP}", "--num-gpus=0", "--disable-usage-stats"]
         command += [f"--object-store-memory={OBJECT_STORE_BYTES}"]
-        command += ["--dashboard-agent-listen-port=0"]  # a free port
+        # By default, the following ports are the same for all nodes of a machine.
+        command += ["--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0"]
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,

@@ -5,12 +5,15 @@ AdaptuneError
 ├── DataError
 ├── ResourceError
 ├── ResultsError
+│   └── OtherSpecError
 ├── NodesLostError
 ├── NonFiniteLossError
 ├── CheckpointError
+├── TrialCrashedError
 ├── WorkersLostError
 │   ├── WorkersNotStartedError
 │   └── PreemptedError
+├── LeaseLostError
 ├── InterruptedSearchError
 └── SearchFailedError
 
@@ -48,6 +51,10 @@ class ResultsError(AdaptuneError):
     """A results folder or an export is missing, unreadable, or belongs to another spec."""
 
 
+class OtherSpecError(ResultsError):
+    """A results folder holds a search of another spec."""
+
+
 class NodesLostError(AdaptuneError):
     """The cluster had no node with room for a trial for too long; the search can be resumed."""
 
@@ -63,11 +70,30 @@ class CheckpointError(AdaptuneError):
     """A checkpoint cannot be written or read."""
 
 
+class TrialCrashedError(AdaptuneError):
+    """The training of a trial raised an error that another attempt would raise again.
+
+    The trial ends, and its processes train no other trial: their GPU may be in a bad state.
+    """
+
+
 class WorkersLostError(AdaptuneError):
     """The worker group of a trial died.
 
     The trial can resume from its last checkpoint in another worker group.
+
+    Args:
+        is_from_code: whether Python code of the workers raised the cause, which a second group
+            may therefore meet again.
     """
+
+    def __init__(self, message: str, *, is_from_code: bool = False) -> None:
+        super().__init__(message)
+        self.is_from_code = is_from_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the message: the errors of workers travel to other processes."""
+        return type(self), self.args, {"is_from_code": self.is_from_code}
 
 
 class WorkersNotStartedError(WorkersLostError):
@@ -82,6 +108,10 @@ class PreemptedError(WorkersLostError):
 
     The trial was checkpointed before this error was raised, and it can resume on another node.
     """
+
+
+class LeaseLostError(AdaptuneError):
+    """Another driver took over the search in its object store or database."""
 
 
 class InterruptedSearchError(AdaptuneError):

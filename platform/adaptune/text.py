@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 # Control characters, halves of a surrogate pair, and the two line separators.
 _ESCAPED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+# Characters that begin a formula in spreadsheets.
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 # Characters that reorder what a terminal shows. Other format characters are part of scripts.
 _REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -45,9 +49,12 @@ def tsv_cell(text: str) -> str:
     r"""Return a text for a cell of tab-separated values.
 
     Control characters become escape sequences and a backslash becomes `\\`, so that the text can be
-    recovered.
+    recovered. So does the first character of what a spreadsheet would run as a formula: `\x3d`.
     """
-    return escape_control(text.replace("\\", "\\\\"))
+    cell = escape_control(text.replace("\\", "\\\\"))
+    if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell):
+        return _escape(cell[0]) + cell[1:]
+    return cell
 
 
 def _escape(character: str) -> str:

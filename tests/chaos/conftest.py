@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from support.local_cluster import NODES, Nodes
-from support.object_store import ObjectStore, running_store
+from support.object_store import CREDENTIALS, ObjectStore, running_store
+from support.ports import reserved_ports
+from support.ray_nodes import stopped_cleanly
 from support.real_ray import ENVIRONMENT
 from support.running_search import RunningSearch
 
-PORT = 6398
-DASHBOARD_PORT = 8276
 Start = Callable[..., RunningSearch]
 
 
@@ -34,13 +34,22 @@ def reuse_workers(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def running_nodes() -> Iterator[Nodes]:
     # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
-    folder = Path(tempfile.mkdtemp(prefix="chaos-")) / "nodes"
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
-    cluster = Nodes(f"127.0.0.2:{PORT}", ENVIRONMENT | token, folder)
-    ports = ("--port", str(PORT), "--dashboard-port", str(DASHBOARD_PORT))
-    cluster.run_script("up", "--workers", str(NODES), *ports)
-    yield cluster
-    cluster.run_script("down")
+    with (
+        stopped_cleanly(),
+        reserved_ports() as ports,
+        tempfile.TemporaryDirectory(prefix="chaos-") as parent,
+    ):
+        port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
+        folder = Path(parent) / "nodes"
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+        environment = ENVIRONMENT | token | CREDENTIALS
+        cluster = Nodes(f"127.0.0.2:{port}", environment, folder)
+        options = ("--port", str(port), "--dashboard-port", str(dashboard_port))
+        cluster.run_script("up", "--workers", str(NODES), *options)
+        try:
+            yield cluster
+        finally:
+            cluster.run_script("down")
 
 
 @pytest.fixture
@@ -58,12 +67,17 @@ def undisturbed(running_nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Start:
-    def start_search(**settings: Any) -> RunningSearch:
-        settings = {"resources__reuse_workers": reuse_workers} | settings
-        return RunningSearch(nodes, tmp_path / "s", **settings)
+def start(nodes: Nodes, tmp_path: Path, reuse_workers: bool) -> Iterator[Start]:
+    searches: list[RunningSearch] = []
 
-    return start_search
+    def start_search(folder: Path = tmp_path / "s", **settings: Any) -> RunningSearch:
+        settings = {"resources__reuse_workers": reuse_workers} | settings
+        searches.append(RunningSearch(nodes, folder, output=tmp_path / "output", **settings))
+        return searches[-1]
+
+    yield start_search
+    for search in searches:
+        search.abandon()
 
 
 @pytest.fixture

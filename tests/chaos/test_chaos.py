@@ -5,8 +5,8 @@ After each failure every trial is there once, and nothing is left on the cluster
 
 from __future__ import annotations
 
+import itertools
 import os
-import random
 import signal
 import subprocess
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import pytest
 from support.local_cluster import Nodes
 from support.object_store import ObjectStore
 from support.real_ray import (
+    IN_PROCESS,
     RAY,
     actors,
     evaluate,
@@ -29,9 +30,8 @@ from support.running_search import EPOCHS, TRIALS, RunningSearch
 from support.two_networks import possible, two_networks
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
-# On a noisy machine of two cores, where 15 to 25 s are usual.
-RECOVERY_TIMEOUT_S = 60.0
-START_TIMEOUT_S = 120.0
+# 15 to 25 s are usual on two cores, and several times as much if others use them too.
+RECOVERY_TIMEOUT_S = 180.0
 DRAIN_OPTIONS = (
     "--reason=DRAIN_NODE_REASON_PREEMPTION",
     "--reason-message=chaos",
@@ -60,9 +60,10 @@ def test_a_killed_part_of_a_worker_group_costs_the_current_epoch_only(
 
 
 def test_a_killed_in_process_trial_resumes_from_its_last_epoch(start: Start) -> None:
-    search = start(execution="in_process", resources__workers_per_trial=1)
+    search = start(**IN_PROCESS)
     search.wait_for_epochs(2)
     grids = search.sample_grids()
+    assert grids
     search.kill_actor("TrialTrainable")
     search.ends_complete()
     assert grids.items() <= search.sample_grids().items()  # no epoch was trained again
@@ -104,19 +105,25 @@ def test_a_drained_node_costs_the_current_epoch_only(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_full_disk_takes_nothing_that_was_there(start: Start, tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(tmp_path), "-o"]
+def test_a_full_disk_takes_nothing_that_was_there(
+    nodes: Nodes, start: Start, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(disk), "-o"]
     subprocess.run([*mount, "size=30m"], check=True)  # two checkpoints
     try:
-        search = start()
+        search = start(disk / "s")
         assert search.driver.wait(timeout=300) in (0, 1)
+        assert nodes.logged(f"not written to {search.folder}/trials")
+        assert nodes.logged("[Errno 28]")
         before = end_times(search.folder)
         subprocess.run([*mount, "remount,size=1g"], check=True)
         search.resume()
         search.ends_complete()
         assert before.items() <= end_times(search.folder).items()
     finally:
-        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def end_times(folder: Path) -> dict[int, object]:
@@ -128,16 +135,42 @@ def end_times(folder: Path) -> dict[int, object]:
     return times
 
 
+@pytest.mark.timeout(1200)
 def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     start: Start, undisturbed: Path
 ) -> None:
     search = start()
-    moments = random.Random(0)
-    for _ in range(10):
-        if not search.has_ended(timeout_s=moments.uniform(3, 15)):
-            search.kill_driver()
-            search.restart()
+    for event, has_happened in moments(search).items():
+        search.wait_for(has_happened, event)
+        search.kill_driver()
+        search.restart()
     search.ends_like(undisturbed)
+
+
+def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
+    """Return ten moments of a search in their order: a description and a check of each."""
+
+    def has_file(name: str) -> Callable[[], bool]:
+        return (search.folder / name).exists
+
+    def has_epochs(count: int) -> Callable[[], bool]:
+        return lambda: search.stored_epochs() >= count
+
+    def has_trials(count: int) -> Callable[[], bool]:
+        return lambda: search.ended_trials() >= count
+
+    return {
+        "the start": has_file("search.yaml"),
+        "the training of f_S": has_file("splits.parquet"),
+        "the start of the study": has_file("study.journal"),
+        "the first epoch": has_epochs(1),
+        "the end of the first trial": has_trials(1),
+        "an epoch of the second trial": has_epochs(EPOCHS + 1),
+        "the end of the second trial": has_trials(2),
+        "an epoch of the third trial": has_epochs(2 * EPOCHS + 2),
+        "the end of the last trial": has_trials(TRIALS),
+        "the evaluation of the best model": has_file("summary.json"),
+    }
 
 
 def test_a_driver_killed_while_a_worker_group_starts_leaves_nothing(start: Start) -> None:
@@ -159,7 +192,15 @@ def test_a_search_stopped_while_its_workers_start_leaves_nothing(start: Start) -
 
 
 def test_a_concurrency_above_the_capacity_is_reduced_to_what_fits(start: Start) -> None:
-    start(resources__max_concurrent=50).ends_complete()
+    search = start(resources__max_concurrent=50)
+    search.ends_complete()
+    # The nodes have three CPUs, and a trial needs two.
+    assert "1 trial(s) at a time, each on 2 Ray Train worker(s)" in search.output.read_text()
+    trials = trials_of(search.folder)
+    for earlier, later in itertools.pairwise(trials):
+        assert earlier.datetime_complete is not None
+        assert later.datetime_start is not None
+        assert earlier.datetime_complete <= later.datetime_start
 
 
 def test_a_trial_that_no_node_can_hold_is_refused(start: Start) -> None:
@@ -188,12 +229,13 @@ def test_an_object_store_that_fails_for_a_while_costs_no_trial(
     search = start(storage__remote=object_store.uri)
     search.wait_for_epochs(2)
     object_store.fails = True
-    search.wait_for_more_epochs(START_TIMEOUT_S)
+    search.wait_for_more_epochs(RECOVERY_TIMEOUT_S)
     wait_until(lambda: object_store.refused, "a request to the store")
     object_store.fails = False
     search.ends_like(undisturbed)
     files = object_store.files()
-    assert {"s/best/classifier.safetensors", "s/study.journal", "s/summary.json"} <= files
+    journal = "s/study.journal/000000000000"
+    assert {"s/best/classifier.safetensors", journal, "s/summary.json"} <= files
     assert any(name.startswith("s/trials/2/checkpoints/") for name in files)
 
 

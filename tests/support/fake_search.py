@@ -6,12 +6,16 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import TrialScheduler
+from rich.console import Console
 
+from adaptune.search.callbacks.base import SearchCallback
+from adaptune.search.callbacks.shortage import ShortageCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
@@ -39,6 +43,10 @@ class FakeTrial:
     epoch: int = 1
     status: str = "RUNNING"
     last_result: dict[str, Any] | None = None
+    pickled_error_file: str | None = None
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        self.config = config
 
     @property
     def values(self) -> Mapping[str, Value]:
@@ -112,7 +120,9 @@ class FakeTune:
     concurrency: int = 1
     checkpoint_ahead: bool = False
     prior_trials: PriorTrials | None = None
+    callbacks: Sequence[SearchCallback] = ()
     live: list[FakeTrial] = field(default_factory=list)
+    ended_again: list[int] = field(default_factory=list)  # trials that are to be trained again
 
     def __post_init__(self) -> None:
         spec = self.spec
@@ -125,7 +135,18 @@ class FakeTune:
             self.prior_trials,
             clock=lambda: 0.0,
         )
-        self.scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, self.study, objective)
+        self.scheduler = StudyScheduler(
+            spec.search.scheduler,
+            spec.epochs,
+            self.study,
+            objective,
+            self.searcher.failure,
+            self.searcher.note_death,
+        )
+        self.callbacks = [
+            *self.callbacks,
+            ShortageCallback(self.searcher, Console(file=StringIO())),
+        ]
 
     def start_trials(self) -> None:
         while True:
@@ -172,9 +193,22 @@ class FakeTune:
         """Give a trial new workers, which report its last epoch again."""
         trial.epoch = max(trial.epoch - 1, 1)
 
+    def end_step(self) -> None:
+        for callback in self.callbacks:
+            callback.on_step_end(1, self.live)
+
     def _end(self, trial: FakeTrial, result: dict[str, Any]) -> None:
-        self.scheduler.on_trial_complete(None, trial, result)
-        self.searcher.on_trial_complete(trial.trial_id, result)
+        """End a trial like Tune's `stop_trial`, which after any error trains the trial again."""
+        trial.last_result = result
+        try:
+            self.scheduler.on_trial_complete(None, trial, result)
+            self.searcher.on_trial_complete(trial.trial_id, result)
+            for callback in self.callbacks:
+                callback.on_trial_complete(1, self.live, trial)
+        except Exception:
+            self.ended_again.append(TrialConfig.from_tune(trial.config).number)
+            self.restart_process(trial)
+            return
         self.live.remove(trial)
 
 
@@ -189,6 +223,8 @@ def simulate(
     disturb: Callable[[FakeTune, FakeTrial], None] | None = None,
     every: int = 3,
     prior_trials: PriorTrials | None = None,
+    study: SearchStudy | None = None,
+    callbacks: Sequence[SearchCallback] = (),
 ) -> SearchStudy:
     """Run the search's searcher and scheduler over `curve`, or resume what the journal holds.
 
@@ -199,9 +235,12 @@ def simulate(
         disturb: happens to a trial instead of an epoch, such as `FakeTune.requeue`.
         every: number of turns after which `disturb` happens.
         prior_trials: trials of other searches that the sampler learns from.
+        study: study of the search, instead of the journal's.
+        callbacks: callbacks besides the one that ends the search.
     """
-    study = create_study(spec) if journal is None else open_study(spec, journal)
-    tune = FakeTune(spec, study, curve, concurrency, checkpoint_ahead, prior_trials)
+    if study is None:
+        study = create_study(spec) if journal is None else open_study(spec, journal)
+    tune = FakeTune(spec, study, curve, concurrency, checkpoint_ahead, prior_trials, callbacks)
     unfinished_epochs = 0
     turns = itertools.count(1)
     while True:
@@ -213,13 +252,13 @@ def simulate(
                 disturb(tune, trial)
                 continue
             decision = tune.report_epoch(trial)
-            if decision is None:
-                continue
-            unfinished_epochs += 1
-            if unfinished_epochs == stop_after:
-                return study
-            if decision == TrialScheduler.STOP:
-                tune.stop(trial)
+            if decision is not None:
+                unfinished_epochs += 1
+                if unfinished_epochs == stop_after:
+                    return study
+                if decision == TrialScheduler.STOP:
+                    tune.stop(trial)
+            tune.end_step()
 
 
 def history(study: SearchStudy) -> list[tuple[Any, ...]]:

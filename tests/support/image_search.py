@@ -12,6 +12,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.search.trial import make_job
 from adaptune.spec import load_spec
+from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
 from adaptune.training.build import build_classifier
 from adaptune.training.state import build_state
@@ -63,6 +64,7 @@ def make_killed_search(space: Path) -> ResultsFolder:
     spec = load_spec(space)
     folder = create_or_resume(spec, resume=False)
     study = open_study(spec, folder.journal)
+    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
     first = study.ask()
     study.add_epoch(first, make_record(1, 0.5), 0.5)
     study.add_epoch(first, make_record(2, 0.75), 0.75)
@@ -70,7 +72,7 @@ def make_killed_search(space: Path) -> ResultsFolder:
     failed = study.ask()
     study.tell_result(failed, epochs=2, error="step 3: the cycle term is nan", wall_s=1)
     study.add_epoch(study.ask(), make_record(1, 0.25), 0.25)
-    job = make_job(spec, 0, first.params, folder)
+    job = make_job(spec, 0, first.params, folder, inputs)
     torch.manual_seed(0)
     f_s = build_classifier(job.spec.model.classifier, job.spec.data.source, 2)
     state = build_state(job.spec, 2, f_s.state_dict(), torch.device("cpu"))

@@ -28,6 +28,13 @@ class Nodes(Cluster):
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout.strip()
 
+    def logged(self, text: str) -> list[str]:
+        """Return the lines with a text that the processes of trials have logged."""
+        lines = []
+        for log in (self.folder / "ray" / "session_latest" / "logs").glob("worker-*.err"):
+            lines += [line for line in log.read_text().splitlines() if text in line]
+        return lines
+
     def living(self) -> list[str]:
         """Return the names of the nodes other than the head."""
         names = []

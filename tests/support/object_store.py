@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from pyarrow import fs
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 _numbers = itertools.count()
 
 
@@ -36,7 +39,7 @@ class ObjectStore:
             f"endpoint_override=127.0.0.1:{self.server.server_port}&scheme=http&region=us-east-1"
         )
         self.bucket = f"bucket-{next(_numbers)}"  # all stores of a process share their data
-        self.uri = f"s3://key:secret@{self.bucket}/results?{options}"
+        self.uri = f"s3://{self.bucket}/results?{options}"
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self.fails:
@@ -57,14 +60,18 @@ class ObjectStore:
 
 @contextmanager
 def running_store() -> Iterator[ObjectStore]:
+    """Run a store; this process and those that it starts have its credentials."""
     store = ObjectStore()
     thread = threading.Thread(target=store.server.serve_forever, daemon=True)
     thread.start()
+    environment = patch.dict(os.environ, CREDENTIALS)
+    environment.start()
     try:
         creator, _ = fs.FileSystem.from_uri(store.uri + "&allow_bucket_creation=true")
         creator.create_dir(store.bucket)
         yield store
     finally:
+        environment.stop()
         store.server.shutdown()
         store.server.server_close()
         thread.join()

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from support.real_ray import (
 TRIALS = 3
 EPOCHS = 4
 END_TIMEOUT_S = 300.0
+POLL_INTERVAL_S = 0.05  # some states of a search last a second only
 # One trial at a time: samplers depend on the trials that have ended, and a node that joins would
 # make room for two.
 SETTINGS = {
@@ -42,12 +43,16 @@ class RunningSearch:
     Args:
         cluster: where it runs.
         folder: results folder.
+        output: file that gets what the drivers print.
         settings: override keys, with `__` for a dot.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, cluster: Cluster, folder: Path, *, output: Path = Path(os.devnull), **settings: Any
+    ) -> None:
         self.cluster = cluster
         self.folder = folder
+        self.output = output
         self.settings = SETTINGS | settings
         self.start()
 
@@ -55,7 +60,7 @@ class RunningSearch:
         """Start the driver."""
         out, name = self.folder.parent, self.folder.name
         arguments = ("--trials", str(TRIALS), *extra)
-        self.driver = self.cluster.start(out, name, *arguments, **self.settings)
+        self.driver = self.cluster.start(out, name, *arguments, output=self.output, **self.settings)
 
     def resume(self) -> None:
         """Start the driver again, on the same folder."""
@@ -66,9 +71,16 @@ class RunningSearch:
         self.start("--resume-if-begun")
 
     def kill_driver(self) -> None:
-        """SIGKILL the driver."""
+        """SIGKILL the driver, which must not have ended yet."""
+        assert self.driver.poll() is None, f"the driver ended with {self.driver.returncode}"
         self.driver.send_signal(signal.SIGKILL)
         self.driver.wait()
+
+    def abandon(self) -> None:
+        """Kill the driver if its test failed before its end, so that the next test has room."""
+        if self.driver.poll() is None:
+            self.kill_driver()
+            wait_for_cleanup(self.cluster)
 
     def kill_actor(self, class_name: str) -> None:
         """SIGKILL the process of an actor."""
@@ -83,14 +95,26 @@ class RunningSearch:
             return 0
         return len(re.findall(r'"epoch:\d+"', journal.read_text()))
 
+    def ended_trials(self) -> int:
+        """Return the number of trials in the study that have ended."""
+        if not (self.folder / "study.journal").exists():
+            return 0
+        return sum(trial.state.is_finished() for trial in trials_of(self.folder))
+
+    def wait_for(self, happened: Callable[[], bool], event: str) -> None:
+        """Wait until a function returns True, and fail at once if the driver ends before."""
+
+        def has_happened() -> bool:
+            if happened():
+                return True
+            assert self.driver.poll() is None, tail(self.folder / "ray.log")
+            return False
+
+        wait_until(has_happened, event, interval_s=POLL_INTERVAL_S)
+
     def wait_for_epochs(self, count: int) -> None:
         """Wait until the study has this many epochs."""
-
-        def is_reached() -> bool:
-            assert self.driver.poll() is None, tail(self.folder / "ray.log")
-            return self.stored_epochs() >= count
-
-        wait_until(is_reached, f"epoch {count} of the search")
+        self.wait_for(lambda: self.stored_epochs() >= count, f"epoch {count} of the search")
 
     def wait_for_more_epochs(self, timeout_s: float, count: int = 2) -> None:
         """Wait until the study has `count` more epochs than now."""
@@ -101,14 +125,6 @@ class RunningSearch:
         """Return the time in ns at which the sample grid of each trained epoch was written."""
         grids = (self.folder / "trials").glob("*/checkpoints/*.png")
         return {grid: grid.stat().st_mtime_ns for grid in grids}
-
-    def has_ended(self, timeout_s: float) -> bool:
-        """Wait for the end of the driver, at most this long."""
-        try:
-            self.driver.wait(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def ends_complete(self) -> None:
         """Wait for the end of the search, and check all that a search must leave."""

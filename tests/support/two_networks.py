@@ -2,61 +2,101 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from support.real_ray import Cluster, evaluate, is_up, start_node, stop_node, wait_until
+from support.ports import reserved_ports
+from support.ray_nodes import is_up, start_head, start_node, stop_node
+from support.real_ray import Cluster, evaluate, wait_until
 
-NEAR_IP = "10.77.31.1"
-FAR_IP = "10.77.31.2"
-PORT = 6397
-NAMESPACE = "adaptune-far"
-NEAR_LINK = "adaptune-near0"
-FAR_LINK = "adaptune-far0"
+SUBNETS = 256
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link between this network and a namespace. Its number is its own on this machine."""
+
+    number: int
+
+    @property
+    def namespace(self) -> str:
+        """The name of the network namespace at the far end."""
+        return f"adaptune-{self.number}"
+
+    @property
+    def near_device(self) -> str:
+        """The network interface at the near end."""
+        return f"atn{self.number}"
+
+    @property
+    def far_device(self) -> str:
+        """The network interface at the far end."""
+        return f"atf{self.number}"
+
+    @property
+    def near_ip(self) -> str:
+        """The address of the near end."""
+        return f"10.77.{self.number}.1"
+
+    @property
+    def far_ip(self) -> str:
+        """The address of the far end."""
+        return f"10.77.{self.number}.2"
 
 
 def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
+def create_namespace() -> Link:
+    """Create a network namespace under a number that no other test run uses."""
+    for offset in range(SUBNETS):
+        link = Link((os.getpid() + offset) % SUBNETS)
+        try:
+            ip("netns", "add", link.namespace)
+        except subprocess.CalledProcessError as error:
+            if b"exists" not in error.stderr:
+                raise
+        else:
+            return link
+    raise AssertionError("all numbers of network namespaces for tests are in use")
+
+
 def possible() -> bool:
     """Return whether this process may make network namespaces."""
     try:
-        ip("netns", "add", f"{NAMESPACE}-try")
-        ip("netns", "del", f"{NAMESPACE}-try")
+        ip("netns", "del", create_namespace().namespace)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TwoNetworks(Cluster):
     """A head without CPUs and a node of one CPU here, and a node of one CPU beyond the link."""
 
+    link: Link
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start_head(self) -> None:
+    def start_head(self, ports: Sequence[int], folder: Path) -> None:
         """Start the head and wait for it."""
-        head = start_node(
-            "--head",
-            f"--node-ip-address={NEAR_IP}",
-            f"--port={PORT}",
-            "--num-cpus=0",
-            "--dashboard-host=127.0.0.1",
-            "--dashboard-port=8277",
-        )
-        self.processes.append(head)
+        near_ip = f"--node-ip-address={self.link.near_ip}"
+        self.processes.append(start_head(ports, folder, near_ip, "--num-cpus=0"))
         wait_until(lambda: is_up(self.address), "the start of the Ray head")
 
     def join_near(self) -> None:
         """Start a node on this side of the link."""
-        self._join(NEAR_IP, NEAR_LINK)
+        self._join(self.link.near_ip, self.link.near_device)
 
     def join_far(self) -> None:
         """Start a node beyond the link."""
-        self._join(FAR_IP, FAR_LINK, "ip", "netns", "exec", NAMESPACE)
+        prefix = ("ip", "netns", "exec", self.link.namespace)
+        self._join(self.link.far_ip, self.link.far_device, *prefix)
 
     def wait_for_cpus(self, count: int) -> None:
         """Wait for nodes that are starting."""
@@ -65,47 +105,49 @@ class TwoNetworks(Cluster):
     @contextmanager
     def cut(self) -> Iterator[None]:
         """Let nothing pass from here to the far node, within the context."""
-        ip("route", "add", "blackhole", FAR_IP)
+        ip("route", "add", "blackhole", self.link.far_ip)
         try:
             yield
         finally:
-            ip("route", "del", "blackhole", FAR_IP)
+            ip("route", "del", "blackhole", self.link.far_ip)
 
     def living(self) -> int:
         """Return the number of living nodes."""
         count: int = evaluate(self, "sum(node['Alive'] for node in ray.nodes())")
         return count
 
-    def _join(self, address: str, link: str, *prefix: str) -> None:
+    def _join(self, address: str, device: str, *prefix: str) -> None:
         options = (f"--address={self.address}", f"--node-ip-address={address}", "--num-cpus=1")
-        self.processes.append(start_node(*options, prefix=prefix, GLOO_SOCKET_IFNAME=link))
+        self.processes.append(start_node(*options, prefix=prefix, GLOO_SOCKET_IFNAME=device))
 
 
 @contextmanager
 def two_networks() -> Iterator[TwoNetworks]:
     """Yield a cluster on both sides of a link."""
-    cluster = TwoNetworks(f"{NEAR_IP}:{PORT}")
-    ip("netns", "add", NAMESPACE)
-    try:
-        add_link()
-        cluster.start_head()
-        cluster.join_near()
-        cluster.wait_for_cpus(1)
-        cluster.join_far()
-        cluster.wait_for_cpus(2)
-        yield cluster
-    finally:
-        for process in reversed(cluster.processes):
-            stop_node(process)
-        ip("netns", "del", NAMESPACE)  # and the link with it
+    link = create_namespace()
+    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        cluster = TwoNetworks(f"{link.near_ip}:{ports[0]}", link=link)
+        try:
+            add_link(link)
+            cluster.start_head(ports, Path(folder))
+            cluster.join_near()
+            cluster.wait_for_cpus(1)
+            cluster.join_far()
+            cluster.wait_for_cpus(2)
+            yield cluster
+        finally:
+            for process in reversed(cluster.processes):
+                stop_node(process)
+            ip("netns", "del", link.namespace)  # and the link with it
 
 
-def add_link() -> None:
+def add_link(link: Link) -> None:
     """Connect this network with the namespace."""
-    ip("link", "add", NEAR_LINK, "type", "veth", "peer", "name", FAR_LINK)
-    ip("link", "set", FAR_LINK, "netns", NAMESPACE)
-    ip("address", "add", f"{NEAR_IP}/24", "dev", NEAR_LINK)
-    ip("link", "set", NEAR_LINK, "up")
-    ip("-n", NAMESPACE, "address", "add", f"{FAR_IP}/24", "dev", FAR_LINK)
-    ip("-n", NAMESPACE, "link", "set", FAR_LINK, "up")
-    ip("-n", NAMESPACE, "link", "set", "lo", "up")
+    near, far = link.near_device, link.far_device
+    ip("link", "add", near, "type", "veth", "peer", "name", far)
+    ip("link", "set", far, "netns", link.namespace)
+    ip("address", "add", f"{link.near_ip}/24", "dev", near)
+    ip("link", "set", near, "up")
+    ip("-n", link.namespace, "address", "add", f"{link.far_ip}/24", "dev", far)
+    ip("-n", link.namespace, "link", "set", far, "up")
+    ip("-n", link.namespace, "link", "set", "lo", "up")

@@ -51,3 +51,13 @@ def test_a_cell_can_be_told_from_every_other_cell() -> None:
     assert tsv_cell("a\tb") == r"a\tb"
     assert tsv_cell(r"a\tb") == r"a\\tb"
     assert tsv_cell("犬") == "犬"
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+A1", "-A1", "@SUM(A1)", "--1", "-1-2"])
+def test_a_cell_is_never_a_formula(text: str) -> None:
+    assert tsv_cell(text) == f"\\x{ord(text[0]):02x}{text[1:]}"
+
+
+@pytest.mark.parametrize("text", ["-1", "+1.5", "a=b", "1-2", "", "-0"])
+def test_numbers_and_other_text_are_cells_as_they_are(text: str) -> None:
+    assert tsv_cell(text) == text

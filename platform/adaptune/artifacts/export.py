@@ -25,6 +25,8 @@ from adaptune.artifacts.format import (
 )
 from adaptune.artifacts.model_card import model_card
 from adaptune.errors import ResultsError
+from adaptune.files import make_folder, rename, write_file
+from adaptune.signals import stop_deferred
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.version import __version__
@@ -63,9 +65,12 @@ def write_export(
     try:
         _require_replaceable(folder)
         _recover_interrupted_export(folder, staging, previous)
-        staging.mkdir(parents=True)
+        make_folder(staging)
         _write_files(staging, _config(spec, class_names), checkpoint, metrics)
         _replace(folder, staging, previous)
+    except KeyboardInterrupt:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
@@ -104,7 +109,7 @@ def _write_files(
     contents[MODEL_CARD_FILE] = model_card(config, from_json(metrics_json)).encode()
     contents[CHECKSUMS_FILE] = _checksums(contents)
     for name, body in contents.items():
-        (folder / name).write_bytes(body)
+        write_file(folder / name, body)
 
 
 def _weights(checkpoint: Mapping[str, object], network: str) -> dict[str, Tensor]:
@@ -149,15 +154,16 @@ def _recover_interrupted_export(folder: Path, staging: Path, previous: Path) -> 
     if staging.exists():
         shutil.rmtree(staging)
     if previous.exists() and not folder.exists():
-        previous.rename(folder)
+        rename(previous, folder)
     _remove_previous(previous, folder)
 
 
 def _replace(folder: Path, staging: Path, previous: Path) -> None:
-    if folder.exists():
-        folder.rename(previous)
-    staging.rename(folder)
-    _remove_previous(previous, folder)
+    with stop_deferred():  # between the two, there is no export
+        if folder.exists():
+            rename(folder, previous)
+        rename(staging, folder)
+        _remove_previous(previous, folder)
 
 
 def _remove_previous(previous: Path, folder: Path) -> None:

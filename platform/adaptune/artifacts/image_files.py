@@ -24,7 +24,7 @@ def image_files(paths: Paths) -> list[Path]:
     path. Hidden files and folders are skipped.
 
     Raises:
-        DataError: a path does not exist, or a folder contains no image.
+        DataError: a path does not exist or is a pipe or device, or a folder contains no image.
     """
     # A string is a sequence, too: of its characters.
     if isinstance(paths, Path | str):
@@ -33,8 +33,10 @@ def image_files(paths: Paths) -> list[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             files += _images_in(path)
-        elif path.exists():
+        elif path.is_file():
             files.append(path)
+        elif path.exists():  # a pipe would be waited for without end
+            raise DataError(f"{path} is neither a file nor a folder")
         else:
             raise DataError(f"there is no image or folder {path}")
     return files

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 
 import typer
 
@@ -12,7 +15,9 @@ from adaptune.cli.inspect import datasets, report, status
 from adaptune.cli.replicate import ablate, confirm
 from adaptune.cli.schema import schema
 from adaptune.cli.search import search
+from adaptune.cluster.output import flush_or_drop, open_missing_streams
 from adaptune.errors import BAD_INPUT, AdaptuneError, InterruptedSearchError
+from adaptune.signals import signal_number, stop_on_signals
 
 COMMANDS = (
     search,
@@ -28,6 +33,25 @@ COMMANDS = (
     doctor,
     schema,
 )
+TRAINING = (search, confirm, ablate)
+
+
+def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that reports a signal by an error; Typer would hide which one it was."""
+
+    message = "stopped"
+    if command in TRAINING:  # later, the session reports it
+        message = "stopped before training began; nothing was written: run the command again"
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt as stop:
+            raise InterruptedSearchError(message, signal_number(stop)) from None
+
+    return run
+
 
 app = typer.Typer(
     add_completion=False,
@@ -36,7 +60,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(_stoppable(command))
 
 
 def main() -> None:
@@ -44,13 +68,43 @@ def main() -> None:
 
     Exit status: 0 done, 1 the search failed, 2 bad input, 128 + signal number after a signal.
     """
+    open_missing_streams()
+    with stop_on_signals():
+        status = _run()
+        lost_output = flush_or_drop()
+        if status == 0 and lost_output is not None and not isinstance(lost_output, BrokenPipeError):
+            status = _report_lost_output(lost_output)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command of the command line; return its exit status."""
     try:
         app()
+    except SystemExit as error:
+        return int(error.code or 0)
     except AdaptuneError as error:
         if isinstance(error, InterruptedSearchError):
-            print(file=sys.stderr)  # the terminal has printed ^C
-        print(f"adaptune: {error}", file=sys.stderr)
-        sys.exit(exit_status(error))
+            _print_error("")  # the terminal has printed ^C
+        _print_error(f"adaptune: {error}")
+        return exit_status(error)
+    except OSError as error:
+        # An unbuffered stream raises at once. Errors of other files have a name.
+        lost_output = flush_or_drop() or error
+        if lost_output.filename is not None:
+            raise
+        return _report_lost_output(lost_output)
+    return 0
+
+
+def _report_lost_output(error: OSError) -> int:
+    _print_error(f"adaptune: cannot write to standard output: {error.strerror}")
+    return 1
+
+
+def _print_error(message: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        print(message, file=sys.stderr, flush=True)
 
 
 def exit_status(error: AdaptuneError) -> int:

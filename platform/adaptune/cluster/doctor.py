@@ -179,11 +179,8 @@ def _probe_nodes(
         for node in nodes:
             check_torch = uses_gpus and bool(node.resources.get("GPU"))
             tasks[node.node_id] = _start_probe(node, probe_file, check_torch=check_torch)
-        pending = list(tasks.values())
-        while pending:
-            finished, pending = ray.wait(pending, timeout=PROBE_TIMEOUT_S)
-            if not finished:
-                break
+        if tasks:
+            ray.wait(list(tasks.values()), num_returns=len(tasks), timeout=PROBE_TIMEOUT_S)
         return {node_id: _probe_result(task) for node_id, task in tasks.items()}
 
 

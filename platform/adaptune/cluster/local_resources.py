@@ -15,7 +15,10 @@ def local_resources() -> dict[str, float]:
 
 
 def local_cpus() -> int:
-    """Return the number of CPUs that this process may use, by affinity and cgroup limits."""
+    """Return the number of CPUs that this process may use, by affinity and cgroup limits.
+
+    A limit such as 1.5 CPUs counts as 2.
+    """
     return int(joblib.cpu_count())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil
 from typing import Generic, TypeVar
 
 import ray
@@ -13,23 +14,49 @@ import torch
 from adaptune.cluster.nodes import REFRESH_S, ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import NodesLostError
+from adaptune.spec.schema import SearchSpec
 
 T = TypeVar("T")
+NOTICE_S = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterTask(Generic[T]):
-    """A Ray task that returns a T."""
+    """A Ray task that yields when it starts, and then its result.
 
-    ref: ray.ObjectRef
+    Attributes:
+        name: name on the Ray dashboard.
+        outputs: what the task yields.
+        start: time of the monotonic clock when the task was seen to run; None before.
+        result: reference to the result, once the task has ended.
+    """
+
+    name: str
+    outputs: ray.ObjectRefGenerator
+    start: float | None = None
+    result: list[ray.ObjectRef] = field(default_factory=list)
 
 
 class ClusterTasks:
-    """Runs functions as Ray tasks on nodes that trials may run on."""
+    """Runs functions as Ray tasks on nodes that trials may run on.
 
-    def __init__(self, plan: PlacementPlan, capacity: ClusterCapacity) -> None:
+    Args:
+        capacity: number of trials that fit on the cluster now.
+        notify: prints a line for the user.
+        timeout_s: seconds that a task may run.
+    """
+
+    def __init__(
+        self,
+        plan: PlacementPlan,
+        capacity: ClusterCapacity,
+        notify: Callable[[str], object] = print,
+        timeout_s: float = float("inf"),
+    ) -> None:
         self._resources = plan.resources
         self._capacity = capacity
+        self._notify = notify
+        self._timeout_s = timeout_s
         self.cpus_per_task = plan.task_cpus
 
     def submit(
@@ -47,36 +74,97 @@ class ClusterTasks:
             "num_gpus": self._resources.gpus_per_worker,
             "accelerator_type": self._resources.accelerator_type,
             "label_selector": self._resources.label_selector,
+            "num_returns": "streaming",
         }
-        return ClusterTask(ray.remote(function).options(**options).remote(*arguments))
+        task = ray.remote(_announced).options(**options)
+        return ClusterTask(name, task.remote(function, *arguments))
 
     def results(self, tasks: Sequence[ClusterTask[T]]) -> list[T]:
-        """Wait for tasks as long as they run; a wait for a node has a limit.
+        """Wait for tasks.
 
         Raises:
-            NodesLostError: no node had room for a trial for `ClusterCapacity.node_timeout_s`.
+            NodesLostError: no node had room for a trial, or other jobs left none for a task, for
+                `ClusterCapacity.node_timeout_s`; or a task ran longer than `timeout_s`.
         """
-        timeout_s = self._capacity.node_timeout_s
-        shortage_since: float | None = None
-        refs = [task.ref for task in tasks]
-        pending = refs
-        while pending:
-            _, pending = ray.wait(pending, num_returns=len(pending), timeout=REFRESH_S)
-            now = time.monotonic()
-            if not pending or self._capacity(1):
-                shortage_since = None
-            elif shortage_since is None:
-                shortage_since = now
-            elif now - shortage_since > timeout_s:
-                raise NodesLostError(
-                    f"no node had room for a trial for {timeout_s:g} s. Everything is kept; the"
-                    " same command, with --resume for a search, continues"
-                )
-        results: list[T] = ray.get(refs)
-        return results
+        wait = _Wait(self._capacity, self._notify, self._timeout_s)
+        while pending := [task for task in tasks if not task.result]:
+            outputs = [task.outputs for task in pending]
+            ready, _ = ray.wait(outputs, num_returns=len(outputs), timeout=REFRESH_S)
+            for task in pending:
+                if task.outputs in ready:
+                    _take_output(task)
+            wait.check([task for task in tasks if not task.result])
+        return [ray.get(task.result[0]) for task in tasks]
+
+
+def task_timeout_s(spec: SearchSpec) -> float:
+    """Return how long a task may run: `resources.epoch_timeout_s` per epoch's number of updates."""
+    training = spec.trial({}, seed=spec.seed).training
+    updates = max(training.source.steps, training.epochs * training.steps_per_epoch)
+    return spec.resources.epoch_timeout_s * ceil(updates / training.steps_per_epoch)
 
 
 def task_device(threads: int) -> torch.device:
     """Set torch's threads in a task's process, and return the device to train on."""
     torch.set_num_threads(threads)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _announced(function: Callable[..., T], *arguments: object) -> Iterator[T | None]:
+    """Yield None at the start, and then the result of the function."""
+    yield None
+    yield function(*arguments)
+
+
+def _take_output(task: ClusterTask[T]) -> None:
+    output = next(task.outputs)
+    if task.start is None:
+        ray.get(output)  # raises if the task could not start
+        task.start = time.monotonic()
+    else:
+        task.result.append(output)
+
+
+class _Wait:
+    """The bounds of a wait for tasks."""
+
+    def __init__(
+        self, capacity: ClusterCapacity, notify: Callable[[str], object], timeout_s: float
+    ) -> None:
+        self._capacity = capacity
+        self._notify = notify
+        self._timeout_s = timeout_s
+        self._start = time.monotonic()
+        self._shortage_since: float | None = None
+        self._notified: set[str] = set()
+
+    def check(self, pending: Sequence[ClusterTask[T]]) -> None:
+        """Check whether the tasks have waited or run for too long."""
+        now = time.monotonic()
+        room_timeout_s = self._capacity.node_timeout_s
+        if not pending or self._capacity(1):
+            self._shortage_since = None
+        elif self._shortage_since is None:
+            self._shortage_since = now
+        elif now - self._shortage_since > room_timeout_s:
+            raise _too_long(f"no node had room for a trial for {room_timeout_s:g} s")
+        for task in pending:
+            if task.start is None:
+                self._check_start(task.name, now - self._start, room_timeout_s)
+            elif now - task.start > self._timeout_s:
+                raise _too_long(f"the task '{task.name}' ran for more than {self._timeout_s:g} s")
+
+    def _check_start(self, name: str, waited_s: float, timeout_s: float) -> None:
+        if self._shortage_since is not None:
+            return
+        if waited_s > timeout_s:
+            raise _too_long(f"other jobs left no room for the task '{name}' for {timeout_s:g} s")
+        if waited_s > NOTICE_S and name not in self._notified:
+            self._notified.add(name)
+            self._notify(f"the task '{name}' waits for room on the cluster, which other jobs use")
+
+
+def _too_long(reason: str) -> NodesLostError:
+    return NodesLostError(
+        f"{reason}. Everything is kept; the same command, with --resume for a search, continues"
+    )

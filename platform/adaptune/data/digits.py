@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import DIGIT_NAMES, Images, Labels, LoadRequest, RawDomain
+from adaptune.data.domain import DIGIT_NAMES, Images, Indices, Labels, LoadRequest, RawDomain
 from adaptune.seeding import derive_seed
 
 EDGE_PX = 28
@@ -31,11 +33,14 @@ def mnistm5k(request: LoadRequest) -> RawDomain:
     from sklearn.datasets import load_sample_images
 
     images, labels = _mnist5k()
-    photos = np.stack(load_sample_images().images)  # (2, 427, 640, 3)
-    patches = _patches_of(photos, len(images), request)
-    digits = images[request.half, :, :, None]
-    blended = np.abs(patches.astype(np.int16) - digits).astype(np.uint8)
-    return RawDomain(blended, labels[request.half], DIGIT_NAMES)
+    samples = load_sample_images()
+    photos = np.stack(samples.images)  # (2, 427, 640, 3)
+    positions = _patch_positions(photos, len(images), request.seed)[request.half]
+    digits = images[request.half]
+    patches = _windows(photos)[tuple(positions.T)].transpose(0, 2, 3, 1)
+    blended = np.abs(patches.astype(np.int16) - digits[..., None]).astype(np.uint8)
+    stored = _stored_form(digits, positions, _photos_digest(samples.filenames))
+    return RawDomain(blended, labels[request.half], DIGIT_NAMES, stored)
 
 
 def optdigits(request: LoadRequest) -> RawDomain:
@@ -47,16 +52,36 @@ def optdigits(request: LoadRequest) -> RawDomain:
     return RawDomain(images, data.target.astype(np.int64), DIGIT_NAMES)
 
 
-def _patches_of(photos: Images, count: int, request: LoadRequest) -> Images:
-    """Draw `count` patches and return those of the requested half: (N, 28, 28, 3)."""
-    windows: npt.NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(
+def _windows(photos: Images) -> Images:
+    """Return all windows of digit size: a view (photos, top, left, 3, 28, 28)."""
+    windows: Images = np.lib.stride_tricks.sliding_window_view(
         photos, (EDGE_PX, EDGE_PX), axis=(1, 2)
-    )  # (photos, top, left, 3, 28, 28)
-    random = np.random.default_rng(derive_seed(request.seed, "mnistm5k"))
-    photo = random.integers(0, windows.shape[0], size=count)[request.half]
-    top = random.integers(0, windows.shape[1], size=count)[request.half]
-    left = random.integers(0, windows.shape[2], size=count)[request.half]
-    return windows[photo, top, left].transpose(0, 2, 3, 1)
+    )
+    return windows
+
+
+def _patch_positions(photos: Images, count: int, seed: int) -> Indices:
+    """Draw the photo, the top and the left edge of each patch: int64 (count, 3)."""
+    random = np.random.default_rng(derive_seed(seed, "mnistm5k"))
+    sizes = _windows(photos).shape[:3]
+    return np.stack([random.integers(0, size, size=count) for size in sizes], axis=1)
+
+
+def _photos_digest(names: list[str]) -> bytes:
+    """Return the SHA-256 of the files of the photographs, which decoders read differently."""
+    folder = resources.files("sklearn.datasets.images")
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(folder.joinpath(name).read_bytes())
+    return digest.digest()
+
+
+def _stored_form(digits: Images, positions: Indices, photos_digest: bytes) -> npt.NDArray[np.uint8]:
+    """Return what decides each blended digit: uint8 (N, bytes)."""
+    rows = len(digits)
+    place = positions.astype("<i8").view(np.uint8).reshape(rows, -1)
+    photos = np.tile(np.frombuffer(photos_digest, np.uint8), (rows, 1))
+    return np.concatenate([digits.reshape(rows, -1), place, photos], axis=1)
 
 
 @cache  # parsing the CSV takes a second

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from adaptune.data.identity import DomainIdentity, array_digests
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
@@ -30,12 +32,27 @@ class Domain:
         images: uint8 (N, C, H, W), 0 to 255.
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names; empty if no sample is labelled.
+        identity: digests of the samples as they are stored.
     """
 
     name: str
     images: Images
     labels: Labels
     class_names: tuple[str, ...]
+    identity: DomainIdentity
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image that was read from where it is stored.
+
+    Attributes:
+        pixels: uint8 (H, W) or (H, W, C), 0 to 255.
+        digest: SHA-256 of the image as it is stored, before it is decoded.
+    """
+
+    pixels: Images
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -44,25 +61,42 @@ class RawDomain:
 
     Attributes:
         images: uint8 of 0 to 255, either one array (N, H, W) or (N, H, W, C), or N functions that
-            decode one image (H, W) or (H, W, C) each, so that only selected images are decoded.
+            read one image each, so that only selected images are read and decoded.
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names; empty if no sample is labelled.
+        stored: bytes (N, B) that decide the images, if an array of images depends on a decoder;
+            None if the array itself is what is stored.
     """
 
-    images: Images | Sequence[Callable[[], Images]]
+    images: Images | Sequence[Callable[[], StoredImage]]
     labels: Labels
     class_names: tuple[str, ...]
+    stored: npt.NDArray[np.uint8] | None = None
 
-    def take(self, indices: Indices) -> Images | Iterator[Images]:
+    def take(self, indices: Indices, digests: list[bytes]) -> Images | Iterator[Images]:
         """Return the images at `indices`, int64 (B,).
 
-        The result is an array (B, H, W) or (B, H, W, C) if `images` is one; otherwise an iterator
-        that decodes one image at a time.
+        Args:
+            digests: the list to append the digest of each stored image to, when it is read.
+
+        Returns:
+            An array (B, H, W) or (B, H, W, C) if `images` is one; otherwise an iterator that reads
+            and decodes one image at a time.
         """
         if isinstance(self.images, np.ndarray):
+            stored = self.images if self.stored is None else self.stored
+            digests += array_digests(stored[indices])
             return self.images[indices]
-        decoders = self.images
-        return (decoders[index]() for index in indices)
+        return self._read(self.images, indices, digests)
+
+    @staticmethod
+    def _read(
+        readers: Sequence[Callable[[], StoredImage]], indices: Indices, digests: list[bytes]
+    ) -> Iterator[Images]:
+        for index in indices:
+            image = readers[index]()
+            digests.append(image.digest)
+            yield image.pixels
 
 
 @dataclass(frozen=True)

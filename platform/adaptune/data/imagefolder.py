@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.domain import LoadRequest, RawDomain
-from adaptune.data.preprocessing import decode
+from adaptune.data.domain import LoadRequest, RawDomain, StoredImage
+from adaptune.data.identity import image_digest
+from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError
 
 SUFFIXES = frozenset(
@@ -22,23 +23,31 @@ def imagefolder(request: LoadRequest) -> RawDomain:
     Hidden files and folders and files with other suffixes are ignored.
 
     Raises:
-        DataError: the folder does not exist, has no class folder, or a class folder has no image.
-            An unreadable image raises it when it is decoded.
+        DataError: the folder does not exist or cannot be read, has no class folder, or a class
+            folder has no image. An unreadable image raises it when it is decoded.
     """
     path = request.path
     assert path is not None  # the registry entry requires a path
     files: list[Path] = []
     labels: list[int] = []
-    folders = _class_folders(path)
-    for label, folder in enumerate(folders):
-        class_files = _image_files(folder)
-        files += class_files
-        labels += [label] * len(class_files)
+    try:
+        folders = _class_folders(path)
+        for label, folder in enumerate(folders):
+            class_files = _image_files(folder)
+            files += class_files
+            labels += [label] * len(class_files)
+    except OSError as error:
+        raise DataError(f"imagefolder: {path} cannot be read: {error}") from error
     return RawDomain(
-        images=[partial(decode, file, str(file)) for file in files],
+        images=[partial(_image, file) for file in files],
         labels=np.array(labels, dtype=np.int64),
         class_names=tuple(folder.name for folder in folders),
     )
+
+
+def _image(file: Path) -> StoredImage:
+    encoded = read_image_file(file, str(file))
+    return StoredImage(decode(encoded, str(file)), image_digest(encoded))
 
 
 def _class_folders(path: Path) -> list[Path]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Images, Labels, LoadRequest, RawDomain
+from adaptune.data.domain import (
+    UNLABELLED,
+    Images,
+    Labels,
+    LoadRequest,
+    RawDomain,
+    StoredImage,
+)
+from adaptune.data.identity import array_digests, image_digest
 from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
@@ -46,11 +54,7 @@ def parquet(request: LoadRequest) -> RawDomain:
 def _read(path: Path) -> Table:
     import pyarrow as pa
 
-    files = [path]
-    if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
-    if not files or not files[0].is_file():
-        raise DataError(f"parquet: there is no Parquet file at {path}")
+    files = _parquet_files(path)
     _check_memory(files, path)
     tables = [_read_file(file) for file in files]
     try:
@@ -62,6 +66,18 @@ def _read(path: Path) -> Table:
     if not table.num_rows:
         raise DataError(f"parquet: {path} has no rows")
     return table
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """Return the files at a path; pipes, folders and broken links of such a name are none."""
+    try:
+        names = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        files = [name for name in names if name.is_file()]
+    except OSError as error:
+        raise DataError(f"parquet: {path} cannot be read: {error.strerror}") from error
+    if not files:
+        raise DataError(f"parquet: there is no Parquet file at {path}")
+    return files
 
 
 def _check_memory(files: list[Path], path: Path) -> None:
@@ -104,7 +120,7 @@ def _explain_failure(file: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"parquet: {file} cannot be read: {error}") from error
 
 
@@ -112,7 +128,8 @@ def _labels(table: Table, path: Path) -> tuple[Labels, tuple[str, ...]]:
     """Return the labels, int64 (N,), and the sorted class names."""
     if "label" not in table.column_names:
         return np.full(table.num_rows, UNLABELLED, dtype=np.int64), ()
-    values = table.column("label").to_pylist()
+    with _explain_failure(path):
+        values = table.column("label").to_pylist()
     classes = [value for value in values if not _is_missing(value)]
     are_texts = all(isinstance(value, str) for value in classes)
     if not are_texts and not all(_is_index(value) for value in classes):
@@ -164,16 +181,30 @@ def _is_list(kind: DataType) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _image(column: ChunkedArray, row: int, name: str) -> Images:
-    """Decode the image of one row: uint8 (H, W) or (H, W, C)."""
+def _image(column: ChunkedArray, row: int, name: str) -> StoredImage:
+    """Read and decode the image of one row: uint8 (H, W) or (H, W, C)."""
     value = column[row].as_py()
     if isinstance(value, dict):
         value = value["bytes"]
     if value is None:
         raise DataError(f"{name} has no image")
     if isinstance(value, bytes):
-        return decode(value, name)
+        return StoredImage(decode(value, name), image_digest(value))
     try:
-        return np.array(value, dtype=np.uint8)
+        pixels = _pixels(value)
     except (ValueError, OverflowError, TypeError) as error:
         raise DataError(f"{name} is not an image of 0 to 255, HW or HWC: {error}") from error
+    [digest] = array_digests(pixels[None])
+    return StoredImage(pixels, digest)
+
+
+def _pixels(value: object) -> Images:
+    """Convert nested lists of integers to uint8.
+
+    Raises:
+        ValueError: a number is out of range. NumPy itself refuses it from version 2 on only.
+    """
+    numbers = np.array(value, dtype=np.int64)
+    if numbers.size and (numbers.min() < 0 or numbers.max() > 255):
+        raise ValueError(f"the numbers are from {numbers.min()} to {numbers.max()}")
+    return numbers.astype(np.uint8)

@@ -22,6 +22,7 @@ BATCH_SIZE = 512
 # A file of some kilobytes can name any size. Cameras take up to 61 megapixels, some 100; decoding
 # and resizing that many takes 2 GB.
 MAX_PIXELS = 100_000_000
+MAX_FILE_BYTES = 5 * MAX_PIXELS  # more than an image without compression takes
 # Pillow has more, among them some that run other programs or have a history of memory errors.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
@@ -66,6 +67,27 @@ def prepare(
         start = end
     assert start == count
     return prepared
+
+
+def read_image_file(path: Path, name: str) -> bytes:
+    """Return the content of an image file.
+
+    Args:
+        name: the name of the image in messages.
+
+    Raises:
+        DataError: it cannot be read, or has more than `MAX_FILE_BYTES`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise DataError(
+            f"{name} is too large: image files have at most {MAX_FILE_BYTES / 1e6:g} MB"
+        )
+    return content
 
 
 def decode(encoded: bytes | Path, name: str) -> Images:
@@ -150,6 +172,8 @@ def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) ->
             "an image must be uint8, HW or HWC with 1 or 3 channels,"
             f" not {batch.dtype} of {batch.shape[1:]}"
         )
+    if 0 in batch.shape[1:3]:
+        raise DataError(f"an image of {batch.shape[1]} × {batch.shape[2]} px has no pixel")
     if crop is not None:
         batch = _crop_centre(batch, crop)
     pixels = torch.tensor(batch).permute(0, 3, 1, 2).float()

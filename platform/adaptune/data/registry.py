@@ -182,7 +182,8 @@ def open_domain(
     raw = entry.loader(LoadRequest(root=root, path=path, seed=seed, half=half))
     for name in raw.class_names:
         _check_class_name(name, spec.domain)
-    indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.domain))
+    # Not by the path, which may change when the data is mounted elsewhere.
+    indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.kind))
     return UndecodedDomain(spec, raw, indices)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from adaptune.data.domain import UNLABELLED, Domain, Images, Indices, Labels
 from adaptune.data.domain_pair import load_pair
+from adaptune.data.identity import DataIdentity, identify_split
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
@@ -74,14 +75,21 @@ class Splits:
         withheld: the data that trials must not see.
         indices: from the name of a part (source_train, …, target_test) to its sorted indices into
             the loaded domain, after its `limit`.
+        identity: what distinguishes the data from other data; it is the same wherever the data is
+            stored and whichever library decodes it.
     """
 
     trial: TrialData
     withheld: WithheldData
     indices: dict[str, Indices]
+    identity: DataIdentity
 
     def digest(self) -> str:
-        """Return the hash of every image, label and class name."""
+        """Return the digest of the identity, SHA-256 (hexadecimal)."""
+        return self.identity.digest
+
+    def pixel_digest(self) -> str:
+        """Return the SHA-256 (hexadecimal) of every decoded image, label and class name."""
         arrays = []
         for part in (self.trial, self.withheld):
             for field in fields(part):
@@ -124,7 +132,8 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
         target_test_images=target.images[indices["target_test"]],
         target_test_labels=target.labels[indices["target_test"]],
     )
-    return Splits(trial, withheld, indices)
+    identity = DataIdentity(source.identity, target.identity, identify_split(indices))
+    return Splits(trial, withheld, indices, identity)
 
 
 def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adaptune.data.domain import Domain, Indices, RawDomain
+from adaptune.data.identity import DomainIdentity, identify_domain
 from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import images_of_any_size, prepare
 from adaptune.errors import DataError
@@ -39,10 +40,11 @@ class UndecodedDomain:
             DataError: an image cannot be read.
         """
         spec = self.spec
+        digests: list[bytes] = []
         try:
             with images_of_any_size():
                 images = prepare(
-                    self.raw.take(self.indices),
+                    self.raw.take(self.indices, digests),
                     count=len(self.indices),
                     crop=spec.crop,
                     size=spec.size,
@@ -50,7 +52,20 @@ class UndecodedDomain:
                 )
         except DataError as error:
             raise DataError(f"domain {spec.domain}: {error}") from error
-        return Domain(spec.domain, images, self.raw.labels[self.indices], self.raw.class_names)
+        return Domain(
+            spec.domain,
+            images,
+            self.raw.labels[self.indices],
+            self.raw.class_names,
+            self._identity(digests),
+        )
+
+    def _identity(self, digests: list[bytes]) -> DomainIdentity:
+        spec = self.spec
+        # A path is left out: data that is mounted elsewhere is the same data.
+        settings = spec.model_dump(mode="json") | {"domain": spec.kind}
+        labels = self.raw.labels[self.indices]
+        return identify_domain(digests, labels, self.raw.class_names, settings)
 
 
 def check_memory(domains: Sequence[UndecodedDomain], copies: Literal[1, 2] = 1) -> None:

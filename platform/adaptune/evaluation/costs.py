@@ -40,7 +40,7 @@ def search_costs(study: SearchStudy, *, epochs: int, workers: int) -> SearchCost
 
     Args:
         epochs: number of epochs of a trial that is not stopped.
-        workers: number of workers per trial.
+        workers: number of workers of a trial that does not record its own.
     """
     trials = study.started_trials()
     return SearchCosts(
@@ -55,7 +55,11 @@ def search_costs(study: SearchStudy, *, epochs: int, workers: int) -> SearchCost
 
 def device_s(trials: list[StudyTrial], state: TrialState, workers: int) -> float:
     """Return the device seconds of the trials with this state."""
-    return sum(_spent_s(trial) for trial in trials if trial.state == state) * workers
+    spent_s = 0.0
+    for trial in trials:
+        if trial.state == state:
+            spent_s += _spent_s(trial) * _workers(trial, workers)
+    return spent_s
 
 
 def overhead_device_s(trials: list[StudyTrial], workers: int) -> float:
@@ -66,8 +70,8 @@ def overhead_device_s(trials: list[StudyTrial], workers: int) -> float:
     overhead_s = 0.0
     for trial in trials:
         if trial.wall_s is not None:
-            overhead_s += max(0.0, trial.wall_s - _spent_s(trial))
-    return overhead_s * workers
+            overhead_s += max(0.0, trial.wall_s - _spent_s(trial)) * _workers(trial, workers)
+    return overhead_s
 
 
 def device_s_saved(trials: list[StudyTrial], epochs: int, workers: int) -> float:
@@ -76,8 +80,9 @@ def device_s_saved(trials: list[StudyTrial], epochs: int, workers: int) -> float
     for trial in trials:
         trained = len(trial.epochs)
         if trial.state == TrialState.PRUNED and trained:
-            saved_s += trial.active_s / trained * (epochs - trained)
-    return saved_s * workers
+            epoch_s = trial.active_s / trained * _workers(trial, workers)
+            saved_s += epoch_s * (epochs - trained)
+    return saved_s
 
 
 def device_s_to_reach(trials: list[StudyTrial], fraction: float, workers: int) -> float | None:
@@ -96,10 +101,15 @@ def device_s_to_reach(trials: list[StudyTrial], fraction: float, workers: int) -
     spent_s = 0.0
     for trial in trials:
         for epoch in trial.epochs:
-            spent_s += epoch.record.active_s * workers
+            spent_s += epoch.record.active_s * _workers(trial, workers)
             if epoch.objective >= goal:
                 return spent_s
     return None
+
+
+def _workers(trial: StudyTrial, default: int) -> int:
+    """Return the workers that a trial ran on; a resumed search may have others now."""
+    return default if trial.placement is None else trial.placement.workers
 
 
 def _spent_s(trial: StudyTrial) -> float:

@@ -69,7 +69,7 @@ def load_trial_checkpoint(
     Raises:
         CheckpointError: it cannot be read.
     """
-    job = make_job(run.spec, trial.number, trial.values, run.folder)
+    job = make_job(run.spec, trial.number, trial.values, run.folder, run.inputs)
     contents = job.checkpoints.load(record.epoch)
     return TrialCheckpoint(trial.number, trial.values, job.spec, record, contents)
 

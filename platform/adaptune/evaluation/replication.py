@@ -13,7 +13,7 @@ from rich.console import Console
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.data.splits import load_splits
-from adaptune.errors import CheckpointError, ResultsError
+from adaptune.errors import CheckpointError, OtherSpecError, ResultsError
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.held_out import load_trial_checkpoint
 from adaptune.evaluation.test_scores import (
@@ -22,15 +22,17 @@ from adaptune.evaluation.test_scores import (
     SOURCE_ONLY,
     TARGET_SUPERVISED,
     correct_predictions,
+    count_evaluation,
     run_once,
 )
 from adaptune.results.folder import ResultsFolder, join_uri
-from adaptune.results.lifecycle import create_or_resume
+from adaptune.results.lifecycle import create_or_resume, exists
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.algorithms import NoScheduler, Random
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
+from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.state import StateDict
@@ -41,12 +43,17 @@ class Configuration:
     """A named configuration.
 
     Attributes:
-        name: name for the user, unique among the configurations.
+        name: name for the user, unique among the configurations, such as `trial 3: cycle=10`.
         values: value of every loss weight, and of everything else that was searched.
     """
 
     name: str
     values: Mapping[str, Value]
+
+    @property
+    def short_name(self) -> str:
+        """The name without values, such as `trial 3`."""
+        return self.name.partition(":")[0]
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class SeedResult:
 
 
 def replicate(
+    study: SearchStudy,
     spec: SearchSpec,
     configurations: Sequence[Configuration],
     seeds: Sequence[int],
@@ -79,7 +87,12 @@ def replicate(
     A seed determines the data split, f_S and the training. Each seed is a search of its own in
     `folder/seed-N`, whose finished trials are kept if the command is interrupted and repeated.
 
+    The test set of a seed overlaps that of the search. So each evaluation of a configuration is
+    counted in the study of the search, too.
+
     Args:
+        study: study of the search, open for writing.
+        spec: spec of the search.
         plan: returns the placement of a seed's search.
 
     Raises:
@@ -99,7 +112,7 @@ def replicate(
         console.print(f"seed {seed}: {names}")
         run = prepare_run(seed_spec, splits, plan(seed_spec), results_folder, console, start=start)
         run_trials(run)
-        results += _evaluate_seed(run, configurations, seed)
+        results += _evaluate_seed(run, configurations, _TestCount(study, folder.name, seed))
     return results
 
 
@@ -138,28 +151,51 @@ def spec_of_seed(
 
 def _seed_folder(seed_spec: SearchSpec, folder: Path) -> ResultsFolder:
     """Create the results folder of a seed, or open it if the command is repeated."""
-    is_resumed = (folder / seed_spec.name / "search.yaml").exists()
     try:
-        return create_or_resume(seed_spec, resume=is_resumed)
-    except ResultsError as error:
+        return create_or_resume(seed_spec, resume=exists(seed_spec))
+    except OtherSpecError as error:
         raise ResultsError(
             f"{folder} holds other configurations; move it away to start again. {error}"
         ) from error
 
 
+@dataclass(frozen=True)
+class _TestCount:
+    """Counts the evaluations of a command under one seed in the study of the search."""
+
+    study: SearchStudy
+    command: str
+    seed: int
+
+    def add(self, configuration: Configuration) -> None:
+        model = f"{self.command} seed {self.seed}: {configuration.short_name}"
+        count_evaluation(self.study, model)
+
+
 def _evaluate_seed(
-    run: SearchRun, configurations: Sequence[Configuration], seed: int
+    run: SearchRun, configurations: Sequence[Configuration], count: _TestCount
 ) -> list[SeedResult]:
-    """Return the results of a seed; the study stores them, so that the test is evaluated once."""
+    """Return the results of a seed; its study stores them, so that the test is evaluated once."""
 
     def evaluate() -> dict[str, object]:
+        models = _models(run, configurations)
+        for configuration in configurations:
+            # Counted first: an evaluation that is interrupted counts all the same.
+            if models[configuration.name] is not None:
+                count.add(configuration)
         results = []
-        for name, weights in _models(run, configurations).items():
-            results.append(asdict(_seed_result(run, name, seed, weights)))
+        for name, weights in models.items():
+            results.append(asdict(_seed_result(run, name, count.seed, weights)))
         return {"results": results}
 
     stored: Any = run_once(run.study, "all", evaluate)[0]["results"]
-    return [SeedResult(**result) for result in stored]
+    results = [SeedResult(**result) for result in stored]
+    # Again for stored results: the study of the search may be an older copy of a remote one.
+    evaluated = {result.configuration for result in results if result.target_test is not None}
+    for configuration in configurations:
+        if configuration.name in evaluated:
+            count.add(configuration)
+    return results
 
 
 def _models(run: SearchRun, configurations: Sequence[Configuration]) -> dict[str, StateDict | None]:

@@ -25,7 +25,7 @@ from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import StudyTrial
+from adaptune.study.trial import StudyTrial, TrialPlacement
 from adaptune.version import __version__
 
 if TYPE_CHECKING:  # `status` and `report` read a summary without Ray
@@ -47,8 +47,8 @@ class Summary(BaseModel):
     source: str = Field(description="source domain")
     target: str = Field(description="target domain")
     metric: str = Field(description="metric that the search maximised")
-    execution: Execution = Field(description="kind of trial runner")
-    workers_per_trial: int = Field(description="workers per trial")
+    execution: Execution = Field(description="kind of trial runner, of the best trial")
+    workers_per_trial: int = Field(description="workers per trial, of the best trial")
     trials_total: int = Field(description="trials that were started")
     trials_complete: int = Field(description="trials that trained all epochs")
     trials_pruned: int = Field(description="trials that were stopped early")
@@ -133,6 +133,7 @@ def summarise(
         wall_s: seconds of all sessions.
     """
     spec = run.spec
+    placement = _placement(run, best)
     figures = _trial_figures(run.study.started_trials())
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
@@ -145,8 +146,8 @@ def summarise(
             "source": spec.data.source.domain,
             "target": spec.data.target.domain,
             "metric": spec.search.metric,
-            "execution": run.plan.execution,
-            "workers_per_trial": run.plan.resources.workers,
+            "execution": placement.execution,
+            "workers_per_trial": placement.workers,
             "target_test_evaluations": evaluations,
             "verdict": _verdict(run.study, best, scores, evaluations),
             "wall_s": wall_s,
@@ -180,6 +181,12 @@ def read_summary(path: Path) -> Summary:
             f"{path} is damaged, or of another version of adaptune: {key}: {first['msg']}. The"
             " search with --resume writes it again"
         ) from error
+
+
+def _placement(run: SearchRun, best: TrialCheckpoint | None) -> TrialPlacement:
+    """Return where the best trial ran; a resumed search may have another plan now."""
+    placement = None if best is None else run.study.trial(best.number).placement
+    return placement or TrialPlacement(run.plan.execution, run.plan.resources.workers)
 
 
 def _trial_figures(trials: list[StudyTrial]) -> dict[str, object]:

@@ -136,18 +136,41 @@ def run_once(
     study: SearchStudy, model: str, score: Callable[[], dict[str, object]]
 ) -> tuple[dict[str, object], int]:
     """Return a stored evaluation of a model, or run and store it; and the number of evaluations."""
-    optuna_study = study.optuna_study
-    evaluations = {}
-    for key, evaluation in optuna_study.user_attrs.items():
-        if key.startswith(_EVALUATION_KEY):
-            evaluations[key] = evaluation
-    for evaluation in evaluations.values():
+    evaluations = _evaluations(study)
+    for evaluation in evaluations:
         if evaluation["model"] == model and evaluation["scores"] is not None:
             return cast("dict[str, object]", evaluation["scores"]), len(evaluations)
-    key = f"{_EVALUATION_KEY}{len(evaluations)}"
-    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     # Stored first: an evaluation that is interrupted counts all the same.
-    optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
+    key = _add_evaluation(study, model)
     scores = score()
-    optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": scores})
+    evaluation = study.optuna_study.user_attrs[key]
+    study.optuna_study.set_user_attr(key, evaluation | {"scores": scores})
     return scores, len(evaluations) + 1
+
+
+def count_evaluation(study: SearchStudy, model: str) -> None:
+    """Count an evaluation of a model on the test set whose scores are stored elsewhere.
+
+    A repetition is not counted again.
+
+    Args:
+        model: description of the model, unique in the search.
+    """
+    if all(evaluation["model"] != model for evaluation in _evaluations(study)):
+        _add_evaluation(study, model)
+
+
+def _evaluations(study: SearchStudy) -> list[dict[str, Any]]:
+    evaluations = []
+    for key, evaluation in study.optuna_study.user_attrs.items():
+        if key.startswith(_EVALUATION_KEY):
+            evaluations.append(evaluation)
+    return evaluations
+
+
+def _add_evaluation(study: SearchStudy, model: str) -> str:
+    """Store an evaluation without scores, and return its key."""
+    key = f"{_EVALUATION_KEY}{len(_evaluations(study))}"
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    study.optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
+    return key

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 
 from optuna.trial import TrialState
 
-from adaptune.study.objective import Objective
+from adaptune.study.objective import ENSEMBLE_VALIDATORS, Objective
 from adaptune.study.study import SearchStudy
 from adaptune.training.record import ENSEMBLE, EpochRecord
 from adaptune.training.validators import VALIDATORS
@@ -48,9 +48,12 @@ def validator_regrets(study: SearchStudy) -> list[ValidatorRegret]:
         return []
     names = []
     for name in VALIDATORS:
-        if not any(isnan(epoch.record.validators[name]) for epoch in epochs):
+        scores = [epoch.record.validators.get(name, nan) for epoch in epochs]
+        if not any(isnan(score) for score in scores):
             names.append(name)
-    regrets = [_regret(name, epochs) for name in (*names, ENSEMBLE)]
+    if all(epoch.record.validators.keys() >= set(ENSEMBLE_VALIDATORS) for epoch in epochs):
+        names.append(ENSEMBLE)
+    regrets = [_regret(name, epochs) for name in names]
     return sorted(regrets, key=lambda regret: regret.regret)
 
 

@@ -9,7 +9,7 @@ import ray
 
 from adaptune.data.splits import TrialData
 from adaptune.execution.runtime import TrialJob
-from adaptune.spec.resources import WorkerResources
+from adaptune.spec.resources import EPOCH_TIMEOUT_S, WorkerResources
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict
 
@@ -40,11 +40,13 @@ class RunnerSettings:
         name: name of the worker group in Ray's tables and on the dashboard.
         resources: resources of the worker group.
         scratch: path or URI of a folder for Ray Train's own files.
+        epoch_timeout_s: `resources.epoch_timeout_s`.
     """
 
     name: str
     resources: WorkerResources
     scratch: str
+    epoch_timeout_s: float = EPOCH_TIMEOUT_S
 
 
 class TrialRunner(Protocol):
@@ -58,11 +60,16 @@ class TrialRunner(Protocol):
 
         Raises:
             NonFiniteLossError, CheckpointError: the trial failed; the runner can start another.
+            TrialCrashedError: the trial failed; the runner can only be closed.
             WorkersLostError: the workers are gone or about to go; the runner can only be closed.
         """
 
     def stop(self) -> None:
-        """End the trial after the epoch that was requested last."""
+        """End the trial after the epoch that was requested last.
+
+        Raises:
+            WorkersLostError: the workers are gone, or do not answer in time.
+        """
 
     def close(self) -> None:
         """Shut the workers down and leave nothing of them on the cluster."""

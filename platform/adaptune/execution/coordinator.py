@@ -70,7 +70,7 @@ class TrialCoordinator:
             return self._jobs[index]
 
     async def post(self, message: WorkerMessage) -> None:
-        """Pass a message to the runner; called by rank 0."""
+        """Pass a message to the runner; called by rank 0, or by a worker that crashed."""
         await self._messages.put(message)
 
     async def decision(self, index: int) -> bool:

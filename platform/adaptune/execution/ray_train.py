@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from contextlib import suppress
 from typing import cast
 
 import ray
 from ray.actor import ActorMethod
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from adaptune.errors import WorkersLostError, WorkersNotStartedError
 from adaptune.execution.base import RunnerSettings, SharedRefs
+from adaptune.execution.cause import cause_of, is_from_code
 from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
 from adaptune.execution.orphan_cleanup import trainer_class
 from adaptune.execution.runtime import TrialJob
@@ -23,7 +26,12 @@ from adaptune.spec.resources import WorkerResources
 from adaptune.training.record import EpochRecord
 
 POLL_S = 1.0
+ANSWER_TIMEOUT_S = 120.0  # of the coordinator, whose process may have to start first
+STOP_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 30.0
+# A collective also waits while rank 0 reads or writes checkpoints, and a bucket that does not
+# answer is asked again for five minutes, several times in a row.
+MIN_COLLECTIVE_TIMEOUT_S = 900
 
 
 class RayTrainRunner:
@@ -70,11 +78,12 @@ class RayTrainRunner:
         return message.record
 
     def stop(self) -> None:
-        """End the trial after the epoch that is being trained."""
+        """End the trial after the epoch that is being trained; see `TrialRunner`."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         if self._decision_due:
             self._decide(continue_training=False)
         while self._trial_running:
-            if self._next_message().record is None:
+            if self._next_message(deadline).record is None:
                 self._trial_running = False
             else:
                 self._decide(continue_training=False)
@@ -102,20 +111,30 @@ class RayTrainRunner:
         self._decision_due = False
         self._call(self._coordinator.decide, continue_training)
 
-    def _next_message(self) -> WorkerMessage:
-        return cast(WorkerMessage, self._call(self._coordinator.next_message))
+    def _next_message(self, deadline: float = math.inf) -> WorkerMessage:
+        """Wait for a message; the search's watchdog bounds the wait for an epoch."""
+        message = self._wait(self._coordinator.next_message.remote(), deadline)
+        return cast(WorkerMessage, message)
 
-    def _call(self, method: ActorMethod, *arguments: object) -> object:
-        """Call the coordinator, and wait for its answer as long as there are workers.
+    def _call(self, method: ActorMethod, *arguments: object) -> None:
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
+        self._wait(method.remote(*arguments), deadline)
+
+    def _wait(self, answer: ray.ObjectRef, deadline: float) -> object:
+        """Wait for an answer of the coordinator as long as there are workers.
+
+        Args:
+            deadline: time of the monotonic clock.
 
         Raises:
-            WorkersLostError: the workers or the coordinator are gone.
+            WorkersLostError: the workers or the coordinator are gone, or the deadline has passed.
             WorkersNotStartedError: the workers never started.
         """
-        answer = method.remote(*arguments)
         while not ray.wait([answer], timeout=POLL_S)[0]:
             if not self._thread.is_alive():
                 raise self._workers_error()
+            if time.monotonic() > deadline:
+                raise WorkersLostError("the Ray Train workers do not answer")
         try:
             return cast(object, ray.get(answer))
         except RayActorError as error:
@@ -123,12 +142,16 @@ class RayTrainRunner:
 
     def _workers_error(self) -> WorkersLostError:
         try:
-            started = ray.get(self._coordinator.worker_connected.remote())
-        except RayActorError:
+            started = ray.get(self._coordinator.worker_connected.remote(), timeout=ANSWER_TIMEOUT_S)
+        except (RayActorError, GetTimeoutError):
             started = True
+        cause = "nothing is known" if self._failure is None else cause_of(self._failure)
         if started:
-            return WorkersLostError(f"the Ray Train workers ended: {self._failure}")
-        return WorkersNotStartedError(f"the Ray Train workers did not start: {self._failure}")
+            is_repeatable = is_from_code(self._failure)
+            return WorkersLostError(
+                f"the Ray Train workers ended: {cause}", is_from_code=is_repeatable
+            )
+        return WorkersNotStartedError(f"the Ray Train workers did not start: {cause}")
 
 
 def make_trainer(settings: RunnerSettings, config: WorkerConfig) -> TorchTrainer:
@@ -141,6 +164,9 @@ def make_trainer(settings: RunnerSettings, config: WorkerConfig) -> TorchTrainer
     return trainer_class()(
         work,
         train_loop_config={"worker": config},
+        torch_config=TorchConfig(
+            timeout_s=max(MIN_COLLECTIVE_TIMEOUT_S, math.ceil(settings.epoch_timeout_s))
+        ),
         scaling_config=scaling_config(settings.resources),
         run_config=RunConfig(
             name=settings.name, storage_path=settings.scratch, failure_config=no_retries

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from adaptune.data.splits import TrialData
+from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
@@ -52,7 +53,17 @@ class WorkerRuntime:
 
         Raises:
             NonFiniteLossError, CheckpointError, PreemptedError: see `fit`.
+            TrialCrashedError: another attempt would raise the same error.
         """
+        with crash_reported():
+            return _reported(self._fit(job, is_preempted))
+
+    def release_memory(self) -> None:
+        """Return the device memory of the last trial to the system."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _fit(self, job: TrialJob, is_preempted: IsPreempted | None) -> Iterator[EpochRecord]:
         tf32 = job.spec.training.tf32
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
@@ -70,13 +81,13 @@ class WorkerRuntime:
             is_preempted=is_preempted,
         )
 
-    def release_memory(self) -> None:
-        """Return the device memory of the last trial to the system."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
     def _training_images(self, spec: TrialSpec) -> TrainingImages:
         classes = len(self._data.class_names)
         f_source = build_classifier(spec.model.classifier, spec.data.source, classes)
         f_source.load_state_dict(self._source_weights)
         return TrainingImages(self._data, f_source.to(self.device), self.device)
+
+
+def _reported(records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
+    with crash_reported():
+        yield from records

@@ -11,7 +11,12 @@ from ray.actor import ActorHandle
 from ray.train import get_context, get_preemption_info
 from ray.train.torch import get_device
 
-from adaptune.errors import CheckpointError, NonFiniteLossError, PreemptedError
+from adaptune.errors import (
+    CheckpointError,
+    NonFiniteLossError,
+    PreemptedError,
+    TrialCrashedError,
+)
 from adaptune.execution.base import SharedRefs
 from adaptune.execution.coordinator import WorkerMessage
 from adaptune.execution.runtime import TrialJob, WorkerRuntime
@@ -75,7 +80,13 @@ class Worker:
             self._runtime.release_memory()
 
     def _train(self, job: TrialJob) -> NonFiniteLossError | CheckpointError | PreemptedError | None:
-        """Train until the end or a stop; return an error that all workers raise alike."""
+        """Train until the end or a stop; return an error that all workers raise alike.
+
+        Raises:
+            TrialCrashedError: this worker raised an error that another attempt would raise again.
+                The others may wait for this worker: it posts the error itself, and the whole group
+                ends with it.
+        """
         is_preempted = _node_is_leaving if PREEMPTION_WATCHED else None
         try:
             for record in self._runtime.records(job, is_preempted):
@@ -84,6 +95,9 @@ class Worker:
                     break
         except (NonFiniteLossError, CheckpointError, PreemptedError) as error:
             return error
+        except TrialCrashedError as error:
+            ray.get(self._coordinator.post.remote(WorkerMessage(error=error)))
+            raise
         return None
 
     def _next_decision(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adaptune.files import write_file
 from adaptune.spec.storage import StorageSpec
 from adaptune.training.checkpoint import CheckpointFolder
 
@@ -66,6 +66,11 @@ class ResultsFolder:
         return self.path / "splits.parquet"
 
     @property
+    def source_classifier(self) -> Path:
+        """The weights of f_S."""
+        return self.path / "source_classifier.safetensors"
+
+    @property
     def trials_table(self) -> Path:
         """One row per trial."""
         return self.path / "trials.parquet"
@@ -84,6 +89,11 @@ class ResultsFolder:
     def has_progress(self) -> bool:
         """True if the folder holds anything of a search that a user would miss."""
         return self.journal.exists() or (self.path / "trials").exists()
+
+    @property
+    def has_begun(self) -> bool:
+        """True if the search has a study, because it has written what follows its creation."""
+        return self.splits.exists() or (self.path / "trials").exists()
 
     @property
     def shared_path(self) -> Path | None:
@@ -126,14 +136,12 @@ def join_uri(uri: str, *parts: str) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old or the new text, never a part of it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_file(path, text.encode())
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file as `write_atomically` does, with the version of the format."""
     metadata = (table.schema.metadata or {}) | {FORMAT_KEY: str(FORMAT).encode()}
-    temporary = path.with_name(path.name + ".part")
-    pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    os.replace(temporary, path)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(metadata), buffer)
+    write_file(path, buffer.getvalue().to_pybytes())

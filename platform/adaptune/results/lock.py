@@ -13,38 +13,61 @@ from pathlib import Path
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
 
+LOCK_NAME = ".driver"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 @contextmanager
-def driver_lock(folder: ResultsFolder) -> Iterator[None]:
+def driver_lock(folder: ResultsFolder) -> Iterator[bool]:
     """Hold the folder's lock; the lock of a killed driver ends with its process.
 
+    Yields:
+        False if the file system has no locks.
+
     Raises:
-        ResultsError: another driver holds the lock.
+        ResultsError: another driver holds the lock, or its file cannot be used.
     """
-    path = folder.path / ".driver"
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    path = folder.path / LOCK_NAME
     try:
-        _lock(file, path)
-        yield
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ResultsError(f"{path} is a link, not the lock of a driver: delete it") from error
+        raise _unusable(path, error) from error
+    try:
+        yield _lock(file, path)
     finally:
         os.close(file)
 
 
-def _lock(file: int, path: Path) -> None:
+def _unusable(path: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot lock {path}: {error.strerror}")
+
+
+def no_lock_warning(folder: ResultsFolder) -> str:
+    """Return the warning about a file system without locks."""
+    return (
+        f"warning: the file system of {folder.path} has no locks; nothing keeps a second driver out"
+        " of this folder"
+    )
+
+
+def _lock(file: int, path: Path) -> bool:
+    is_locked = True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(file, 500).decode() or "another process"
+        holder = os.read(file, 500).decode(errors="replace") or "another process"
         raise ResultsError(_locked_message(path, holder)) from None
     except OSError as error:
         # Some clusters' file systems have no locks: a search without one is better than none.
         if error.errno not in _NO_LOCKS:
-            raise
+            raise _unusable(path, error) from error
+        is_locked = False
     with suppress(OSError):  # a full disk: the holder's name is only for the message above
         os.truncate(file, 0)
         os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+    return is_locked
 
 
 def _locked_message(path: Path, holder: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ray
 from ray import tune
@@ -12,32 +12,42 @@ from rich.console import Console
 
 from adaptune.cluster.nodes import ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.cluster.tasks import ClusterTasks
+from adaptune.cluster.source_classifier import source_classifier
+from adaptune.cluster.tasks import ClusterTasks, task_timeout_s
 from adaptune.data.splits import Splits
 from adaptune.execution.base import SharedRefs
+from adaptune.execution.watchdog import Watchdog
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.results.splits_manifest import write_or_verify
+from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCallback
 from adaptune.search.callbacks.console import ConsoleCallback
-from adaptune.search.callbacks.remote_copy import RemoteCopyCallback
+from adaptune.search.callbacks.remote_copy import DriverLeaseCallback, RemoteCopyCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
-from adaptune.search.callbacks.tables import TablesCallback, write_tables
+from adaptune.search.callbacks.tables import TablesCallback
 from adaptune.search.callbacks.tensorboard import TensorBoardCallback
 from adaptune.search.callbacks.wall_clock import WallClockCallback
+from adaptune.search.callbacks.watchdog import WatchdogCallback
 from adaptune.search.protocol import TrialConfig
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
-from adaptune.search.source_classifier import source_classifier
 from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.checkpoint_deletion import CheckpointDeletion
+from adaptune.study.inputs import record_inputs
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
+from adaptune.study.tables import write_tables
+from adaptune.study.trial import TrialPlacement
 from adaptune.study.wall_clock import WallClock
 from adaptune.study.warm_start import prior_trials
+from adaptune.training.identity import TrialInputs, weights_digest
 from adaptune.training.state import StateDict
 
 MAX_ACTOR_RESTARTS = 3
+CLEANUP_TIMEOUT_S = 60.0
 # A Tune trial with Ray Train workers only directs them: it needs a place on the driver's node, not
 # a CPU.
 DRIVER_BUNDLE = {"node:__internal_head__": 0.001}
@@ -60,6 +70,8 @@ class SearchRun:
         source_weights: weights of f_S.
         source_classifier_s: seconds that f_S took.
         shared: references to what trials read.
+        inputs: digests of what trials read.
+        lease: leases of this driver.
     """
 
     spec: SearchSpec
@@ -74,6 +86,8 @@ class SearchRun:
     source_weights: StateDict
     source_classifier_s: float
     shared: SharedRefs
+    inputs: TrialInputs
+    lease: DriverLease = field(default_factory=DriverLease)
 
 
 def prepare_run(
@@ -84,27 +98,39 @@ def prepare_run(
     console: Console,
     *,
     start: float,
+    lease: DriverLease | None = None,
 ) -> SearchRun:
     """Store the data where all trials can read it, train f_S and open the study.
 
+    What has changed since the search began is printed.
+
     Args:
         start: `time.perf_counter()` at the start of this session.
+        lease: leases of this driver.
 
     Raises:
         ResultsError: the search began with other data, or its study cannot be opened.
         NodesLostError: the cluster had no room for the training of f_S for too long.
     """
-    write_or_verify(splits, folder)
+    lease = lease or DriverLease()
+    study = open_study(spec, folder.journal, lease.check_for_writing)
+    warning = write_or_verify(splits, folder)  # a folder with splits has a study
+    if warning is not None:
+        console.print(warning, style="yellow")
     data_ref = ray.put(splits.trial)
     capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
-    tasks = ClusterTasks(plan, capacity)
+    tasks = ClusterTasks(plan, capacity, console.print, task_timeout_s(spec))
     source_start = time.perf_counter()
     source_weights = source_classifier(
-        spec.trial({}, seed=spec.seed), splits.trial, data_ref, tasks, folder.source_classifiers
+        spec.trial({}, seed=spec.seed),
+        splits.trial,
+        data_ref,
+        tasks,
+        file=folder.source_classifier,
+        cache=folder.source_classifiers,
     )
     source_classifier_s = time.perf_counter() - source_start
     console.print(f"source classifier ready after {source_classifier_s:.0f} s", highlight=False)
-    study = open_study(spec, folder.journal)
     return SearchRun(
         spec=spec,
         splits=splits,
@@ -118,7 +144,28 @@ def prepare_run(
         source_weights=source_weights,
         source_classifier_s=source_classifier_s,
         shared=SharedRefs(data_ref, ray.put(source_weights)),
+        inputs=_note_inputs(study, splits, source_weights, plan, console),
+        lease=lease,
     )
+
+
+def _note_inputs(
+    study: SearchStudy,
+    splits: Splits,
+    source_weights: StateDict,
+    plan: PlacementPlan,
+    console: Console,
+) -> TrialInputs:
+    """Return the digests of what trials read; print what has changed since the search began."""
+    inputs, changes = record_inputs(
+        study,
+        data=splits.digest(),
+        source_classifier=weights_digest(source_weights),
+        device="GPU" if plan.resources.gpus_per_worker else "CPU",
+    )
+    for change in changes:
+        console.print(change, style="yellow", highlight=False, markup=False)
+    return inputs
 
 
 def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable) -> None:
@@ -130,12 +177,20 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     Raises:
         WorkersNotStartedError: no trial could train for too long.
     """
+    placement = TrialPlacement(run.plan.execution, run.plan.resources.workers)
     spec, study = run.spec, run.study
     objective = Objective(spec.search.metric)
     budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
-    searcher = StudySearcher(study, objective, budget, run.capacity, prior_trials(spec))
+    searcher = StudySearcher(
+        study, objective, budget, run.capacity, prior_trials(spec), placement=placement
+    )
+    uploader = Uploader(run.folder, run.lease.check)
+    deletion = CheckpointDeletion(study, run.folder, spec.storage.checkpoint_budget_gb)
     if searcher.remaining():
-        scheduler = StudyScheduler(spec.search.scheduler, spec.epochs, study, objective)
+        failure = searcher.failure
+        scheduler = StudyScheduler(
+            spec.search.scheduler, spec.epochs, study, objective, failure, searcher.note_death
+        )
         tuner = tune.Tuner(
             _with_resources(run, trainable),
             tune_config=tune.TuneConfig(
@@ -150,35 +205,51 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
                 name="tune",
                 storage_path=run.folder.scratch(),
                 verbose=0,
-                callbacks=_callbacks(run, searcher, objective, budget),
+                callbacks=_callbacks(run, searcher, objective, placement, deletion, uploader),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
             ),
         )
-        tuner.fit()
-    write_tables(study, run.folder, run.plan.execution, run.plan.resources.workers)
+        try:
+            with uploader:
+                tuner.fit()
+        except Exception:
+            failure.check()  # Tune's own error would hide it
+            raise
+    write_tables(study, run.folder, placement)
+    deletion.delete_files(CLEANUP_TIMEOUT_S)
 
 
 def _callbacks(
-    run: SearchRun, searcher: StudySearcher, objective: Objective, budget: SearchBudget
+    run: SearchRun,
+    searcher: StudySearcher,
+    objective: Objective,
+    placement: TrialPlacement,
+    deletion: CheckpointDeletion,
+    uploader: Uploader,
 ) -> list[tune.Callback]:
-    study, folder, plan = run.study, run.folder, run.plan
-    remote_copy = RemoteCopyCallback(folder)
+    study, folder, console, spec = run.study, run.folder, run.console, run.spec
+    remote_copy = RemoteCopyCallback(uploader)
+    watchdog = Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
-        CheckpointRetentionCallback(study, folder, run.spec.storage.checkpoint_budget_gb),
-        ConsoleCallback(run.console, study, objective, trials=budget.trials, epochs=budget.epochs),
-        TablesCallback(study, folder, plan.execution, plan.resources.workers, remote_copy.mark_due),
+        CheckpointRetentionCallback(deletion),
+        ConsoleCallback(console, study, objective, trials=spec.planned_trials, epochs=spec.epochs),
+        TablesCallback(study, folder, placement, remote_copy.mark_due),
         remote_copy,
-        ShortageCallback(searcher),
+        WatchdogCallback(console, watchdog),
+        ShortageCallback(searcher, console),
+        DriverLeaseCallback(run.lease),
     ]
 
 
 def _with_resources(run: SearchRun, trainable: type[TrialTrainable]) -> type[TrialTrainable]:
     """Return the trainable with its context and the resources of its own process."""
     plan = run.plan
-    context = TrialContext(run.spec, run.folder, plan.execution, plan.resources, run.shared)
+    context = TrialContext(
+        run.spec, run.folder, plan.execution, plan.resources, run.shared, run.inputs
+    )
     bundle = DRIVER_BUNDLE
     selectors = None
     if plan.execution == "in_process":

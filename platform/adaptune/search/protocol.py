@@ -6,7 +6,7 @@ Tune passes dictionaries. This is the only module that knows their keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from adaptune.spec.distributions import Value
@@ -23,19 +23,24 @@ class TrialConfig:
     Attributes:
         number: number of the trial in the study.
         values: sampled values by dotted path.
+        death: cause of the death of the trial's last process; empty without one.
+        death_epoch: number of the last epoch that the trial had reported before.
     """
 
     number: int
     values: Mapping[str, Value]
+    death: str = ""
+    death_epoch: int = 0
 
     def to_tune(self) -> dict[str, Any]:
         """Return the dictionary for Tune."""
-        return {"number": self.number, "values": dict(self.values)}
+        return asdict(self) | {"values": dict(self.values)}
 
     @classmethod
     def from_tune(cls, config: Mapping[str, Any]) -> TrialConfig:
         """Return the config that `to_tune` wrote."""
-        return cls(config["number"], config["values"])
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: config[name] for name in names if name in config})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
@@ -13,6 +14,8 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from adaptune.execution.cause import cause_of_death
+from adaptune.search.failure import SearchFailure, ends_search
 from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig, TrialResult
 from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
 from adaptune.study.objective import Objective
@@ -42,12 +45,22 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         epochs: number of epochs of a trial that is not stopped.
         study: study with the epochs of earlier sessions.
         objective: objective of the search; it observes the epochs of the study here.
+        failure: where an unexpected error is kept.
+        note_death: called with Tune's id of a trial and the cause of the death of its process.
     """
 
     def __init__(
-        self, scheduler: Scheduler, epochs: int, study: SearchStudy, objective: Objective
+        self,
+        scheduler: Scheduler,
+        epochs: int,
+        study: SearchStudy,
+        objective: Objective,
+        failure: SearchFailure | None = None,
+        note_death: Callable[[str, str], None] = lambda trial_id, cause: None,
     ) -> None:
         super().__init__()
+        self.failure = failure or SearchFailure()
+        self._note_death = note_death
         self._options = scheduler
         self._epochs = epochs
         self._objective = objective
@@ -67,6 +80,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
                 self._unfinished[past.number] = list(records.values())
         self._inner = self._replayed_scheduler()
 
+    @ends_search
     def on_trial_add(self, tune_controller: object, trial: Trial) -> None:
         """Add a trial; Tune adds one again whose process died and is restarted."""
         if trial not in self._history:
@@ -75,6 +89,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._pending_replay[trial.trial_id] = self._unfinished.pop(number, [])
         self._inner.on_trial_add(tune_controller, trial)
 
+    @ends_search
     def on_trial_result(
         self, tune_controller: object, trial: Trial, result: dict[str, object]
     ) -> str:
@@ -89,6 +104,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._inner = self._replayed_scheduler()
         return str(self._inner.on_trial_result(None, trial, self._add(trial, record)))
 
+    @ends_search
     def on_trial_complete(
         self, tune_controller: object, trial: Trial, result: dict[str, object]
     ) -> None:
@@ -107,12 +123,20 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._objective.observe(TrialConfig.from_tune(trial.config).number, record)
             self._inner.on_trial_complete(tune_controller, trial, self._add(trial, record))
 
+    @ends_search
     def on_trial_remove(self, tune_controller: object, trial: Trial) -> None:
         """Remove a trial that was stopped."""
         self._inner.on_trial_remove(tune_controller, trial)
 
+    @ends_search
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:
         """Pass on that a trial's process died; Tune may start another one."""
+        config = TrialConfig.from_tune(trial.config)
+        cause = cause_of_death(trial)
+        self._note_death(trial.trial_id, cause)
+        last_epoch = max(self._history[trial], default=0)
+        # Tune starts the next process of the trial with it.
+        trial.set_config(replace(config, death=cause, death_epoch=last_epoch).to_tune())
         self._inner.on_trial_error(tune_controller, trial)
 
     def debug_string(self) -> str:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, Trial
 from ray.tune.search import Searcher
 
-from adaptune.errors import WorkersNotStartedError
+from adaptune.cluster.shortage import IN_USE, NO_ROOM, Shortage
+from adaptune.search.failure import SearchFailure, ends_search
 from adaptune.search.protocol import OBJECTIVE, TrialConfig, TrialResult
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
+from adaptune.study.trial import TrialPlacement
 
 Clock = Callable[[], float]
-NO_ROOM = "no node has room for a trial"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         capacity: function from the number of unfinished trials to the number that may run.
         prior_trials: trials of earlier searches that the sampler learns from, by results folder.
         clock: monotonic clock in seconds.
+        placement: runner and workers of the trials, stored with each of them.
+
+    Attributes:
+        failure: first unexpected error of the search.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         capacity: Callable[[int], int],
         prior_trials: Mapping[str, Sequence[FrozenTrial]] | None = None,
         clock: Clock = time.perf_counter,
+        placement: TrialPlacement | None = None,
     ) -> None:
         super().__init__(metric=OBJECTIVE, mode="max")
         self._study = study
@@ -63,6 +69,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._budget = budget
         self._capacity = capacity
         self._clock = clock
+        self._placement = placement
+        self.failure = SearchFailure()
         self._prior_trials: list[FrozenTrial] = []
         prior_trials = prior_trials or {}
         for trials in prior_trials.values():
@@ -70,14 +78,16 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         study.record_warm_start({folder: len(trials) for folder, trials in prior_trials.items()})
         self._interrupted = study.interrupted_trials()
         self._live: dict[str, _LiveTrial] = {}
-        self._shortage = ""  # why the trials that wait have no workers
-        self._shortage_since: float | None = None
+        self._shortage = Shortage(budget.node_timeout_s, clock)
+        self._contention = Shortage(budget.node_timeout_s, clock)  # while there are nodes
+        self._deaths: dict[str, str] = {}
 
     def remaining(self) -> int:
         """Return the number of trials that have yet to start or to continue."""
-        new = self._budget.trials - len(self._study.started_trials())
+        new = self._budget.trials - self._study.started
         return len(self._interrupted) + max(new, 0)
 
+    @ends_search
     def suggest(self, trial_id: str) -> dict[str, object] | str | None:
         """Return the config of the next trial, None if there is none now, or FINISHED.
 
@@ -90,7 +100,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             # Tune does not ask again after FINISHED, but a running trial may yet be requeued.
             return None if self._live else str(Searcher.FINISHED)
         if not self._live and not capacity:
-            self._note_shortage(NO_ROOM)
+            self._shortage.note(NO_ROOM)
         self._check_timeout()
         if len(self._live) >= capacity:
             return None
@@ -103,32 +113,43 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._live[trial_id] = _LiveTrial(trial, start)
         return TrialConfig(trial.number, trial.params).to_tune()
 
+    @ends_search
     def on_trial_result(self, trial_id: str, result: dict[str, object]) -> None:
         """Store the epoch of a running trial."""
         self._store_epoch(self._live[trial_id], TrialResult.from_tune(result))
 
+    @ends_search
     def on_trial_complete(
         self, trial_id: str, result: dict[str, object] | None = None, error: bool = False
     ) -> None:
         """Store the result of a trial that ended, or keep it for later if it is requeued."""
+        live = self._live[trial_id]
         trial_result = TrialResult.from_tune(result)
-        self._store_epoch(self._live[trial_id], trial_result)
-        live = self._live.pop(trial_id)
+        self._store_epoch(live, trial_result)
         if trial_result.requeue_reason is not None:
             self._interrupted.append(live.trial)
-            self._note_shortage(trial_result.requeue_reason)
+            self._shortage.note(trial_result.requeue_reason)
+            del self._live[trial_id]
             return
         message = trial_result.error
         if message is None and error:
             message = "the trial's process died repeatedly"
+            if trial_id in self._deaths:
+                message += f", the last time of: {self._deaths[trial_id]}"
         self._study.tell_result(
             live.trial,
             epochs=self._budget.epochs,
             error=message,
             wall_s=None if live.start is None else self._clock() - live.start,
+            placement=self._placement,
         )
+        del self._live[trial_id]  # now that the study has the result
 
-    def check_shortage(self, *, any_running: bool) -> None:
+    def note_death(self, trial_id: str, cause: str) -> None:
+        """Note why a trial's process died, in case that Tune gives the trial up."""
+        self._deaths[trial_id] = cause
+
+    def check_shortage(self, *, any_running: bool) -> str | None:
         """Check whether trials wait for nodes in vain; to be called at each step of Tune.
 
         A trial whose node was lost waits without any call of `suggest`.
@@ -136,43 +157,39 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         Args:
             any_running: whether Tune runs a trial.
 
+        Returns:
+            A line for the user if trials have waited for a while.
+
         Raises:
             WorkersNotStartedError: see `suggest`.
         """
+        self.failure.check()
         if any_running or not self._live:
-            return
-        if not self._capacity(len(self._live) + self.remaining()):
-            for live in self._live.values():
-                live.has_reported = False
-            self._note_shortage(NO_ROOM)
-            self._check_timeout()
+            self._contention.end()
+            return None
+        if self._capacity(len(self._live) + self.remaining()):
+            self._contention.note(IN_USE)
+            self._contention.check()
+            return self._contention.notice
+        self._contention.end()
+        for live in self._live.values():
+            live.has_reported = False
+        self._shortage.note(NO_ROOM)
+        self._check_timeout()
+        return self._shortage.notice
 
     def _store_epoch(self, live: _LiveTrial, result: TrialResult) -> None:
         record = result.record
         if record is None:
             return
-        self._shortage_since = None
+        self._shortage.end()
         live.has_reported = True
         self._objective.observe(live.trial.number, record)
         self._study.add_epoch(live.trial, record, self._objective.value(record))
 
-    def _note_shortage(self, reason: str) -> None:
-        self._shortage = reason
-        if self._shortage_since is None:
-            self._shortage_since = self._clock()
-
     def _check_timeout(self) -> None:
-        if self._shortage_since is None:
-            return
-        if any(live.has_reported for live in self._live.values()):
-            return
-        timeout_s = self._budget.node_timeout_s
-        if self._clock() - self._shortage_since > timeout_s:
-            raise WorkersNotStartedError(
-                f"no trial could train for {timeout_s:g} s: {self._shortage}\nFinished trials are"
-                " kept, and the same command with --resume continues; resources.wait_for_nodes_s"
-                " sets how long to wait"
-            )
+        if not any(live.has_reported for live in self._live.values()):
+            self._shortage.check()
 
     # The study is stored at every moment: Tune has nothing to save, and reads nothing back.
 

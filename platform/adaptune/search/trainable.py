@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 
 import ray
@@ -14,21 +13,23 @@ from ray.util.metrics import Gauge
 from adaptune.errors import (
     CheckpointError,
     NonFiniteLossError,
-    PreemptedError,
+    TrialCrashedError,
     WorkersLostError,
     WorkersNotStartedError,
 )
 from adaptune.execution.base import RunnerSettings, SharedRefs, TrialRunner
+from adaptune.execution.cause import cause_of
 from adaptune.execution.open_runner import open_runner
+from adaptune.execution.recovery import RecoveringRunner
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.trial import make_job
 from adaptune.spec.resources import Execution, WorkerResources
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
-MAX_WORKER_GROUPS_PER_TRIAL = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class TrialContext:
     execution: Execution
     resources: WorkerResources
     shared: SharedRefs
+    inputs: TrialInputs
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
@@ -52,8 +54,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
     def setup(self, config: dict[str, object], context: TrialContext) -> None:
         """Prepare the first trial."""
         self._context = context
-        self._runner: TrialRunner | None = None
-        self._runners_opened = 0
+        reuse_workers = context.spec.resources.reuse_workers
+        self._runner = RecoveringRunner(self._open_group, reuse_workers=reuse_workers)
+        self._is_spoiled = False  # this process must train no further trial
         self._gauge = Gauge(
             "adaptune_objective",
             description="Objective of the search",
@@ -62,52 +65,75 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._begin(TrialConfig.from_tune(config))
 
     def step(self) -> dict[str, object]:
-        """Train one epoch."""
-        return self._next_result().to_tune()
+        """Train one epoch.
+
+        Raises:
+            RuntimeError: the process has to end; Tune restarts the trial in another one.
+        """
+        if self._is_spoiled:
+            raise RuntimeError("the trial before left its process unfit for another trial")
+        try:
+            return self._next_result().to_tune()
+        except Exception as error:
+            cause = cause_of(error)
+            if cause == self._config.death and self._epoch <= self._config.death_epoch:
+                # The trial's last process died of it as well, at the same epoch.
+                return self._crash_result(cause).to_tune()
+            raise
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
-        """Stop the trial and begin another one on the same worker group."""
-        if self._runner is not None:
-            try:
-                self._runner.stop()
-                if not self._context.spec.resources.reuse_workers:
-                    self._runner.close()
-                    self._runner = None
-            except WorkersLostError as error:
-                self._drop_runner(error)
-        self._begin(TrialConfig.from_tune(new_config))
+        """Stop the trial and begin another one on the same worker group.
+
+        Tune fails the next trial if this raises an error. Therefore an error shows in its first
+        step, for which Tune starts another process.
+        """
+        try:
+            self._runner.end_trial()
+            self._begin(TrialConfig.from_tune(new_config))
+        except Exception:
+            log.exception("trial %s could not be ended", self._job.number)
+            self._is_spoiled = True
         return True
 
     def cleanup(self) -> None:
         """Shut the worker group down."""
-        if self._runner is not None:
-            with suppress(WorkersLostError):
-                self._runner.stop()
-            self._runner.close()
+        self._runner.close()
 
     def _begin(self, config: TrialConfig) -> None:
         context = self._context
-        self._job = make_job(context.spec, config.number, config.values, context.folder)
-        self._groups_lost = 0
-        if self._runner is not None:
-            try:
-                self._runner.begin(self._job)
-            except WorkersLostError as error:
-                self._drop_runner(error)
+        self._config = config
+        self._epoch = 0  # last one that this process has reported
+        self._job = make_job(
+            context.spec, config.number, config.values, context.folder, context.inputs
+        )
+        self._runner.begin(self._job)
 
     def _next_result(self) -> TrialResult:
         try:
-            record = self._next_record()
+            record = self._runner.next_record()
         except WorkersNotStartedError as error:
             return TrialResult(requeue_reason=str(error), done=True)
+        except TrialCrashedError as error:
+            return self._crash_result(str(error))
         except (NonFiniteLossError, CheckpointError, WorkersLostError) as error:
             return TrialResult(error=f"{type(error).__name__}: {error}", done=True)
         if record is None:
             return TrialResult(done=True)
+        self._epoch = record.epoch
         objective = record.score(self._job.metric)[0]
         tags = {"search": self._context.spec.name, "trial": str(self._job.number)}
         self._gauge.set(objective, tags=tags)
         return TrialResult(record=record, objective=objective, done=self._is_done(record))
+
+    def _crash_result(self, cause: str) -> TrialResult:
+        """End a trial whose error is bound to happen again, and the processes that met it."""
+        self._is_spoiled = self._context.execution == "in_process"
+        try:
+            self._runner.drop(cause)
+        except RuntimeError:
+            log.exception("the workers of trial %s did not end", self._job.number)
+            self._is_spoiled = True
+        return TrialResult(error=cause, done=True)
 
     def _is_done(self, record: EpochRecord) -> bool:
         spec = self._context.spec
@@ -115,39 +141,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             return True
         return bool(record.epoch >= spec.epochs)
 
-    def _next_record(self) -> EpochRecord | None:
-        """Return the next record, from new workers after a loss; they resume from a checkpoint."""
-        while True:
-            try:
-                return self._open_runner().next_record()
-            except WorkersNotStartedError as error:
-                self._drop_runner(error)
-                raise
-            except WorkersLostError as error:
-                self._drop_runner(error)
-                if not isinstance(error, PreemptedError):
-                    self._groups_lost += 1
-                if self._groups_lost == MAX_WORKER_GROUPS_PER_TRIAL:
-                    raise
-
-    def _open_runner(self) -> TrialRunner:
-        if self._runner is None:
-            context = self._context
-            actor_id = ray.get_runtime_context().get_actor_id() or ""
-            group = f"{os.getpid()}-{actor_id[:6]}-{self._runners_opened}"
-            settings = RunnerSettings(
-                name=f"{context.spec.name}-workers-{group}",
-                resources=context.resources,
-                scratch=context.folder.scratch("train"),
-            )
-            self._runners_opened += 1
-            self._runner = open_runner(context.execution, settings, context.shared)
-            self._runner.begin(self._job)
-        return self._runner
-
-    def _drop_runner(self, error: WorkersLostError) -> None:
-        log.warning("trial %s lost its workers: %s", self._job.number, error)
-        runner = self._runner
-        self._runner = None
-        if runner is not None:
-            runner.close()
+    def _open_group(self, index: int) -> TrialRunner:
+        context = self._context
+        actor_id = ray.get_runtime_context().get_actor_id() or ""
+        settings = RunnerSettings(
+            name=f"{context.spec.name}-workers-{os.getpid()}-{actor_id[:6]}-{index}",
+            resources=context.resources,
+            scratch=context.folder.scratch("train"),
+            epoch_timeout_s=context.spec.resources.epoch_timeout_s,
+        )
+        return open_runner(context.execution, settings, context.shared)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from adaptune.execution.runtime import TrialJob
 from adaptune.results.folder import ResultsFolder
 from adaptune.seeding import derive_seed
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.training.identity import TrialInputs, trial_identity
 
 
 def make_job(
-    spec: SearchSpec, number: int, values: Mapping[str, Value], folder: ResultsFolder
+    spec: SearchSpec,
+    number: int,
+    values: Mapping[str, Value],
+    folder: ResultsFolder,
+    inputs: TrialInputs,
 ) -> TrialJob:
-    """Return the job of trial `number`; its result depends on the values and the seed only."""
+    """Return the job of trial `number`; its result depends on values, seed and inputs only."""
+    trial_spec = spec.trial(values, seed=derive_seed(spec.seed, "trial", number))
+    classifiers = (inputs.source_classifier, *inputs.earlier_source_classifiers)
+    identity, *earlier = (trial_identity(trial_spec, inputs.data, f_s) for f_s in classifiers)
     return TrialJob(
         number=number,
-        spec=spec.trial(values, seed=derive_seed(spec.seed, "trial", number)),
-        checkpoints=folder.checkpoints(number),
+        spec=trial_spec,
+        checkpoints=replace(
+            folder.checkpoints(number), identity=identity, earlier_identities=tuple(earlier)
+        ),
         metric=spec.search.metric,
         check_health=spec.search.health != "off",
     )

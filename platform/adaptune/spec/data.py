@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -35,6 +36,18 @@ class DomainSpec(Section):
         default=None,
         description="Largest number of samples to use, chosen by the seed; `null` uses all.",
     )
+
+    @property
+    def kind(self) -> str:
+        """The name of the data set without a path, such as `imagefolder`."""
+        return self.domain.partition(":")[0]
+
+    def resolved(self) -> DomainSpec:
+        """Return the section with an absolute path, if its data set has a path."""
+        kind, colon, path = self.domain.partition(":")
+        if not colon:
+            return self
+        return self.model_copy(update={"domain": f"{kind}:{_absolute(path)}"})
 
     @field_validator("size")
     @classmethod
@@ -70,6 +83,15 @@ class DataSpec(Section):
         " target is for training, without its labels.",
     )
 
+    def resolved(self) -> DataSpec:
+        """Return the section with absolute paths.
+
+        Commands on the results or the export may run in another working directory, where relative
+        paths lead elsewhere.
+        """
+        domains = {"source": self.source.resolved(), "target": self.target.resolved()}
+        return self.model_copy(update={"root": _absolute(self.root), **domains})
+
     @model_validator(mode="after")
     def _domains_fit(self) -> DataSpec:
         source, target = self.source, self.target
@@ -84,3 +106,8 @@ class DataSpec(Section):
                 "target_val_fraction + target_test_fraction must leave room for training"
             )
         return self
+
+
+def _absolute(path: str) -> str:
+    """Return an absolute path; one in a home folder stays as it is."""
+    return path if path.startswith("~") else str(Path(path).absolute())

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from adaptune.errors import SpecError
+from adaptune.spec.addresses import mask_secrets
 from adaptune.spec.base import is_section
 from adaptune.spec.schema import SEARCHABLE
 from adaptune.spec.yaml_reader import Key
@@ -176,10 +177,10 @@ def dotted(key: Key) -> str:
 
 
 def quote(value: object) -> str:
-    """Return a value as a message quotes it, in at most 60 characters."""
+    """Return a value as a message quotes it: in at most 60 characters, without secrets."""
     if isinstance(value, float):
         return f"{value:g}"
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = mask_secrets(value if isinstance(value, str) else json.dumps(value, default=str))
     if len(text) <= _LONGEST_QUOTE:
         return text
     return f"{text[: _LONGEST_QUOTE - 3]}..."

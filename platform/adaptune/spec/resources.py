@@ -10,6 +10,7 @@ from pydantic import Field
 from adaptune.spec.base import Count, Section
 
 Execution = Literal["ray_train", "in_process"]
+EPOCH_TIMEOUT_S = 1200.0
 _ACCELERATOR_SHARE = 0.001  # of the resource that marks a node's type of GPU
 
 
@@ -50,6 +51,12 @@ class ResourcesSpec(Section):
         default=0.0,
         description="Seconds to wait for the nodes that the first trial needs. For lost nodes,"
         " the search waits at least ten minutes.",
+    )
+    epoch_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=EPOCH_TIMEOUT_S,
+        description="Seconds without a finished epoch after which the processes of a trial are"
+        " replaced, and the trial resumes from its last checkpoint. Ten times the slowest epoch so"
+        " far is allowed in any case, and five minutes more for the start of the processes.",
     )
 
 

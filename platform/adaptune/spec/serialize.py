@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import yaml
 
+from adaptune.spec.data import DataSpec
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
 from adaptune.spec.yaml_types import Dumper
@@ -23,7 +25,8 @@ def fingerprint(spec: SearchSpec) -> str:
     """Return the SHA-256 (hex) of everything that determines the results of trials.
 
     The place where a search runs, its name and its number of trials are left out, so that they may
-    change when it is resumed.
+    change when it is resumed. So are the paths of its data, which may be mounted elsewhere: the
+    data itself is compared with that of the start.
     """
     tree = _tree(spec)
     for name in _FREE_SECTIONS:
@@ -31,7 +34,22 @@ def fingerprint(spec: SearchSpec) -> str:
     search = tree["search"]
     assert isinstance(search, dict)
     del search["trials"]
+    search["warm_start"] = [_last_name(folder) for folder in spec.search.warm_start]
+    tree["data"] = data_without_paths(spec.data)
     return hashlib.sha256(_to_yaml(tree).encode()).hexdigest()
+
+
+def data_without_paths(spec: DataSpec) -> dict[str, object]:
+    """Return the section `data` without the places of the data, with the kind of each domain."""
+    tree: dict[str, object] = spec.model_dump(mode="json", exclude={"root"})
+    for role, domain in (("source", spec.source), ("target", spec.target)):
+        tree[role] = domain.model_dump(mode="json") | {"domain": domain.kind}
+    return tree
+
+
+def _last_name(folder: str) -> str:
+    """Return the name of a search by its results folder, which may have moved."""
+    return os.path.basename(os.path.normpath(folder))
 
 
 def _tree(spec: SearchSpec) -> dict[str, object]:

@@ -21,6 +21,7 @@ class Objective:
         self._metric = metric
         self._observed: set[tuple[int, int]] = set()
         self._scores: dict[str, list[float]] = {name: [] for name in ENSEMBLE_VALIDATORS}
+        self._unsorted: list[EpochRecord] = []  # observed, but not yet among the scores
 
     @property
     def is_rank_based(self) -> bool:
@@ -32,8 +33,7 @@ class Objective:
         if not self.is_rank_based or (number, record.epoch) in self._observed:
             return
         self._observed.add((number, record.epoch))
-        for name, scores in self._scores.items():
-            insort(scores, record.validators[name])
+        self._unsorted.append(record)
 
     def value(self, record: EpochRecord) -> float:
         """Return the objective of an epoch.
@@ -46,7 +46,19 @@ class Objective:
         """
         if not self.is_rank_based:
             return record.score(self._metric)[0]
+        self._sort_scores()
         return fmean(_rank(record.validators[name], self._scores[name]) for name in self._scores)
+
+    def _sort_scores(self) -> None:
+        """Add the scores of the epochs observed since: one is inserted, many are sorted."""
+        for name, scores in self._scores.items():
+            new_scores = [record.validators[name] for record in self._unsorted]
+            if len(new_scores) == 1:
+                insort(scores, new_scores[0])
+            elif new_scores:
+                scores.extend(new_scores)
+                scores.sort()
+        self._unsorted.clear()
 
 
 def format_objective(metric: str, value: float) -> str:

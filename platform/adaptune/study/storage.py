@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from adaptune.errors import ResultsError
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.database import open_database, read_database
+from adaptune.study.journal import StudyJournal
 from adaptune.study.study import METRIC, SearchStudy, create_study
 
 
-def open_study(spec: SearchSpec, journal: Path) -> SearchStudy:
+def open_study(
+    spec: SearchSpec, journal: Path, check: Callable[[], None] = lambda: None
+) -> SearchStudy:
     """Open the study of a search for writing, or create it with its start points.
 
-    The caller holds the lock of the results folder. A truncated last line, which a kill or a power
-    cut may leave in the journal, is removed: Optuna would append after it and never read the
-    journal again.
+    The caller holds the lock of the results folder.
+
+    Args:
+        check: called before each request to a database; it raises if another driver took over.
 
     Raises:
         ResultsError: the database does not answer.
     """
     if spec.storage.study is not None:
-        return create_study(spec, _database(spec.storage.study))
-    _truncate_partial_line(journal)
-    return create_study(spec, JournalStorage(CrashSafeJournal(str(journal))))
+        return create_study(spec, open_database(spec.storage.study, check))
+    return create_study(spec, JournalStorage(StudyJournal(journal)))
 
 
 def read_study(spec: SearchSpec, journal: Path) -> SearchStudy:
@@ -56,31 +60,21 @@ def ensure_absent(name: str, database: str | None) -> None:
     Raises:
         ResultsError: there is one already, or the database does not answer.
     """
-    if database is not None and name in optuna.get_all_study_names(_database(database)):
+    if database is not None and has_study(name, database):
         raise ResultsError(
             f"storage.study holds a study {name} already: add --resume to continue it, or give this"
             " search another --name"
         )
 
 
-class CrashSafeJournal(JournalFileBackend):
-    """Journal that rolls back a failed append.
+def has_study(name: str, database: str) -> bool:
+    """Return whether a database holds a study of this name; nothing is created.
 
-    Optuna would leave a truncated line and append after it.
+    Raises:
+        ResultsError: the database does not answer.
     """
-
-    def __init__(self, journal: str) -> None:
-        super().__init__(journal)
-        self._journal = journal
-
-    def append_logs(self, logs: list[dict[str, object]]) -> None:
-        """Append entries, all of them or none."""
-        size = os.path.getsize(self._journal)  # nobody else writes: the folder is locked
-        try:
-            super().append_logs(logs)
-        except OSError:
-            os.truncate(self._journal, size)
-            raise
+    storage = read_database(database)
+    return storage is not None and name in optuna.get_all_study_names(storage)
 
 
 def _read_journal(journal: Path) -> optuna.Study:
@@ -95,31 +89,10 @@ def _read_journal(journal: Path) -> optuna.Study:
 
 
 def _read_database(name: str, url: str) -> optuna.Study:
+    storage = read_database(url)
     try:
-        return optuna.load_study(study_name=name, storage=_database(url))
+        if storage is not None:
+            return optuna.load_study(study_name=name, storage=storage)
     except KeyError:
-        raise ResultsError(
-            f"there is no study {name} in storage.study: the search has not begun"
-        ) from None
-
-
-def _database(url: str) -> RDBStorage:
-    try:
-        # A connection may have been closed since it was last used.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except ImportError as error:
-        raise ResultsError(
-            "storage.study: the database's client is missing; for PostgreSQL, run"
-            " pip install 'adaptune[postgresql]'"
-        ) from error
-    except Exception as error:  # each database has its own errors
-        raise ResultsError(f"storage.study: the database does not answer: {error}") from error
-
-
-def _truncate_partial_line(journal: Path) -> None:
-    if not journal.exists():
-        return
-    with journal.open("rb+") as file:
-        text = file.read()
-        if not text.endswith(b"\n"):
-            file.truncate(text.rfind(b"\n") + 1)
+        pass
+    raise ResultsError(f"there is no study {name} in storage.study: the search has not begun")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -13,9 +12,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.objective import Objective
+from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import distributions, make_sampler
-from adaptune.study.trial import StudyEpoch, StudyTrial, store_epoch
+from adaptune.study.trial import (
+    StudyEpoch,
+    StudyTrial,
+    TrialPlacement,
+    store_epoch,
+    store_placement,
+)
 from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
@@ -38,11 +43,18 @@ class SearchStudy:
         self._distributions = distributions(spec.space)
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
+        self._ranking = Ranking(self._metric)
+        self._started = len(self.started_trials())  # counted on: only this object starts trials
 
     @property
     def metric(self) -> str:
         """The metric that the search maximises."""
         return self._metric
+
+    @property
+    def started(self) -> int:
+        """Number of trials except for the start points that still wait."""
+        return self._started
 
     # Trials to run
 
@@ -53,18 +65,23 @@ class SearchStudy:
             prior_trials: trials of other studies that the sampler learns from.
         """
         study = self.optuna_study
-        study.sampler = make_sampler(self._spec, len(self.started_trials()))
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if prior_trials and not waiting:
+        study.sampler = make_sampler(self._spec, self._started)
+        if prior_trials and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial(self._propose_with_priors(prior_trials))
-        return self._draw(study.ask())
+        trial = study.ask()
+        self._started += 1
+        return self._draw(trial)
 
     def resume_trial(self, trial: Trial) -> Trial:
         """Draw the values that an interrupted trial lacks.
 
-        The interruption may have come between two values.
+        The interruption may have come between two values. The trial gets those that it would have
+        got without the interruption.
         """
         self.optuna_study.sampler = make_sampler(self._spec, trial.number)
+        space = self._spec.space
+        if all(path in trial.params for path in space if space[path].is_drawn(trial.params)):
+            return trial
         return self._draw(trial)
 
     def interrupted_trials(self) -> list[Trial]:
@@ -86,7 +103,13 @@ class SearchStudy:
         return is_new
 
     def tell_result(
-        self, trial: Trial, *, epochs: int, error: str | None, wall_s: float | None
+        self,
+        trial: Trial,
+        *,
+        epochs: int,
+        error: str | None,
+        wall_s: float | None,
+        placement: TrialPlacement | None = None,
     ) -> TrialState:
         """End a trial: FAIL with its error, COMPLETE after its last epoch, otherwise PRUNED.
 
@@ -96,7 +119,10 @@ class SearchStudy:
         Args:
             epochs: number of epochs of a trial that is not stopped early.
             wall_s: seconds from start to end, if known.
+            placement: runner and workers of the trial, if known.
         """
+        if placement is not None:
+            store_placement(trial, placement)
         trial.set_user_attr("wall_s", wall_s)
         result = self._view(self._frozen(trial.number))
         symptoms = [epoch.record.unhealthy for epoch in result.epochs if epoch.record.unhealthy]
@@ -133,38 +159,13 @@ class SearchStudy:
 
     def ranked_trials(self, *, include_running: bool = False) -> list[StudyTrial]:
         """Return the complete and pruned trials by their best epochs, best first."""
-        ranked: dict[int, StudyTrial] = {}
-        for trial, _ in self.ranked_epochs(include_running=include_running):
-            ranked.setdefault(trial.number, trial)
-        return list(ranked.values())
+        return self._ranking.trials(self.started_trials(), include_running=include_running)
 
     def ranked_epochs(
         self, *, include_running: bool = False
     ) -> list[tuple[StudyTrial, StudyEpoch]]:
         """Return the epochs of the complete and pruned trials, with the trial, best first."""
-        states = [TrialState.COMPLETE, TrialState.PRUNED]
-        if include_running:
-            states.append(TrialState.RUNNING)
-        metric = self.metric
-        objective = Objective(metric)
-        candidates = []
-        for trial in self.started_trials():
-            for epoch in trial.epochs:
-                objective.observe(trial.number, epoch.record)
-                if trial.state in states:
-                    candidates.append((trial, epoch))
-
-        def score(candidate: tuple[StudyTrial, StudyEpoch]) -> tuple[float, ...]:
-            trial, epoch = candidate
-            own_score = epoch.record.score(metric)
-            if not objective.is_rank_based:
-                return own_score
-            # A trial's workers kept the checkpoint of their best epoch. The rank among all trials
-            # decides between trials, not between the epochs of one.
-            best = cast(StudyEpoch, trial.best_epoch)
-            return (objective.value(best.record), *own_score)
-
-        return sorted(candidates, key=score, reverse=True)
+        return self._ranking.epochs(self.started_trials(), include_running=include_running)
 
     def best_trial(self) -> StudyTrial | None:
         """Return the best complete or pruned trial, or None without any."""
@@ -178,6 +179,13 @@ class SearchStudy:
         if len(self.optuna_study.directions) == 1:
             return []
         return [self._view(trial) for trial in self.optuna_study.best_trials]
+
+    def slowest_epoch_s(self) -> float:
+        """Return the seconds of the slowest epoch; 0 without any."""
+        slowest_s = 0.0
+        for trial in self.started_trials():
+            slowest_s = max(slowest_s, *(epoch.record.active_s for epoch in trial.epochs), 0.0)
+        return slowest_s
 
     # Warm start
 
@@ -198,7 +206,9 @@ class SearchStudy:
         return StudyTrial(trial, self.metric)
 
     def _frozen(self, number: int) -> FrozenTrial:
-        return self.optuna_study.get_trials(deepcopy=False)[number]
+        study_id = self.optuna_study._study_id
+        storage = self.optuna_study._storage  # `Study.get_trials` would list all trials
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _propose_with_priors(self, prior_trials: Sequence[FrozenTrial]) -> dict[str, Value]:
         """Return values proposed from the trials of this study and of others.
@@ -216,9 +226,21 @@ class SearchStudy:
         """Draw the values that the trial lacks, those that others depend on first."""
         space = self._spec.space
         for path in sorted(space, key=lambda path: len(space[path].when)):
-            if space[path].is_drawn(trial.params):
+            if not space[path].is_drawn(trial.params):
+                continue
+            if path in trial.params:
+                self._draw_again(trial, path)
+            else:
                 self._suggest(trial, path)
         return trial
+
+    def _draw_again(self, trial: Trial, path: str) -> None:
+        """Draw a value that the trial has already, so that the next random numbers are the same."""
+        study, distribution = self.optuna_study, self._distributions[path]
+        frozen = self._frozen(trial.number)
+        is_fixed = path in frozen.system_attrs.get("fixed_params", {}) or distribution.single()
+        if not is_fixed and path not in trial.relative_params:
+            study.sampler.sample_independent(study, frozen, path, distribution)
 
     def _suggest(self, trial: Trial, path: str) -> None:
         match self._distributions[path]:

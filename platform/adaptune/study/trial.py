@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import cast
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Value
+from adaptune.spec.resources import Execution
 from adaptune.training.record import EpochRecord
 
 _EPOCH_KEY = "epoch:"
+_PLACEMENT = "placement"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class StudyEpoch:
     def number(self) -> int:
         """Number of the epoch, from 1."""
         return self.record.epoch
+
+
+@dataclass(frozen=True)
+class TrialPlacement:
+    """Runner and workers of a trial.
+
+    Attributes:
+        execution: kind of trial runner.
+        workers: number of workers.
+    """
+
+    execution: Execution
+    workers: int
 
 
 class StudyTrial:
@@ -73,7 +88,11 @@ class StudyTrial:
     @cached_property
     def best_epoch(self) -> StudyEpoch | None:
         """Epoch with the highest score; None without any."""
-        return max(self.epochs, key=lambda epoch: epoch.record.score(self._metric), default=None)
+        return self.best_of(self.epochs)
+
+    def best_of(self, epochs: Sequence[StudyEpoch]) -> StudyEpoch | None:
+        """Return the epoch with the highest score among these epochs; None without any."""
+        return max(epochs, key=lambda epoch: epoch.record.rank_key(self._metric), default=None)
 
     @property
     def best_value(self) -> float | None:
@@ -91,8 +110,16 @@ class StudyTrial:
         return cast("float | None", self.optuna_trial.user_attrs.get("wall_s"))
 
     @property
+    def placement(self) -> TrialPlacement | None:
+        """Runner and workers that the trial ended with; None if it has not ended."""
+        stored = self.optuna_trial.user_attrs.get(_PLACEMENT)
+        return None if stored is None else TrialPlacement(**stored)
+
+    @property
     def error(self) -> str | None:
         """Error that ended the trial, if any."""
+        if self.state != TrialState.FAIL:  # a kill may have come before the end was stored
+            return None
         return cast("str | None", self.optuna_trial.user_attrs.get("error"))
 
     @property
@@ -101,10 +128,16 @@ class StudyTrial:
         return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))
 
 
+def store_placement(trial: Trial, placement: TrialPlacement) -> None:
+    """Store the runner and the workers of a trial in the study."""
+    trial.set_user_attr(_PLACEMENT, asdict(placement))
+
+
 def store_epoch(trial: Trial, epoch: StudyEpoch) -> bool:
     """Store an epoch in the study; return False if it is stored already."""
     key = f"{_EPOCH_KEY}{epoch.number}"
-    if key in trial.user_attrs:
+    stored = trial.storage.get_trial(trial._trial_id).user_attrs
+    if key in stored:  # `trial.user_attrs` would copy all epochs
         return False
     trial.set_user_attr(key, {"record": epoch.record.to_dict(), "objective": epoch.objective})
     return True

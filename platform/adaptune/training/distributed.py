@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -81,6 +84,28 @@ def gather_on_rank_0(value: object) -> list[object]:
         values = [None] * world_size()
     dist.gather_object(value, values)
     return values or []
+
+
+def broadcast_from_rank_0(value: T) -> T:
+    """Return rank 0's value on all workers.
+
+    Args:
+        value: the value on rank 0; the others pass any value of the same type.
+    """
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def all_gather_objects(value: T) -> list[T]:
+    """Return the values of all workers by rank, on each of them."""
+    if world_size() == 1:
+        return [value]
+    values = [value] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 @torch.no_grad()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pyarrow import fs
+
+from adaptune.files import make_folder, remove_file, write_file
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRY_TIMEOUT_S = 300.0  # for a remote store
 _MAX_PAUSE_S = 30.0
+_DRAFT_SUFFIX = ".part"
+# Object stores report a missing permission as an OSError with one of these texts.
+_DENIALS = ("ACCESS_DENIED", "PERMISSION_DENIED", "HTTP status 403", "AuthorizationPermission")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,20 @@ class FileStore:
     """
 
     path: str
+
+    @property
+    def is_remote(self) -> bool:
+        """True if the folder is in a store that may be unreachable for a while."""
+        return "://" in self.path and not self.path.startswith("file://")
+
+    @property
+    def address(self) -> str:
+        """The path for messages: without the credentials and options of a URI."""
+        if "://" not in self.path:
+            return self.path
+        parts = urlsplit(self.path)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"
 
     def full_name(self, name: str) -> str:
         """Return the path of a file for messages, without the options of a URI."""
@@ -54,20 +75,41 @@ class FileStore:
             body: bytes = file.read()
         return body
 
-    def write(self, name: str, body: bytes) -> None:
-        """Write a file so that a reader finds all of it or nothing, without retries."""
+    def write(self, name: str, *parts: bytes) -> None:
+        """Write a file of these parts, without retries.
+
+        A reader finds all of it or nothing. Local files are on the disk when this returns.
+        """
         filesystem, folder = self._open()
+        if isinstance(filesystem, fs.LocalFileSystem):
+            make_folder(Path(folder))
+            write_file(Path(folder, name), *parts)
+            return
         filesystem.create_dir(folder)
         final = f"{folder}/{name}"
-        temporary = f"{final}.part"
+        draft = final + _DRAFT_SUFFIX
         try:
-            with filesystem.open_output_stream(temporary) as file:
-                file.write(body)
-            filesystem.move(temporary, final)
+            with filesystem.open_output_stream(draft) as file:
+                for part in parts:
+                    file.write(part)
+            filesystem.move(draft, final)
         except OSError:
-            if filesystem.get_file_info(temporary).type != fs.FileType.NotFound:
-                filesystem.delete_file(temporary)
+            if filesystem.get_file_info(draft).type != fs.FileType.NotFound:
+                filesystem.delete_file(draft)
             raise
+
+    def remove_drafts(self, names: Iterable[str]) -> None:
+        """Delete what `write` left when its process was killed; nobody else may write now.
+
+        Args:
+            names: names of all files.
+        """
+        for name in names:
+            if name.endswith(_DRAFT_SUFFIX):
+                try:
+                    self.delete(name)
+                except OSError as error:
+                    log.warning("draft %s not removed: %s", self.full_name(name), error)
 
     def sizes(self) -> dict[str, int]:
         """Return the size in bytes of each file by name, in the order of names, with retries."""
@@ -82,13 +124,16 @@ class FileStore:
     def delete(self, name: str) -> None:
         """Delete a file if it exists, without retries."""
         filesystem, folder = self._open()
+        if isinstance(filesystem, fs.LocalFileSystem):
+            remove_file(Path(folder, name))
+            return
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{folder}/{name}")
 
     def _retry(self, request: Callable[[], T]) -> T:
         """Return the answer to a request that a trial cannot do without."""
         deadline = time.monotonic()
-        if "://" in self.path:
+        if self.is_remote:
             deadline += RETRY_TIMEOUT_S
         pause_s = 1.0
         while True:
@@ -97,10 +142,10 @@ class FileStore:
             except FileNotFoundError:
                 raise
             except OSError as error:
-                if time.monotonic() + pause_s > deadline:
+                if is_denied(error) or time.monotonic() + pause_s > deadline:
                     raise
                 log.warning(
-                    "%s does not answer (%s); retrying in %.0f s", self.path, error, pause_s
+                    "%s does not answer (%s); retrying in %.0f s", self.address, error, pause_s
                 )
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
@@ -108,3 +153,11 @@ class FileStore:
     def _open(self) -> tuple[fs.FileSystem, str]:
         filesystem, folder = fs.FileSystem.from_uri(self.path)
         return filesystem, folder
+
+
+def is_denied(error: OSError) -> bool:
+    """Return whether a permission is missing, which waiting does not change."""
+    if isinstance(error, PermissionError):
+        return True
+    text = str(error)
+    return any(denial in text for denial in _DENIALS)

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from adaptune.data.device_images import DeviceImages
+from adaptune.data.domain import UNLABELLED
 from adaptune.data.splits import TrialData
+from adaptune.data.stratify import subset
+from adaptune.seeding import derive_seed
 from adaptune.training.record import EpochRecord, HealthReport
 
 # Each limit is well beyond what good trials pass through.
@@ -22,6 +25,7 @@ MIN_DISCRIMINATOR_LOSS = 0.05  # relative to its value at chance
 MAX_GROWTH = 10.0
 CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discriminators together
 PROBE_IMAGES = 256
+_PROBE_SEED = derive_seed(0, "health probe")  # trials are measured on the same images
 _GROWING = ("cycle", "identity", "task", "semantic")
 _EPSILON = 1e-8
 
@@ -108,16 +112,23 @@ def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> floa
 class HealthProbe:
     """Up to 256 images of source_val and of target_train, on which each epoch is measured.
 
+    They are a random choice, the same for all trials, in which each class of the source keeps its
+    proportion.
+
     Args:
         data: data of the trial.
         device: device of the networks.
     """
 
     def __init__(self, data: TrialData, device: torch.device) -> None:
+        # Samples may be sorted by class: the first ones would be of a few classes only.
+        of_source = subset(data.source_val_labels, PROBE_IMAGES, _PROBE_SEED)
+        unknown_labels = np.full(len(data.target_train_images), UNLABELLED)
+        of_target = subset(unknown_labels, PROBE_IMAGES, _PROBE_SEED)
         source = DeviceImages(
-            data.source_val_images[:PROBE_IMAGES], data.source_val_labels[:PROBE_IMAGES], device
+            data.source_val_images[of_source], data.source_val_labels[of_source], device
         )
-        target = DeviceImages(data.target_train_images[:PROBE_IMAGES], None, device)
+        target = DeviceImages(data.target_train_images[of_target], None, device)
         self._classes = len(data.class_names)
         self._source = source.take(torch.arange(len(source)))
         self._labels = source.labels

@@ -48,8 +48,8 @@ def fit(
 ) -> Iterator[EpochRecord]:
     """Train one trial and yield a record after each epoch; closing the generator stops the trial.
 
-    If `checkpoints` holds a readable checkpoint, training resumes from the newest one. Its record
-    is yielded first, since nobody may have received it before the interruption.
+    If `checkpoints` holds a checkpoint of this trial, training resumes from the newest one. Its
+    record is yielded first, since nobody may have received it before the interruption.
 
     Args:
         source_weights: weights of f_S.
@@ -62,7 +62,8 @@ def fit(
 
     Raises:
         NonFiniteLossError: a loss term, or a logit of f_T after an epoch, is NaN or infinite.
-        CheckpointError: the folder holds checkpoints, but none can be read.
+        CheckpointError: a checkpoint cannot be loaded, or access to the folder is denied.
+        WorkersLostError: see `CheckpointFolder.restore`.
         PreemptedError: `is_preempted` returned True.
     """
     state = build_state(spec, len(data.class_names), source_weights, device)

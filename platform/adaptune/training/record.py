@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -88,6 +89,10 @@ class EpochRecord:
         if self.target_val_accuracy is None or self.target_val_loss is None:
             raise ValueError(f"{TARGET_VAL} needs target labels")
         return self.target_val_accuracy, -self.target_val_loss
+
+    def rank_key(self, metric: str) -> tuple[float, ...]:
+        """Return the score with NaN as the lowest value: `max` and `sorted` cannot compare NaN."""
+        return tuple(-math.inf if math.isnan(value) else value for value in self.score(metric))
 
     def flat(self) -> dict[str, float | int | str | None]:
         """Return the record as one row of a table: `loss/<term>`, `validator/<name>`, …."""

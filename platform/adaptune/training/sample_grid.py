@@ -12,6 +12,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import TrainingImages
 
+ROWS = 5
 COLUMNS = 10
 
 

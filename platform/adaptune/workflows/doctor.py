@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adaptune.cluster.connection import connect, redirect_output
+from adaptune.cluster.connection import connect
 from adaptune.cluster.doctor import Finding, check_machine, check_nodes
+from adaptune.cluster.output import redirect_output
 from adaptune.errors import ResourceError
 from adaptune.spec.resources import ResourcesSpec
 

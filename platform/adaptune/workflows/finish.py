@@ -8,6 +8,7 @@ from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, accuracies_by_model
 from adaptune.report.page import write_report
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.results.remote import upload
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
@@ -44,11 +45,19 @@ def write_report_if_possible(
         console.print(f"report: {path}")
 
 
-def copy_to_remote(folder: ResultsFolder, console: Console) -> bool:
-    """Copy all results to `storage.remote`, if the spec has one; return False if that failed."""
+def copy_to_remote(folder: ResultsFolder, console: Console, lease: DriverLease) -> bool:
+    """Copy all results to `storage.remote`, if the spec has one; return False if that failed.
+
+    Args:
+        lease: leases of this driver.
+
+    Raises:
+        LeaseLostError: another driver has taken one.
+    """
+    lease.check()
     try:
         upload(folder, everything=True)
-    except OSError as error:
+    except (OSError, ResultsError) as error:
         console.print(
             f"not copied to {folder.remote}: {error}\nEverything is in {folder.path}; the same"
             " command with --resume copies it again."

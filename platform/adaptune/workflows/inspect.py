@@ -15,6 +15,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
 from adaptune.search.trial import make_job
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.inputs import read_inputs
 from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
@@ -140,13 +141,14 @@ def export_trial(path: Path, number: int | None = None, to: Path | None = None) 
         CheckpointError: the checkpoint cannot be read.
     """
     folder, spec = open_existing(path)
-    trial = _choose_trial(read_study(spec, folder.journal), number)
+    study = read_study(spec, folder.journal)
+    trial = _choose_trial(study, number)
     best = trial.best_epoch
     if best is None:
         raise ResultsError(
             f"trial {trial.number} has not finished an epoch: it has no checkpoint to export"
         )
-    job = make_job(spec, trial.number, trial.values, folder)
+    job = make_job(spec, trial.number, trial.values, folder, read_inputs(study))
     root = Path(spec.data.root).expanduser()
     source = load_domain(spec.data.source, root=root, seed=spec.seed)
     export = write_export(

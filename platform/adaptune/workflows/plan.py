@@ -10,10 +10,11 @@ from adaptune.cluster.nodes import wait_for_plan
 from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.data.registry import check_name
 from adaptune.errors import ResourceError
-from adaptune.results.folder import ResultsFolder
-from adaptune.search.rungs import rungs
+from adaptune.results.folder import ResultsFolder, results_folder
+from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.serialize import dump_spec
+from adaptune.workflows.disk import estimate_disk
 
 
 def plan_on_cluster(
@@ -39,8 +40,10 @@ def describe_plan(spec: SearchSpec) -> str:
     """
     for domain in (spec.data.source, spec.data.target):
         check_name(domain.domain)
+    plan = None
     try:
-        placement = plan_placement(spec, [local_resources()]).describe()
+        plan = plan_placement(spec, [local_resources()])
+        placement = plan.describe()
     except ResourceError as error:  # a spec for a cluster may be checked on a laptop
         placement = f"not on this machine: {error}"
     scheduler = spec.search.scheduler
@@ -56,4 +59,7 @@ def describe_plan(spec: SearchSpec) -> str:
         f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}",
         f"# at most {updates} updates of {batch_sizes} pairs, if no trial is stopped early",
     ]
+    disk = estimate_disk(spec, plan, results_folder(spec.name, spec.storage))
+    lines.append(f"# {disk.description}")
+    lines += [f"# warning: {warning}" for warning in disk.warnings]
     return "\n".join(lines)

@@ -17,10 +17,12 @@ from adaptune.evaluation.comparison import MeanAccuracy, mean_accuracies
 from adaptune.evaluation.confirmation import conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_accuracy
-from adaptune.results.folder import ResultsFolder, write_atomically, write_table
-from adaptune.results.lifecycle import open_existing
+from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
+from adaptune.results.lease import DriverLease
+from adaptune.results.lifecycle import hold_copy, open_existing
+from adaptune.results.scratch import remove_scratch
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.storage import read_study
+from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy
 from adaptune.workflows.finish import copy_to_remote, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
@@ -128,21 +130,34 @@ def _replicate(
     out = folder.path / command.name
     new_seeds = range(spec.seed + 1, spec.seed + 1 + command.seeds)
     with (
+        DriverLease() as lease,
         session(folder, "The same command continues.") as terminal,
         connect(address, f"{spec.name}-{command.name}"),
     ):
         screen = console or terminal
+        hold_copy(folder, lease)
 
         def plan(seed_spec: SearchSpec) -> PlacementPlan:
             return plan_on_cluster(seed_spec, folder, screen, address)
 
-        results = replicate(spec, command.configurations, new_seeds, out, plan, screen)
+        writable_study = open_study(spec, folder.journal)
+        results = replicate(
+            writable_study, spec, command.configurations, new_seeds, out, plan, screen
+        )
         text = command.conclude(results)
         markdown = _write_tables(out, command.name, results, text)
         screen.print(f"{markdown}\nkept in {out}")
         write_report_if_possible(folder, spec, study, screen)
-        copied = copy_to_remote(folder, screen)
+        copied = copy_to_remote(folder, screen, lease)
+        for seed in new_seeds:
+            remove_scratch(_seed_folder(folder, command.name, seed))
     return Replication(out, results, text, copied)
+
+
+def _seed_folder(folder: ResultsFolder, command: str, seed: int) -> ResultsFolder:
+    parts = (command, f"seed-{seed}")
+    remote = None if folder.remote is None else join_uri(folder.remote, *parts)
+    return ResultsFolder(folder.path.joinpath(*parts), remote)
 
 
 def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> str:

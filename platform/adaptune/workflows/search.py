@@ -20,10 +20,15 @@ from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evalu
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
+from adaptune.results.scratch import remove_scratch
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
+from adaptune.study.warm_start import prior_trials
 from adaptune.training.record import TARGET_VAL
+from adaptune.workflows.disk import print_disk_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.session import session
@@ -68,24 +73,31 @@ def run(
         SearchFailedError, NodesLostError, WorkersNotStartedError: it ended early; trials are kept.
     """
     start = time.perf_counter()
+    resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
+    spec = spec.model_copy(update=resolved)
     splits = load_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, splits)
+    prior_trials(spec)  # wrong folders are reported before anything is created
     if address is None:
         plan_placement(spec, [local_resources()])
     if not resume:
         ensure_absent(spec.name, spec.storage.study)
-    folder = lifecycle.create_or_resume(spec, resume=resume)
-    with session(folder, "The same command with --resume continues.") as terminal:
-        screen = console or terminal
-        with (
-            _removed_if_refused(folder, is_new=not resume),
-            connect(address, spec.name) as dashboard,
-        ):
-            plan = plan_on_cluster(spec, folder, screen, address)
-            print_start(spec, plan.describe(), folder, dashboard, screen)
-            search_run = prepare_run(spec, splits, plan, folder, screen, start=start)
-            summary, best = _search(search_run)
-        return _finish(search_run, summary, best)
+    with DriverLease() as lease:
+        folder = lifecycle.create_or_resume(spec, resume=resume, lease=lease)
+        with session(folder, "The same command with --resume continues.") as terminal:
+            screen = console or terminal
+            with _removed_if_refused(folder, spec.storage.study, lease, is_new=not resume):
+                hold_study(spec, folder, lease)
+                with connect(address, spec.name) as dashboard:
+                    plan = plan_on_cluster(spec, folder, screen, address)
+                    print_start(spec, plan.describe(), folder, dashboard, screen)
+                    classes = len(splits.trial.class_names)
+                    print_disk_estimate(spec, plan, folder, classes, screen)
+                    search_run = prepare_run(
+                        spec, splits, plan, folder, screen, start=start, lease=lease
+                    )
+                    summary, best = _search(search_run)
+            return _finish(search_run, summary, best)
 
 
 def check_metric(metric: str, target: str, splits: Splits) -> None:
@@ -120,12 +132,15 @@ def print_start(
 
 
 @contextmanager
-def _removed_if_refused(folder: ResultsFolder, *, is_new: bool) -> Iterator[None]:
+def _removed_if_refused(
+    folder: ResultsFolder, database: str | None, lease: DriverLease, *, is_new: bool
+) -> Iterator[None]:
     """Remove a new folder if wrong input ends the search before anything of it is worth keeping."""
     try:
         yield
     except BAD_INPUT:
-        if is_new and not folder.has_progress:
+        is_unused = is_new and not folder.has_progress
+        if is_unused and discard_study(folder.path.name, database, lease):
             lifecycle.discard(folder)
         raise
 
@@ -149,6 +164,7 @@ def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
 def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> SearchResult:
     """Export the best model, print the result, write the report and copy everything."""
     console, folder = run.console, run.folder
+    remove_scratch(folder)
     export = None
     if best is not None:
         export = write_export(
@@ -162,5 +178,5 @@ def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> S
     if export is not None:
         console.print(f"exported to {export}")
     write_report_if_possible(folder, run.spec, run.study, console)
-    copied = copy_to_remote(folder, console)
+    copied = copy_to_remote(folder, console, run.lease)
     return SearchResult(folder.path, summary, export, copied)

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
-from adaptune.cluster.connection import redirect_output
+from adaptune.cluster.output import redirect_output
 from adaptune.errors import AdaptuneError, InterruptedSearchError, SearchFailedError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.lock import driver_lock
+from adaptune.results.lock import driver_lock, no_lock_warning
+from adaptune.signals import signal_number, stop_on_signals
 
 
 @contextmanager
@@ -23,17 +24,25 @@ def session(folder: ResultsFolder, how_to_continue: str) -> Iterator[Console]:
 
     Raises:
         ResultsError: another driver holds the lock.
-        InterruptedSearchError: the user interrupted the session.
+        InterruptedSearchError: a signal stopped the session: SIGINT, or in the main thread also
+            SIGTERM or SIGHUP.
         SearchFailedError: an unexpected error ended it.
     """
-    with driver_lock(folder), redirect_output(folder.log) as console:
+    with (
+        stop_on_signals(),
+        driver_lock(folder) as is_locked,
+        redirect_output(folder.log) as console,
+    ):
+        if not is_locked:
+            console.print(no_lock_warning(folder))
         try:
             yield console
         except AdaptuneError:
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             raise InterruptedSearchError(
-                f"stopped; everything is kept in {folder.path}. {how_to_continue}"
+                f"stopped; everything is kept in {folder.path}. {how_to_continue}",
+                signal_number(stop),
             ) from None
         except Exception as error:
             # A full disk must not hide the error itself.

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.domains import make_domain
 
 from adaptune.artifacts import Export, evaluate_export, predict
-from adaptune.data.domain import Domain
 from adaptune.errors import DataError
 from adaptune.training.significance import accuracy_interval
 
@@ -170,7 +170,9 @@ def test_a_domain_may_lack_classes_of_the_export(
     assert evaluation.accuracy == hits / 4
 
 
-@pytest.mark.parametrize("spelling", ["eval/.", "./eval", "link", "other/../eval"])
+@pytest.mark.parametrize(
+    "spelling", ["eval/.", "./eval", "link", "other/../eval", "~/eval", "~/link/"]
+)
 def test_a_domain_is_recognised_however_its_path_is_spelt(
     export: Export, image: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_domain_is_recognised_however_its_path_is_spelt(
     (tmp_path / "link").symlink_to(tmp_path / "eval")
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     as_target = evaluate_export(trained_on(export, "usps", domain), f"imagefolder:{spelling}", ".")
     assert as_target.seen_in_training
     assert as_target.includes_held_out_test
@@ -212,7 +215,7 @@ def test_the_recall_of_a_class_without_images_is_not_known(
     export: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = np.zeros((2, 3, 16, 16), dtype=np.uint8)
-    domain = Domain("black", images, np.array([0, 1]), export.class_names)
+    domain = make_domain("black", images, [0, 1], export.class_names)
     monkeypatch.setattr("adaptune.artifacts.evaluate.load_domain", lambda *_, **__: domain)
     evaluation = evaluate_export(export, "black", "unused")
     assert evaluation.recall["owl"] is None

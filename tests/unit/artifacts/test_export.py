@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from adaptune import __version__
+from adaptune import __version__, files
+from adaptune.artifacts import export as export_module
 from adaptune.artifacts import load_export
 from adaptune.artifacts.format import CHECKSUMS_FILE, EXPORT_FILES
 from adaptune.errors import ResultsError
+from adaptune.signals import StopRequest, stop_on_signals
 
 Write = Callable[..., Path]
 
@@ -103,15 +106,49 @@ def test_an_export_killed_half_way_is_cleaned_up_by_the_next(best: Path, write: 
     assert [entry.name for entry in best.parent.iterdir()] == ["best"]
 
 
+def test_a_signal_between_the_renames_leaves_the_new_export(
+    best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (best / "notes.txt").write_text("mine")
+    rename = export_module.rename
+
+    def rename_and_interrupt(path: Path, target: Path) -> None:
+        rename(path, target)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "rename", rename_and_interrupt)
+        with pytest.raises(StopRequest), stop_on_signals():
+            write(best)
+    load_export(best)
+    assert (best / "notes.txt").exists()
+    assert os.listdir(best.parent) == ["best"]
+
+
+def test_a_signal_while_the_files_are_written_leaves_the_old_export(
+    best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path, *parts: bytes) -> None:
+        raise StopRequest(signal.SIGTERM)
+
+    before = (best / CHECKSUMS_FILE).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "write_file", interrupt)
+        with pytest.raises(StopRequest):
+            write(best)
+    assert (best / CHECKSUMS_FILE).read_bytes() == before
+    assert os.listdir(best.parent) == ["best"]
+
+
 def test_a_failing_write_leaves_the_old_export(
     best: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, data: bytes) -> int:
+    def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
     before = (best / CHECKSUMS_FILE).read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(files.os, "write", full)
         with pytest.raises(ResultsError, match="No space left"):
             write(best)
     assert (best / CHECKSUMS_FILE).read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_a_folder_below_a_hidden_one_is_searched_if_it_is_named(folder: Path) ->
 def test_a_missing_path_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"there is no image or folder .*absent\.png"):
         image_files([folder, folder / "absent.png"])
+
+
+def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png is neither a file nor a folder"):
+        image_files([folder / "pipe.png"])
+    assert folder / "pipe.png" not in image_files([folder])
 
 
 def test_a_folder_without_images_is_named_with_the_supported_suffixes(tmp_path: Path) -> None:

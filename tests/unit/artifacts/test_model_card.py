@@ -99,9 +99,9 @@ def test_nested_metrics_get_dotted_names_and_lists_are_shown_in_brackets(
 
 def test_every_table_of_the_model_card_follows_an_empty_line(config: ExportConfig) -> None:
     lines = model_card(config, {"verdict": "It helped.", "n": 1}).splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith("| --- |"):
-            assert lines[number - 2] == ""
+    tables = [number for number, line in enumerate(lines) if line.startswith("| --- |")]
+    assert len(tables) >= 2
+    assert {lines[number - 2] for number in tables} == {""}
 
 
 def test_a_verdict_precedes_the_table_of_metrics_and_is_not_in_it(config: ExportConfig) -> None:

@@ -15,6 +15,7 @@ from adaptune import errors
 from adaptune.cli import app
 from adaptune.cli.app import COMMANDS, exit_status
 from adaptune.errors import AdaptuneError, InterruptedSearchError
+from adaptune.signals import STOP_SIGNALS
 
 BAD_INPUT_STATUS = {"SpecError": 2, "DataError": 2, "ResourceError": 2, "ResultsError": 2}
 MODULES = ("ray", "ray.tune", "torch", "optuna", "matplotlib", "scipy")
@@ -26,6 +27,23 @@ try:
 finally:
     loaded = [name for name in {MODULES!r} if name in sys.modules]
     print("loaded: " + json.dumps(loaded), file=sys.stderr)
+"""
+MAIN = "from adaptune.cli.app import main; main()"
+INTERRUPTED = """
+import os
+from adaptune.cli import app
+from adaptune.data import registry
+from adaptune.workflows import search
+
+describe = registry.describe
+
+def interrupt(*_):
+    os.kill(os.getpid(), NUMBER)
+    return describe()
+
+search.load_splits = interrupt
+registry.describe = interrupt
+app.main()
 """
 
 
@@ -42,7 +60,9 @@ def test_the_exit_status_tells_wrong_input_from_a_failed_search(
     if error_class is InterruptedSearchError:
         assert status == 130
     else:
-        assert status == BAD_INPUT_STATUS.get(error_class.__name__, 1)
+        names = {cls.__name__ for cls in error_class.__mro__}
+        statuses = {BAD_INPUT_STATUS[name] for name in names & set(BAD_INPUT_STATUS)}
+        assert {status} == (statuses or {1})
 
 
 @pytest.mark.parametrize(
@@ -65,6 +85,73 @@ def test_an_error_is_one_message_without_a_traceback(
         app.main()
     assert exit_info.value.code == 130
     assert capsys.readouterr() == ("", "\nadaptune: stopped; everything is kept in results\n")
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("search", "stopped before training began; nothing was written: run the"),
+        ("datasets", "stopped"),
+    ],
+)
+def test_a_signal_ends_a_command_with_its_status(
+    space: Path, number: signal.Signals, command: str, message: str
+) -> None:
+    arguments = ["--space", str(space)] if command == "search" else []
+    process = run_interrupted(number, command, *arguments)
+    assert process.returncode == 128 + number
+    assert process.stderr.startswith(f"\nadaptune: {message}")
+    assert "Traceback" not in process.stderr
+    assert not list(space.parent.glob("results/*"))
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(space: Path) -> None:
+    process = run_interrupted(signal.SIGHUP, "datasets", prefix="trap '' HUP;")
+    assert process.returncode == 0
+    assert "optdigits" in process.stdout
+
+
+def run_interrupted(
+    number: int, *arguments: str, prefix: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that a signal hits when it loads its data or lists the domains."""
+    script = INTERRUPTED.replace("NUMBER", str(int(number)))
+    command = ["sh", "-c", f'{prefix} exec "$@"', "sh", sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_a_stream_is_no_traceback(stream: str) -> None:
+    process = run_in_shell(f"adaptune datasets {stream}>/dev/full")
+    assert "Traceback" not in process.stderr
+    if stream == "1":
+        assert process.returncode == 1
+        message = "adaptune: cannot write to standard output: No space left on device\n"
+        assert process.stderr == message
+    else:
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["datasets", "schema", "--help", "status KILLED"])
+def test_a_reader_that_leaves_early_sees_no_traceback(killed: Any, command: str) -> None:
+    command = command.replace("KILLED", str(killed.path))
+    process = run_in_shell(f"(sleep 0.1; adaptune {command}) | true")
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_an_error_with_all_streams_closed_keeps_its_status() -> None:
+    assert run_in_shell("adaptune search --space nowhere.yaml <&- >&- 2>&-").returncode == 2
+    assert run_in_shell("adaptune search --space nowhere.yaml 2>/dev/full").returncode == 2
+
+
+def run_in_shell(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which `adaptune` is the command line of this checkout."""
+    function = f'adaptune() {{ "{sys.executable}" -c "{MAIN}" "$@"; }}'
+    return subprocess.run(
+        ["sh", "-c", f"{function}\n{command}"], capture_output=True, text=True, check=False
+    )
 
 
 def test_an_unknown_command_is_wrong_input(refusal: Callable[..., str]) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,30 +14,26 @@ import pytest
 from ray.exceptions import AuthenticationError
 
 from adaptune.cluster import connection
-from adaptune.cluster.connection import connect, redirect_output, secure_auth_token, token_hint
+from adaptune.cluster.connection import connect, secure_auth_token, token_hint
+from adaptune.cluster.local_ray import NO_METRICS, local_node_address
 from adaptune.errors import ResourceError
+from adaptune.signals import STOP_SIGNALS, StopRequest, stop_on_signals
 
 HINT = " (its token: ray get-auth-token)"
-# Prints in all the ways in which Ray's processes and libraries print.
-NOISY = """
-import logging, os, sys
-from pathlib import Path
-from adaptune.cluster.connection import redirect_output
-with redirect_output(Path(sys.argv[1])) as console:
-    print("print")
-    os.system("echo child; echo child-error >&2")
-    logging.warning("logging")
-    os.write(2, b"descriptor\\n")
-    console.print("console")
-print("after")
-print("after-error", file=sys.stderr)
-"""
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_signal_handlers() -> Iterator[None]:
+    """Checks that no handler is left."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
 
 
 @pytest.fixture
@@ -60,7 +58,9 @@ def ray_calls(
         return SimpleNamespace(dashboard_url="127.0.0.1:8265")
 
     monkeypatch.setattr(connection.ray, "init", init)
-    monkeypatch.setattr(connection.ray, "shutdown", lambda: calls.append(("shutdown", None)))
+    monkeypatch.setattr(
+        connection.ray, "shutdown", lambda **options: calls.append(("shutdown", options))
+    )
     monkeypatch.setattr(
         connection, "request_resources", lambda *, bundles: calls.append(("request", bundles))
     )
@@ -77,9 +77,69 @@ def test_a_local_cluster_is_started_with_the_cpus_of_this_machine_and_shut_down(
     assert options["address"] == "local"
     assert options["num_cpus"] == 6
     assert options["dashboard_host"] == "127.0.0.1"  # not for others
+    assert options["_node_ip_address"] == local_node_address()
     assert options["namespace"] == "adaptune-digits"
     assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "0"
-    assert [name for name, _ in ray_calls] == ["init", "shutdown"]
+    assert ray_calls[1:] == [("shutdown", {"wait_for_processes": True})]
+
+
+def test_the_folder_of_a_local_cluster_is_private_and_goes_with_it(
+    ray_calls: list[tuple[str, Any]],
+) -> None:
+    with connect(None, "digits"):
+        folder = Path(ray_calls[0][1]["_temp_dir"]).parent
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("ray_calls")
+def test_a_local_cluster_shows_no_metrics_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NO_METRICS:
+        monkeypatch.delenv(name, raising=False)
+    with connect("head:6379", "digits"):
+        assert not NO_METRICS.keys() & os.environ.keys()
+    collection = "RAY_enable_metrics_collection"
+    monkeypatch.setenv(collection, "1")
+    with connect(None, "digits"):
+        assert os.environ[collection] == "1"
+        assert os.environ["DASHBOARD_METRIC_PORT"] == "-1"
+
+
+@pytest.mark.usefixtures("ray_calls")
+def test_ray_leaves_the_handler_of_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> SimpleNamespace:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does
+        os.kill(os.getpid(), signal.SIGTERM)
+        return SimpleNamespace(dashboard_url="")
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    with pytest.raises(StopRequest), stop_on_signals(), connect(None, "digits"):
+        pass
+
+
+def test_a_connection_that_is_interrupted_is_shut_down(
+    ray_calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.ray, "init", init)
+    with pytest.raises(KeyboardInterrupt), connect(None, "digits"):
+        pass
+    assert [name for name, _ in ray_calls] == ["shutdown"]
+
+
+def test_a_signal_during_the_shutdown_waits_for_its_end(
+    ray_calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shutdown(**_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        ray_calls.append(("ended", None))
+
+    monkeypatch.setattr(connection.ray, "shutdown", shutdown)
+    with pytest.raises(StopRequest), stop_on_signals(), connect(None, "digits"):
+        pass
+    assert ray_calls[-1] == ("ended", None)
 
 
 def test_a_connection_to_a_cluster_withdraws_its_request_for_nodes(
@@ -90,7 +150,7 @@ def test_a_connection_to_a_cluster_withdraws_its_request_for_nodes(
     assert options["address"] == "head:6379"
     assert "num_cpus" not in options
     assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "1"
-    assert ray_calls[1:] == [("request", []), ("shutdown", None)]
+    assert [name for name, _ in ray_calls[1:]] == ["request", "shutdown"]
 
 
 def test_a_connection_that_requests_no_nodes_leaves_the_requests_of_others(
@@ -110,7 +170,7 @@ def test_a_cluster_that_is_gone_at_the_end_is_disconnected_from(
     monkeypatch.setattr(connection, "request_resources", unreachable)
     with pytest.raises(KeyError, match="of the search"), connect("head:6379", "digits"):
         raise KeyError("of the search")
-    assert ray_calls[-1] == ("shutdown", None)
+    assert ray_calls[-1][0] == "shutdown"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +203,56 @@ def test_the_token_of_local_clusters_is_readable_by_its_user_only(home: Path) ->
     token.chmod(0o644)
     secure_auth_token()
     assert token.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_missing_token_is_created_before_ray_would_write_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    before = os.umask(0)
+    try:
+        secure_auth_token(create=True)
+    finally:
+        os.umask(before)
+    token = home / ".ray" / "auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    text = token.read_text()
+    assert re.fullmatch("[0-9a-f]{64}", text)
+    secure_auth_token(create=True)
+    assert token.read_text() == text
+    assert [path.name for path in token.parent.iterdir()] == ["auth_token"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RAY_AUTH_MODE", "disabled"),
+        ("RAY_AUTH_TOKEN", "secret"),
+        ("RAY_AUTH_TOKEN_PATH", "/elsewhere"),
+    ],
+)
+def test_no_token_is_created_that_ray_would_not_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for variable in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, value)
+    secure_auth_token(create=True)
+    assert not (home / ".ray" / "auth_token").exists()
+
+
+def test_ray_reads_the_token_that_is_created(home: Path) -> None:
+    script = (
+        "from adaptune.cluster.connection import secure_auth_token\n"
+        "secure_auth_token(create=True)\n"
+        "from ray._raylet import AuthenticationTokenLoader\n"
+        "print(AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True))"
+    )
+    unset = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    output = subprocess.check_output([sys.executable, "-c", script], text=True, env=environment)
+    assert output == "True\n"
 
 
 def test_a_token_file_that_is_missing_is_reported_to_the_user(
@@ -184,58 +294,3 @@ def test_ray_names_the_mode_in_the_environment_when_it_starts_a_local_cluster(ho
         [sys.executable, "-c", script], text=True, env=without_mode, stderr=subprocess.DEVNULL
     )
     assert output == f"{HINT}\n"
-
-
-def test_all_output_goes_to_the_log_except_for_the_console(tmp_path: Path) -> None:
-    log = tmp_path / "ray.log"
-    log.write_text("of an earlier session\n")
-    process = subprocess.run(
-        [sys.executable, "-c", NOISY, log], capture_output=True, text=True, check=True
-    )
-    assert process.stdout == "console\nafter\n"
-    assert process.stderr == "after-error\n"
-    first, *lines = log.read_text().splitlines()
-    assert first == "of an earlier session"
-    assert sorted(lines) == ["WARNING:root:logging", "child", "child-error", "descriptor", "print"]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_output_that_a_full_disk_refuses_is_dropped() -> None:
-    script = (
-        "from pathlib import Path\n"
-        "from adaptune.cluster.connection import redirect_output\n"
-        "with redirect_output(Path('/dev/full')) as console:\n"
-        "    print('lost')\n"
-        "    console.print('console')\n"
-        "print('after')"
-    )
-    # Unbuffered, Python would raise the error at the print.
-    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    output = subprocess.check_output([sys.executable, "-c", script], text=True, env=buffered)
-    assert output == "console\nafter\n"
-
-
-def test_a_console_in_a_notebook_prints_into_the_notebook(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with redirect_output(tmp_path / "ray.log") as console:  # sys.stdout is capsys's
-        console.print("console")
-    assert capsys.readouterr().out == "console\n"
-
-
-def test_a_long_line_of_the_console_is_not_wrapped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = "/a/long/path" * 30
-    with redirect_output(tmp_path / "ray.log") as console:
-        console.print(line)
-    assert capsys.readouterr().out == f"{line}\n"
-
-
-def test_brackets_in_a_message_are_printed_as_they_are(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    message = "[/tmp/gloo/pair.cc:561] closed by [rank0]: /data/[old]/results :warning:"
-    with redirect_output(tmp_path / "log") as console:
-        console.print(message, style="red")
-    assert capfd.readouterr().out == f"{message}\n"

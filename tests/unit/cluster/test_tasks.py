@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from support.fake_search import make_search
 
 from adaptune.cluster import tasks as tasks_module
 from adaptune.cluster.nodes import LOST_NODES_TIMEOUT_S, REFRESH_S
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.cluster.tasks import ClusterTask, ClusterTasks, task_device
+from adaptune.cluster.tasks import ClusterTask, ClusterTasks, task_device, task_timeout_s
 from adaptune.errors import BAD_INPUT, NodesLostError
 from adaptune.spec.resources import WorkerResources
 
@@ -32,23 +33,41 @@ class Capacity:
 
 
 @dataclass
-class FakeRay:
-    """Ray whose tasks end at given seconds of a clock, which each wait moves on."""
+class Outputs:
+    """What a task yields: nothing before its start, and its result at its end."""
 
-    ends_s: dict[str, float] = field(default_factory=dict)
+    name: str
+    start_s: float
+    end_s: float
+    taken: int = 0
+
+    def __next__(self) -> str:
+        self.taken += 1
+        return "started" if self.taken == 1 else self.name
+
+    def is_ready(self, now_s: float) -> bool:
+        return now_s >= (self.start_s if self.taken == 0 else self.end_s)
+
+
+@dataclass
+class FakeRay:
+    """Ray, with a clock that each wait moves on."""
+
     now_s: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
     arguments: tuple[object, ...] = ()
 
     def wait(
-        self, references: list[str], num_returns: int, timeout: float
-    ) -> tuple[list[str], list[str]]:
-        self.now_s += timeout
-        ended = [ref for ref in references if self.ends_s[ref] <= self.now_s]
-        return ended, [ref for ref in references if ref not in ended]
+        self, outputs: list[Outputs], num_returns: int, timeout: float
+    ) -> tuple[list[Outputs], list[Outputs]]:
+        ready = [output for output in outputs if output.is_ready(self.now_s)]
+        if len(ready) < num_returns:
+            self.now_s += timeout
+            ready = [output for output in outputs if output.is_ready(self.now_s)]
+        return ready, [output for output in outputs if output not in ready]
 
-    def get(self, references: list[str]) -> list[str]:
-        return [f"result of {reference}" for reference in references]
+    def get(self, reference: str) -> str:
+        return f"result of {reference}"
 
     def remote(self, function: object) -> SimpleNamespace:
         def set_options(**options: Any) -> SimpleNamespace:
@@ -71,32 +90,77 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     return fake
 
 
+@dataclass
+class Wait:
+    """A wait for tasks that start and end at given seconds."""
+
+    capacity: Capacity
+    timeout_s: float = float("inf")
+    lines: list[str] = field(default_factory=list)
+
+    def results(self, **times_s: float | tuple[float, float]) -> list[str]:
+        submitted: list[ClusterTask[str]] = []
+        for name, times in times_s.items():
+            start_s, end_s = times if isinstance(times, tuple) else (0.0, times)
+            outputs: Any = Outputs(name, start_s, end_s)
+            submitted.append(ClusterTask(name, outputs))
+        capacity: Any = self.capacity
+        tasks = ClusterTasks(PLAN, capacity, self.lines.append, self.timeout_s)
+        return tasks.results(submitted)
+
+
 def results(fake_ray: FakeRay, capacity: Capacity, **ends_s: float) -> list[str]:
-    fake_ray.ends_s = ends_s
-    submitted: list[ClusterTask[str]] = [ClusterTask(name) for name in ends_s]
-    return ClusterTasks(PLAN, capacity).results(submitted)  # type: ignore[arg-type]
+    return Wait(capacity).results(**{name: (end_s, end_s) for name, end_s in ends_s.items()})
 
 
 def test_a_task_runs_where_trials_may_run_with_the_gpus_of_a_worker(fake_ray: FakeRay) -> None:
     tasks = ClusterTasks(PLAN, Capacity([1]))  # type: ignore[arg-type]
     assert tasks.cpus_per_task == 2
     task = tasks.submit("source classifier", max, 3, 4, cpus=2)
-    assert task.ref is max
-    assert fake_ray.arguments == (3, 4)
+    outputs: Any = task.outputs
+    assert list(outputs(max, 3, 4)) == [None, 4]  # it yields when it starts
+    assert fake_ray.arguments == (max, 3, 4)
     assert fake_ray.options == {
         "name": "source classifier",
         "num_cpus": 2,
         "num_gpus": 0.5,
         "accelerator_type": "A100",
         "label_selector": {"market": "spot"},
+        "num_returns": "streaming",
     }
 
 
-def test_results_come_in_the_order_of_the_tasks_however_long_they_take(fake_ray: FakeRay) -> None:
-    capacity = Capacity([1])
-    ended = results(fake_ray, capacity, slow=100 * LOST_NODES_TIMEOUT_S, fast=1.0)
+@pytest.mark.usefixtures("fake_ray")
+def test_results_come_in_the_order_of_the_tasks_however_long_they_take() -> None:
+    wait = Wait(Capacity([1]))
+    ended = wait.results(slow=100 * LOST_NODES_TIMEOUT_S, fast=1.0)
     assert ended == ["result of slow", "result of fast"]
-    assert set(capacity.requests) == {1}  # for one trial's nodes, while tasks are pending
+    assert set(wait.capacity.requests) == {1}  # for one trial's nodes, while tasks are pending
+    assert wait.lines == []
+
+
+@pytest.mark.usefixtures("fake_ray")
+def test_a_task_for_which_other_jobs_leave_no_room_is_waited_for_in_public() -> None:
+    wait = Wait(Capacity([1]))
+    wait.results(baseline=(500.0, 510.0))
+    [line] = wait.lines
+    assert line == "the task 'baseline' waits for room on the cluster, which other jobs use"
+    with pytest.raises(NodesLostError, match="other jobs left no room for the task 'never'"):
+        wait.results(never=(float("inf"), float("inf")))
+
+
+@pytest.mark.usefixtures("fake_ray")
+def test_a_task_that_hangs_ends_the_search_so_that_it_can_be_resumed() -> None:
+    wait = Wait(Capacity([1]), timeout_s=3600.0)
+    assert wait.results(long=3500.0) == ["result of long"]
+    with pytest.raises(NodesLostError, match=r"'hung' ran for more than 3600 s\. Everything is"):
+        wait.results(hung=float("inf"))
+
+
+def test_a_task_may_take_the_time_of_as_many_updates_of_epochs() -> None:
+    training = {"epochs": 4, "steps_per_epoch": 10, "source": {"steps": 95}}
+    spec = make_search(training=training, resources={"epoch_timeout_s": 60})
+    assert task_timeout_s(spec) == 10 * 60  # f_S: 95 updates are 10 epochs
 
 
 def test_tasks_that_no_node_can_hold_end_the_search_so_that_it_can_be_resumed(
@@ -119,18 +183,20 @@ def test_the_wait_for_nodes_can_be_longer(fake_ray: FakeRay) -> None:
         results(fake_ray, Capacity([0], node_timeout_s=7200.0), never=float("inf"))
 
 
-def test_a_node_that_joins_in_time_ends_the_shortage(fake_ray: FakeRay) -> None:
+@pytest.mark.usefixtures("fake_ray")
+def test_a_node_that_joins_in_time_ends_the_shortage() -> None:
     nearly = int(LOST_NODES_TIMEOUT_S / REFRESH_S)
     shortages = ([0] * nearly + [1]) * 2
-    ended = results(fake_ray, Capacity([*shortages, 1]), task=3 * LOST_NODES_TIMEOUT_S)
+    ended = Wait(Capacity([*shortages, 1])).results(task=3 * LOST_NODES_TIMEOUT_S)
     assert ended == ["result of task"]
 
 
 def test_tasks_that_have_ended_need_no_node(fake_ray: FakeRay) -> None:
     capacity = Capacity([0])
-    assert results(fake_ray, capacity, task=REFRESH_S) == ["result of task"]
     assert results(fake_ray, capacity) == []
     assert capacity.requests == []
+    assert results(fake_ray, capacity, task=REFRESH_S) == ["result of task"]
+    assert capacity.requests == [1]  # when it had started
 
 
 @pytest.mark.parametrize(("available", "device"), [(True, "cuda"), (False, "cpu")])

@@ -11,32 +11,37 @@ from adaptune.data.domain import (
     FIRST_HALF,
     SECOND_HALF,
     UNLABELLED,
-    Images,
     RawDomain,
+    StoredImage,
 )
+from adaptune.data.identity import array_digests
 
 IMAGES = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2)
 LABELS = np.array([0, 1, UNLABELLED], dtype=np.int64)
 
 
-def decoder(index: int, decoded: list[int]) -> Callable[[], Images]:
-    def decode() -> Images:
+def reader(index: int, decoded: list[int]) -> Callable[[], StoredImage]:
+    def read() -> StoredImage:
         decoded.append(index)
-        return IMAGES[index]
+        return StoredImage(IMAGES[index], bytes([index]))
 
-    return decode
+    return read
 
 
 def test_an_array_gives_the_images_in_the_order_of_the_indices() -> None:
-    taken = RawDomain(IMAGES, LABELS, ("a", "b")).take(np.array([2, 0]))
+    digests: list[bytes] = []
+    taken = RawDomain(IMAGES, LABELS, ("a", "b")).take(np.array([2, 0]), digests)
     assert isinstance(taken, np.ndarray)
     assert np.array_equal(taken, IMAGES[[2, 0]])
+    assert digests == array_digests(IMAGES[[2, 0]])
+    assert len(set(digests)) == 2
 
 
 def test_an_image_is_decoded_when_its_turn_comes_and_no_other_one() -> None:
     decoded: list[int] = []
-    decoders = [decoder(index, decoded) for index in range(3)]
-    taken = iter(RawDomain(decoders, LABELS, ("a", "b")).take(np.array([2, 0])))
+    digests: list[bytes] = []
+    readers = [reader(index, decoded) for index in range(3)]
+    taken = iter(RawDomain(readers, LABELS, ("a", "b")).take(np.array([2, 0]), digests))
     assert decoded == []
     assert np.array_equal(next(taken), IMAGES[2])
     assert decoded == [2]
@@ -44,6 +49,7 @@ def test_an_image_is_decoded_when_its_turn_comes_and_no_other_one() -> None:
     with pytest.raises(StopIteration):
         next(taken)
     assert decoded == [2, 0]
+    assert digests == [b"\x02", b"\x00"]
 
 
 @pytest.mark.parametrize("count", [1, 6, 7])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,27 @@ def test_imagefolder_refuses_missing_and_empty_folders(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match=r"no image in .*cat"):
         load(f"imagefolder:{tmp_path}")
+
+
+def test_pipes_folders_and_broken_links_of_an_images_name_are_passed_over(tmp_path: Path) -> None:
+    name = write_folder(tmp_path, {"cat": 1})
+    folder = tmp_path / "cat"
+    os.mkfifo(folder / "pipe.png")
+    (folder / "folder.png").mkdir()
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "broken.png").symlink_to(folder / "missing.png")
+    (folder / "circle.png").symlink_to(folder / "circle.png")
+    assert load(name).labels.tolist() == [0]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write_folder(tmp_path, {"cat": 1})
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=r"imagefolder: .* cannot be read: .*Permission denied"):
+        load(name)

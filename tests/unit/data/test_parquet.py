@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +83,9 @@ def test_parquet_names_the_row_that_cannot_be_read(tmp_path: Path) -> None:
     for number, bad in enumerate((b"nonsense", None)):
         with pytest.raises(DataError, match=r"\.parquet, row 1"):
             load(write_table(tmp_path / f"{number}.parquet", [png(0), bad], [0, 1]))
-    with pytest.raises(DataError, match="row 0 is not an image of 0 to 255"):
-        load(write_table(tmp_path / "high.parquet", [[[0, 300]]], [0]))
+    for number in (300, -1, 2**62):
+        with pytest.raises(DataError, match="row 0 is not an image of 0 to 255"):
+            load(write_table(tmp_path / f"{number}.parquet", [[[0, number]]], [0]))
 
 
 @pytest.mark.parametrize(
@@ -143,3 +145,28 @@ def test_columns_that_do_not_fit_in_memory_are_refused_before_they_are_read(
         load(name)
     monkeypatch.setattr(memory, "available_memory_bytes", lambda: 10**9)
     assert load(name).images.shape == (1, 3, 32, 32)
+
+
+def test_pipes_and_folders_of_a_tables_name_are_passed_over(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", [png(1)], ["x"])
+    os.mkfifo(tmp_path / "b.parquet")
+    write_table(tmp_path / "c.parquet" / "part.parquet", [png(2)], ["x"])
+    (tmp_path / "d.parquet").symlink_to(tmp_path / "missing.parquet")
+    assert load(f"parquet:{tmp_path}").images[:, 0, 0, 0].tolist() == [1, 2]
+    with pytest.raises(DataError, match="there is no Parquet file"):
+        load(f"parquet:{tmp_path / 'b.parquet'}")
+
+
+def test_a_path_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        load(f"parquet:/{'x' * 5000}")
+
+
+def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    labels = pa.StringArray.from_buffers(
+        1, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\x85\xa7")
+    )
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": pa.array([png(1)]), "label": labels}), path)
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read: 'utf-8' codec"):
+        load(f"parquet:{path}")

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adaptune.data import preprocessing
 from adaptune.data.preprocessing import (
     BATCH_SIZE,
     MAX_PIXELS,
     decode,
     images_of_any_size,
     prepare,
+    read_image_file,
 )
 from adaptune.errors import DataError
 
@@ -88,6 +90,23 @@ def test_a_known_number_of_images_gives_the_same_result() -> None:
 def test_other_forms_are_refused(image: np.ndarray) -> None:
     with pytest.raises(DataError, match="must be uint8, HW or HWC"):
         prepare(image, crop=None, size=16, channels=3)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 4), (1, 4, 0), (2, 0, 0, 3)])
+def test_an_image_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="px has no pixel"):
+        prepare(np.zeros(shape, np.uint8), crop=None, size=16, channels=3)
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"12345")
+    assert read_image_file(file, "a") == b"12345"
+    monkeypatch.setattr(preprocessing, "MAX_FILE_BYTES", 4)
+    with pytest.raises(DataError, match="a is too large: image files have at most"):
+        read_image_file(file, "a")
+    with pytest.raises(DataError, match="b cannot be read: No such file"):
+        read_image_file(tmp_path / "b.png", "b")
 
 
 def test_decode_names_what_it_cannot_read() -> None:

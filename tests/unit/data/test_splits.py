@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from support.domains import make_domain
 
 from adaptune.data import splits as module
 from adaptune.data.domain import Domain
@@ -17,7 +18,7 @@ DATA = {"source": {"domain": "mnist5k", "size": 16}, "target": {"domain": "optdi
 def made(labels: list[int], classes: int = 2) -> Domain:
     """Return a domain in which the value of an image is its index."""
     indices = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
-    return Domain("made", indices, np.array(labels, dtype=np.int64), tuple("abcdefghij"[:classes]))
+    return make_domain("made", indices, labels, tuple("abcdefghij"[:classes]))
 
 
 def split_made(

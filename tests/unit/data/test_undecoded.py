@@ -7,7 +7,7 @@ import pytest
 from support.domains import data_spec, load, write_folder
 
 from adaptune.data import memory
-from adaptune.data.domain import Images, RawDomain
+from adaptune.data.domain import RawDomain, StoredImage
 from adaptune.data.domain_pair import load_pair
 from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
@@ -17,7 +17,7 @@ from adaptune.spec.data import DomainSpec
 def undecoded(count: int, size: int = 16, channels: int = 3) -> UndecodedDomain:
     """Return a data set with an image that fails the test if it is decoded."""
 
-    def decode() -> Images:
+    def decode() -> StoredImage:
         raise AssertionError("decoded")
 
     spec = DomainSpec.model_validate({"domain": "mine", "size": size, "channels": channels})

@@ -15,6 +15,7 @@ from adaptune.evaluation.costs import (
 )
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
+from adaptune.study.trial import TrialPlacement
 
 EPOCH_S = 2.5  # of each epoch of `make_record`
 
@@ -71,3 +72,16 @@ def test_nothing_is_reached_without_an_epoch(tmp_path: Path) -> None:
     costs = search_costs(make_study(tmp_path, [[]]), epochs=3, workers=1)
     assert costs.to_99_percent_of_best is None
     assert costs.saved_by_stopping == 0
+
+
+def test_trials_of_earlier_sessions_cost_the_workers_that_they_had(tmp_path: Path) -> None:
+    study = make_study(tmp_path, [[0.5]])
+    trial = study.ask()
+    study.add_epoch(trial, make_record(1, 0.6), 0.6)
+    four = TrialPlacement("ray_train", 4)
+    study.tell_result(trial, epochs=3, error=None, wall_s=10, placement=four)
+    costs = search_costs(study, epochs=3, workers=1)
+    assert costs.pruned == pytest.approx(EPOCH_S * (1 + 4))
+    assert costs.overhead == pytest.approx((10 - EPOCH_S) * (1 + 4))
+    assert costs.saved_by_stopping == pytest.approx(2 * EPOCH_S * (1 + 4))
+    assert costs.to_99_percent_of_best == pytest.approx(EPOCH_S * (1 + 4))

@@ -14,7 +14,11 @@ from adaptune.evaluation import replication
 from adaptune.evaluation.ablation import ablations
 from adaptune.evaluation.confirmation import all_values
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate, spec_of_seed
+from adaptune.evaluation.test_scores import run_once
+from adaptune.results.folder import ResultsFolder
+from adaptune.results.remote import upload
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.study import SearchStudy, create_study
 
 
 def flat(values: object, epoch: int) -> float:
@@ -65,10 +69,23 @@ def simulation(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
 
 
 def replicate_seeds(
-    spec: SearchSpec, configurations: list[Configuration], seeds: list[int], folder: Path
+    spec: SearchSpec,
+    configurations: list[Configuration],
+    seeds: list[int],
+    folder: Path,
+    study: SearchStudy | None = None,
 ) -> list[SeedResult]:
     console: Any = make_run(folder).console
-    return replicate(spec, configurations, seeds, folder, lambda seed_spec: PLAN, console)
+    study = study or create_study(spec)
+    return replicate(study, spec, configurations, seeds, folder, lambda _: PLAN, console)
+
+
+def evaluated_models(study: SearchStudy) -> list[str]:
+    """Return the models whose evaluation on the test set the study counts."""
+    attributes = study.optuna_study.user_attrs
+    return [
+        value["model"] for key, value in attributes.items() if key.startswith("test_evaluation:")
+    ]
 
 
 def configurations_of(spec: SearchSpec, **cycles: float) -> list[Configuration]:
@@ -116,6 +133,83 @@ def test_finished_seeds_are_not_evaluated_again(
     both = replicate_seeds(spec, configurations, [1, 2], tmp_path)
     assert both[: len(first)] == first
     assert {result.seed for result in both} == {1, 2}
+
+
+def test_evaluations_under_new_seeds_count_as_evaluations_of_the_searchs_test(
+    tmp_path: Path, simulation: SimulatedTrials
+) -> None:
+    simulation.labels = [0, None, 2]
+    spec = make_tiny_search()
+    study = create_study(spec)
+    names = {"trial 3: cycle=1": 1.0, "trial 4: cycle=2": 2.0, "trial 5: cycle=3": 3.0}
+    configurations = configurations_of(spec, **names)
+    folder = tmp_path / "confirm"
+    replicate_seeds(spec, configurations, [1, 2], folder, study)
+    expected = [
+        "confirm seed 1: trial 3",
+        "confirm seed 1: trial 5",
+        "confirm seed 2: trial 3",
+        "confirm seed 2: trial 5",
+    ]
+    assert evaluated_models(study) == expected  # the trial that failed was not evaluated
+    replicate_seeds(spec, configurations, [1, 2], folder, study)
+    assert evaluated_models(study) == expected
+    # An extension of the search states all of them in its verdict.
+    assert run_once(study, "trial 9, epoch 2", lambda: {"adapted": 0.9})[1] == 5
+
+
+def test_an_interrupted_evaluation_under_a_new_seed_counts(
+    tmp_path: Path, simulation: SimulatedTrials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_tiny_search()
+    study = create_study(spec)
+    configurations = configurations_of(spec, full=1.0)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(replication, "correct_predictions", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            replicate_seeds(spec, configurations, [1], tmp_path / "ablation", study)
+    assert evaluated_models(study) == ["ablation seed 1: full"]
+    replicate_seeds(spec, configurations, [1], tmp_path / "ablation", study)
+    assert evaluated_models(study) == ["ablation seed 1: full"]
+
+
+def test_stored_results_are_counted_in_a_study_that_lacks_them(
+    tmp_path: Path, simulation: SimulatedTrials
+) -> None:
+    spec = make_tiny_search()
+    configurations = configurations_of(spec, full=1.0)
+    replicate_seeds(spec, configurations, [1], tmp_path / "ablation")
+    older = create_study(spec)
+    replicate_seeds(spec, configurations, [1], tmp_path / "ablation", older)
+    assert evaluated_models(older) == ["ablation seed 1: full"]
+
+
+def test_a_seed_is_resumed_from_its_copy_on_another_machine(
+    tmp_path: Path, simulation: SimulatedTrials
+) -> None:
+    store = (tmp_path / "store").as_uri()
+    spec = make_tiny_search(storage={"out": str(tmp_path / "first"), "remote": store})
+    configurations = configurations_of(spec, good=1.0)
+    first = replicate_seeds(spec, configurations, [1], tmp_path / "first" / "confirm")
+    upload(ResultsFolder(tmp_path / "first" / "confirm" / "seed-1", f"{store}/fake/confirm/seed-1"))
+    simulation.splits = make_splits(test_samples=4)  # another evaluation has another result
+    again = replicate_seeds(spec, configurations, [1], tmp_path / "second" / "confirm")
+    assert again == first
+    assert simulation.searches == ["seed-1", "seed-1"]
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_other_configurations(
+    tmp_path: Path, simulation: SimulatedTrials
+) -> None:
+    (tmp_path / "store").write_text("a file, not a folder")
+    spec = make_tiny_search(storage={"remote": (tmp_path / "store").as_uri()})
+    with pytest.raises(ResultsError, match=r"storage\.remote: cannot use") as caught:
+        replicate_seeds(spec, configurations_of(spec, good=1.0), [1], tmp_path)
+    assert "other configurations" not in str(caught.value)
 
 
 def test_a_folder_with_other_configurations_is_refused(

@@ -20,6 +20,7 @@ from adaptune.evaluation.summary import (
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.search.driver import SearchRun
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.trial import TrialPlacement
 
 KEYS = """
     format name method source target metric execution workers_per_trial seed version verdict
@@ -88,6 +89,17 @@ def test_the_figures_are_those_of_the_search(run: SearchRun) -> None:
         "adapted": 0.9,
         "target supervised": 0.95,
     }
+
+
+def test_the_placement_is_that_of_the_best_trial(run: SearchRun) -> None:
+    trial = run.study.ask()
+    run.study.add_epoch(trial, make_record(9, 0.999), 0.999)
+    one = TrialPlacement("in_process", 1)  # the plan of an earlier session
+    run.study.tell_result(trial, epochs=9, error=None, wall_s=1.0, placement=one)
+    best = best_of(run.study)
+    assert best.number == trial.number
+    summary = summarise(run, best=best, scores=None, evaluations=0, wall_s=9)
+    assert (summary.execution, summary.workers_per_trial) == ("in_process", 1)
 
 
 def test_without_target_labels_the_verdict_says_what_it_cannot_tell(run: SearchRun) -> None:

@@ -73,3 +73,16 @@ def test_failed_trials_and_scores_that_are_not_numbers_are_skipped(tmp_path: Pat
     regrets = validator_regrets(study)
     assert {regret.validator for regret in regrets} == {"entropy", ENSEMBLE}
     assert all(regret.chosen_trial != failed for regret in regrets)
+
+
+def test_a_validator_that_some_epochs_lack_is_left_out(tmp_path: Path) -> None:
+    study = make_study(tmp_path, [[(0.5, 1.0), (0.9, 2.0)]])
+    trial = study.ask()
+    scores = validators(3.0)
+    del scores["infomax"]  # of a version without it
+    study.add_epoch(trial, make_record(1, 0.6, validators=scores), 0.6)
+    study.tell_result(trial, epochs=3, error=None, wall_s=10)
+    names = [regret.validator for regret in validator_regrets(study)]
+    assert "entropy" in names
+    assert "infomax" not in names
+    assert ENSEMBLE not in names  # which is computed from it

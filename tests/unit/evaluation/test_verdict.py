@@ -59,6 +59,7 @@ def test_the_comparison_with_the_baselines_ends_the_verdict() -> None:
 
 def test_earlier_evaluations_of_the_test_are_counted() -> None:
     assert "evaluated for" not in verdict(scores(0.9, 0.8), evaluations=1)
+    assert "evaluated for 2 models" in verdict(scores(0.9, 0.8), evaluations=2)
     text = verdict(scores(0.9, 0.8), evaluations=3)
     assert text.endswith(
         " The test set has been evaluated for 3 models of this search; its score is likely"

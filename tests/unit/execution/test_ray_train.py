@@ -85,7 +85,7 @@ class FakeRay:
     killed: list[object] = field(default_factory=list)
 
 
-def get(answer: object) -> object:
+def get(answer: object, timeout: float | None = None) -> object:
     if isinstance(answer, Exception):
         raise answer
     return answer
@@ -180,6 +180,26 @@ def test_a_stop_within_an_epoch_answers_its_record_with_a_stop(
     assert fake_ray.coordinator.messages == []
 
 
+def test_workers_that_do_not_stop_in_time_are_lost(
+    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_train, "STOP_TIMEOUT_S", 0.0)
+    fake_ray.coordinator.messages += [EPOCHS[0]]
+    runner.begin(job)
+    runner.next_record()
+    with pytest.raises(WorkersLostError, match="do not answer"):
+        runner.stop()
+
+
+def test_a_coordinator_that_does_not_answer_is_lost(
+    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_train, "ANSWER_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(fake_ray.coordinator, "submit", lambda job: NO_ANSWER)
+    with pytest.raises(WorkersLostError, match="do not answer"):
+        runner.begin(job)
+
+
 def test_a_closed_runner_shuts_its_workers_and_its_coordinator_down(
     runner: RayTrainRunner, fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,8 +229,12 @@ def test_workers_that_do_not_end_are_reported(
 @pytest.mark.parametrize(
     ("connected", "error_class", "message"),
     [
-        (True, WorkersLostError, "the Ray Train workers ended: node lost"),
-        (False, WorkersNotStartedError, "the Ray Train workers did not start: node lost"),
+        (True, WorkersLostError, "the Ray Train workers ended: RuntimeError: node lost"),
+        (
+            False,
+            WorkersNotStartedError,
+            "the Ray Train workers did not start: RuntimeError: node lost",
+        ),
     ],
 )
 def test_workers_that_are_gone_are_told_from_workers_that_never_started(
@@ -264,37 +288,10 @@ def test_workers_are_placed_and_never_restarted_by_ray_train(
     assert arguments == (work,)
     assert keywords["train_loop_config"] == {"worker": config}
     assert keywords["scaling_config"] == scaling_config(RESOURCES)
+    assert keywords["torch_config"].timeout_s == 1200  # of an epoch
     run_config = keywords["run_config"]
     assert (run_config.name, run_config.storage_path) == ("workers", "/scratch")
     failures = run_config.failure_config
     assert failures.max_failures == 0
     assert failures.controller_failure_limit == 0
     assert failures.max_preemption_failures == 0
-
-
-@pytest.mark.parametrize(
-    ("resources", "expected"),
-    [
-        (
-            WorkerResources(2, 1, 0.0),
-            {"num_workers": 2, "use_gpu": False, "resources_per_worker": {"CPU": 1}},
-        ),
-        (
-            WorkerResources(1, 4, 0.5, accelerator_type="A100"),
-            {"use_gpu": True, "resources_per_worker": {"CPU": 4, "GPU": 0.5}},
-        ),
-        (
-            WorkerResources(2, 1, 1.0, "T4", {"market": "spot"}, "STRICT_SPREAD"),
-            {
-                "accelerator_type": "T4",
-                "label_selector": {"market": "spot"},
-                "placement_strategy": "STRICT_SPREAD",
-            },
-        ),
-    ],
-)
-def test_resources_are_given_to_ray_train(
-    resources: WorkerResources, expected: dict[str, object]
-) -> None:
-    config = scaling_config(resources)
-    assert {name: getattr(config, name) for name in expected} == expected

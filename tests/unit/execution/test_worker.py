@@ -11,7 +11,13 @@ from support.fake_actor import FakeActor
 from support.fake_search import make_record
 from support.tiny_trial import CPU, make_data
 
-from adaptune.errors import AdaptuneError, CheckpointError, NonFiniteLossError, PreemptedError
+from adaptune.errors import (
+    AdaptuneError,
+    CheckpointError,
+    NonFiniteLossError,
+    PreemptedError,
+    TrialCrashedError,
+)
 from adaptune.execution import worker
 from adaptune.execution.base import SharedRefs
 from adaptune.execution.coordinator import WorkerMessage
@@ -127,6 +133,18 @@ def test_a_worker_whose_node_leaves_returns_at_once(job: TrialJob) -> None:
 def test_an_unexpected_error_ends_the_worker(job: TrialJob) -> None:
     with pytest.raises(ZeroDivisionError):
         run(Coordinator([job, None]), Runtime(error=ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("is_leader", [True, False])
+def test_a_crash_is_posted_by_the_worker_that_met_it_and_ends_the_worker(
+    job: TrialJob, is_leader: bool
+) -> None:
+    crash = TrialCrashedError("ValueError: bad")
+    coordinator = Coordinator([job, job, None])
+    with pytest.raises(TrialCrashedError, match="bad"):
+        run(coordinator, Runtime(error=crash), is_leader=is_leader)
+    assert coordinator.messages[-1] == WorkerMessage(error=crash)
+    assert coordinator.requested_jobs == [0]
 
 
 def test_workers_other_than_the_leader_train_and_decide_but_do_not_post(job: TrialJob) -> None:

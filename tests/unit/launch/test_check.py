@@ -14,6 +14,8 @@ FAULTS = [
     ("kuberay/rayjob-kueue.yaml", "  activeDeadlineSeconds: ", "  #", "activeDeadlineSeconds"),
     ("kuberay/raycluster.yaml", "app: adaptune", "app: another", "no NetworkPolicy selects"),
     ("kuberay/rayjob.sh", "127.0.0.1:8265", "0.0.0.0:8265", "listens on all addresses"),
+    ("kuberay/rayjob.sh", "!= 2 ]]", "!= 9 ]]", "ends with 2 if the search ends with 2"),
+    ("Dockerfile", "USER ray", "USER root", "the last USER is root"),
     ("ray-up/aws.yaml", "HttpTokens: required", "HttpTokens: optional", "IMDSv2"),
     ("ray-up/gcp.yaml", "adaptune:0.1.0", "adaptune:latest", "a tag other than latest"),
     ("ray-up/on-prem.yaml", "adaptune_cluster", "id_ed25519", "a personal key"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from cluster.check import FOLDER
 from cluster.local.local_cluster import LocalCluster
+from support.ports import reserved_ports
 from support.real_ray import RAY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -25,11 +25,11 @@ TIMEOUT_S = 10.0
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     # pytest's own folders are too long for Ray's sockets.
-    with tempfile.TemporaryDirectory(prefix="nodes-") as parent:
-        port, dashboard_port = free_ports(2)
+    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="nodes-") as parent:
+        port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
         cluster = LocalCluster(Path(parent) / "n", port, dashboard_port)
-        ports = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
-        run_nodes(cluster, "up", "--workers", "1", *ports)
+        options = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
+        run_nodes(cluster, "up", "--workers", "1", *options)
         yield cluster
         run_nodes(cluster, "down")
 
@@ -38,15 +38,6 @@ def run_nodes(cluster: LocalCluster, *arguments: str) -> None:
     script = FOLDER / "local" / "nodes.py"
     command = [sys.executable, str(script), "--folder", str(cluster.folder), *arguments]
     subprocess.run(command, check=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return different ports that nothing listens on now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 def listening(cluster: LocalCluster) -> set[tuple[str, int]]:

@@ -7,6 +7,7 @@ import importlib.metadata
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def test_torchvision_begins_at_the_release_that_belongs_to_that_of_torch() -> No
     assert lower["torchvision"] == lower["torch"] + 15  # 0.25 belongs to 2.10
 
 
+def test_make_lowest_installs_the_lower_bound_of_each_dependency() -> None:
+    script = [sys.executable, str(ROOT / ".ci" / "lowest_versions.py")]
+    lines = subprocess.check_output(script, text=True).splitlines()
+    assert len(lines) == len(set(lines))
+    lowest = dict(line.split("==") for line in lines)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [Requirement(line) for line in project["dependencies"]]
+    assert {requirement.name for requirement in requirements} <= lowest.keys()
+    for requirement in requirements:
+        assert f">={lowest[requirement.name]}" in str(requirement.specifier).split(",")
+
+
 def test_constraints_name_no_build_of_one_platform() -> None:
     names = pinned_versions()
     assert not [name for name in names if name.startswith(LEFT_OUT)]
@@ -92,8 +105,10 @@ def test_the_constraints_are_complete_for_installed_packages() -> None:
     """Follow the requirements of all pinned packages that are installed here."""
     versions = pinned_versions()
     missing = set()
-    for name in versions:
+    for name, version in versions.items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if importlib.metadata.version(name) != version:
+                continue  # `make lowest` installs another one
             for line in importlib.metadata.requires(name) or []:
                 requirement = Requirement(line)
                 if requirement.marker and not requirement.marker.evaluate({"extra": ""}):

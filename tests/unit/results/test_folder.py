@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adaptune import files
 from adaptune.results.folder import (
     FORMAT,
     FORMAT_KEY,
@@ -27,6 +29,7 @@ def test_the_files_of_a_search_have_the_names_of_the_design() -> None:
         "spec": "search.yaml",
         "journal": "study.journal",
         "splits": "splits.parquet",
+        "source_classifier": "source_classifier.safetensors",
         "trials_table": "trials.parquet",
         "epochs_table": "epochs.parquet",
         "summary": "summary.json",
@@ -104,16 +107,17 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_half(path: Path, text: str, encoding: str) -> None:
-        path.write_bytes(text.encode()[: len(text) // 2])
+    def write_half(file: int, body: bytes) -> int:
+        os.pwrite(file, body[: len(body) // 2], 0)
         raise OSError("No space left on device")
 
     file = tmp_path / "summary.json"
     write_atomically(file, "old")
-    monkeypatch.setattr(Path, "write_text", write_half)
+    monkeypatch.setattr(files.os, "write", write_half)
     with pytest.raises(OSError, match="No space"):
         write_atomically(file, "new and longer")
     assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_table_names_its_format_and_keeps_its_metadata(tmp_path: Path) -> None:

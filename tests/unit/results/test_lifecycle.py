@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import yaml
 from adaptune.errors import ResultsError
 from adaptune.results import lifecycle, remote
 from adaptune.results.folder import FORMAT, ResultsFolder
+from adaptune.results.lease import DriverLease, LeaseTimes
 from adaptune.results.lifecycle import create_or_resume, discard, open_existing
 from adaptune.results.lock import driver_lock
 from adaptune.spec.schema import SearchSpec
@@ -128,7 +130,7 @@ def test_a_search_is_resumed_from_its_copy_on_another_machine(
     spec_in: SpecIn, tmp_path: Path
 ) -> None:
     folder = create_or_resume(spec_in("here", remote=True), resume=False)
-    folder.journal.write_text("the study")
+    folder.journal.write_text("the study\n")
     remote.upload(folder)
     elsewhere = spec_in("there", remote=True)
     assert lifecycle.exists(elsewhere)
@@ -137,7 +139,7 @@ def test_a_search_is_resumed_from_its_copy_on_another_machine(
     assert not (tmp_path / "there").exists()
     resumed = create_or_resume(elsewhere, resume=True)
     assert resumed.path == tmp_path / "there" / "fake"
-    assert resumed.journal.read_text() == "the study"
+    assert resumed.journal.read_text() == "the study\n"
     assert open_existing(resumed.path)[0] == resumed
 
 
@@ -177,3 +179,92 @@ def test_a_store_that_fails_on_a_resume_leaves_the_folder(spec_in: SpecIn, tmp_p
     with pytest.raises(ResultsError, match=r"storage\.remote: cannot use"):
         create_or_resume(spec_in("here", remote=True), resume=True)
     assert folder.spec.exists()
+
+
+@pytest.mark.parametrize("name", ["search.yaml.part", ".search.yaml.1a2b.part", ".driver"])
+def test_what_an_attempt_left_does_not_block_a_name(
+    name: str, spec_in: SpecIn, tmp_path: Path
+) -> None:
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / name).touch()
+    folder = create_or_resume(spec_in(), resume=False)
+    assert folder.spec.exists()
+    assert not list(folder.path.glob(".*.part"))
+
+
+def test_a_full_disk_leaves_nothing_of_a_new_search(
+    spec_in: SpecIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("adaptune.files.os.write", fail)
+        with pytest.raises(ResultsError, match=r"cannot write to .*: No space left on device"):
+            create_or_resume(spec_in(remote=True), resume=False)
+    assert list(tmp_path.iterdir()) == []
+    assert create_or_resume(spec_in(remote=True), resume=False).spec.exists()
+
+
+@pytest.mark.parametrize("begun", ["splits.parquet", "trials/0"])
+@pytest.mark.parametrize("journal", [None, b"", b'{"op_code": 0, "wor'])
+def test_a_search_whose_study_is_gone_is_not_begun_again(
+    begun: str, journal: bytes | None, spec_in: SpecIn
+) -> None:
+    folder = create_or_resume(spec_in(), resume=False)
+    (folder.path / begun).mkdir(parents=True)
+    if journal is not None:
+        folder.journal.write_bytes(journal)
+    with pytest.raises(ResultsError, match=r"its study study\.journal is missing or empty: rest"):
+        create_or_resume(spec_in(), resume=True)
+    in_database = spec_in(search={"trials": 12})
+    storage = in_database.storage.model_copy(update={"study": "sqlite:///elsewhere.db"})
+    create_or_resume(in_database.model_copy(update={"storage": storage}), resume=True)
+
+
+def test_a_stale_folder_is_brought_up_to_date_before_anything_is_copied(spec_in: SpecIn) -> None:
+    stale = create_or_resume(spec_in("here", remote=True), resume=False)
+    stale.journal.write_bytes(b"one\n")
+    remote.upload(stale)
+    newer = create_or_resume(spec_in("there", remote=True), resume=True)
+    newer.journal.write_bytes(b"one\ntwo\n")
+    remote.upload(newer)
+    assert create_or_resume(spec_in("here", remote=True), resume=True) == stale
+    assert stale.journal.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_folder_that_went_another_way_changes_nothing_in_the_copy(
+    spec_in: SpecIn, tmp_path: Path
+) -> None:
+    folder = create_or_resume(spec_in("here", remote=True), resume=False)
+    folder.journal.write_bytes(b"one\ntwo\n")
+    remote.upload(folder)
+    folder.journal.write_bytes(b"one\nthree\n")
+    files = [file for file in (tmp_path / "store").rglob("*") if file.is_file()]
+    before = {file: file.read_bytes() for file in files}
+    extended = spec_in("here", remote=True, search={"trials": 50})
+    with pytest.raises(ResultsError, match="with different trials"):
+        create_or_resume(extended, resume=True)
+    assert {file: file.read_bytes() for file in before} == before
+    assert open_existing(folder.path)[1].search.trials == 12
+
+
+def make_lease() -> DriverLease:
+    return DriverLease(lambda _: None, LeaseTimes(renew_s=0.02, timeout_s=0.3, settle_s=0.0))
+
+
+def test_a_driver_on_another_machine_is_named_and_its_copy_left_as_it_is(
+    spec_in: SpecIn, tmp_path: Path
+) -> None:
+    with make_lease() as first, make_lease() as second:
+        create_or_resume(spec_in("here", remote=True), resume=False, lease=first)
+        copy = tmp_path / "store" / "fake" / "search.yaml"
+        before = copy.read_text()
+        extended = spec_in("there", remote=True, search={"trials": 50})
+        with pytest.raises(ResultsError, match="store/fake is in use by process"):
+            create_or_resume(extended, resume=True, lease=second)
+        assert copy.read_text() == before
+    with make_lease() as third:
+        create_or_resume(extended, resume=True, lease=third)
+    assert "trials: 50" in copy.read_text()
+    assert not copy.with_name("driver.json").exists()

@@ -14,7 +14,7 @@ import pytest
 
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.lock import driver_lock
+from adaptune.results.lock import driver_lock, no_lock_warning
 
 HOLD = """
 import sys, time
@@ -108,17 +108,31 @@ def test_a_file_system_without_locks_is_used_without_a_lock(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
+    with driver_lock(locked) as is_locked:
+        assert is_locked
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with driver_lock(locked):
-        pass
+    with driver_lock(locked) as is_locked:
+        assert not is_locked
+    assert str(locked.path) in no_lock_warning(locked)
 
 
-def test_another_error_of_the_file_system_is_raised(
-    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+def test_a_link_in_place_of_the_lock_is_not_followed(locked: ResultsFolder, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (locked.path / ".driver").symlink_to(victim)
+    with pytest.raises(ResultsError, match="is a link, not the lock of a driver: delete it"):
+        driver_lock(locked).__enter__()
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("function", ["fcntl.flock", "os.open"])
+def test_another_error_of_the_file_system_is_reported(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(fcntl, "flock", fail)
-    with pytest.raises(OSError, match="Input/output error"), driver_lock(locked):
+    monkeypatch.setattr(f"adaptune.results.lock.{function}", fail)
+    message = r"cannot lock .*\.driver: Input/output error"
+    with pytest.raises(ResultsError, match=message), driver_lock(locked):
         pass

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -34,15 +35,56 @@ def test_every_sample_is_written_down_with_its_part(splits: Splits, tmp_path: Pa
 
 def test_a_resume_with_the_same_data_changes_nothing(splits: Splits, tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
-    write_or_verify(splits, folder)
+    assert write_or_verify(splits, folder) is None
     before = folder.splits.read_bytes()
-    write_or_verify(splits, folder)
+    assert write_or_verify(splits, folder) is None
     assert folder.splits.read_bytes() == before
 
 
-def test_a_resume_with_another_label_is_refused(splits: Splits, tmp_path: Path) -> None:
+def test_a_resume_with_other_data_is_refused_and_says_what_differs(
+    splits: Splits, tmp_path: Path
+) -> None:
     write_or_verify(splits, ResultsFolder(tmp_path))
-    labels = np.roll(splits.trial.target_val_labels, 1)
-    changed = replace(splits, trial=replace(splits.trial, target_val_labels=labels))
-    with pytest.raises(ResultsError, match="other images or labels"):
+    source = replace(splits.identity.source, images="0", images_in_any_order="0")
+    target = replace(splits.identity.target, labels="0")
+    changed = replace(splits, identity=replace(splits.identity, source=source, target=target))
+    expected = r"the images of the source, the labels or class names of the target\. New trials"
+    with pytest.raises(ResultsError, match=expected):
         write_or_verify(changed, ResultsFolder(tmp_path))
+
+
+def test_other_pixels_of_the_same_images_are_a_warning_of_one_line(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ResultsFolder(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(metadata, "version", lambda name: f"{name} of old")
+        write_or_verify(splits, folder)
+    images = splits.trial.target_val_images ^ 1
+    changed = replace(splits, trial=replace(splits.trial, target_val_images=images))
+    warning = write_or_verify(changed, folder)
+    assert warning is not None
+    assert warning.startswith(
+        "the images are those of the start but are decoded to other pixels (pillow pillow of old → "
+    )
+    assert "\n" not in warning
+    assert write_or_verify(splits, folder) is None
+
+
+def test_a_table_of_another_version_is_refused(splits: Splits, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    pq.write_table(pa.table({"part": ["x"], "index": [0]}), folder.splits)
+    with pytest.raises(ResultsError, match="has no identity of the data: another version"):
+        write_or_verify(splits, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"nonsense" * 100])
+def test_a_damaged_table_is_written_again_with_a_warning(
+    content: bytes, splits: Splits, tmp_path: Path
+) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.splits.write_bytes(content)
+    warning = write_or_verify(splits, folder)
+    assert warning is not None
+    assert "was damaged and is written again" in warning
+    assert write_or_verify(splits, folder) is None

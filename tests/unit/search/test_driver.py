@@ -4,12 +4,10 @@ import io
 import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 from ray import tune
 from rich.console import Console
 from support.fake_search import (
@@ -26,7 +24,7 @@ from adaptune.errors import ResultsError
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.search import driver
-from adaptune.search.driver import DRIVER_BUNDLE, SearchRun, prepare_run, run_trials
+from adaptune.search.driver import DRIVER_BUNDLE, SearchRun, run_trials
 from adaptune.search.protocol import TrialConfig
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import StudySearcher
@@ -34,6 +32,7 @@ from adaptune.search.trainable import TrialTrainable
 from adaptune.spec.resources import WorkerResources
 from adaptune.study.storage import open_study
 from adaptune.study.wall_clock import WallClock
+from adaptune.training.identity import TrialInputs
 
 RESOURCES = WorkerResources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)
 PLAN = PlacementPlan("ray_train", RESOURCES, 1, 1, task_cpus=2)
@@ -66,6 +65,7 @@ def make_run(tmp_path: Path, plan: PlacementPlan = PLAN, **sections: Any) -> Sea
         source_weights={},
         source_classifier_s=0.0,
         shared=SharedRefs(data="data", source_weights="weights"),
+        inputs=TrialInputs(data="data", source_classifier="weights"),
     )
 
 
@@ -146,7 +146,9 @@ def test_all_callbacks_see_each_epoch(tmp_path: Path, tuners: list[FakeTuner]) -
         "ConsoleCallback",
         "TablesCallback",
         "RemoteCopyCallback",
+        "WatchdogCallback",
         "ShortageCallback",
+        "DriverLeaseCallback",
     ]
     text: Any = run.console.file
     lines = text.getvalue().splitlines()
@@ -211,66 +213,3 @@ def test_a_process_that_trains_itself_has_the_resources_of_a_worker(
     assert placement == tune.PlacementGroupFactory(
         [{"CPU": 3.0, "GPU": 0.5}], bundle_label_selector=selector
     )
-
-
-@pytest.fixture
-def preparation(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Steps in the preparation of a run, in order."""
-    steps: list[str] = []
-
-    def put(value: object) -> str:
-        steps.append(f"put {value}")
-        return f"reference to {value}"
-
-    def train(spec: Any, data: object, data_ref: object, tasks: Any, cache: Path) -> Any:
-        assert (data, data_ref) == ("data", "reference to data")
-        assert tasks.cpus_per_task == PLAN.task_cpus
-        steps.append(f"train with seed {spec.seed} in {cache.name}")
-        return "weights"
-
-    monkeypatch.setattr(driver, "write_or_verify", lambda *_: steps.append("verify the data"))
-    monkeypatch.setattr(ray, "put", put)
-    monkeypatch.setattr(driver, "source_classifier", train)
-    return steps
-
-
-def prepare(tmp_path: Path, console: Console) -> SearchRun:
-    spec = make_search(seed=7, resources={"wait_for_nodes_s": 2000})
-    splits: Any = SimpleNamespace(trial="data")
-    folder = ResultsFolder(tmp_path / "fake")
-    folder.path.mkdir()
-    return prepare_run(spec, splits, PLAN, folder, console, start=0.0)
-
-
-def test_the_data_is_verified_before_anything_is_trained(
-    tmp_path: Path, preparation: list[str]
-) -> None:
-    text = io.StringIO()
-    run = prepare(tmp_path, Console(file=text))
-    assert preparation == [
-        "verify the data",
-        "put data",
-        "train with seed 7 in .cache",
-        "put weights",
-    ]
-    assert run.shared == SharedRefs("reference to data", "reference to weights")
-    weights: Any = run.source_weights
-    assert weights == "weights"
-    assert run.source_classifier_s >= 0
-    assert text.getvalue() == "source classifier ready after 0 s\n"
-    assert run.capacity.node_timeout_s == 2000
-    assert run.study.started_trials() == []
-    assert run.folder.journal.exists()
-
-
-def test_other_data_ends_a_resumed_search_before_its_study_is_opened(
-    tmp_path: Path, preparation: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise ResultsError("other images or labels")
-
-    monkeypatch.setattr(driver, "write_or_verify", refuse)
-    with pytest.raises(ResultsError, match="other images"):
-        prepare(tmp_path, Console(file=io.StringIO()))
-    assert preparation == []
-    assert not (tmp_path / "fake" / "study.journal").exists()

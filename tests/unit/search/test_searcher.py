@@ -8,12 +8,14 @@ import pytest
 from optuna.trial import TrialState
 from support.fake_search import NODE_TIMEOUT_S, make_result, make_search
 
+from adaptune.cluster.shortage import IN_USE
 from adaptune.errors import WorkersNotStartedError
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.trial import TrialPlacement
 
 NO_WORKERS = "the workers did not start"
 
@@ -210,13 +212,73 @@ def test_trials_whose_node_is_gone_are_not_waited_for_for_ever(study: SearchStud
         searcher.check_shortage(any_running=False)
 
 
-def test_trials_that_wait_while_there_is_room_are_no_shortage(study: SearchStudy) -> None:
+def test_trials_for_which_other_jobs_leave_no_room_are_waited_for_in_public(
+    study: SearchStudy,
+) -> None:
     clock = FakeClock()
     searcher = make_searcher(study, clock=clock)
-    searcher.check_shortage(any_running=False)  # no trial has started
+    assert searcher.check_shortage(any_running=False) is None  # no trial has started
     searcher.suggest("a")
-    for clock.now in (0.0, 5000.0):
+    notices = []
+    for clock.now in (5000.0, 5059.0, 5060.0, 5600.0):
+        notices.append(searcher.check_shortage(any_running=False))
+    line = f"no trial could train for 60 s: {IN_USE}"
+    assert notices == [None, None, line, line]
+    clock.now = 5601.0
+    with pytest.raises(WorkersNotStartedError, match=IN_USE):
         searcher.check_shortage(any_running=False)
+
+
+def test_a_trial_that_runs_ends_the_wait_for_other_jobs(study: SearchStudy) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, clock=clock)
+    searcher.suggest("a")
+    for clock.now in (0.0, 500.0, 1000.0, 1500.0):
+        assert searcher.check_shortage(any_running=clock.now == 500.0) is None or clock.now == 1500
+
+
+def test_an_error_of_the_study_at_the_end_of_a_trial_is_kept_and_the_trial_too(
+    study: SearchStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher = make_searcher(study)
+    searcher.suggest("a")
+    error = OSError(28, "No space left on device")
+
+    def fail(*_: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(study, "tell_result", fail)
+    for _ in range(2):  # Tune ends the trial again
+        with pytest.raises(OSError, match="No space left"):
+            searcher.on_trial_complete("a", make_result(9, 0.5))
+    with pytest.raises(OSError, match="No space left"):
+        searcher.suggest("b")
+    with pytest.raises(OSError, match="No space left") as caught:
+        searcher.check_shortage(any_running=True)
+    assert caught.value is error
+
+
+def test_the_cause_of_death_of_a_process_is_part_of_its_trials_error(study: SearchStudy) -> None:
+    searcher = make_searcher(study)
+    searcher.suggest("a")
+    for cause in ("RuntimeError: first", "RuntimeError: last"):
+        searcher.note_death("a", cause)
+    searcher.on_trial_complete("a", None, error=True)
+    [dead] = study.started_trials()
+    assert dead.error == (
+        "the trial's process died repeatedly, the last time of: RuntimeError: last"
+    )
+
+
+def test_the_placement_of_a_trial_is_stored_at_its_end(study: SearchStudy) -> None:
+    placement = TrialPlacement("in_process", 1)
+    budget = SearchBudget(1, epochs=9, node_timeout_s=NODE_TIMEOUT_S)
+    objective = Objective(study.metric)
+    searcher = StudySearcher(study, objective, budget, lambda _: 1, placement=placement)
+    searcher.suggest("a")
+    assert study.trial(0).placement is None
+    searcher.on_trial_complete("a", make_result(9, 0.5))
+    assert study.trial(0).placement == placement
 
 
 def test_the_searcher_has_nothing_to_save(study: SearchStudy, tmp_path: Path) -> None:

@@ -136,11 +136,14 @@ def test_a_requeued_trial_that_the_median_rule_would_stop_earlier_today_continue
     metric: str,
 ) -> None:
     median = {"name": "median", "grace_epochs": 2, "min_trials": 2}
+    stopped = 0
     for seed in range(4):
         spec = make_search(search={"metric": metric, "scheduler": median}, seed=seed)
         undisturbed = simulate(spec, None, smooth)
+        stopped += states(undisturbed).count(TrialState.PRUNED)
         requeued = simulate(spec, None, smooth, disturb=FakeTune.requeue)
         assert history(requeued) == history(undisturbed)
+    assert stopped
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -12,20 +12,18 @@ from support.fake_search import make_record, make_search
 from adaptune.errors import (
     CheckpointError,
     NonFiniteLossError,
-    PreemptedError,
+    TrialCrashedError,
     WorkersLostError,
     WorkersNotStartedError,
 )
 from adaptune.execution.base import RunnerSettings, SharedRefs, TrialJob
+from adaptune.execution.recovery import MAX_WORKER_GROUPS_PER_TRIAL
 from adaptune.results.folder import ResultsFolder
 from adaptune.search import trainable as trainable_module
 from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.trainable import (
-    MAX_WORKER_GROUPS_PER_TRIAL,
-    TrialContext,
-    TrialTrainable,
-)
+from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.resources import Execution, WorkerResources
+from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord, HealthReport
 
 Step = EpochRecord | Exception | None
@@ -41,13 +39,11 @@ class FakeRunner:
     settings: RunnerSettings
     steps: list[Step]
     calls: list[str] = field(default_factory=list)
-    begin_error: WorkersLostError | None = None
     stop_error: WorkersLostError | None = None
+    close_error: RuntimeError | None = None
 
     def begin(self, job: TrialJob) -> None:
         self.calls.append(f"begin {job.number}")
-        if self.begin_error is not None:
-            raise self.begin_error
 
     def next_record(self) -> EpochRecord | None:
         step = self.steps.pop(0)
@@ -62,6 +58,8 @@ class FakeRunner:
 
     def close(self) -> None:
         self.calls.append("close")
+        if self.close_error is not None:
+            raise self.close_error
 
 
 class FakeGauge:
@@ -78,13 +76,11 @@ class Workers:
 
     groups: list[list[Step]]
     opened: list[FakeRunner] = field(default_factory=list)
-    begin_errors: list[WorkersLostError | None] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
 
     def open(self, execution: Execution, settings: RunnerSettings, shared: SharedRefs) -> Any:
         assert shared is SHARED
-        error = self.begin_errors.pop(0) if self.begin_errors else None
-        runner = FakeRunner(settings, self.groups.pop(0), begin_error=error)
+        runner = FakeRunner(settings, self.groups.pop(0))
         self.executions.append(execution)
         self.opened.append(runner)
         return runner
@@ -106,7 +102,13 @@ class Start:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
-    def __call__(self, *groups: Sequence[Step], **sections: Any) -> Trial:
+    def __call__(
+        self,
+        *groups: Sequence[Step],
+        execution: Execution = "ray_train",
+        config: dict[str, Any] | None = None,
+        **sections: Any,
+    ) -> Trial:
         workers = Workers([list(group) for group in groups])
         runtime = SimpleNamespace(get_actor_id=lambda: "abcdef0123")
         ray = SimpleNamespace(get_runtime_context=lambda: runtime)
@@ -115,12 +117,13 @@ class Start:
         context = TrialContext(
             spec=make_search(**sections),
             folder=ResultsFolder(Path("/results/fake")),
-            execution="ray_train",
+            execution=execution,
             resources=RESOURCES,
             shared=SHARED,
+            inputs=TrialInputs(data="data", source_classifier="f_S"),
         )
         trainable = object.__new__(TrialTrainable)  # Tune's constructor needs a Ray actor
-        trainable.setup(config(0), context)
+        trainable.setup(config or make_config(0), context)
         return Trial(trainable, workers, trainable._gauge)
 
 
@@ -129,9 +132,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
     return Start(monkeypatch)
 
 
-def config(number: int) -> dict[str, Any]:
+def make_config(number: int, **death: Any) -> dict[str, Any]:
     values = {"loss_weights.cycle": 3.0, "loss_weights.identity": 0.5}
-    return TrialConfig(number, values).to_tune()
+    return TrialConfig(number, values, **death).to_tune()
 
 
 def test_a_step_is_an_epoch_and_the_last_one_ends_the_trial(start: Start) -> None:
@@ -188,10 +191,61 @@ def test_a_failed_trial_is_a_result_and_its_workers_train_the_next_one(
 ) -> None:
     trial = start([error, make_record(1, 0.5)])
     assert trial.step() == TrialResult(error=f"{type(error).__name__}: {error}", done=True)
-    assert trial.trainable.reset_config(config(1))
+    assert trial.trainable.reset_config(make_config(1))
     assert trial.step().record == make_record(1, 0.5)
     [runner] = trial.workers.opened
     assert runner.calls == ["begin 0", "stop", "begin 1"]
+
+
+CRASH = TrialCrashedError("OutOfMemoryError: CUDA out of memory")
+
+
+def test_a_crash_ends_the_trial_at_once_and_the_next_one_has_new_workers(start: Start) -> None:
+    trial = start([CRASH], [make_record(1, 0.5)])
+    assert trial.step() == TrialResult(error=str(CRASH), done=True)
+    trial.trainable.reset_config(make_config(1))
+    assert trial.step().record == make_record(1, 0.5)
+    assert [runner.calls for runner in trial.workers.opened] == [["begin 0", "close"], ["begin 1"]]
+
+
+def test_a_process_that_crashed_itself_trains_no_other_trial(start: Start) -> None:
+    trial = start([CRASH], [make_record(1, 0.5)], execution="in_process")
+    assert trial.step() == TrialResult(error=str(CRASH), done=True)
+    assert trial.trainable.reset_config(make_config(1))
+    with pytest.raises(RuntimeError, match="unfit for another trial"):
+        trial.step()  # Tune starts another process for trial 1
+    assert len(trial.workers.opened) == 1
+
+
+def test_a_runner_that_cannot_be_closed_fails_no_trial(start: Start) -> None:
+    trial = start([make_record(1, 0.5)], resources={"reuse_workers": False})
+    trial.step()
+    trial.workers.opened[0].close_error = RuntimeError("the workers did not end within 30 s")
+    assert trial.trainable.reset_config(make_config(1))
+    with pytest.raises(RuntimeError, match="unfit for another trial"):
+        trial.step()
+
+
+@pytest.mark.parametrize(
+    ("death", "death_epoch", "ends"),
+    [
+        ("RuntimeError: cuDNN failed", 1, True),
+        ("RuntimeError: cuDNN failed", 0, False),  # this process has trained an epoch more
+        ("RuntimeError: another", 1, False),
+        ("", 0, False),
+    ],
+)
+def test_a_second_death_of_the_same_cause_at_the_same_epoch_ends_the_trial(
+    start: Start, death: str, death_epoch: int, ends: bool
+) -> None:
+    steps: list[Step] = [make_record(1, 0.5), RuntimeError("cuDNN failed")]
+    trial = start(steps, config=make_config(0, death=death, death_epoch=death_epoch))
+    trial.step()
+    if ends:
+        assert trial.step() == TrialResult(error=death, done=True)
+    else:
+        with pytest.raises(RuntimeError, match="cuDNN failed"):
+            trial.step()
 
 
 def test_an_unexpected_error_is_raised(start: Start) -> None:
@@ -219,13 +273,7 @@ def test_a_trial_that_loses_too_many_worker_groups_fails(start: Start) -> None:
     trial = start(*losses, [make_record(1, 0.5)])
     assert trial.step() == TrialResult(error="WorkersLostError: loss 2", done=True)
     assert [runner.calls for runner in trial.workers.opened] == [["begin 0", "close"]] * 3
-    trial.trainable.reset_config(config(1))  # the losses of the next trial are counted from 0
-    assert trial.step().record == make_record(1, 0.5)
-
-
-def test_losses_that_the_node_announced_are_not_counted(start: Start) -> None:
-    preempted: list[list[Step]] = [[PreemptedError("preempted")]] * 5
-    trial = start(*preempted, [make_record(1, 0.5)])
+    trial.trainable.reset_config(make_config(1))  # the losses of the next trial are counted from 0
     assert trial.step().record == make_record(1, 0.5)
 
 
@@ -233,47 +281,9 @@ def test_workers_that_do_not_start_requeue_the_trial(start: Start) -> None:
     trial = start([WorkersNotStartedError("no room")], [make_record(1, 0.5)])
     assert trial.step() == TrialResult(requeue_reason="no room", done=True)
     assert trial.workers.opened[0].calls == ["begin 0", "close"]
-    trial.trainable.reset_config(config(1))
+    trial.trainable.reset_config(make_config(1))
     trial.step()
     assert trial.workers.opened[1].calls == ["begin 1"]
-
-
-def test_workers_that_do_not_even_begin_requeue_the_trial(start: Start) -> None:
-    trial = start([])
-    trial.workers.begin_errors.append(WorkersNotStartedError("no room"))
-    assert trial.step().requeue_reason == "no room"
-    assert trial.workers.opened[0].calls == ["begin 0", "close"]
-
-
-def test_without_reuse_each_trial_has_new_workers(start: Start) -> None:
-    record = make_record(1, 0.5)
-    trial = start([record], [record], resources={"reuse_workers": False})
-    trial.step()
-    trial.trainable.reset_config(config(1))
-    trial.step()
-    assert [runner.calls for runner in trial.workers.opened] == [
-        ["begin 0", "stop", "close"],
-        ["begin 1"],
-    ]
-
-
-def test_workers_that_are_lost_between_two_trials_are_replaced(start: Start) -> None:
-    record = make_record(1, 0.5)
-    trial = start([record], [record], [record])
-    trial.step()
-    [first] = trial.workers.opened
-    first.stop_error = WorkersLostError("node lost")
-    trial.trainable.reset_config(config(1))
-    trial.step()
-    second = trial.workers.opened[1]
-    second.begin_error = WorkersLostError("node lost")
-    trial.trainable.reset_config(config(2))
-    trial.step()
-    assert [runner.calls for runner in trial.workers.opened] == [
-        ["begin 0", "stop", "close"],
-        ["begin 1", "stop", "begin 2", "close"],
-        ["begin 2"],
-    ]
 
 
 def test_an_actor_that_ends_shuts_its_workers_down(start: Start) -> None:

@@ -8,33 +8,47 @@ from support.fake_search import make_search
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.trial import format_values, make_job
 from adaptune.spec.distributions import Value
+from adaptune.training.identity import TrialInputs, trial_identity
 
 VALUES: dict[str, Value] = {"loss_weights.cycle": 3.0, "loss_weights.identity": 0.5}
 FOLDER = ResultsFolder(Path("/results/fake"))
+INPUTS = TrialInputs(data="data", source_classifier="f_S")
 
 
 def test_the_job_of_a_trial_has_its_values_and_its_own_checkpoints() -> None:
     spec = make_search(search={"metric": "infomax"})
-    job = make_job(spec, 4, VALUES, FOLDER)
+    job = make_job(spec, 4, VALUES, FOLDER, INPUTS)
     assert job.number == 4
     assert job.spec.loss_weights.cycle == 3.0
     assert job.spec.loss_weights.identity == 0.5
     assert job.metric == "infomax"
-    assert job.checkpoints == FOLDER.checkpoints(4)
+    assert job.checkpoints.path == FOLDER.checkpoints(4).path
+    assert job.checkpoints.identity == trial_identity(job.spec, "data", "f_S")
+    assert job.checkpoints.earlier_identities == ()
+
+
+def test_a_trial_may_have_used_the_source_classifier_of_an_earlier_session() -> None:
+    inputs = TrialInputs("data", "newest", ("first", "second"))
+    job = make_job(make_search(), 4, VALUES, FOLDER, inputs)
+    assert job.checkpoints.identity == trial_identity(job.spec, "data", "newest")
+    assert job.checkpoints.earlier_identities == (
+        trial_identity(job.spec, "data", "first"),
+        trial_identity(job.spec, "data", "second"),
+    )
 
 
 def test_the_result_of_a_trial_depends_on_the_seed_and_the_number_alone() -> None:
     spec = make_search()
-    seed = make_job(spec, 4, VALUES, FOLDER).spec.seed
-    assert make_job(spec, 4, VALUES, ResultsFolder(Path("/elsewhere"))).spec.seed == seed
-    assert make_job(spec, 5, VALUES, FOLDER).spec.seed != seed
+    seed = make_job(spec, 4, VALUES, FOLDER, INPUTS).spec.seed
+    assert make_job(spec, 4, VALUES, ResultsFolder(Path("/elsewhere")), INPUTS).spec.seed == seed
+    assert make_job(spec, 5, VALUES, FOLDER, INPUTS).spec.seed != seed
     reseeded = spec.model_copy(update={"seed": 1})
-    assert make_job(reseeded, 4, VALUES, FOLDER).spec.seed != seed
+    assert make_job(reseeded, 4, VALUES, FOLDER, INPUTS).spec.seed != seed
 
 
 @pytest.mark.parametrize(("health", "checked"), [("off", False), ("warn", True), ("stop", True)])
 def test_health_is_checked_unless_it_is_off(health: str, checked: bool) -> None:
-    job = make_job(make_search(search={"health": health}), 0, VALUES, FOLDER)
+    job = make_job(make_search(search={"health": health}), 0, VALUES, FOLDER, INPUTS)
     assert job.check_health == checked
 
 

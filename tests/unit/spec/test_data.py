@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -39,3 +41,27 @@ def test_the_splits_of_the_target_must_leave_room_for_training() -> None:
         DataSpec.model_validate(DOMAINS | fractions)
     fractions["target_test_fraction"] = 0.49
     assert DataSpec.model_validate(DOMAINS | fractions).target_test_fraction == 0.49
+
+
+def test_relative_paths_become_absolute_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree = {
+        "source": {"domain": "imagefolder:a/../b:c", "crop": 20},
+        "target": {"domain": "parquet:/t/x"},
+        "root": "cache",
+    }
+    resolved = DataSpec.model_validate(tree).resolved()
+    assert resolved.source == DomainSpec(domain=f"imagefolder:{tmp_path}/a/../b:c", crop=20)
+    assert resolved.target.domain == "parquet:/t/x"
+    assert resolved.root == f"{tmp_path}/cache"
+    assert resolved.resolved() == resolved
+
+
+def test_data_without_a_path_and_paths_of_a_home_folder_stay_as_they_are() -> None:
+    tree = {"source": {"domain": "mnist5k"}, "target": {"domain": "imagefolder:~/t"}}
+    spec = DataSpec.model_validate(tree)
+    assert spec.resolved() == spec
+    assert spec.source.kind == "mnist5k"
+    assert spec.target.kind == "imagefolder"

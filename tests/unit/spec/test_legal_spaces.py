@@ -14,11 +14,12 @@ from support.fake_search import make_search, simulate
 
 from adaptune.errors import SpecError
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.callbacks.tables import write_tables
 from adaptune.spec import SearchSpec, load_spec
 from adaptune.spec.base import Fixed, Section, is_section
 from adaptune.spec.schema import SEARCHABLE, TrialSpec
 from adaptune.study.storage import open_study
+from adaptune.study.tables import write_tables
+from adaptune.study.trial import TrialPlacement
 
 HEAD = """\
 name: small
@@ -87,7 +88,7 @@ def written_rows(spec: SearchSpec, folder: Path) -> list[dict[str, object]]:
     results = ResultsFolder(folder / "results")
     results.path.mkdir()
     study = simulate(spec, folder / "journal", lambda values, epoch: 0.5)
-    write_tables(study, results, "in_process", workers=1)
+    write_tables(study, results, TrialPlacement("in_process", 1))
     rows = parquet.read_table(results.trials_table).to_pylist()
     for row, trial in zip(rows, study.started_trials(), strict=True):
         assert row["number"] == trial.number
@@ -119,6 +120,6 @@ def test_the_error_of_a_trial_is_written_whatever_its_characters(tmp_path: Path)
     study = open_study(make_search(), tmp_path / "journal")
     message = "a file name of bytes \udc80,\n\x1b[2J and [/tmp/a.cc:1]"
     study.tell_result(study.ask(), epochs=2, error=message, wall_s=1.0)
-    write_tables(study, ResultsFolder(tmp_path), "in_process", workers=1)
+    write_tables(study, ResultsFolder(tmp_path), TrialPlacement("in_process", 1))
     (row,) = parquet.read_table(ResultsFolder(tmp_path).trials_table).to_pylist()
     assert row["error"] == "a file name of bytes \\udc80,\n\\x1b[2J and [/tmp/a.cc:1]"

@@ -69,6 +69,7 @@ def test_a_dump_has_distributions_in_the_place_of_values_without_their_defaults(
         "resources.max_concurrent=2",
         "resources.reuse_workers=false",
         "execution=in_process",
+        "data.root=elsewhere",
     ],
 )
 def test_the_fingerprint_allows_what_a_resume_may_change(read: Read, override: str) -> None:
@@ -87,6 +88,21 @@ def test_the_fingerprint_allows_what_a_resume_may_change(read: Read, override: s
 )
 def test_the_fingerprint_tells_other_searches_apart(read: Read, override: str) -> None:
     assert fingerprint(read(SEARCHED, override)) != fingerprint(read(SEARCHED))
+
+
+@pytest.mark.parametrize("kind", ["imagefolder", "parquet"])
+def test_the_fingerprint_allows_data_to_be_mounted_elsewhere(kind: str, read: Read) -> None:
+    overrides = (f"data.source.domain={kind}:/a/b", f"data.target.domain={kind}:~/c")
+    moved = (f"data.source.domain={kind}:data/b", f"data.target.domain={kind}:/mnt/c")
+    assert fingerprint(read(SEARCHED, *overrides)) == fingerprint(read(SEARCHED, *moved))
+    assert fingerprint(read(SEARCHED, *overrides)) != fingerprint(read(SEARCHED, moved[0]))
+
+
+def test_the_fingerprint_knows_an_earlier_search_by_its_name(read: Read) -> None:
+    first = fingerprint(read(SEARCHED, "search.warm_start=[results/small, other]"))
+    assert fingerprint(read(SEARCHED, "search.warm_start=[/mnt/small/, ~/other]")) == first
+    assert fingerprint(read(SEARCHED, "search.warm_start=[results/large, other]")) != first
+    assert fingerprint(read(SEARCHED, "search.warm_start=[results/small]")) != first
 
 
 def test_the_fingerprint_does_not_depend_on_how_a_value_is_written(read: Read) -> None:

@@ -52,8 +52,9 @@ def test_a_journal_needs_no_check_of_the_name() -> None:
     "url", ["sqlite:////nowhere/at/all.db", "postgresql://nobody@127.0.0.1:1/none", "nonsense"]
 )
 def test_a_database_that_does_not_answer_is_reported(url: str) -> None:
+    spec = make_search(storage={"study": url})
     with pytest.raises(ResultsError, match=r"storage\.study: the database does not answer: "):
-        ensure_absent("fake", url)
+        open_study(spec, NO_JOURNAL)
 
 
 def test_a_database_without_its_client_is_reported_with_the_remedy() -> None:

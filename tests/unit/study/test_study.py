@@ -180,25 +180,37 @@ def test_the_last_symptom_of_an_unhealthy_trial_is_kept() -> None:
     assert study.trial(1).unhealthy is None
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsga2", "grid"])
 @pytest.mark.parametrize("startup_trials", [1, 9])
-def test_a_trial_that_was_interrupted_between_two_values_draws_the_missing_one(
-    journal: Path, startup_trials: int
+def test_a_trial_that_was_interrupted_between_two_values_gets_the_same_ones(
+    journal: Path, sampler: str, startup_trials: int
 ) -> None:
-    spec = make_search(search={"startup_trials": startup_trials})
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    spec = make_search(search={"startup_trials": startup_trials, "sampler": {"name": sampler}})
     study = open_study(spec, journal)
     for accuracy in (0.5, 0.6, 0.7):
         run_trial(study, [accuracy] * 9, epochs=9)
     asked = study.ask().params
     lines = journal.read_text().splitlines(keepends=True)
-    assert '"param_name":"loss_weights.identity"' in lines[-1]
-    journal.write_text("".join(lines[:-1]))
+    values = [line for line in lines if '"param_name"' in line]
+    assert '"param_name":"loss_weights.identity"' in values[-1]
+    journal.write_text("".join(lines[: lines.index(values[-1])]))
     reopened = open_study(spec, journal)
     [incomplete] = reopened.interrupted_trials()
     assert set(incomplete.params) == {"loss_weights.cycle"}
-    resumed = reopened.resume_trial(incomplete).params
-    assert set(resumed) == set(asked)
-    assert resumed["loss_weights.cycle"] == asked["loss_weights.cycle"]
-    assert 0 <= resumed["loss_weights.identity"] <= 5
+    assert reopened.resume_trial(incomplete).params == asked
+
+
+def test_an_interrupted_start_point_gets_its_own_values(journal: Path) -> None:
+    point = {"loss_weights.cycle": 3.0}
+    spec = make_search(search={"start_points": [point]})
+    asked = open_study(spec, journal).ask().params
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-1]))
+    reopened = open_study(spec, journal)
+    [incomplete] = reopened.interrupted_trials()
+    assert incomplete.params == point
+    assert reopened.resume_trial(incomplete).params == asked
 
 
 def test_two_objectives_leave_a_pareto_front() -> None:
@@ -236,3 +248,30 @@ def test_the_study_knows_its_metric_and_its_warm_start(journal: Path) -> None:
         "warm start: the sampler also learned from 20 trial(s) of results/first,"
         " 3 trial(s) of results/second"
     )
+
+
+def test_the_cost_of_an_epoch_does_not_depend_on_the_number_of_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def list_trials(*_: object, **__: object) -> None:
+        raise AssertionError("all trials were listed")
+
+    study = create_study(make_search(search={"trials": 9}))
+    trial = study.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(study.optuna_study._storage), "get_all_trials", list_trials)
+        assert study.add_epoch(trial, make_record(1, 0.5), 0.5)
+        assert not study.add_epoch(trial, make_record(1, 0.5), 0.5)
+        assert study.trial(trial.number).last_epoch == 1
+        assert study.started == 1
+        assert study.tell_result(trial, epochs=9, error=None, wall_s=1.0) == TrialState.PRUNED
+
+
+def test_started_trials_are_counted_without_the_start_points_that_wait(tmp_path: Path) -> None:
+    points = [{"loss_weights.cycle": 1.0}, {"loss_weights.cycle": 2.0}]
+    spec = make_search(search={"start_points": points})
+    study = open_study(spec, tmp_path / "study.journal")
+    assert study.started == 0
+    study.ask()
+    assert study.started == len(study.started_trials()) == 1
+    assert open_study(spec, tmp_path / "study.journal").started == 1

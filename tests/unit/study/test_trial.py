@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import optuna
@@ -11,7 +12,12 @@ from adaptune.study.trial import StudyEpoch, StudyTrial, epochs_of, store_epoch
 from adaptune.training.record import TARGET_VAL, EpochRecord
 
 
-def trial_of(*records: EpochRecord, metric: str = TARGET_VAL, **attributes: Any) -> StudyTrial:
+def trial_of(
+    *records: EpochRecord,
+    metric: str = TARGET_VAL,
+    state: TrialState = TrialState.PRUNED,
+    **attributes: Any,
+) -> StudyTrial:
     """A stopped trial with these epochs, stored in this order."""
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
@@ -20,7 +26,7 @@ def trial_of(*records: EpochRecord, metric: str = TARGET_VAL, **attributes: Any)
         store_epoch(trial, StudyEpoch(record, record.epoch / 10))
     for name, value in attributes.items():
         trial.set_user_attr(name, value)
-    study.tell(trial, state=TrialState.PRUNED)
+    study.tell(trial, state=state)
     return StudyTrial(study.trials[0], metric)
 
 
@@ -52,6 +58,19 @@ def test_accuracy_and_then_loss_decide_on_the_best_epoch() -> None:
     trial = trial_of(make_record(1, 0.5, loss=1.0), make_record(2, 0.5, loss=2.0))
     assert trial.best_epoch == StudyEpoch(make_record(1, 0.5, loss=1.0), 0.1)
     assert trial.best_value == 0.1
+
+
+def test_an_epoch_whose_metric_cannot_be_computed_is_never_the_best() -> None:
+    records = [make_record(1, 0.5), make_record(2, 0.4)]
+    records[0].validators["dev"] = math.nan
+    records[1].validators["dev"] = -3.0
+    assert trial_of(*records, metric="dev").best_epoch == StudyEpoch(records[1], 0.2)
+
+
+def test_an_error_that_was_noted_before_a_kill_is_not_that_of_a_trial_that_then_completed() -> None:
+    error = "step 3: the cycle term is nan"
+    assert trial_of(make_record(1, 0.5), error=error).error is None
+    assert trial_of(make_record(1, 0.5), state=TrialState.FAIL, error=error).error == error
 
 
 @pytest.mark.parametrize(("metric", "best"), [("infomax", 1), ("ensemble", 2)])
@@ -90,6 +109,6 @@ def test_attributes_that_a_trial_lacks_are_none() -> None:
 
 
 def test_the_error_and_the_symptom_of_a_trial_are_read() -> None:
-    trial = trial_of(error="step 3: nan", unhealthy="collapse: 0.1")
+    trial = trial_of(state=TrialState.FAIL, error="step 3: nan", unhealthy="collapse: 0.1")
     assert trial.error == "step 3: nan"
     assert trial.unhealthy == "collapse: 0.1"

@@ -10,11 +10,11 @@ from support.full_disk import FullDisk
 from support.object_store import ObjectStore, running_store
 from support.tiny_trial import make_record, make_spec, make_state
 
-from adaptune.errors import CheckpointError
+from adaptune.errors import CheckpointError, WorkersLostError
 from adaptune.results.folder import join_uri
 from adaptune.training import file_store
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.checkpoint_format import ResumePoint
+from adaptune.training.checkpoint_format import ResumePoint, encode
 from adaptune.training.file_store import FileStore
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import TrainingState
@@ -66,15 +66,6 @@ def test_truncated_newest_falls_back_to_the_one_before(
     assert "damaged; trying the one before" in caplog.text
 
 
-def test_all_damaged_is_an_error(tmp_path: Path, state: TrainingState) -> None:
-    folder = CheckpointFolder(str(tmp_path))
-    save_epochs(folder, state, 1, 2)
-    for epoch in (1, 2):
-        truncate(folder, epoch)
-    with pytest.raises(CheckpointError, match="none of the 2 checkpoints"):
-        folder.restore(state)
-
-
 def test_a_damaged_and_a_missing_checkpoint_are_errors(
     tmp_path: Path, state: TrainingState
 ) -> None:
@@ -120,6 +111,28 @@ def test_the_newest_checkpoints_and_the_best_are_kept(tmp_path: Path, state: Tra
     assert sorted(file.name for file in tmp_path.iterdir()) == expected
 
 
+def test_checkpoints_of_epochs_that_are_not_reached_are_deleted(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    other_trial = CheckpointFolder(str(tmp_path), identity="other")
+    save_epochs(other_trial, state, 4, 5)
+    other_trial.save_mid_epoch(state, ResumePoint())
+    folder = CheckpointFolder(str(tmp_path), identity="ours")
+    save_epochs(folder, state, 1, 2)
+    assert folder.epochs() == [1, 2]
+    assert folder.restore(state) == ResumePoint(make_record(2))
+
+
+def test_a_checkpoint_of_another_trial_cannot_be_loaded(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    save_epochs(CheckpointFolder(str(tmp_path), identity="first"), state, 1)
+    with pytest.raises(CheckpointError, match=r"epoch-0001\.pt belongs to another trial"):
+        CheckpointFolder(str(tmp_path), identity="second").load(1)
+    same_trial = CheckpointFolder(str(tmp_path), 2, "second", earlier_identities=("first",))
+    assert same_trial.load(1)["identity"] == "first"
+
+
 def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
     tmp_path: Path, state: TrainingState
 ) -> None:
@@ -136,17 +149,27 @@ def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
     assert folder.restore(resumed) == ResumePoint(make_record(2))
 
 
-def test_sizes_and_removal(tmp_path: Path, state: TrainingState) -> None:
+def test_the_files_of_a_trial_are_listed_by_kind_and_removed_by_name(
+    tmp_path: Path, state: TrainingState
+) -> None:
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1, 2)
     folder.save_sample_grid(2, b"png")
     folder.save_mid_epoch(state, ResumePoint())
-    file = tmp_path / "epoch-0002.pt"
-    assert folder.sizes().keys() == {1, 2}
-    assert folder.sizes()[2] == file.stat().st_size
+    (tmp_path / ".epoch-0003.pt.5f.part").write_bytes(b"half")
+    (tmp_path / "notes.txt").touch()
+    files = {file.name: (file.kind, file.epoch) for file in folder.files()}
+    assert files == {
+        ".epoch-0003.pt.5f.part": ("draft", 0),
+        "epoch-0001.pt": ("checkpoint", 1),
+        "epoch-0002.pt": ("checkpoint", 2),
+        "epoch-0002.png": ("sample grid", 2),
+        "mid-epoch.pt": ("mid-epoch", 0),
+    }
+    sizes = {file.name: file.size_bytes for file in folder.files()}
+    assert sizes["epoch-0002.pt"] == (tmp_path / "epoch-0002.pt").stat().st_size
     for _ in range(2):
-        folder.remove(2)
-    assert not file.exists()
+        folder.remove("epoch-0002.pt")
     assert folder.epochs() == [1]
 
 
@@ -166,9 +189,7 @@ def test_epochs_are_numbers_beyond_four_digits_too(tmp_path: Path, state: Traini
     assert folder.epochs() == [9999, 10000]
 
 
-def test_pools_start_empty_if_the_number_of_workers_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pools_start_empty_if_the_number_of_workers_changed(tmp_path: Path) -> None:
     spec = make_spec(pool_size=4)
     state = make_state(spec)
     state.pool_source.query(torch.ones(4, 1, 16, 16), torch.Generator())
@@ -178,9 +199,9 @@ def test_pools_start_empty_if_the_number_of_workers_changed(
     folder.restore(same)
     assert same.pool_source.images is not None
 
-    contents = folder.load(1)
-    contents["pools"] *= 2
-    monkeypatch.setattr(CheckpointFolder, "_load", lambda *_: contents)
+    pools = [state.pools_state()] * 2
+    two_workers = encode(state, pools, ResumePoint(make_record()), "")
+    FileStore(folder.path).write("epoch-0001.pt", *two_workers)
     other = make_state(spec)
     folder.restore(other)
     assert other.pool_source.images is None
@@ -200,7 +221,7 @@ def test_checkpoints_in_an_object_store(bucket: ObjectStore, state: TrainingStat
     other = make_state(make_spec())
     assert folder.restore(other).record == make_record(3)
     assert other.step == 30
-    assert folder.sizes().keys() == {2, 3}
+    assert [file.epoch for file in folder.files()] == [2, 3, 3]
     assert bucket.files() == {"trial/epoch-0002.pt", "trial/epoch-0003.pt", "trial/epoch-0003.png"}
 
 
@@ -228,5 +249,5 @@ def test_a_store_that_fails_for_good_is_an_error_after_the_timeout(
     folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
     bucket.fails = True
     monkeypatch.setattr(file_store, "RETRY_TIMEOUT_S", 0.5)
-    with pytest.raises(OSError, match=r"503"):
+    with pytest.raises(WorkersLostError, match=r"cannot be reached: .*503"):
         folder.restore(state)

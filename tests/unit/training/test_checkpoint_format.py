@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +13,17 @@ from adaptune.errors import CheckpointError
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint_format import (
     FORMAT,
+    MID_EPOCH_FILE,
     ResumePoint,
+    check_identity,
     decode,
     encode,
+    epoch_file,
     eval_weights,
     load_resume_point,
+    newest_first,
+    sizes_by_epoch,
+    stored_digest,
 )
 from adaptune.training.state import TrainingState
 
@@ -25,7 +33,12 @@ def state() -> TrainingState:
     return make_state(make_spec(classifier_ema_decay=0.9))
 
 
-def signed(contents: dict[str, object]) -> bytes:
+def file_of(state: TrainingState, pools: Sequence[object] = (), **options: Any) -> bytes:
+    point = options.get("point", ResumePoint())
+    return b"".join(encode(state, pools, point, options.get("identity", "")))
+
+
+def signed(contents: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(contents, buffer)
     return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
@@ -36,7 +49,7 @@ def signed(contents: dict[str, object]) -> bytes:
 )
 def test_contents_survive_encoding(point: ResumePoint, state: TrainingState) -> None:
     pools = [{"source": torch.ones(1, 1, 4, 4), "target": None}]
-    contents = decode(encode(state, pools, point), "x.pt")
+    contents = decode(file_of(state, pools, point=point), "x.pt")
     assert load_resume_point(contents) == point
     assert contents["format"] == FORMAT
     torch.testing.assert_close(contents["pools"], pools)
@@ -45,7 +58,7 @@ def test_contents_survive_encoding(point: ResumePoint, state: TrainingState) -> 
 
 @pytest.mark.parametrize("position", [0, 40, 1000, -1])
 def test_a_flipped_bit_is_found(position: int, state: TrainingState) -> None:
-    raw = bytearray(encode(state, [], ResumePoint()))
+    raw = bytearray(file_of(state))
     raw[position] ^= 1
     with pytest.raises(CheckpointError, match=r"checkpoint x\.pt is damaged"):
         decode(bytes(raw), "x.pt")
@@ -53,7 +66,7 @@ def test_a_flipped_bit_is_found(position: int, state: TrainingState) -> None:
 
 @pytest.mark.parametrize("size", [0, 16, 5000])
 def test_a_truncated_checkpoint_is_found(size: int, state: TrainingState) -> None:
-    raw = encode(state, [], ResumePoint())
+    raw = file_of(state)
     with pytest.raises(CheckpointError, match="damaged"):
         decode(raw[:size], "x.pt")
 
@@ -68,12 +81,35 @@ def test_another_format_is_refused_with_both_versions(
         decode(signed(contents), "x.pt")
 
 
+@pytest.mark.parametrize("body", [b"", b"no pickle", signed([1])[32:]])
+def test_a_foreign_file_with_a_digest_is_refused(body: bytes) -> None:
+    with pytest.raises(CheckpointError, match=r"x\.pt is no checkpoint of adaptune"):
+        decode(hashlib.sha256(body).digest() + body, "x.pt")
+
+
+def test_a_checkpoint_names_its_trial(state: TrainingState) -> None:
+    raw = file_of(state, identity="ours")
+    contents = decode(raw, "x.pt")
+    check_identity(contents, ("earlier", "ours"), "x.pt")
+    with pytest.raises(CheckpointError, match=r"x\.pt belongs to another trial"):
+        check_identity(contents, ("theirs",), "x.pt")
+    assert stored_digest(raw) == hashlib.sha256(raw[32:]).hexdigest()
+
+
+def test_the_newest_checkpoint_comes_first() -> None:
+    sizes = {epoch_file(9999): 1, epoch_file(10000): 2, "epoch-0001.png": 3}
+    assert sizes_by_epoch(sizes) == {9999: 1, 10000: 2}
+    names = ["epoch-10000.pt", "epoch-9999.pt"]
+    assert newest_first(sizes) == names
+    assert newest_first(sizes | {MID_EPOCH_FILE: 4}) == [MID_EPOCH_FILE, *names]
+
+
 def test_weights_for_evaluation_are_the_average_if_there_is_one(state: TrainingState) -> None:
     average = state.averages["f_t"].module
     with torch.no_grad():
         for parameter in average.parameters():
             parameter.add_(1.0)
-    contents = decode(encode(state, [], ResumePoint()), "x.pt")
+    contents = decode(file_of(state), "x.pt")
     weights = eval_weights(contents, "f_t")
     torch.testing.assert_close(weights, dict(average.state_dict()), rtol=0, atol=0)
     live = dict(state.networks.g_st.state_dict())
@@ -81,7 +117,7 @@ def test_weights_for_evaluation_are_the_average_if_there_is_one(state: TrainingS
 
 
 def test_weights_for_evaluation_load_into_a_classifier(state: TrainingState) -> None:
-    contents = decode(encode(state, [], ResumePoint()), "x.pt")
+    contents = decode(file_of(state), "x.pt")
     classifier = build_classifier(state.spec.model.classifier, state.spec.data.source, 3)
     classifier.load_state_dict(eval_weights(contents, "f_t"))
     images = torch.zeros(2, 1, 16, 16)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from support.full_disk import FullDisk
 
+from adaptune import files
 from adaptune.training import file_store
-from adaptune.training.file_store import FileStore
+from adaptune.training.file_store import FileStore, is_denied
 
 
 class Flaky:
@@ -53,6 +54,18 @@ def test_the_full_name_leaves_the_options_of_a_uri_out(tmp_path: Path) -> None:
     assert FileStore(uri).full_name("a") == "bucket/folder/a"
 
 
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("/results/a?b", "/results/a?b"),
+        ("s3://key:secret@bucket/a?region=eu&endpoint_override=localhost:1", "s3://bucket/a"),
+        ("gs://bucket/a", "gs://bucket/a"),
+    ],
+)
+def test_messages_hold_no_credentials(path: str, address: str) -> None:
+    assert FileStore(path).address == address
+
+
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_failed_write_leaves_the_old_file_and_no_part(
     torn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,6 +78,68 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(
             store.write("a", b"new")
     assert store.read("a") == b"old"
     assert list(store.sizes()) == ["a"]
+
+
+def test_a_failed_write_to_a_local_disk_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = FileStore(str(tmp_path))
+    store.write("a", b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.write("a", b"new")
+    assert store.read("a") == b"old"
+    assert list(store.sizes()) == ["a"]
+
+
+def test_a_file_of_several_parts(tmp_path: Path) -> None:
+    store = FileStore(str(tmp_path))
+    store.write("a", b"12", b"", b"345")
+    assert store.read("a") == b"12345"
+
+
+def test_drafts_are_removed_and_what_cannot_be_removed_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FileStore(str(tmp_path))
+    for name in ("a", ".a.01234567.part", "b.part"):
+        store.write(name, b"1")
+    store.remove_drafts(store.sizes())
+    assert list(store.sizes()) == ["a"]
+
+    def deny(*_: object) -> None:
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(FileStore, "delete", deny)
+    store.remove_drafts(["c.part"])
+    assert f"draft {tmp_path}/c.part not removed: Permission denied" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "denied"),
+    [
+        (PermissionError(13, "Permission denied"), True),
+        (OSError("AWS Error ACCESS_DENIED during ListObjectsV2 operation: Access Denied"), True),
+        (OSError("google::cloud::Status(PERMISSION_DENIED: no access)"), True),
+        (OSError("AWS Error UNKNOWN (HTTP status 403) during HeadObject operation"), True),
+        (OSError("AWS Error UNKNOWN (HTTP status 503) during HeadObject operation"), False),
+        (FileNotFoundError(2, "No such file"), False),
+    ],
+)
+def test_denied_access_is_no_outage(error: OSError, denied: bool, pauses: list[float]) -> None:
+    assert is_denied(error) is denied
+
+    def fail(*_: object) -> None:
+        raise error
+
+    store = FileStore("s3://bucket/folder")
+    with pytest.raises(OSError):  # noqa: PT011
+        store._retry(fail)
+    assert bool(pauses) is not (denied or isinstance(error, FileNotFoundError))
 
 
 def test_a_missing_file_is_no_reason_to_retry(pauses: list[float]) -> None:

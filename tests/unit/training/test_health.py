@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.tiny_trial import CPU, make_data, make_record, make_source_weights, make_spec
 from torch import nn
 
+from adaptune.data.splits import TrialData
 from adaptune.training import health, loop
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import (
@@ -180,6 +182,46 @@ def test_the_probe_measures_g_st_on_images_that_it_did_not_see_in_training() -> 
     assert measured.diversity == pytest.approx(1, abs=1e-5)
     assert (measured.flip_p, measured.flips) == (1.0, "")
     assert measured.symptom is None
+
+
+class Renaming(nn.Module):
+    """Predicts another name for each class of `sorted_by_class`, and keeps the true labels."""
+
+    def __init__(self, names: torch.Tensor) -> None:
+        super().__init__()
+        self.names = names
+        self.labels: list[torch.Tensor] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        labels = ((images[:, 0, 0, 0] + 1) * 127.5).round().long()
+        self.labels.append(labels)
+        return torch.eye(10)[self.names[labels]]
+
+
+def sorted_by_class() -> TrialData:
+    """Return 60 images of each of ten classes; the value of an image is its class."""
+    labels = np.repeat(np.arange(10), 60)
+    images = np.broadcast_to(labels[:, None, None, None], (600, 1, 16, 16)).astype(np.uint8)
+    return replace(
+        make_data(),
+        source_val_images=images,
+        source_val_labels=labels,
+        target_train_images=images,
+        class_names=tuple("abcdefghij"),
+    )
+
+
+def test_the_probe_covers_all_classes_of_data_that_is_sorted_by_class() -> None:
+    classifier = Renaming(torch.arange(10))
+    HealthProbe(sorted_by_class(), CPU).report(nn.Identity(), classifier)
+    [probed] = classifier.labels
+    assert len(probed) == health.PROBE_IMAGES
+    assert set(torch.bincount(probed, minlength=10).tolist()) == {25, 26}
+
+
+def test_the_probe_finds_a_flip_of_the_last_two_classes() -> None:
+    flip = Renaming(torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 9, 8]))
+    assert HealthProbe(sorted_by_class(), CPU).report(nn.Identity(), flip).flips == "8 as 9, 9 as 8"
 
 
 def train(folder: Path, **options: Any) -> Iterator[EpochRecord]:

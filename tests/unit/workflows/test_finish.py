@@ -10,6 +10,7 @@ from support.fake_run import make_summary, printed
 
 from adaptune.evaluation.summary import write_summary
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.lease import DriverLease
 from adaptune.spec import load_spec
 from adaptune.study.storage import read_study
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
@@ -75,7 +76,7 @@ def test_a_page_that_cannot_be_written_ends_nothing(
 def test_results_are_copied_only_if_the_spec_says_so(
     killed: ResultsFolder, console: Console
 ) -> None:
-    assert copy_to_remote(killed, console)
+    assert copy_to_remote(killed, console, DriverLease())
     assert printed(console) == ""
 
 
@@ -85,10 +86,10 @@ def test_results_are_copied_with_everything_but_checkpoints(
     remote = tmp_path / "remote" / "small"
     write_summary(make_summary(), killed.summary)
     folder = replace(killed, remote=f"file://{remote}")
-    assert copy_to_remote(folder, console)
+    assert copy_to_remote(folder, console, DriverLease())
     assert printed(console) == f"copied to file://{remote}\n"
     assert (remote / "summary.json").read_bytes() == killed.summary.read_bytes()
-    assert (remote / "study.journal").exists()
+    assert (remote / "study.journal").is_dir()
     assert not list(remote.rglob("*.pt"))
 
 
@@ -97,7 +98,7 @@ def test_a_copy_that_fails_is_reported_with_how_to_repeat_it(
 ) -> None:
     (tmp_path / "remote").write_text("a file, not a folder")
     folder = replace(killed, remote=f"file://{tmp_path}/remote/small")
-    assert not copy_to_remote(folder, console)
+    assert not copy_to_remote(folder, console, DriverLease())
     assert printed(console).startswith(f"not copied to {folder.remote}: ")
     assert printed(console).endswith(
         f"Everything is in {killed.path}; the same command with --resume copies it again.\n"

@@ -24,7 +24,10 @@ def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_describes_the_search(space: Path) -> None:
     text = describe_plan(load_spec(space))
     assert "cycle: {search: loguniform, low: 0.1, high: 30.0}" in text
-    assert text.splitlines()[-5:] == [
+    *lines, disk = text.splitlines()
+    assert disk.startswith("# disk: about ")
+    assert disk.endswith(" free")
+    assert lines[-5:] == [
         "# 3 trials over loss_weights.cycle, by target_val_accuracy",
         "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU",
         "# 2 epochs of 100 updates",
@@ -42,7 +45,7 @@ def test_a_plan_without_anything_to_search_or_to_stop(space: Path) -> None:
 def test_a_plan_names_every_batch_size(space: Path) -> None:
     sizes = "training.batch_size={search: choice, values: [32, 64]}"
     text = describe_plan(load_spec(space, [sizes]))
-    assert text.endswith("updates of 32 or 64 pairs, if no trial is stopped early")
+    assert "updates of 32 or 64 pairs, if no trial is stopped early\n" in text
 
 
 def test_a_plan_for_a_larger_machine_is_described_all_the_same(space: Path) -> None:

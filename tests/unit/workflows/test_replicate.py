@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,14 +20,16 @@ from adaptune.errors import ResultsError
 from adaptune.evaluation.comparison import MeanAccuracy
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.summary import write_summary
+from adaptune.evaluation.test_scores import count_evaluation, run_once
 from adaptune.report.tables import replication_table
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.storage import open_study
+from adaptune.study.storage import open_study, read_study
+from adaptune.study.study import SearchStudy
 from adaptune.workflows import replicate as workflow
-from adaptune.workflows.replicate import ablate, confirm, markdown_table
+from adaptune.workflows.replicate import Replication, ablate, confirm, markdown_table
 
 TESTS = {"source only": 0.7, "trial 0": 0.9, "full": 0.9, "no cycle": 0.8}
 
@@ -47,6 +50,7 @@ class Replications:
 
     def replicate(
         self,
+        study: SearchStudy,
         spec: SearchSpec,
         configurations: Sequence[Configuration],
         seeds: Sequence[int],
@@ -55,6 +59,7 @@ class Replications:
         console: Console,
     ) -> list[SeedResult]:
         assert plan(spec) is PLAN
+        count_evaluation(study, f"{folder.name}: a model")
         folder.mkdir(exist_ok=True)
         self.configurations = [configuration.name for configuration in configurations]
         self.seeds += seeds
@@ -96,6 +101,17 @@ def test_confirm_trains_the_best_configurations_under_new_seeds(
     assert "against source only: +20.0 points on the test" in result.conclusion
     assert len(result.results) == 6
     assert result.copied
+
+
+@pytest.mark.parametrize("command", [confirm, ablate])
+def test_evaluations_are_counted_in_the_study_of_the_search(
+    killed: ResultsFolder, replications: Replications, command: Callable[..., Replication]
+) -> None:
+    name = command(killed.path, seeds=1).folder.name
+    spec = load_spec(killed.spec)
+    assert run_once(open_study(spec, killed.journal), "the best", dict)[1] == 2
+    evaluations = str(read_study(spec, killed.journal).optuna_study.user_attrs)
+    assert f"{name}: a model" in evaluations
 
 
 def test_confirm_leaves_its_tables_and_prints_them(
@@ -177,7 +193,11 @@ def test_a_search_without_a_finished_trial_cannot_be_replicated(
 
 
 def test_results_that_cannot_be_copied_are_kept(
-    space: Path, tmp_path: Path, replications: Replications, console: Console
+    space: Path,
+    tmp_path: Path,
+    replications: Replications,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     remote = tmp_path / "remote"
     line = f"storage: {{out: {tmp_path / 'results'}}}"
@@ -185,8 +205,13 @@ def test_results_that_cannot_be_copied_are_kept(
     with_remote = f"storage: {{out: {tmp_path / 'results'}, remote: 'file://{remote}'}}"
     space.write_text(space.read_text().replace(line, with_remote))
     killed = make_killed_search(space)
-    remote.rename(tmp_path / "moved")
-    remote.write_text("a file, not a folder")
+
+    def lose_the_store(*arguments: Any) -> list[SeedResult]:
+        remote.rename(tmp_path / "moved")
+        remote.write_text("a file, not a folder")
+        return replications.replicate(*arguments)
+
+    monkeypatch.setattr(workflow, "replicate", lose_the_store)
     result = confirm(killed.path, seeds=2, console=console)
     assert not result.copied
     assert (killed.path / "confirm" / "confirm.md").exists()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,8 +12,8 @@ import pytest
 from rich.console import Console
 from support.fake_run import (
     LOST,
-    PLAN,
     SimulatedTrials,
+    fail_with,
     make_splits,
     make_tiny_search,
     printed,
@@ -33,36 +31,11 @@ from adaptune.errors import (
 )
 from adaptune.evaluation.summary import read_summary
 from adaptune.results.folder import ResultsFolder
+from adaptune.search.driver import SearchRun
+from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import search
 from adaptune.workflows.search import check_metric, print_start, run
-
-
-@pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
-    """Replaces what needs Ray; the first trial is the best one."""
-    simulated = SimulatedTrials([0, None])
-
-    @contextmanager
-    def connect(address: str | None, name: str) -> Iterator[str]:
-        yield "127.0.0.1:8265"
-
-    monkeypatch.setattr(search, "connect", connect)
-    monkeypatch.setattr(search, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
-    monkeypatch.setattr(search, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
-    monkeypatch.setattr(search, "load_splits", simulated.load_splits)
-    monkeypatch.setattr(search, "prepare_run", simulated.prepare_run)
-    monkeypatch.setattr(search, "run_trials", simulated.run_trials)
-    return simulated
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> SearchSpec:
-    return make_tiny_search(
-        search={"trials": 2},
-        storage={"out": str(tmp_path)},
-        evaluation={"baselines": False},
-    )
 
 
 @pytest.fixture
@@ -84,17 +57,48 @@ def test_a_search_leaves_a_summary_an_export_and_a_report(
     assert folder.report.exists()
     lines = printed(console).splitlines()
     assert lines[0].startswith("adaptune: fake, 1 trial(s) at a time, ")
-    assert lines[1:4] == [
-        "dashboard: http://127.0.0.1:8265",
-        f"results: {folder.path}",
-        "best: trial 0, epoch 2",
-    ]
+    assert lines[1:3] == ["dashboard: http://127.0.0.1:8265", f"results: {folder.path}"]
+    assert lines[3].startswith("disk: about ")
+    assert lines[4] == "best: trial 0, epoch 2"
     assert "2 trial(s): 1 complete, 0 stopped early, 1 failed; " in printed(console)
     assert lines[-3:] == [
         result.summary.verdict,
         f"exported to {folder.best}",
         f"report: {folder.report}",
     ]
+
+
+def test_the_results_and_the_export_name_the_places_of_the_data_absolutely(
+    trials: SimulatedTrials, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = {"out": str(tmp_path / "results")}
+    baselines = {"baselines": False}
+    spec = make_tiny_search("imagefolder:noise/.", storage=storage, evaluation=baselines)
+    monkeypatch.chdir(tmp_path)
+    result = run(spec, console=console)
+    monkeypatch.chdir("/")
+    domain = f"imagefolder:{tmp_path / 'noise'}"
+    assert load_spec(result.folder / "search.yaml").data.target.domain == domain
+    assert result.export is not None
+    assert load_export(result.export).domains["target"].domain == domain
+
+
+def test_a_finished_search_leaves_no_files_of_ray(
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    tmp_path: Path,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scratch = Path(ResultsFolder(tmp_path / "fake").scratch("tune"))
+
+    def run_trials(run: SearchRun) -> None:
+        scratch.mkdir(parents=True)
+        trials.run_trials(run)
+
+    monkeypatch.setattr(search, "run_trials", run_trials)
+    run(spec, console=console)
+    assert not scratch.parent.exists()
 
 
 def test_a_finished_search_that_is_resumed_says_the_same(
@@ -158,13 +162,6 @@ def test_results_that_cannot_be_copied_are_kept(
         result = run(spec.model_copy(update={"storage": storage}), console=console)
     assert not result.copied
     assert f"not copied to file://{remote}/fake: " in printed(console)
-
-
-def fail_with(monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(search, function, fail)
 
 
 @pytest.mark.parametrize(
@@ -238,17 +235,6 @@ def test_a_search_that_cannot_fit_on_this_machine_is_refused_first(
         run(large)
     assert list(tmp_path.iterdir()) == []
     assert run(large, address="127.0.0.1:6379").export is not None
-
-
-def test_a_search_in_a_database_is_not_begun_twice(
-    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path
-) -> None:
-    storage = spec.storage.model_copy(update={"study": f"sqlite:///{tmp_path}/studies.db"})
-    run(spec.model_copy(update={"storage": storage}))
-    elsewhere = storage.model_copy(update={"out": str(tmp_path / "elsewhere")})
-    with pytest.raises(ResultsError, match="holds a study fake already: add --resume"):
-        run(spec.model_copy(update={"storage": elsewhere}))
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_metric_needs_target_labels() -> None:

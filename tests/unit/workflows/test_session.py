@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import signal
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from adaptune.errors import (
 )
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lock import driver_lock
+from adaptune.signals import STOP_SIGNALS
 from adaptune.workflows.session import session
 
 AGAIN = "The same command continues."
@@ -30,6 +34,19 @@ def test_the_folder_is_locked_during_a_session(folder: ResultsFolder) -> None:
         pass
 
 
+def test_a_file_system_without_locks_is_named(
+    folder: ResultsFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with session(folder, AGAIN):
+        pass
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"warning: the file system of {folder.path} has no locks; ")
+
+
 def test_the_console_writes_to_standard_output(
     folder: ResultsFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -45,6 +62,17 @@ def test_an_interruption_says_how_to_continue(folder: ResultsFolder) -> None:
     assert caught.value.signal_number == signal.SIGINT
     with driver_lock(folder):
         pass
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_each_stop_signal_says_how_to_continue(
+    folder: ResultsFolder, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(InterruptedSearchError, match=AGAIN) as caught, session(folder, AGAIN):
+        os.kill(os.getpid(), number)
+    assert caught.value.signal_number == number
+    assert signal.getsignal(number) == before
 
 
 def test_an_unexpected_error_leaves_its_traceback_in_the_log(folder: ResultsFolder) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -19,7 +20,22 @@ class SearchCallback(Callback):  # type: ignore[misc]  # Ray is untyped
     """A Tune callback with typed hooks; subclasses override the hooks that they need.
 
     Tune calls the hooks before the searcher for the last epoch of a trial, and after it otherwise.
+
+    An error of a hook is logged, because callbacks do work that can be repeated from the study, and
+    Tune would train an ended trial again whose callback failed. A class that is essential raises
+    from `on_step` instead, from which an error ends the search.
     """
+
+    is_essential: ClassVar[bool] = False
+
+    def on_start(self, trial: Trial) -> None:
+        """React to the start of a trial, which may continue in another process."""
+
+    def on_restart(self, trial: Trial) -> None:
+        """React to the death of a trial's process, which Tune replaces."""
+
+    def on_step(self, trials: Sequence[Trial]) -> None:
+        """React to a step of Tune's loop, about ten times per second."""
 
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
         """React to an epoch of a trial."""
@@ -36,39 +52,49 @@ class SearchCallback(Callback):  # type: ignore[misc]  # Ray is untyped
         **info: object,
     ) -> None:
         """Forward a result with an epoch to `on_epoch`."""
-        record = TrialResult.from_tune(result).record
-        if record is not None:
-            self.on_epoch(TrialConfig.from_tune(trial.config), record)
+        with self._logged_errors():
+            record = TrialResult.from_tune(result).record
+            if record is not None:
+                self.on_epoch(TrialConfig.from_tune(trial.config), record)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
         """Forward the end of a trial to `on_trial_end`."""
-        result = TrialResult.from_tune(trial.last_result)
-        self.on_trial_end(TrialConfig.from_tune(trial.config), result)
+        with self._logged_errors():
+            result = TrialResult.from_tune(trial.last_result)
+            self.on_trial_end(TrialConfig.from_tune(trial.config), result)
 
-    def on_trial_error(
+    on_trial_error = on_trial_complete  # if the trial's process died too often
+
+    def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
-        """Forward the death of a trial's process to `on_trial_end`."""
-        self.on_trial_complete(iteration, trials, trial, **info)
+        """Forward the start of a trial to `on_start`."""
+        with self._logged_errors():
+            self.on_start(trial)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Forward the replacement of a dead process to `on_restart`."""
+        with self._logged_errors():
+            self.on_restart(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
+        """Forward a step to `on_step`."""
+        with self._logged_errors():
+            self.on_step(trials)
+
+    @contextmanager
+    def _logged_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            if self.is_essential:
+                raise
+            log.exception("%s failed; the search continues", type(self).__name__)
 
     def __getstate__(self) -> dict[str, object]:
         """Return nothing: Tune pickles callbacks for its restore, which we do not use."""
         return {}
-
-
-@contextmanager
-def logged_disk_errors(task: str, number: int) -> Iterator[None]:
-    """Log an OSError instead of raising it.
-
-    Work that can be repeated from the study must not end a search when the disk is full.
-
-    Args:
-        task: description of the work.
-        number: number of the trial.
-    """
-    try:
-        yield
-    except OSError as error:
-        log.warning("%s failed after trial %s: %s", task, number, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ray.tune.experiment import Trial
 from rich.console import Console
 
 from adaptune.search.callbacks.base import SearchCallback
@@ -65,6 +66,11 @@ class ConsoleCallback(SearchCallback):
             highlight=False,
             soft_wrap=True,
         )
+
+    def on_restart(self, trial: Trial) -> None:
+        """Print why a trial's process died; the trial resumes in another one."""
+        config = TrialConfig.from_tune(trial.config)
+        self._print(f"trial {config.number} is restarted: {config.death}", "yellow")
 
     def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
         """Print why a trial waits, is unhealthy or failed."""

@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from adaptune.results.folder import ResultsFolder
-from adaptune.results.remote import upload
-from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
+from collections.abc import Sequence
+
+from ray.tune.experiment import Trial
+
+from adaptune.results.lease import DriverLease
+from adaptune.results.uploader import Uploader
+from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
 
 
 class RemoteCopyCallback(SearchCallback):
-    """Uploads the study and the tables after they were written."""
+    """Asks for uploads, which a thread does.
 
-    def __init__(self, folder: ResultsFolder) -> None:
-        self._folder = folder
+    The study is uploaded when a trial starts, so that it is in the store before a checkpoint of
+    that trial is, and the tables after they were written.
+    """
+
+    def __init__(self, uploader: Uploader) -> None:
+        self._uploader = uploader
         self._is_due = False
 
     def mark_due(self) -> None:
         """Upload at the end of the current trial; called after the tables were written."""
         self._is_due = True
 
+    def on_start(self, trial: Trial) -> None:
+        """Ask for an upload of the study, which has the values of this trial."""
+        self._uploader.request_journal()
+
     def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
-        """Upload if it is due."""
-        if not self._is_due:
-            return
-        self._is_due = False
-        with logged_disk_errors("the copy to storage.remote", config.number):
-            upload(self._folder)
+        """Ask for an upload of everything if it is due."""
+        if self._is_due:
+            self._is_due = False
+            self._uploader.request_all()
+
+
+class DriverLeaseCallback(SearchCallback):
+    """Ends a search that another driver has taken over.
+
+    Args:
+        lease: leases of this driver.
+    """
+
+    is_essential = True
+
+    def __init__(self, lease: DriverLease) -> None:
+        self._lease = lease
+
+    def on_step(self, trials: Sequence[Trial]) -> None:
+        """End the search if a lease is lost.
+
+        Raises:
+            LeaseLostError: another driver has taken it.
+        """
+        self._lease.raise_if_lost()

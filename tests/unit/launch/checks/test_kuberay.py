@@ -27,14 +27,42 @@ from support.launch_files import KUBERAY, copy_with_fault
             "raycluster.yaml",
             "mountPath: /results",
             "mountPath: /elsewhere",
-            "results are not mounted",
+            "no volume claim is mounted at /results",
         ),
         (
             "raycluster.yaml",
             "env: [*home, *no_metrics]",
             "env: [*home]",
-            "gpu: RAY_enable_metrics_collection is not set",
+            "gpu: container ray-worker: RAY_enable_metrics_collection is not 0",
         ),
+        (
+            "raycluster.yaml",
+            'RAY_enable_metrics_collection, value: "0"',
+            'RAY_enable_metrics_collection, value: "1"',
+            "head: container ray-head: RAY_enable_metrics_collection is not 0",
+        ),
+        (
+            "raycluster.yaml",
+            '- {name: DASHBOARD_METRIC_PORT, value: "-1"}',
+            "",
+            "head: container ray-head: DASHBOARD_METRIC_PORT is not -1",
+        ),
+        (
+            "rayjob.yaml",
+            '- {name: AUTOSCALER_METRIC_PORT, value: "-1"}',
+            "",
+            "head: container autoscaler: AUTOSCALER_METRIC_PORT is not -1",
+        ),
+        (
+            "rayjob.yaml",
+            "persistentVolumeClaim: {claimName: adaptune-results}",
+            "emptyDir: {}",
+            "gpu: no volume claim is mounted at /results",
+        ),
+        ("rayjob.yaml", "restartPolicy: Never", "", "submitter: restartPolicy is not Never"),
+        ("rayjob.yaml", "runAsUser: 1000", "", "head: container ray-head: runAsUser is not"),
+        ("rayjob.yaml", "apiVersion: ray.io/v1", "", "apiVersion or kind is missing"),
+        ("results-pod.yaml", "activeDeadlineSeconds: 3600", "", "activeDeadlineSeconds is not set"),
         ("rayjob.yaml", "backoffLimit: 10", "backoff: 10", "backoffLimit: Field required"),
         ("rayjob.yaml", "version: v2", "version: v1", "autoscalerOptions.version"),
         ("rayjob-kueue.yaml", "secretName: adaptune-token", "", "authOptions.secretName"),
@@ -116,6 +144,14 @@ def test_the_autoscaler_is_checked_as_a_container_of_the_head(tmp_path: Path) ->
         "head: container autoscaler: no emptyDir is mounted at /tmp",
         "head: container autoscaler: HOME is not in an emptyDir",
     ]
+
+
+def test_a_pod_without_containers_is_refused(tmp_path: Path) -> None:
+    document = yaml.safe_load((KUBERAY / "rayjob.yaml").read_text())
+    document["spec"]["submitterPodTemplate"]["spec"]["containers"] = []
+    manifest = tmp_path / "rayjob.yaml"
+    manifest.write_text(yaml.safe_dump(document))
+    assert list(check_manifest(manifest)) == ["submitter: containers is empty"]
 
 
 @pytest.mark.parametrize("key", ["spec", "containers"])

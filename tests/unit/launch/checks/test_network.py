@@ -20,6 +20,11 @@ from support.launch_files import KUBERAY, copy_with_fault
             "ingress rule 2 allows connections from everywhere",
         ),
         (
+            "      ports:\n        - {protocol: TCP, port: 8265}\n",
+            "",
+            "ingress rule 2 allows all ports to pods of other namespaces",
+        ),
+        (
             "matchLabels: {app.kubernetes.io/component: kuberay-operator}",
             "matchLabels: {}",
             "ingress rule 2 names no labels of pods",

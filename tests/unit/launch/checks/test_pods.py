@@ -8,6 +8,7 @@ import pytest
 from cluster.checks.pods import check_pod_security
 
 Json = dict[str, Any]
+NOT_ROOT = "runAsUser is not the number of a user other than root"
 
 
 def container(**changes: Any) -> Json:
@@ -97,7 +98,8 @@ def test_a_pod_that_calls_the_api_may_have_a_service_account() -> None:
         ({"privileged": True}, "securityContext.privileged is not needed"),
         ({"procMount": "Unmasked"}, "securityContext.procMount is not needed"),
         ({"runAsNonRoot": False}, "runAsNonRoot is not true"),
-        ({"runAsUser": 0}, "runAsUser is 0"),
+        ({"runAsUser": 0}, NOT_ROOT),
+        ({"runAsUser": None}, NOT_ROOT),
         ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile is not RuntimeDefault"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -113,7 +115,7 @@ def test_a_container_that_inherits_root_is_refused() -> None:
     spec = pod(securityContext={"runAsUser": 0})
     assert list(check_pod_security(spec)) == [
         "container ray: runAsNonRoot is not true",
-        "container ray: runAsUser is 0",
+        f"container ray: {NOT_ROOT}",
         "container ray: seccompProfile is not RuntimeDefault",
     ]
 
@@ -128,8 +130,13 @@ def test_a_container_that_inherits_root_is_refused() -> None:
         ({"env": []}, ["HOME is not in an emptyDir"]),
         (
             {"volumeMounts": [{"name": "results", "mountPath": "/tmp"}]},
-            ["no emptyDir is mounted at /tmp", "HOME is not in an emptyDir"],
+            [
+                "the pod has no volume results",
+                "no emptyDir is mounted at /tmp",
+                "HOME is not in an emptyDir",
+            ],
         ),
+        ({"image": ""}, ["image  has neither a digest nor a tag other than latest"]),
         (
             {"image": "registry.example:5000/adaptune"},
             [
@@ -138,7 +145,7 @@ def test_a_container_that_inherits_root_is_refused() -> None:
             ],
         ),
     ],
-    ids=["host port", "home", "temporary files", "image"],
+    ids=["host port", "home", "temporary files", "no image", "image"],
 )
 def test_a_container_that_needs_more_than_it_has_is_refused(
     changes: Json, faults: list[str]

@@ -50,6 +50,16 @@ def test_a_configuration_with_a_fault_is_refused(
             "docker.run_options has no --security-opt=no-new-privileges",
         ),
         (
+            "--env RAY_AUTH_MODE=token",
+            "--env RAY_AUTH_MODE=disabled",
+            "docker.run_options has no --env RAY_AUTH_MODE=token",
+        ),
+        (
+            "--volume /mnt/results:/results",
+            "--volume /mnt/other:/results",
+            "docker.run_options has no --volume /mnt/results:/results",
+        ),
+        (
             "sudo chown $(id -u):$(id -g) /mnt/results",
             "sudo chmod 777 /mnt/results",
             "initialization_commands: no chown $(id -u):$(id -g) /mnt/results",
@@ -61,6 +71,20 @@ def test_a_container_that_runs_as_root_or_moves_with_its_tag_is_refused(
 ) -> None:
     config = copy_with_fault(RAY_UP / name, tmp_path, old, new)
     assert list(check_ray_up_config(config)) == [fault]
+
+
+@pytest.mark.parametrize("name", [*CLOUDS, "on-prem.yaml"])
+def test_machines_that_do_not_start_ray_are_refused(tmp_path: Path, name: str) -> None:
+    config = copy_with_fault(RAY_UP / name, tmp_path, "ray start --address", "ray status --address")
+    assert list(check_ray_up_config(config)) == [
+        "head_start_ray_commands and worker_start_ray_commands do not start Ray once each"
+    ]
+
+
+def test_a_token_that_other_users_can_read_is_refused(tmp_path: Path) -> None:
+    old = "chmod 600 ~/.ray/auth_token"
+    config = copy_with_fault(RAY_UP / "on-prem.yaml", tmp_path, old, old.replace("600", "644"))
+    assert list(check_ray_up_config(config)) == [f"setup_commands: no {old}"]
 
 
 @pytest.mark.parametrize("new", ["", "MetadataOptions: {HttpTokens: optional}"])

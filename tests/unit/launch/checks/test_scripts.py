@@ -9,10 +9,11 @@ import pytest
 from cluster.checks.scripts import (
     check_node_script,
     check_private_folder_script,
+    check_rayjob_script,
     check_script,
     check_slurm_job,
 )
-from support.launch_files import FOLDER, SLURM, copy_with_fault
+from support.launch_files import FOLDER, KUBERAY, SLURM, copy_with_fault
 
 PRIVATE_FOLDER = FOLDER / "private_folder.sh"
 
@@ -32,6 +33,9 @@ def test_a_script_that_bash_cannot_read_is_refused(tmp_path: Path) -> None:
             "srun without cluster/slurm/node.sh: srun --ntasks-per-node=1 ray symmetric-run",
         ),
         ("export RAY_TMPDIR=", "folder=", "RAY_TMPDIR is not set"),
+        ("RAY_AUTH_MODE=token ", "", "no export RAY_AUTH_MODE=token"),
+        ("umask 077", "umask 022", "no umask 077"),
+        ("--dashboard-host=127.0.0.1", "--dashboard-host=$HEAD", "no --dashboard-host=127.0.0.1"),
     ],
 )
 def test_a_job_that_starts_ray_in_a_shared_folder_is_refused(
@@ -91,3 +95,29 @@ def test_a_node_that_starts_ray_in_an_unsafe_folder_is_refused(
     (tmp_path / "slurm").mkdir()
     script = copy_with_fault(SLURM / "node.sh", tmp_path / "slurm", old, new)
     assert fault in list(check_node_script(script))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        (
+            "!= 2 ]]",
+            "!= 9 ]]",
+            [
+                "ends with 2 if the search ends with 2",
+                "stops the job: False, if the search ends with 2",
+            ],
+        ),
+        ("exit 0 #", "exit 1 #", ["ends with 1 if the search ends with 2"]),
+        ('exit "$status"', "exit 0", ["ends with 0 if the search ends with 1"]),
+        ('8265 "$job"', '8265 "another"', ["stops another job"]),
+        ("ray job stop", "ray job status", ["stops the job: False, if the search ends with 2"]),
+    ],
+)
+def test_a_job_that_is_retried_in_vain_is_refused(
+    tmp_path: Path, old: str, new: str, faults: list[str]
+) -> None:
+    shutil.copy(FOLDER / "search.sh", tmp_path)
+    (tmp_path / "kuberay").mkdir()
+    script = copy_with_fault(KUBERAY / "rayjob.sh", tmp_path / "kuberay", old, new)
+    assert list(check_rayjob_script(script)) == faults

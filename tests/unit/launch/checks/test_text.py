@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cluster.checks.text import check_addresses, check_image, check_metrics, pinned_ray_version
-from support.launch_files import KUBERAY, RAY_UP, SLURM, copy_with_fault
+from cluster.checks.text import (
+    check_addresses,
+    check_dockerfile,
+    check_image,
+    check_metrics,
+    pinned_ray_version,
+)
+from support.launch_files import FOLDER, KUBERAY, RAY_UP, SLURM, copy_with_fault
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -56,3 +62,9 @@ def test_the_pinned_version_of_ray_is_a_release() -> None:
     major, minor, patch = pinned_ray_version().split(".")
     assert (int(major), int(minor)) >= (2, 60)
     assert patch.isdigit()
+
+
+@pytest.mark.parametrize("new", ["", "USER root", "USER 0"])
+def test_an_image_whose_containers_run_as_root_is_refused(tmp_path: Path, new: str) -> None:
+    dockerfile = copy_with_fault(FOLDER / "Dockerfile", tmp_path, "USER ray", new)
+    assert list(check_dockerfile(dockerfile)) == ["the last USER is root"]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.fake_search import FakeTrial, make_record, make_result
 
-from adaptune.search.callbacks.base import SearchCallback, logged_disk_errors
+from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.training.record import EpochRecord
 
@@ -73,13 +74,42 @@ def test_tune_pickles_none_of_a_callbacks_state() -> None:
     assert vars(pickle.loads(pickle.dumps(recorder))) == {}
 
 
-def test_an_error_of_the_disk_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with logged_disk_errors("tables", 3):
-        raise OSError(28, "No space left on device")
-    [message] = caplog.messages
-    assert message == "tables failed after trial 3: [Errno 28] No space left on device"
+class Failing(SearchCallback):
+    """Fails in every hook."""
 
-
-def test_another_error_is_raised() -> None:
-    with pytest.raises(KeyError), logged_disk_errors("tables", 3):
+    def _fail(self, *_: object) -> None:
         raise KeyError("a bug")
+
+    on_start = on_restart = on_step = on_epoch = on_trial_end = _fail
+
+
+class Essential(Failing):
+    is_essential = True
+
+
+HOOKS: dict[str, Callable[[SearchCallback, FakeTrial], None]] = {
+    "start": lambda callback, trial: callback.on_trial_start(1, [trial], trial),
+    "recover": lambda callback, trial: callback.on_trial_recover(1, [trial], trial),
+    "result": lambda callback, trial: callback.on_trial_result(
+        1, [trial], trial, make_result(1, 0.5)
+    ),
+    "complete": lambda callback, trial: callback.on_trial_complete(1, [trial], trial),
+    "error": lambda callback, trial: callback.on_trial_error(1, [trial], trial),
+    "step": lambda callback, trial: callback.on_step_end(1, [trial]),
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_error_of_any_class_is_logged_with_its_place_and_ends_nothing(
+    hook: str, trial: FakeTrial, caplog: pytest.LogCaptureFixture
+) -> None:
+    HOOKS[hook](Failing(), trial)
+    [record] = caplog.records
+    assert record.message == "Failing failed; the search continues"
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError
+
+
+def test_an_error_of_an_essential_callback_is_raised(trial: FakeTrial) -> None:
+    with pytest.raises(KeyError):
+        HOOKS["step"](Essential(), trial)

@@ -1,100 +1,21 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.fake_search import history, make_record, make_search, simulate, smooth
+from support.fake_search import FakeTrial, make_search
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.callbacks import tables as tables_module
-from adaptune.search.callbacks.tables import TABLES_INTERVAL_S, TablesCallback, write_tables
+from adaptune.search.callbacks.tables import MIN_INTERVAL_S, TablesCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.study import tables
 from adaptune.study.study import SearchStudy, create_study
-from adaptune.training.record import HealthReport
+from adaptune.study.trial import TrialPlacement
 
-WORKERS = 2
+PLACEMENT = TrialPlacement("ray_train", 2)
 END: tuple[TrialConfig, TrialResult] = (TrialConfig(0, {}), TrialResult(done=True))
-
-
-def read(study: SearchStudy, out: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rows of both tables."""
-    folder = ResultsFolder(out)
-    write_tables(study, folder, "ray_train", WORKERS)
-    trials = pq.read_table(folder.trials_table).to_pylist()
-    epochs = pq.read_table(folder.epochs_table).to_pylist()
-    return trials, epochs
-
-
-def test_the_tables_have_one_row_per_trial_and_one_row_per_epoch(tmp_path: Path) -> None:
-    study = simulate(make_search(search={"trials": 5}), None, smooth)
-    study.tell_result(study.ask(), epochs=9, error="step 3: nan", wall_s=1.0)
-    trials, epochs = read(study, tmp_path)
-    assert [row["number"] for row in trials] == list(range(6))
-    for row, (_, state, values, curve, _) in zip(trials, history(study), strict=True):
-        assert (row["state"], row["epochs"]) == (state.name, max(curve, default=0))
-        assert json.loads(row["params"]) == values
-        assert row["target_val_accuracy"] == max(curve.values(), default=None)
-        assert row["device_s"] == 2.5 * len(curve) * WORKERS
-    assert trials[5]["error"] == "step 3: nan"
-    assert len(epochs) == sum(row["epochs"] for row in trials)
-
-
-def test_the_row_of_a_trial_describes_its_best_epoch_and_its_times(tmp_path: Path) -> None:
-    study = create_study(make_search(search={"metric": "infomax"}))
-    trial = study.ask()
-    health = HealthReport(1.0, 1.0, 0.0, 1.0, "", unhealthy="collapse: 0.1")
-    for epoch, score in ((1, 0.25), (2, 0.75), (3, 0.5)):
-        record = make_record(epoch, score / 2, validators={"infomax": score}, health=health)
-        study.add_epoch(trial, record, score)
-    study.tell_result(trial, epochs=9, error=None, wall_s=10.0)
-    [row], _ = read(study, tmp_path)
-    assert row == {
-        "number": 0,
-        "state": "PRUNED",
-        "execution": "ray_train",
-        "workers": 2,
-        "params": json.dumps(trial.params, sort_keys=True),
-        **trial.params,
-        "epochs": 3,
-        "best_epoch": 2,
-        "objective": 0.75,
-        "target_val_accuracy": 0.375,
-        "target_val_loss": 1.0,
-        "wall_s": 10.0,
-        "device_s": 15.0,
-        "overhead_s": 2.5,
-        "unhealthy": "collapse: 0.1",
-        "error": None,
-        "checkpoint": str(tmp_path / "trials" / "0" / "checkpoints"),
-    }
-
-
-def test_the_row_of_an_epoch_has_its_trial_its_figures_and_its_objective(tmp_path: Path) -> None:
-    study = create_study(make_search())
-    record = make_record(1, 0.5, losses={"cycle": 2.0})
-    study.add_epoch(study.ask(), record, 0.25)
-    _, [row] = read(study, tmp_path)
-    assert row == {"trial": 0, **record.flat(), "objective": 0.25}
-    assert row["loss/cycle"] == 2.0
-
-
-def test_figures_that_only_some_epochs_have_are_empty_in_others(tmp_path: Path) -> None:
-    study = create_study(make_search())
-    trial = study.ask()
-    study.add_epoch(trial, make_record(1, 0.5), 0.5)
-    study.add_epoch(trial, make_record(2, 0.5, losses={"feature": 2.0}), 0.5)
-    _, epochs = read(study, tmp_path)
-    assert [row["loss/feature"] for row in epochs] == [None, 2.0]
-
-
-def test_a_study_without_trials_writes_no_table(tmp_path: Path) -> None:
-    study = create_study(make_search(search={"start_points": [{"loss_weights.cycle": 10.0}]}))
-    write_tables(study, ResultsFolder(tmp_path), "in_process", 1)
-    assert not any(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -108,7 +29,7 @@ def make_callback(
     study: SearchStudy, out: Path, now: list[float], after_write: Callable[[], None]
 ) -> TablesCallback:
     folder = ResultsFolder(out)
-    return TablesCallback(study, folder, "ray_train", WORKERS, after_write, lambda: now[0])
+    return TablesCallback(study, folder, PLACEMENT, after_write, lambda: now[0])
 
 
 def test_tables_are_written_when_a_trial_ends_but_not_all_the_time(
@@ -117,11 +38,27 @@ def test_tables_are_written_when_a_trial_ends_but_not_all_the_time(
     now = [100.0]
     written_at: list[float] = []
     callback = make_callback(study, tmp_path, now, lambda: written_at.append(now[0]))
-    for seconds in (100.0, 100.0 + TABLES_INTERVAL_S - 1, 100.0 + TABLES_INTERVAL_S, 111.0, 121.0):
+    for seconds in (100.0, 100.0 + MIN_INTERVAL_S - 1, 100.0 + MIN_INTERVAL_S, 111.0, 121.0):
         now[0] = seconds
         callback.on_trial_end(*END)
     assert written_at == [100.0, 110.0, 121.0]
     assert pq.read_table(tmp_path / "trials.parquet").num_rows == 1
+
+
+def test_tables_that_take_long_are_written_less_often(
+    study: SearchStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_slowly(*_: object) -> None:
+        now[0] += 2.0
+
+    now = [100.0]
+    written_at: list[float] = []
+    callback = make_callback(study, tmp_path, now, lambda: written_at.append(now[0]))
+    monkeypatch.setattr("adaptune.search.callbacks.tables.write_tables", write_slowly)
+    for seconds in (100.0, 120.0, 141.0, 142.0):
+        now[0] = seconds
+        callback.on_trial_end(*END)
+    assert written_at == [102.0, 144.0]
 
 
 def test_a_full_disk_does_not_end_a_search(
@@ -135,7 +72,8 @@ def test_a_full_disk_does_not_end_a_search(
 
     written: list[str] = []
     callback = make_callback(study, tmp_path, [100.0], lambda: written.append("tables"))
-    monkeypatch.setattr(tables_module, "write_table", full_disk)
-    callback.on_trial_end(*END)
-    assert caplog.messages == ["tables failed after trial 0: [Errno 28] No space left on device"]
+    monkeypatch.setattr(tables, "write_table", full_disk)
+    trial = FakeTrial("tune-1", TrialConfig(0, {}).to_tune())
+    callback.on_trial_complete(1, [trial], trial)
+    assert caplog.messages == ["TablesCallback failed; the search continues"]
     assert written == []

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from adaptune.search.rungs import rungs
 from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
+from adaptune.spec.rungs import rungs
 
 
 @pytest.mark.parametrize(

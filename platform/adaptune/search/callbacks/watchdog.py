@@ -1,0 +1,71 @@
+"""Replacement of the processes of a trial that has reported nothing for too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import ray
+from ray.tune.experiment import Trial
+from rich.console import Console
+
+from adaptune.execution.watchdog import Watchdog
+from adaptune.search.callbacks.base import SearchCallback
+from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.training.record import EpochRecord
+
+
+def kill_process(trial: Trial) -> None:
+    """SIGKILL the actor of a trial; its workers end with it, and Tune starts another actor."""
+    ray.kill(trial.temporary_state.ray_actor, no_restart=True)
+
+
+class WatchdogCallback(SearchCallback):
+    """Kills the process of a trial that is overdue; Tune lets the trial resume in another one.
+
+    Args:
+        console: where this is printed.
+        watchdog: finds the trials that are overdue.
+        kill: kills the process of a trial.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        watchdog: Watchdog,
+        kill: Callable[[Trial], None] = kill_process,
+    ) -> None:
+        self._console = console
+        self._watchdog = watchdog
+        self._kill = kill
+        self._trials: dict[int, Trial] = {}  # running ones, by number
+
+    def on_start(self, trial: Trial) -> None:
+        """Watch a trial."""
+        number = TrialConfig.from_tune(trial.config).number
+        self._trials[number] = trial
+        self._watchdog.start(number)
+
+    def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
+        """Note the time of a record."""
+        self._watchdog.report(config.number, record.active_s)
+
+    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+        """Watch a trial no more."""
+        self._watchdog.stop(config.number)
+
+    def on_restart(self, trial: Trial) -> None:
+        """Watch a trial no more until its next process has started."""
+        self._watchdog.stop(TrialConfig.from_tune(trial.config).number)
+
+    def on_step(self, trials: Sequence[Trial]) -> None:
+        """Kill the processes of the trials that are overdue."""
+        for silence in self._watchdog.overdue():
+            self._console.print(
+                f"         trial {silence.number} has reported nothing for"
+                f" {silence.duration_s:.0f} s ({silence.bound_s:.0f} s are allowed, see"
+                " resources.epoch_timeout_s): its processes are replaced, and it resumes from its"
+                " last checkpoint",
+                style="yellow",
+                soft_wrap=True,
+            )
+            self._kill(self._trials[silence.number])

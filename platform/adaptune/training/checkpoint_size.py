@@ -1,0 +1,130 @@
+"""Sizes of checkpoints and sample grids, computed from a spec without training."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from adaptune.spec.distributions import Choice, Value
+from adaptune.spec.loss_terms import terms_of
+from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.training.build import (
+    build_classifier,
+    build_discriminator,
+    build_feature_discriminator,
+    build_generator,
+)
+from adaptune.training.sample_grid import COLUMNS, ROWS
+
+# Name, shape and position of a tensor in the file.
+_BYTES_PER_TENSOR = 290
+_ADAM_STEP_BYTES = 4
+_PNG_BYTES_PER_VALUE = 0.75  # natural images are compressed to about this
+_SEARCHED = ("model.", "training.pool_size", "training.precision", "loss_weights.")
+_SEARCHED_DECAYS = ("training.ema_decay", "training.classifier_ema_decay")
+_MAX_COMBINATIONS = 64
+
+
+def checkpoint_bytes(spec: TrialSpec, classes: int, workers: int) -> int:
+    """Return the size of a checkpoint once the image pools are full, to a few percent.
+
+    Args:
+        classes: number of classes, K.
+        workers: number of workers of the trial; each has its own image pools.
+    """
+    tensors = list(_tensor_bytes(spec, classes, workers))
+    return sum(tensors) + _BYTES_PER_TENSOR * len(tensors)
+
+
+def largest_checkpoint_bytes(spec: SearchSpec, classes: int, workers: int) -> int:
+    """Return the size of the largest checkpoint that a trial of a search may have.
+
+    Args:
+        classes: number of classes, K.
+        workers: number of workers per trial.
+    """
+    options: dict[str, tuple[Value, ...]] = {}
+    for path, distribution in spec.space.items():
+        if path.startswith((*_SEARCHED, *_SEARCHED_DECAYS)):
+            bounds = distribution.bounds()
+            # The largest number makes the largest checkpoint; of a list, each may.
+            options[path] = bounds if isinstance(distribution, Choice) else bounds[-1:]
+    combinations = itertools.product(*options.values())
+    largest = checkpoint_bytes(spec.trial({}), classes, workers)
+    for combination in itertools.islice(combinations, _MAX_COMBINATIONS):
+        try:
+            trial = spec.trial(dict(zip(options, combination, strict=True)))
+        except ValidationError:  # networks that do not go together
+            continue
+        largest = max(largest, checkpoint_bytes(trial, classes, workers))
+    return largest
+
+
+def sample_grid_bytes(spec: TrialSpec) -> int:
+    """Return about the size of a sample grid."""
+    images = spec.data.source
+    return round(ROWS * COLUMNS * images.channels * images.size**2 * _PNG_BYTES_PER_VALUE)
+
+
+def _tensor_bytes(spec: TrialSpec, classes: int, workers: int) -> Iterator[int]:
+    """Yield the size of each tensor in a checkpoint."""
+    networks = _networks(spec, classes)
+    for network in networks.values():
+        yield from _state_bytes(network)
+    for name in _averaged(spec):
+        yield from _state_bytes(networks[name])
+    for name in _updated(spec):
+        for parameter in networks[name].parameters():  # Adam's count and moments
+            yield from (_ADAM_STEP_BYTES, parameter.nbytes, parameter.nbytes)
+    if spec.loss_weights.adversarial:
+        images = spec.data.source
+        value_bytes = 2 if spec.training.precision == "bf16" else 4
+        image_bytes = images.channels * images.size**2 * value_bytes
+        yield from [spec.training.pool_size * image_bytes] * (2 * workers)
+
+
+def _networks(spec: TrialSpec, classes: int) -> Mapping[str, nn.Module]:
+    """Return the trained networks, by name, without memory for their weights."""
+    model = spec.model
+    channels = spec.data.source.channels
+    init_gain = spec.training.init_gain
+    with torch.device("meta"):
+        return {
+            "g_st": build_generator(model, channels, init_gain),
+            "g_ts": build_generator(model, channels, init_gain),
+            "d_s": build_discriminator(model, channels, init_gain),
+            "d_t": build_discriminator(model, channels, init_gain),
+            "f_t": build_classifier(model.classifier, spec.data.source, classes),
+            "d_feat": build_feature_discriminator(model, classes),
+        }
+
+
+def _state_bytes(network: nn.Module) -> list[int]:
+    return [tensor.nbytes for tensor in network.state_dict().values()]
+
+
+def _averaged(spec: TrialSpec) -> list[str]:
+    """Return the names of the networks that have a moving average."""
+    names = []
+    if spec.training.ema_decay:
+        names += ["g_st", "g_ts"]
+    if spec.training.classifier_ema_decay:
+        names.append("f_t")
+    return names
+
+
+def _updated(spec: TrialSpec) -> list[str]:
+    """Return the names of the networks that are updated: Adam has no moments of the others."""
+    weights = spec.loss_weights
+    names = ["f_t"]
+    if any(getattr(weights, term) for term in terms_of("generators")):
+        names += ["g_st", "g_ts"]
+    if weights.adversarial:
+        names += ["d_s", "d_t"]
+    if spec.method == "cycada" and weights.feature:
+        names.append("d_feat")
+    return names

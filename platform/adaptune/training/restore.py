@@ -1,0 +1,186 @@
+"""Restoring of a trial from a checkpoint, the same one on all of its workers.
+
+Rank 0 chooses the checkpoint. The others may not see the same files: a network file system may show
+them an older state of the folder, or the folder may not be mounted on their node.
+"""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+import time
+from dataclasses import dataclass
+
+import torch
+
+from adaptune.errors import AdaptuneError, CheckpointError, WorkersLostError
+from adaptune.training.checkpoint_format import (
+    Contents,
+    ResumePoint,
+    check_identity,
+    decode,
+    load_resume_point,
+    newest_first,
+    stored_digest,
+)
+from adaptune.training.distributed import (
+    all_gather_objects,
+    broadcast_from_rank_0,
+    rank,
+    world_size,
+)
+from adaptune.training.file_store import FileStore, is_denied
+from adaptune.training.state import TrainingState
+
+log = logging.getLogger(__name__)
+CHOICE_TIMEOUT_S = 120.0  # by default, NFS shows a file after a minute at the latest
+_PAUSE_S = 1.0
+_MAX_ERROR_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The checkpoint that rank 0 chose.
+
+    Attributes:
+        name: name of the file; None without any checkpoint.
+        digest: digest of the file.
+        error: the reason why rank 0 could not choose, if any.
+    """
+
+    name: str | None = None
+    digest: str = ""
+    error: AdaptuneError | None = None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The number of updates of the state that a worker restored, or its error."""
+
+    step: int
+    error: AdaptuneError | None
+
+
+def restore(state: TrainingState, files: FileStore, identity: str) -> ResumePoint:
+    """Bring `state` to the newest checkpoint that can be used; see `CheckpointFolder.restore`.
+
+    All workers raise the same error, if there is one.
+
+    Args:
+        files: folder of the checkpoints.
+        identity: identity of the trial.
+    """
+    choice = _Choice()
+    contents: Contents = {}
+    if rank() == 0:
+        choice, contents = _choose(files, identity)
+    choice = broadcast_from_rank_0(choice)
+    if choice.error is not None:
+        raise choice.error
+    if choice.name is None:
+        return ResumePoint()
+    error: AdaptuneError | None = None
+    resume_point = ResumePoint()
+    try:
+        if rank() != 0:
+            contents = _read_choice(files, choice.name, choice.digest)
+        resume_point = _load(state, contents, files.full_name(choice.name))
+    except (CheckpointError, WorkersLostError) as caught:
+        error = caught
+    _check_agreement(_Outcome(state.step, error), choice.name)
+    return resume_point
+
+
+def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
+    """Return the newest checkpoint that can be used, and its contents."""
+    try:
+        sizes = files.sizes()
+    except OSError as error:
+        return _Choice(error=_store_error(files, error)), {}
+    files.remove_drafts(sizes)
+    names = newest_first(sizes)
+    for name in names:
+        full_name = files.full_name(name)
+        try:
+            raw = files.read(name)
+            contents = decode(raw, full_name)
+            check_identity(contents, (identity,), full_name)
+        except CheckpointError as error:
+            log.warning("%s; trying the one before", error)
+            continue
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError)
+            if is_denied(error) or (files.is_remote and not is_gone):
+                return _Choice(error=_store_error(files, error)), {}
+            log.warning("cannot read checkpoint %s: %s; trying the one before", full_name, error)
+            continue
+        return _Choice(name, stored_digest(raw)), contents
+    if names:
+        log.warning(
+            "none of the %s checkpoints in %s can be used: the trial starts again",
+            len(names),
+            files.address,
+        )
+    return _Choice(), {}
+
+
+def _store_error(files: FileStore, error: OSError) -> AdaptuneError:
+    if is_denied(error):
+        return CheckpointError(
+            f"cannot read the checkpoints in {files.address}: {error};"
+            " allow reading and listing there"
+        )
+    return WorkersLostError(f"the checkpoints in {files.address} cannot be reached: {error}")
+
+
+def _read_choice(files: FileStore, name: str, digest: str) -> Contents:
+    """Return the contents of the checkpoint that rank 0 chose, once this worker sees it."""
+    deadline = time.monotonic() + CHOICE_TIMEOUT_S
+    full_name = files.full_name(name)
+    while True:
+        try:
+            raw = files.read_once(name)
+            if stored_digest(raw) == digest:
+                return decode(raw, full_name)
+            reason = "the file there is another one"
+        except (OSError, CheckpointError) as error:
+            reason = str(error)
+        if time.monotonic() > deadline:
+            raise WorkersLostError(
+                f"worker {rank()} cannot read checkpoint {full_name}, which worker 0 resumes from:"
+                f" {reason}; all nodes must see the same folder"
+            )
+        time.sleep(_PAUSE_S)
+
+
+def _load(state: TrainingState, contents: Contents, name: str) -> ResumePoint:
+    try:
+        state.load_state_dict(contents["state"])
+        pools = contents["pools"]
+        # Each worker has its own pool. If their number has changed, the pools start empty.
+        if len(pools) == world_size():
+            state.load_pools_state(pools[rank()])
+        return load_resume_point(contents)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        reason = textwrap.shorten(str(error), _MAX_ERROR_LENGTH)
+        raise CheckpointError(
+            f"checkpoint {name} does not fit this version of adaptune or torch: {reason}; resume"
+            " with the versions that wrote it"
+        ) from error
+
+
+def _check_agreement(outcome: _Outcome, name: str) -> None:
+    """Check that all workers restored the same state; all of them raise the same error."""
+    outcomes = all_gather_objects(outcome)
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    # A checkpoint that cannot be loaded is final. New workers may see what these do not see.
+    errors.sort(key=lambda error: not isinstance(error, CheckpointError))
+    if errors:
+        raise errors[0]
+    steps = [outcome.step for outcome in outcomes]
+    if len(set(steps)) > 1:
+        raise WorkersLostError(
+            f"the workers disagree after resuming from {name}: they are at the updates {steps}"
+        )

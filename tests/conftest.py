@@ -1,0 +1,37 @@
+"""An option that lets no test be skipped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+SKIPPABLE = "gpu"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="fail tests that would be skipped, for example without root, except GPU tests",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one if the option is given."""
+    report = yield
+    is_expected = hasattr(report, "wasxfail") or item.get_closest_marker(SKIPPABLE) is not None
+    if report.skipped and not is_expected and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although --no-skips is given: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests this machine could not run."""
+    count = len(terminalreporter.stats.get("skipped", []))
+    if count:
+        terminalreporter.write_line(f"{count} tests were skipped, so what they hold is unchecked")
