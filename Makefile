@@ -39,8 +39,9 @@ docs: .venv/.installed  ## regenerate docs/reference.md and search_spaces/schema
 	$(BIN)/python -m adaptune.spec.reference --schema > search_spaces/schema.json.part
 	mv search_spaces/schema.json.part search_spaces/schema.json
 
-chaos: .venv/.test-installed  ## kill workers, nodes and drivers of a local cluster
+chaos: .venv/.test-installed  ## kill workers, nodes and drivers, and stop searches by signals
 	$(BIN)/python -m pytest tests/chaos $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest tests/integration -m chaos $(PYTEST_OPTIONS)
 
 lowest: .venv-lowest/.installed  ## run the quick unit tests with the oldest versions accepted
 	@# The newest releases of indirect dependencies deprecate what old direct ones use.

@@ -25,6 +25,7 @@ SLOW_BASELINES = {
     "training__steps_per_epoch": 100,
 }
 Reached = Callable[[LocalSearch], object]
+CHAOS = pytest.mark.chaos  # a minute each
 
 
 @pytest.fixture
@@ -73,12 +74,12 @@ def run_until_stopped(
 @pytest.mark.parametrize(
     ("number", "reached", "settings", "group"),
     [
-        pytest.param(TERM, is_connecting, {}, False, id="connecting"),
-        pytest.param(HUP, LocalSearch.has_splits, SLOW_SOURCE, True, id="source"),
-        pytest.param(INT, LocalSearch.has_epoch, SLOW_TRIALS, True, id="trials-int"),
+        pytest.param(TERM, is_connecting, {}, False, id="connecting", marks=CHAOS),
+        pytest.param(HUP, LocalSearch.has_splits, SLOW_SOURCE, True, id="source", marks=CHAOS),
+        pytest.param(INT, LocalSearch.has_epoch, SLOW_TRIALS, True, id="trials-int", marks=CHAOS),
         pytest.param(TERM, LocalSearch.has_epoch, SLOW_TRIALS, True, id="trials-term"),
-        pytest.param(HUP, has_ended_trials, SLOW_BASELINES, False, id="baselines"),
-        pytest.param(INT, is_exporting, {}, False, id="export"),
+        pytest.param(HUP, has_ended_trials, SLOW_BASELINES, False, id="baselines", marks=CHAOS),
+        pytest.param(INT, is_exporting, {}, False, id="export", marks=CHAOS),
     ],
 )
 def test_a_signal_keeps_everything_and_a_resume_finishes(
@@ -115,6 +116,7 @@ def test_a_signal_before_anything_is_written_leaves_nothing(folder: Path) -> Non
     assert not search.results.exists()
 
 
+@CHAOS
 def test_under_nohup_the_end_of_the_terminal_stops_nothing(folder: Path) -> None:
     search = LocalSearch(folder)
     search.start(ignored=HUP)

@@ -48,8 +48,3 @@ def test_with_no_skips_only_gpu_tests_may_be_skipped(tmp_path: Path) -> None:
     assert "1 failed, 1 passed, 1 skipped, 1 error" in process.stdout
     assert "no root" in process.stdout
     assert "no network" in process.stdout
-
-
-def test_continuous_integration_skips_no_test() -> None:
-    lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert "make test PYTEST_OPTIONS=--no-skips" in lines
