@@ -56,7 +56,7 @@ def test_a_stopped_in_process_trial_is_replaced(start: Start) -> None:
     settings: dict[str, Any] = {
         "execution": "in_process",
         "resources__workers_per_trial": 1,
-        "training__steps_per_epoch": 10,
+        "training__steps_per_epoch": 200,  # so that it is stopped within an epoch
     }
     search = start(resources__epoch_timeout_s=EPOCH_TIMEOUT_S, **settings)
     search.wait_for_epochs(2)
