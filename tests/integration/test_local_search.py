@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import os
 import subprocess
@@ -13,14 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
+from support.http_probe import answers_http
 from support.local_search import LocalSearch
 from support.real_ray import RAY
 
 from adaptune.artifacts.load import load_export
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-HTTP_TIMEOUT_S = 5.0
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def check_listening(search: LocalSearch) -> None:
     for port, address in listening.items():
         if not is_loopback(address):
             routable.append(port)
-    assert [port for port in routable if answers_http(port)] == []
+    assert [port for port in routable if answers_http(port, "/metrics")] == []
 
 
 def connections(process: psutil.Process, kind: str) -> list[Any]:
@@ -104,19 +102,6 @@ def connections(process: psutil.Process, kind: str) -> list[Any]:
 
 def is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.removeprefix("::ffff:")).is_loopback
-
-
-def answers_http(port: int) -> bool:
-    """Return whether a server gives an HTTP client an answer, as one with metrics would."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HTTP_TIMEOUT_S)
-    try:
-        connection.request("GET", "/metrics")
-        connection.getresponse()
-    except (http.client.HTTPException, OSError):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def status_with_another_token(search: LocalSearch) -> str:

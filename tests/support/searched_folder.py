@@ -175,7 +175,7 @@ def memoised(function: Callable[[T], R], key: Callable[[T], object]) -> Callable
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished search leaves, without times and places.
+    """Results of a finished search, without times and places.
 
     Attributes:
         trials: rows of trials.parquet.

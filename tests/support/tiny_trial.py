@@ -11,6 +11,7 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
+from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict, TrainingState, build_state
 from adaptune.training.steps.batch import Batch, TrainingImages
@@ -105,3 +106,10 @@ def make_record(epoch: int = 1, target_val_accuracy: float = 0.5) -> EpochRecord
         target_val_accuracy=target_val_accuracy,
         target_val_loss=1.5,
     )
+
+
+def save_epochs(folder: CheckpointFolder, state: TrainingState, *epochs: int) -> None:
+    """Save the checkpoint of each of these epochs, ten steps after the one before."""
+    for epoch in epochs:
+        state.step = epoch * 10
+        folder.save(state, make_record(epoch))

@@ -31,9 +31,9 @@ LOCK_DELAY_S = 60.0  # a folder that is younger may not be locked yet
 def private_folder() -> Iterator[Path]:
     """Yield a new folder for Ray's sockets and logs that only this user can enter.
 
-    Ray makes its own folders writable for everybody, and whoever can write to its sockets controls
-    this user's processes. The folder is removed at the end; after an unexpected error it is kept
-    until the next local search starts. So are the folders of killed searches.
+    Ray makes its own folders writable for everybody, and a user who can write to its sockets
+    controls this user's processes. The folder is removed at the end; after an unexpected error it
+    is kept until the next local search starts. So are the folders of killed searches.
 
     Raises:
         ResourceError: no folder can be created, or its path is too long for sockets.

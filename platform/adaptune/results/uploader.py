@@ -20,6 +20,16 @@ INTERVAL_PER_DURATION = 20
 CLOSE_TIMEOUT_S = 120.0
 
 
+def interval_after(duration_s: float, min_interval_s: float) -> float:
+    """Return the seconds to wait after regular work, so that it takes little of the time.
+
+    Args:
+        duration_s: seconds that the work took.
+        min_interval_s: seconds to wait at least.
+    """
+    return max(min_interval_s, INTERVAL_PER_DURATION * duration_s)
+
+
 class Uploader:
     """Copies a search to `storage.remote` in a thread; a newer state replaces one that waits.
 
@@ -142,8 +152,8 @@ class Uploader:
             log.warning("the copy to storage.remote failed: %s", error)
         self._uploaded_size = size
         end = time.monotonic()
-        interval_s = INTERVAL_PER_DURATION * (end - start)
-        self._journal_due = end + max(MIN_JOURNAL_INTERVAL_S, interval_s)
+        duration_s = end - start
+        self._journal_due = end + interval_after(duration_s, MIN_JOURNAL_INTERVAL_S)
         if files:
-            self._files_due = end + max(self._min_interval_s, interval_s)
+            self._files_due = end + interval_after(duration_s, self._min_interval_s)
         return True

@@ -34,7 +34,7 @@ class Capacity:
 
 @dataclass
 class Outputs:
-    """What a task yields: nothing before its start, and its result at its end."""
+    """Output of a task: one value at its start, and its result at its end."""
 
     name: str
     start_s: float

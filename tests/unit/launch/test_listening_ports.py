@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
@@ -14,12 +13,11 @@ import psutil
 import pytest
 from cluster.check import FOLDER
 from cluster.local.local_cluster import LocalCluster
+from support.http_probe import answers_http
 from support.ports import reserved_ports
 from support.real_ray import RAY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-TIMEOUT_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +48,6 @@ def listening(cluster: LocalCluster) -> set[tuple[str, int]]:
                     address = connection.laddr.ip.removeprefix("::ffff:")
                     sockets.add((address, connection.laddr.port))
     return sockets
-
-
-def answers_http(port: int, path: str) -> bool:
-    """Return whether a server on this machine answers an HTTP request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", path)
-        connection.getresponse()
-    except (http.client.HTTPException, OSError):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def test_the_dashboard_listens_on_this_machine_only(cluster: LocalCluster) -> None:

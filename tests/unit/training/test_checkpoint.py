@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.full_disk import FullDisk
 from support.object_store import ObjectStore, running_store
-from support.tiny_trial import make_record, make_spec, make_state
+from support.tiny_trial import make_record, make_spec, make_state, save_epochs
 
 from adaptune.errors import CheckpointError, WorkersLostError
 from adaptune.results.folder import join_uri
@@ -25,12 +25,6 @@ Fit = Callable[..., list[EpochRecord]]
 @pytest.fixture
 def state() -> TrainingState:
     return make_state(make_spec())
-
-
-def save_epochs(folder: CheckpointFolder, state: TrainingState, *epochs: int) -> None:
-    for epoch in epochs:
-        state.step = epoch * 10
-        folder.save(state, make_record(epoch))
 
 
 def truncate(folder: CheckpointFolder, epoch: int, fraction: float = 0.5) -> None:

@@ -13,6 +13,7 @@ from support.tiny_trial import (
     make_record,
     make_spec,
     make_state,
+    save_epochs,
 )
 from torch import nn
 
@@ -31,12 +32,6 @@ Fit = Callable[..., list[EpochRecord]]
 @pytest.fixture
 def state() -> TrainingState:
     return make_state(make_spec())
-
-
-def save_epochs(folder: CheckpointFolder, state: TrainingState, *epochs: int) -> None:
-    for epoch in epochs:
-        state.step = epoch * 10
-        folder.save(state, make_record(epoch))
 
 
 def test_another_trial_in_the_same_folder_starts_from_the_beginning(

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.uploader import interval_after
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
 from adaptune.study.study import SearchStudy
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
 
-# They are written as a whole each time, which takes Tune's loop at most a twentieth of its time.
-MIN_INTERVAL_S = 10.0
-INTERVAL_PER_DURATION = 20
+MIN_INTERVAL_S = 10.0  # they are written as a whole each time, and Tune's loop waits meanwhile
 
 
 class TablesCallback(SearchCallback):
@@ -53,5 +52,5 @@ class TablesCallback(SearchCallback):
         self._due = start + MIN_INTERVAL_S  # also if the tables cannot be written
         write_tables(self._study, self._folder, self._placement)
         end = self._clock()
-        self._due = end + max(MIN_INTERVAL_S, INTERVAL_PER_DURATION * (end - start))
+        self._due = end + interval_after(end - start, MIN_INTERVAL_S)
         self._after_write()
