@@ -22,10 +22,10 @@ from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.search.driver import SearchRun
-from adaptune.search.trial import make_job
 from adaptune.spec.resources import WorkerResources
 from adaptune.spec.schema import SearchSpec, TrialSpec
 from adaptune.study.inputs import record_inputs
+from adaptune.study.job import make_job
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.wall_clock import WallClock

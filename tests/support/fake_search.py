@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from optuna.trial import FrozenTrial
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
@@ -44,6 +46,7 @@ class FakeTrial:
     status: str = "RUNNING"
     last_result: dict[str, Any] | None = None
     pickled_error_file: str | None = None
+    temporary_state: Any = field(default_factory=lambda: SimpleNamespace(ray_actor=None))
 
     def set_config(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -188,6 +191,17 @@ class FakeTune:
         self.scheduler.on_trial_error(None, trial)
         self.scheduler.on_trial_add(None, trial)
         self.replace_workers(trial)
+
+    def die_between_trials(self, trial: FakeTrial) -> None:
+        """Lose the process that was to take a trial: Tune restarts the trial and gives it up."""
+        self.restart_process(trial)
+        trial.status = Trial.PENDING
+        trial.last_result = {}
+        self.scheduler.on_trial_error(None, trial)
+        self.searcher.on_trial_complete(trial.trial_id, error=True)
+        for callback in self.callbacks:
+            callback.on_trial_error(1, self.live, trial)
+        self.live.remove(trial)
 
     def replace_workers(self, trial: FakeTrial) -> None:
         """Give a trial new workers, which report its last epoch again."""

@@ -10,9 +10,9 @@ from PIL import Image
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import create_or_resume
-from adaptune.search.trial import make_job
 from adaptune.spec import load_spec
 from adaptune.study.inputs import record_inputs
+from adaptune.study.job import make_job
 from adaptune.study.storage import open_study
 from adaptune.training.build import build_classifier
 from adaptune.training.state import build_state

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.test_scores import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
-from adaptune.search.trial import format_values
 from adaptune.spec.distributions import Value
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
+from adaptune.study.job import format_values
 from adaptune.study.study import SearchStudy
 
 _WEIGHTS = [f"loss_weights.{term}" for term in LossWeights.model_fields]

@@ -10,9 +10,9 @@ from adaptune.errors import CheckpointError
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
 from adaptune.search.driver import SearchRun
-from adaptune.search.trial import make_job
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.job import make_job
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.record import EpochRecord

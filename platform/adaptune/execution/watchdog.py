@@ -50,10 +50,15 @@ class Watchdog:
         self._last_report_s: dict[int, float] = {}  # by number of the trial
         self._starting: set[int] = set()  # trials whose present process has reported nothing yet
 
-    def start(self, number: int) -> None:
-        """Watch a trial from now on."""
+    def start(self, number: int, *, is_starting: bool) -> None:
+        """Watch a trial from now on.
+
+        Args:
+            is_starting: whether the trial may start workers before it reports.
+        """
         self._last_report_s[number] = self._now_s
-        self._starting.add(number)
+        if is_starting:
+            self._starting.add(number)
 
     def report(self, number: int, epoch_s: float) -> None:
         """Note an epoch of a trial."""

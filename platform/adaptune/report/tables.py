@@ -12,7 +12,7 @@ from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.validator_regret import validator_regrets
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.trial import format_values
+from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value, metric_label
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial

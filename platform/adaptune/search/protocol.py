@@ -44,6 +44,19 @@ class TrialConfig:
 
 
 @dataclass(frozen=True)
+class Death:
+    """The death of a trial's process.
+
+    Attributes:
+        cause: why it died.
+        is_early: whether it died before it took the trial, of which Tune had told it.
+    """
+
+    cause: str
+    is_early: bool = False
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """Result of one step of a trial: an epoch, or the reason why there is none.
 

@@ -16,7 +16,7 @@ from ray.tune.schedulers import (
 
 from adaptune.execution.cause import cause_of_death
 from adaptune.search.failure import SearchFailure, ends_search
-from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig, TrialResult
+from adaptune.search.protocol import EPOCH, OBJECTIVE, Death, TrialConfig, TrialResult
 from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
@@ -46,7 +46,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         study: study with the epochs of earlier sessions.
         objective: objective of the search; it observes the epochs of the study here.
         failure: where an unexpected error is kept.
-        note_death: called with Tune's id of a trial and the cause of the death of its process.
+        note_death: called with Tune's id of a trial and the death of its process.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         study: SearchStudy,
         objective: Objective,
         failure: SearchFailure | None = None,
-        note_death: Callable[[str, str], None] = lambda trial_id, cause: None,
+        note_death: Callable[[str, Death], None] = lambda trial_id, death: None,
     ) -> None:
         super().__init__()
         self.failure = failure or SearchFailure()
@@ -130,10 +130,17 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
 
     @ends_search
     def on_trial_error(self, tune_controller: object, trial: Trial) -> None:
-        """Pass on that a trial's process died; Tune may start another one."""
+        """Pass on that a trial's process died; Tune may start another one.
+
+        If a process dies between two trials, Tune gives the second one up, which has not begun.
+        """
         config = TrialConfig.from_tune(trial.config)
         cause = cause_of_death(trial)
-        self._note_death(trial.trial_id, cause)
+        is_early = trial.status == Trial.PENDING
+        self._note_death(trial.trial_id, Death(cause, is_early))
+        if is_early:
+            self._requeue(trial)
+            return
         last_epoch = max(self._history[trial], default=0)
         # Tune starts the next process of the trial with it.
         trial.set_config(replace(config, death=cause, death_epoch=last_epoch).to_tune())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ from ray.tune.search import Searcher
 
 from adaptune.cluster.shortage import IN_USE, NO_ROOM, Shortage
 from adaptune.search.failure import SearchFailure, ends_search
-from adaptune.search.protocol import OBJECTIVE, TrialConfig, TrialResult
+from adaptune.search.protocol import OBJECTIVE, Death, TrialConfig, TrialResult
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import TrialPlacement
 
+MAX_EARLY_DEATHS = 3  # of processes, for each trial
 Clock = Callable[[], float]
 
 
@@ -80,7 +82,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._live: dict[str, _LiveTrial] = {}
         self._shortage = Shortage(budget.node_timeout_s, clock)
         self._contention = Shortage(budget.node_timeout_s, clock)  # while there are nodes
-        self._deaths: dict[str, str] = {}
+        self._deaths: dict[str, Death] = {}
+        self._early_deaths: Counter[int] = Counter()  # by number of the trial
 
     def remaining(self) -> int:
         """Return the number of trials that have yet to start or to continue."""
@@ -133,9 +136,14 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             return
         message = trial_result.error
         if message is None and error:
+            death = self._deaths.get(trial_id)
+            if self._may_begin_again(live.trial, death):
+                self._interrupted.append(live.trial)
+                del self._live[trial_id]
+                return
             message = "the trial's process died repeatedly"
-            if trial_id in self._deaths:
-                message += f", the last time of: {self._deaths[trial_id]}"
+            if death is not None:
+                message += f", the last time of: {death.cause}"
         self._study.tell_result(
             live.trial,
             epochs=self._budget.epochs,
@@ -145,9 +153,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         )
         del self._live[trial_id]  # now that the study has the result
 
-    def note_death(self, trial_id: str, cause: str) -> None:
-        """Note why a trial's process died, in case that Tune gives the trial up."""
-        self._deaths[trial_id] = cause
+    def note_death(self, trial_id: str, death: Death) -> None:
+        """Note how a trial's process died, in case that Tune gives the trial up."""
+        self._deaths[trial_id] = death
 
     def check_shortage(self, *, any_running: bool) -> str | None:
         """Check whether trials wait for nodes in vain; to be called at each step of Tune.
@@ -186,6 +194,13 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         live.has_reported = True
         self._objective.observe(live.trial.number, record)
         self._study.add_epoch(live.trial, record, self._objective.value(record))
+
+    def _may_begin_again(self, trial: Trial, death: Death | None) -> bool:
+        """Return whether a trial is requeued whose process died before it took the trial."""
+        if death is None or not death.is_early:
+            return False
+        self._early_deaths[trial.number] += 1
+        return self._early_deaths[trial.number] <= MAX_EARLY_DEATHS
 
     def _check_timeout(self) -> None:
         if not any(live.has_reported for live in self._live.values()):

@@ -23,9 +23,9 @@ from adaptune.execution.open_runner import open_runner
 from adaptune.execution.recovery import RecoveringRunner
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.trial import make_job
 from adaptune.spec.resources import Execution, WorkerResources
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.job import make_job
 from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 
@@ -57,6 +57,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         reuse_workers = context.spec.resources.reuse_workers
         self._runner = RecoveringRunner(self._open_group, reuse_workers=reuse_workers)
         self._is_spoiled = False  # this process must train no further trial
+        self._next: TrialConfig | None = None  # it begins with the next step
         self._gauge = Gauge(
             "adaptune_objective",
             description="Objective of the search",
@@ -73,6 +74,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if self._is_spoiled:
             raise RuntimeError("the trial before left its process unfit for another trial")
         try:
+            self._begin_next()
             return self._next_result().to_tune()
         except Exception as error:
             cause = cause_of(error)
@@ -82,22 +84,23 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
             raise
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
-        """Stop the trial and begin another one on the same worker group.
+        """Note the next trial of the same worker group, which begins with its first step.
 
-        Tune fails the next trial if this raises an error. Therefore an error shows in its first
-        step, for which Tune starts another process.
+        Tune fails a trial if this raises an error, and starts another process if `step` does.
         """
-        try:
-            self._runner.end_trial()
-            self._begin(TrialConfig.from_tune(new_config))
-        except Exception:
-            log.exception("trial %s could not be ended", self._job.number)
-            self._is_spoiled = True
+        self._next = TrialConfig.from_tune(new_config)
         return True
 
     def cleanup(self) -> None:
         """Shut the worker group down."""
         self._runner.close()
+
+    def _begin_next(self) -> None:
+        """Stop the last trial and begin the next one, if there is one that has not begun."""
+        config, self._next = self._next, None
+        if config is not None:
+            self._runner.end_trial()
+            self._begin(config)
 
     def _begin(self, config: TrialConfig) -> None:
         context = self._context

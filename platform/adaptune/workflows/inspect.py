@@ -13,9 +13,9 @@ from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
-from adaptune.search.trial import make_job
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.inputs import read_inputs
+from adaptune.study.job import make_job
 from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy

@@ -258,18 +258,6 @@ def test_an_error_of_the_study_at_the_end_of_a_trial_is_kept_and_the_trial_too(
     assert caught.value is error
 
 
-def test_the_cause_of_death_of_a_process_is_part_of_its_trials_error(study: SearchStudy) -> None:
-    searcher = make_searcher(study)
-    searcher.suggest("a")
-    for cause in ("RuntimeError: first", "RuntimeError: last"):
-        searcher.note_death("a", cause)
-    searcher.on_trial_complete("a", None, error=True)
-    [dead] = study.started_trials()
-    assert dead.error == (
-        "the trial's process died repeatedly, the last time of: RuntimeError: last"
-    )
-
-
 def test_the_placement_of_a_trial_is_stored_at_its_end(study: SearchStudy) -> None:
     placement = TrialPlacement("in_process", 1)
     budget = SearchBudget(1, epochs=9, node_timeout_s=NODE_TIMEOUT_S)

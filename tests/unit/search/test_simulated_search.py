@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from support.fake_search import FakeTrial, FakeTune, history, make_search, simulate, smooth
 
+from adaptune.search.protocol import TrialConfig
 from adaptune.study.study import SearchStudy
 
 SCHEDULERS = ["asha", "hyperband", "median"]
@@ -129,6 +130,27 @@ def test_disturbed_trials_give_the_same_results(
     undisturbed = simulate(spec, None, smooth)
     disturbed = simulate(spec, None, smooth, disturb=disturb, every=every)
     assert history(disturbed) == history(undisturbed)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_process_that_dies_between_two_trials_changes_nothing(
+    metric: str, scheduler: str
+) -> None:
+    spec = make_search(search={"metric": metric, "scheduler": scheduler})
+    disturbed: set[int] = set()
+
+    def disturb(tune: FakeTune, trial: FakeTrial) -> None:
+        number = TrialConfig.from_tune(trial.config).number
+        if number in disturbed:  # once per trial: the fourth time fails it
+            tune.restart_process(trial)
+        else:
+            disturbed.add(number)
+            tune.die_between_trials(trial)
+
+    undisturbed = simulate(spec, None, smooth)
+    assert history(simulate(spec, None, smooth, disturb=disturb)) == history(undisturbed)
+    assert len(disturbed) > 5
 
 
 @pytest.mark.parametrize("metric", METRICS)

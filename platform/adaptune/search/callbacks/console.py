@@ -10,7 +10,7 @@ from rich.console import Console
 
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.trial import format_values
+from adaptune.study.job import format_values
 from adaptune.study.objective import Objective, format_objective, format_value
 from adaptune.study.study import SearchStudy
 from adaptune.training.record import TARGET_VAL, EpochRecord

@@ -37,13 +37,11 @@ class WatchdogCallback(SearchCallback):
         self._console = console
         self._watchdog = watchdog
         self._kill = kill
-        self._trials: dict[int, Trial] = {}  # running ones, by number
+        self._trials: dict[int, Trial] = {}  # watched ones, by number
 
     def on_start(self, trial: Trial) -> None:
-        """Watch a trial."""
-        number = TrialConfig.from_tune(trial.config).number
-        self._trials[number] = trial
-        self._watchdog.start(number)
+        """Watch a trial, whose process has taken it."""
+        self._watch(trial, is_starting=True)
 
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
         """Note the time of a record."""
@@ -51,14 +49,17 @@ class WatchdogCallback(SearchCallback):
 
     def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
         """Watch a trial no more."""
-        self._watchdog.stop(config.number)
+        self._stop(config.number)
 
     def on_restart(self, trial: Trial) -> None:
         """Watch a trial no more until its next process has started."""
-        self._watchdog.stop(TrialConfig.from_tune(trial.config).number)
+        self._stop(TrialConfig.from_tune(trial.config).number)
 
     def on_step(self, trials: Sequence[Trial]) -> None:
         """Kill the processes of the trials that are overdue."""
+        for trial in trials:
+            if _waits_for_reuse(trial) and trial not in self._trials.values():
+                self._watch(trial, is_starting=False)
         for silence in self._watchdog.overdue():
             self._console.print(
                 f"         trial {silence.number} has reported nothing for"
@@ -69,3 +70,20 @@ class WatchdogCallback(SearchCallback):
                 soft_wrap=True,
             )
             self._kill(self._trials[silence.number])
+
+    def _watch(self, trial: Trial, *, is_starting: bool) -> None:
+        number = TrialConfig.from_tune(trial.config).number
+        self._trials[number] = trial
+        self._watchdog.start(number, is_starting=is_starting)
+
+    def _stop(self, number: int) -> None:
+        self._trials.pop(number, None)
+        self._watchdog.stop(number)
+
+
+def _waits_for_reuse(trial: Trial) -> bool:
+    """Return whether the process of an ended trial has yet to take this one.
+
+    Tune calls no hook before the process has answered.
+    """
+    return trial.status == Trial.PENDING and trial.temporary_state.ray_actor is not None

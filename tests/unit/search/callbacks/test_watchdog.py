@@ -84,6 +84,18 @@ def test_a_trial_is_watched_again_in_its_next_process(loop: Loop) -> None:
     assert loop.killed == [loop.trial]
 
 
+def test_a_trial_that_the_process_of_an_ended_one_does_not_take_is_overdue_early() -> None:
+    loop = Loop()
+    loop.trial.status = Trial.PENDING
+    loop.runs(2 * BOUND_S)
+    assert loop.killed == []  # it waits for a process
+    loop.trial.temporary_state.ray_actor = "actor"
+    loop.runs(BOUND_S)
+    assert loop.killed == []
+    loop.runs(1)
+    assert loop.killed == [loop.trial]
+
+
 def test_the_actor_of_a_trial_of_tune_is_killed_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[object, bool]] = []
 

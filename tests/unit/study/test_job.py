@@ -6,8 +6,8 @@ import pytest
 from support.fake_search import make_search
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.search.trial import format_values, make_job
 from adaptune.spec.distributions import Value
+from adaptune.study.job import format_values, make_job
 from adaptune.training.identity import TrialInputs, trial_identity
 
 VALUES: dict[str, Value] = {"loss_weights.cycle": 3.0, "loss_weights.identity": 0.5}
