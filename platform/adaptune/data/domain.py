@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from adaptune.data.identity import DomainIdentity, array_digests
+from adaptune.errors import DataError
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -55,20 +57,39 @@ class StoredImage:
     digest: bytes
 
 
+class ImageSource(Protocol):
+    """N images where they are stored, which are read and decoded one at a time.
+
+    It can be pickled, so that several processes can read parts of it, and holds no pixels.
+    """
+
+    def __len__(self) -> int:
+        """Return N."""
+        ...
+
+    def stamps(self, indices: Indices) -> list[str]:
+        """Return a text for each image at `indices` that changes when what is stored changes."""
+        ...
+
+    def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
+        """Yield the images at `indices` in this order, or why one cannot be read."""
+        ...
+
+
 @dataclass(frozen=True)
 class RawDomain:
     """A data set as its loader returns it, before the images are brought to the common form.
 
     Attributes:
-        images: uint8 of 0 to 255, either one array (N, H, W) or (N, H, W, C), or N functions that
-            read one image each, so that only selected images are read and decoded.
+        images: one array of uint8, (N, H, W) or (N, H, W, C), 0 to 255; or N images that are read
+            when they are needed.
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names; empty if no sample is labelled.
         stored: bytes (N, B) that decide the images, if an array of images depends on a decoder;
             None if the array itself is what is stored.
     """
 
-    images: Images | Sequence[Callable[[], StoredImage]]
+    images: Images | ImageSource
     labels: Labels
     class_names: tuple[str, ...]
     stored: npt.NDArray[np.uint8] | None = None
@@ -90,11 +111,10 @@ class RawDomain:
         return self._read(self.images, indices, digests)
 
     @staticmethod
-    def _read(
-        readers: Sequence[Callable[[], StoredImage]], indices: Indices, digests: list[bytes]
-    ) -> Iterator[Images]:
-        for index in indices:
-            image = readers[index]()
+    def _read(source: ImageSource, indices: Indices, digests: list[bytes]) -> Iterator[Images]:
+        for image in source.read(indices):
+            if isinstance(image, DataError):
+                raise image
             digests.append(image.digest)
             yield image.pixels
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.domain import LoadRequest, RawDomain, StoredImage
-from adaptune.data.identity import image_digest
-from adaptune.data.preprocessing import decode, read_image_file
+from adaptune.data.domain import LoadRequest, RawDomain
+from adaptune.data.image_files import ImageFiles
 from adaptune.errors import DataError
 
 SUFFIXES = frozenset(
@@ -39,15 +37,10 @@ def imagefolder(request: LoadRequest) -> RawDomain:
     except OSError as error:
         raise DataError(f"imagefolder: {path} cannot be read: {error}") from error
     return RawDomain(
-        images=[partial(_image, file) for file in files],
+        images=ImageFiles(tuple(map(str, files))),
         labels=np.array(labels, dtype=np.int64),
         class_names=tuple(folder.name for folder in folders),
     )
-
-
-def _image(file: Path) -> StoredImage:
-    encoded = read_image_file(file, str(file))
-    return StoredImage(decode(encoded, str(file)), image_digest(encoded))
 
 
 def _class_folders(path: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from adaptune.data.domain import (
     UNLABELLED,
     Images,
+    Indices,
     Labels,
     LoadRequest,
     RawDomain,
@@ -47,8 +48,40 @@ def parquet(request: LoadRequest) -> RawDomain:
     labels, class_names = _labels(table, path)
     column = table.column("image")
     _check_image_type(column.type, path)
-    images = [partial(_image, column, row, f"{path}, row {row}") for row in range(table.num_rows)]
-    return RawDomain(images, labels, class_names)
+    return RawDomain(ParquetImages(column, path), labels, class_names)
+
+
+@dataclass(frozen=True)
+class ParquetImages:
+    """An `ImageSource` of the rows of a column.
+
+    Attributes:
+        column: the images.
+        path: file or folder that they are from.
+    """
+
+    column: ChunkedArray
+    path: Path
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.column)
+
+    def stamps(self, indices: Indices) -> list[str]:
+        """Return the path, the sizes in bytes and the times of change in ns of the files."""
+        files = []
+        for file in _parquet_files(self.path):
+            status = file.stat()
+            files.append(f"{file} {status.st_size} {status.st_mtime_ns}")
+        return [f"{files} {index}" for index in indices]
+
+    def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
+        """Yield the images of the rows, or why one cannot be read."""
+        for row in indices:
+            try:
+                yield _image(self.column, int(row), f"{self.path}, row {row}")
+            except DataError as error:
+                yield error
 
 
 def _read(path: Path) -> Table:

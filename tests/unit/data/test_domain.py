@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,21 +12,33 @@ from adaptune.data.domain import (
     FIRST_HALF,
     SECOND_HALF,
     UNLABELLED,
+    Indices,
     RawDomain,
     StoredImage,
 )
 from adaptune.data.identity import array_digests
+from adaptune.errors import DataError
 
 IMAGES = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2)
 LABELS = np.array([0, 1, UNLABELLED], dtype=np.int64)
 
 
-def reader(index: int, decoded: list[int]) -> Callable[[], StoredImage]:
-    def read() -> StoredImage:
-        decoded.append(index)
-        return StoredImage(IMAGES[index], bytes([index]))
+@dataclass
+class Source:
+    """An `ImageSource` that notes which images were decoded."""
 
-    return read
+    decoded: list[int]
+
+    def __len__(self) -> int:
+        return len(IMAGES)
+
+    def stamps(self, indices: Indices) -> list[str]:
+        return [str(index) for index in indices]
+
+    def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
+        for index in indices:
+            self.decoded.append(int(index))
+            yield StoredImage(IMAGES[index], bytes([index]))
 
 
 def test_an_array_gives_the_images_in_the_order_of_the_indices() -> None:
@@ -40,8 +53,8 @@ def test_an_array_gives_the_images_in_the_order_of_the_indices() -> None:
 def test_an_image_is_decoded_when_its_turn_comes_and_no_other_one() -> None:
     decoded: list[int] = []
     digests: list[bytes] = []
-    readers = [reader(index, decoded) for index in range(3)]
-    taken = iter(RawDomain(readers, LABELS, ("a", "b")).take(np.array([2, 0]), digests))
+    source = Source(decoded)
+    taken = iter(RawDomain(source, LABELS, ("a", "b")).take(np.array([2, 0]), digests))
     assert decoded == []
     assert np.array_equal(next(taken), IMAGES[2])
     assert decoded == [2]

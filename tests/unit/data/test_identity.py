@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.domains import data_spec, identity, load, png, write_folder, write_table
 
-from adaptune.data import imagefolder
+from adaptune.data import image_files
 from adaptune.data.domain import Images
 from adaptune.data.identity import (
     DataIdentity,
@@ -103,14 +103,14 @@ def test_data_that_is_mounted_elsewhere_is_the_same_data(folders: Path, tmp_path
 def test_the_decoder_is_no_part_of_the_identity(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = imagefolder.decode
+    decode = image_files.decode
 
     def rounds_differently(encoded: bytes, name: str) -> Images:
         pixels: Images = decode(encoded, name) + np.uint8(1)
         return pixels
 
     first = load_folders(folders, size=16)
-    monkeypatch.setattr(imagefolder, "decode", rounds_differently)
+    monkeypatch.setattr(image_files, "decode", rounds_differently)
     again = load_folders(folders, size=16)
     assert again.digest() == first.digest()
     assert again.pixel_digest() != first.pixel_digest()

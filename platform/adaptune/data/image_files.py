@@ -1,0 +1,54 @@
+"""Images in files of their own, as an `ImageSource`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adaptune.data.domain import Indices, StoredImage
+from adaptune.data.identity import image_digest
+from adaptune.data.preprocessing import decode, read_image_file
+from adaptune.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """An `ImageSource` of image files.
+
+    Attributes:
+        paths: the files; texts take a fifth of the memory of `Path` objects.
+    """
+
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of files."""
+        return len(self.paths)
+
+    def stamps(self, indices: Indices) -> list[str]:
+        """Return the path, the size in bytes and the time of change in ns of each file.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        stamps = []
+        for index in indices:
+            path = self.paths[index]
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                raise DataError(f"{path} cannot be read: {error.strerror}") from error
+            stamps.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        return stamps
+
+    def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
+        """Yield the decoded files, or why one cannot be read."""
+        for index in indices:
+            path = self.paths[index]
+            try:
+                encoded = read_image_file(Path(path), path)
+                yield StoredImage(decode(encoded, path), image_digest(encoded))
+            except DataError as error:
+                yield error
