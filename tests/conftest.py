@@ -1,4 +1,4 @@
-"""An option that lets no test be skipped in silence."""
+"""An option that lets no test be skipped in silence, and a cache of the tests' own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail tests that would be skipped, for example without root, except GPU tests",
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def prepared_images(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Keep prepared images out of the cache of the user, for this process and its children."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPTUNE_CACHE", str(tmp_path_factory.mktemp("prepared")))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

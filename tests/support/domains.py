@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,36 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet as pq
 
-from adaptune.data.domain import Domain, Images
+from adaptune.data.domain import Domain, Images, Labels
 from adaptune.data.identity import DomainIdentity, identify_domain
+from adaptune.data.image_set import in_memory
 from adaptune.data.registry import load_domain
 from adaptune.spec.data import DataSpec, DomainSpec
 
 Rows = list[object]
 
 
-def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) -> Domain:
+@dataclass(frozen=True)
+class PixelDomain:
+    """A `Domain` with all its pixels."""
+
+    name: str
+    images: Images
+    labels: Labels
+    class_names: tuple[str, ...]
+    identity: DomainIdentity
+
+
+def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) -> PixelDomain:
     """Load a domain by its name in YAML."""
     spec = DomainSpec.model_validate({"domain": name, **form})
-    return load_domain(spec, root=root, seed=seed)
+    return with_pixels(load_domain(spec, root=root, seed=seed))
+
+
+def with_pixels(domain: Domain) -> PixelDomain:
+    """Return a domain with all its pixels."""
+    images = domain.images.take(np.arange(len(domain.images)))
+    return PixelDomain(domain.name, images, domain.labels, domain.class_names, domain.identity)
 
 
 def identity(*stored: bytes) -> DomainIdentity:
@@ -33,7 +52,9 @@ def make_domain(
     name: str, images: Images, labels: list[int], class_names: tuple[str, ...]
 ) -> Domain:
     """Return a domain whose identity is that of no images."""
-    return Domain(name, images, np.array(labels, dtype=np.int64), class_names, identity())
+    return Domain(
+        name, in_memory(images), np.array(labels, dtype=np.int64), class_names, identity()
+    )
 
 
 def data_spec(source: str, target: str, **form: object) -> DataSpec:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.data.identity import DataIdentity, identify_domain, identify_split
+from adaptune.data.image_set import in_memory
 from adaptune.data.splits import Splits, WithheldData
 from adaptune.evaluation.summary import Summary
 from adaptune.execution.base import SharedRefs
@@ -88,7 +89,9 @@ def make_splits(*, test_samples: int = 12) -> Splits:
     withheld = WithheldData(
         target_train_images=trial.target_train_images,
         target_train_labels=train_labels,
-        target_test_images=random.integers(0, 256, (test_samples, 1, 16, 16), dtype=np.uint8),
+        target_test_images=in_memory(
+            random.integers(0, 256, (test_samples, 1, 16, 16), dtype=np.uint8)
+        ),
         target_test_labels=test_labels,
     )
     domain = identify_domain([], test_labels, trial.class_names, {})

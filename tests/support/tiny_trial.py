@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from adaptune.data.image_set import in_memory
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.spec.schema import TrialSpec
@@ -61,7 +62,7 @@ def make_data(size: int = 16, samples: int = 14) -> TrialData:
     random = np.random.default_rng(0)
 
     def images(count: int) -> Any:
-        return random.integers(0, 256, (count, 1, size, size), dtype=np.uint8)
+        return in_memory(random.integers(0, 256, (count, 1, size, size), dtype=np.uint8))
 
     def labels(count: int) -> Any:
         return np.arange(count) % CLASSES

@@ -10,7 +10,8 @@ import numpy as np
 
 from adaptune.artifacts.load import Export
 from adaptune.data.device_images import DeviceImages
-from adaptune.data.domain import UNLABELLED, Domain, Images, Labels
+from adaptune.data.domain import UNLABELLED, Domain, Labels
+from adaptune.data.image_set import ImageSet
 from adaptune.data.registry import is_same_domain, load_domain, share_samples
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
@@ -78,15 +79,15 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation
     )
 
 
-def _labelled_samples(export: Export, name: str, root: Path) -> tuple[Images, Labels]:
+def _labelled_samples(export: Export, name: str, root: Path) -> tuple[ImageSet, Labels]:
     preprocessing = _preprocessing(export, name)
     spec = preprocessing.model_copy(update={"domain": name, "limit": None})
     domain = load_domain(spec, root=root, seed=export.config.seed)
-    labelled = domain.labels != UNLABELLED
-    if not labelled.any():
+    labelled = np.flatnonzero(domain.labels != UNLABELLED)
+    if not len(labelled):
         raise DataError(f"domain {name} has no labels to evaluate against")
     labels = _export_labels(export, domain)
-    return domain.images[labelled], labels[labelled]
+    return domain.images.subset(labelled), labels[labelled]
 
 
 def _preprocessing(export: Export, name: str) -> DomainSpec:

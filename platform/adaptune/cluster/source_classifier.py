@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adaptune.cluster.tasks import ClusterTasks, task_device
 from adaptune.data.device_images import DeviceImages
+from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, content_hash
 from adaptune.files import remove_drafts
 from adaptune.spec.schema import TrialSpec
@@ -21,7 +22,7 @@ from adaptune.training.weights_file import read_weights, write_weights
 from adaptune.version import __version__
 
 log = logging.getLogger(__name__)
-_CACHE_FORMAT = 2
+_CACHE_FORMAT = 3
 _DRAFT_MAX_AGE_S = 86_400.0  # younger ones may be those of other searches
 
 
@@ -76,7 +77,7 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
     settings = spec.model_dump_json(
         include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}}
     )
-    arrays = content_hash(data.source_train_images, data.source_train_labels)
+    arrays = content_hash(data.source_train_images.pixel_digests(), data.source_train_labels)
     versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
     text = f"{versions} {settings} {spec.training.lr_decay_from} {arrays}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -84,5 +85,10 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
 
 def _train(spec: TrialSpec, data: TrialData, threads: int) -> dict[str, Tensor]:
     device = task_device(threads)
-    images = DeviceImages(data.source_train_images, data.source_train_labels, device)
+    images = DeviceImages(
+        data.source_train_images,
+        data.source_train_labels,
+        device,
+        is_resident=fits_on_device(data.nbytes, device, spec.data.resident_gb),
+    )
     return train_supervised(spec, images, len(data.class_names))

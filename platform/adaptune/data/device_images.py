@@ -9,7 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from adaptune.data.domain import Images, Labels
+from adaptune.data.domain import Labels
+from adaptune.data.image_set import ImageSet, MemoryImages
+from adaptune.data.prefetch import Prefetcher
+
+_COPY_BYTES = 64 * 1024**2
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -20,31 +24,54 @@ def to_float(images: Tensor) -> Tensor:
 class DeviceImages:
     """A data set on a device.
 
-    On the CPU it shares the memory of the arrays and never writes to it.
+    Images in memory are stored on the device. On the CPU this shares the memory of the array, and
+    never writes to it. Images on disk are stored on a GPU if they are resident; otherwise each
+    batch is read when it is needed, or before.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: N images.
         labels: int64 (N,), or None.
-        device: the device that stores the images and the labels.
+        device: the device of the batches and the labels.
+        is_resident: whether images on disk are copied to the memory of a GPU.
     """
 
-    def __init__(self, images: Images, labels: Labels | None, device: torch.device | str) -> None:
-        self._images = _shared_tensor(images).to(device)
+    def __init__(
+        self,
+        images: ImageSet,
+        labels: Labels | None,
+        device: torch.device | str,
+        *,
+        is_resident: bool = True,
+    ) -> None:
+        self.device = torch.device(device)
+        self._length = len(images)
+        self._stored: Tensor | None = None
+        self._prefetcher: Prefetcher | None = None
+        if isinstance(images, MemoryImages):
+            self._stored = _shared_tensor(images.pixels).to(self.device)
+        elif is_resident and self.device.type != "cpu":
+            self._stored = _copy(images, self.device)
+        else:
+            self._prefetcher = Prefetcher(images, is_pinned=self.device.type == "cuda")
         self._labels: Tensor | None = None
         if labels is not None:
-            self._labels = _shared_tensor(labels).to(device)
-
-    @property
-    def device(self) -> torch.device:
-        """The device that stores the images."""
-        return self._images.device
+            self._labels = _shared_tensor(labels).to(self.device)
 
     def __len__(self) -> int:
-        return len(self._images)
+        return self._length
 
     def take(self, indices: Tensor) -> Tensor:
         """Return the images at `indices`: int64 (B,) → float32 (B, C, H, W) in [-1, 1]."""
-        return to_float(self._images[indices.to(self.device)])
+        if self._prefetcher is None:
+            assert self._stored is not None
+            return to_float(self._stored[indices.to(self.device)])
+        batch = self._prefetcher.take(indices)
+        return to_float(batch.to(self.device, non_blocking=True))
+
+    def expect(self, indices: Tensor) -> None:
+        """Begin to read the images at `indices`, int64 (B,), which will be taken soon."""
+        if self._prefetcher is not None:
+            self._prefetcher.expect(indices)
 
     @property
     def labels(self) -> Tensor:
@@ -64,6 +91,16 @@ class DeviceImages:
             ValueError: the data set has no labels.
         """
         return self.labels[indices.to(self.device)]
+
+
+def _copy(images: ImageSet, device: torch.device) -> Tensor:
+    """Return all images on a device: uint8 (N, C, H, W); some MB at a time pass through memory."""
+    stored = torch.empty((len(images), *images.shape), dtype=torch.uint8, device=device)
+    length = max(1, _COPY_BYTES // stored[0].numel()) if len(images) else 1
+    for start in range(0, len(images), length):
+        rows = np.arange(start, min(start + length, len(images)))
+        stored[start : start + len(rows)] = torch.from_numpy(images.take(rows))
+    return stored
 
 
 def _shared_tensor(array: npt.NDArray[np.generic]) -> Tensor:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.identity import DomainIdentity, array_digests
+from adaptune.data.identity import DomainIdentity
 from adaptune.errors import DataError
+
+if TYPE_CHECKING:
+    from adaptune.data.image_set import ImageSet
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -31,14 +34,14 @@ class Domain:
 
     Attributes:
         name: the name in the spec, for messages.
-        images: uint8 (N, C, H, W), 0 to 255.
+        images: N images.
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names; empty if no sample is labelled.
         identity: digests of the samples as they are stored.
     """
 
     name: str
-    images: Images
+    images: ImageSet
     labels: Labels
     class_names: tuple[str, ...]
     identity: DomainIdentity
@@ -67,6 +70,14 @@ class ImageSource(Protocol):
         """Return N."""
         ...
 
+    def name(self, index: int) -> str:
+        """Return the name of an image in messages."""
+        ...
+
+    def subset(self, indices: Indices) -> ImageSource:
+        """Return the images at `indices` as a source."""
+        ...
+
     def stamps(self, indices: Indices) -> list[str]:
         """Return a text for each image at `indices` that changes when what is stored changes."""
         ...
@@ -93,30 +104,6 @@ class RawDomain:
     labels: Labels
     class_names: tuple[str, ...]
     stored: npt.NDArray[np.uint8] | None = None
-
-    def take(self, indices: Indices, digests: list[bytes]) -> Images | Iterator[Images]:
-        """Return the images at `indices`, int64 (B,).
-
-        Args:
-            digests: the list to append the digest of each stored image to, when it is read.
-
-        Returns:
-            An array (B, H, W) or (B, H, W, C) if `images` is one; otherwise an iterator that reads
-            and decodes one image at a time.
-        """
-        if isinstance(self.images, np.ndarray):
-            stored = self.images if self.stored is None else self.stored
-            digests += array_digests(stored[indices])
-            return self.images[indices]
-        return self._read(self.images, indices, digests)
-
-    @staticmethod
-    def _read(source: ImageSource, indices: Indices, digests: list[bytes]) -> Iterator[Images]:
-        for image in source.read(indices):
-            if isinstance(image, DataError):
-                raise image
-            digests.append(image.digest)
-            yield image.pixels
 
 
 @dataclass(frozen=True)

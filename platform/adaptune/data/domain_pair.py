@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
 from adaptune.data.registry import DOMAINS, find_entry, open_domain, share_samples
+from adaptune.data.store import Progress
 from adaptune.data.undecoded import check_memory
 from adaptune.errors import DataError
-from adaptune.spec.data import DataSpec
+from adaptune.spec.data import DataSpec, cache_folder
+
+# Called with `source` or `target`, the number of prepared images, and of those to prepare.
+PairProgress = Callable[[str, int, int], None]
 
 
-def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
+def load_pair(
+    spec: DataSpec, seed: int, progress: PairProgress | None = None
+) -> tuple[Domain, Domain]:
     """Load source and target; the labels of both are indices into the source's class names.
 
     If both are made of the same 5,000 MNIST digits, each gets one half of them.
+
+    Args:
+        progress: called while the images of a domain are decoded.
 
     Raises:
         DataError: a domain cannot be loaded, the source has unlabelled samples, the classes
@@ -26,11 +37,12 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
     """
     source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
-    undecoded_source = open_domain(spec.source, root=root, seed=seed, half=source_half)
-    undecoded_target = open_domain(spec.target, root=root, seed=seed, half=target_half)
+    cache = cache_folder(spec.cache)
+    undecoded_source = open_domain(spec.source, root=root, seed=seed, half=source_half, cache=cache)
+    undecoded_target = open_domain(spec.target, root=root, seed=seed, half=target_half, cache=cache)
     check_memory([undecoded_source, undecoded_target], copies=2)
-    source = undecoded_source.decode()
-    target = undecoded_target.decode()
+    source = undecoded_source.decode(_of_domain("source", progress))
+    target = undecoded_target.decode(_of_domain("target", progress))
     unlabelled = int((source.labels == UNLABELLED).sum())
     if unlabelled:
         raise DataError(
@@ -38,6 +50,10 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
             " every source sample needs one"
         )
     return source, _with_classes_of(source, target)
+
+
+def _of_domain(role: str, progress: PairProgress | None) -> Progress | None:
+    return None if progress is None else partial(progress, role)
 
 
 def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:

@@ -27,6 +27,14 @@ class ImageFiles:
         """Return the number of files."""
         return len(self.paths)
 
+    def name(self, index: int) -> str:
+        """Return the path of a file."""
+        return self.paths[index]
+
+    def subset(self, indices: Indices) -> ImageFiles:
+        """Return the files at `indices`."""
+        return ImageFiles(tuple(self.paths[index] for index in indices))
+
     def stamps(self, indices: Indices) -> list[str]:
         """Return the path, the size in bytes and the time of change in ns of each file.
 

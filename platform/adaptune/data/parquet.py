@@ -48,7 +48,8 @@ def parquet(request: LoadRequest) -> RawDomain:
     labels, class_names = _labels(table, path)
     column = table.column("image")
     _check_image_type(column.type, path)
-    return RawDomain(ParquetImages(column, path), labels, class_names)
+    images = ParquetImages(column, path, np.arange(table.num_rows))
+    return RawDomain(images, labels, class_names)
 
 
 @dataclass(frozen=True)
@@ -56,30 +57,40 @@ class ParquetImages:
     """An `ImageSource` of the rows of a column.
 
     Attributes:
-        column: the images.
+        column: the images, N of them.
         path: file or folder that they are from.
+        rows: their numbers in it, int64 (N,).
     """
 
     column: ChunkedArray
     path: Path
+    rows: Indices
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.column)
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        """Return the path and the number of a row."""
+        return f"{self.path}, row {self.rows[index]}"
+
+    def subset(self, indices: Indices) -> ParquetImages:
+        """Return the rows at `indices`."""
+        return ParquetImages(self.column.take(indices), self.path, self.rows[indices])
 
     def stamps(self, indices: Indices) -> list[str]:
-        """Return the path, the sizes in bytes and the times of change in ns of the files."""
+        """Return the paths, sizes in bytes and times of change in ns of the files, and the row."""
         files = []
         for file in _parquet_files(self.path):
             status = file.stat()
             files.append(f"{file} {status.st_size} {status.st_mtime_ns}")
-        return [f"{files} {index}" for index in indices]
+        return [f"{files} {self.rows[index]}" for index in indices]
 
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the images of the rows, or why one cannot be read."""
         for row in indices:
             try:
-                yield _image(self.column, int(row), f"{self.path}, row {row}")
+                yield _image(self.column, int(row), self.name(row))
             except DataError as error:
                 yield error
 

@@ -15,12 +15,13 @@ from adaptune.data.domain import ALL_SAMPLES, Domain, Loader, LoadRequest
 from adaptune.data.imagefolder import imagefolder
 from adaptune.data.parquet import parquet
 from adaptune.data.places import contains, is_same_place
+from adaptune.data.store import Progress
 from adaptune.data.stratify import subset
 from adaptune.data.torchvision_digits import mnist, svhn, usps
 from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
-from adaptune.spec.data import DomainSpec
+from adaptune.spec.data import DomainSpec, cache_folder
 from adaptune.text import escape_control, is_control
 
 
@@ -150,7 +151,15 @@ def share_samples(first: str, second: str) -> bool:
     return first_entry.digits_of == second_entry.digits_of
 
 
-def load_domain(spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SAMPLES) -> Domain:
+def load_domain(
+    spec: DomainSpec,
+    *,
+    root: Path,
+    seed: int,
+    half: slice = ALL_SAMPLES,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Domain:
     """Load a domain, reduce it to `spec.limit` samples, and bring its images to the common form.
 
     Args:
@@ -158,18 +167,25 @@ def load_domain(spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SA
         root: the folder of downloaded data sets.
         seed: decides the stratified subset of `limit` samples and the photographs of mnistm5k.
         half: the samples to load, if the domain has halves.
+        cache: folder of prepared images; None is that of the user.
+        progress: called while images are decoded.
 
     Raises:
         DataError: the name is unknown, the data cannot be read, a class has a name of control
             characters, or there is too little memory.
     """
-    domain = open_domain(spec, root=root, seed=seed, half=half)
+    domain = open_domain(spec, root=root, seed=seed, half=half, cache=cache)
     check_memory([domain])
-    return domain.decode()
+    return domain.decode(progress)
 
 
 def open_domain(
-    spec: DomainSpec, *, root: Path, seed: int, half: slice = ALL_SAMPLES
+    spec: DomainSpec,
+    *,
+    root: Path,
+    seed: int,
+    half: slice = ALL_SAMPLES,
+    cache: Path | None = None,
 ) -> UndecodedDomain:
     """Return the domain that `load_domain` loads before its images are decoded.
 
@@ -184,7 +200,7 @@ def open_domain(
         _check_class_name(name, spec.domain)
     # Not by the path, which may change when the data is mounted elsewhere.
     indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.kind))
-    return UndecodedDomain(spec, raw, indices)
+    return UndecodedDomain(spec, raw, indices, cache or cache_folder())
 
 
 def _check_class_name(name: str, domain: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import UNLABELLED, Domain, Images, Indices, Labels
-from adaptune.data.domain_pair import load_pair
+from adaptune.data.domain import UNLABELLED, Domain, Indices, Labels
+from adaptune.data.domain_pair import PairProgress, load_pair
 from adaptune.data.identity import DataIdentity, identify_split
+from adaptune.data.image_set import ImageSet
+from adaptune.data.store import StoredImages, prepare_missing
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
@@ -22,7 +26,7 @@ class TrialData:
     """All data that trials see, which does not include the labels of target_train.
 
     Attributes:
-        source_train_images: uint8 (N, C, H, W), 0 to 255, as all images here.
+        source_train_images: source images for training.
         source_train_labels: int64 (N,), an index into `class_names`, as all labels here.
         source_val_images: source images for validation.
         source_val_labels: their labels.
@@ -32,14 +36,35 @@ class TrialData:
         class_names: K names.
     """
 
-    source_train_images: Images
+    source_train_images: ImageSet
     source_train_labels: Labels
-    source_val_images: Images
+    source_val_images: ImageSet
     source_val_labels: Labels
-    target_train_images: Images
-    target_val_images: Images
+    target_train_images: ImageSet
+    target_val_images: ImageSet
     target_val_labels: Labels
     class_names: tuple[str, ...]
+
+    def prepare_on_this_node(self) -> None:
+        """Prepare images on disk if the cache of this node lacks them.
+
+        Raises:
+            DataError: the stored images cannot be read here.
+        """
+        for images in (self.source_train_images, self.target_train_images):
+            if isinstance(images, StoredImages):
+                prepare_missing(images, joblib.cpu_count())
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all images that a trial reads: one byte per channel of a pixel."""
+        images = (
+            self.source_train_images,
+            self.source_val_images,
+            self.target_train_images,
+            self.target_val_images,
+        )
+        return sum(map(len, images)) * math.prod(self.source_train_images.shape)
 
     @property
     def target_labelled(self) -> bool:
@@ -54,16 +79,21 @@ class WithheldData:
     Baselines and the evaluation of exported models use them.
 
     Attributes:
-        target_train_images: uint8 (N, C, H, W), 0 to 255; the images that trials see, too.
+        target_train_images: N images; trials see them, too.
         target_train_labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
-        target_test_images: uint8 (M, C, H, W), 0 to 255; M is 0 if the target has no labels.
+        target_test_images: M images; M is 0 if the target has no labels.
         target_test_labels: int64 (M,), an index into `class_names`.
     """
 
-    target_train_images: Images
+    target_train_images: ImageSet
     target_train_labels: Labels
-    target_test_images: Images
+    target_test_images: ImageSet
     target_test_labels: Labels
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the images for training: one byte per channel of a pixel."""
+        return len(self.target_train_images) * math.prod(self.target_train_images.shape)
 
 
 @dataclass(frozen=True)
@@ -89,12 +119,21 @@ class Splits:
         return self.identity.digest
 
     def pixel_digest(self) -> str:
-        """Return the SHA-256 (hexadecimal) of every decoded image, label and class name."""
-        arrays = []
-        for part in (self.trial, self.withheld):
-            for field in fields(part):
-                arrays.append(np.asarray(getattr(part, field.name)))
-        return content_hash(*arrays)
+        """Return the SHA-256 (hexadecimal) of every prepared image, label and class name."""
+        trial, withheld = self.trial, self.withheld
+        return content_hash(
+            trial.source_train_images.pixel_digests(),
+            trial.source_train_labels,
+            trial.source_val_images.pixel_digests(),
+            trial.source_val_labels,
+            trial.target_train_images.pixel_digests(),
+            trial.target_val_images.pixel_digests(),
+            trial.target_val_labels,
+            withheld.target_train_labels,
+            withheld.target_test_images.pixel_digests(),
+            withheld.target_test_labels,
+            np.asarray(trial.class_names),
+        )
 
 
 def content_hash(*arrays: npt.NDArray[np.generic]) -> str:
@@ -106,30 +145,33 @@ def content_hash(*arrays: npt.NDArray[np.generic]) -> str:
     return digest.hexdigest()
 
 
-def load_splits(spec: DataSpec, seed: int) -> Splits:
+def load_splits(spec: DataSpec, seed: int, progress: PairProgress | None = None) -> Splits:
     """Load both domains and split them at random, stratified by class.
+
+    Args:
+        progress: called while the images of a domain are decoded.
 
     Raises:
         DataError: a domain cannot be loaded, the two do not fit together, or a class has too few
             samples.
     """
-    source, target = load_pair(spec, seed)
+    source, target = load_pair(spec, seed, progress)
     indices = _split_source(source, spec, seed) | _split_target(target, spec, seed)
-    target_train_images = target.images[indices["target_train"]]
+    target_train_images = target.images.subset(indices["target_train"])
     trial = TrialData(
-        source_train_images=source.images[indices["source_train"]],
+        source_train_images=source.images.subset(indices["source_train"]),
         source_train_labels=source.labels[indices["source_train"]],
-        source_val_images=source.images[indices["source_val"]],
+        source_val_images=source.images.subset(indices["source_val"]),
         source_val_labels=source.labels[indices["source_val"]],
         target_train_images=target_train_images,
-        target_val_images=target.images[indices["target_val"]],
+        target_val_images=target.images.subset(indices["target_val"]),
         target_val_labels=target.labels[indices["target_val"]],
         class_names=source.class_names,
     )
     withheld = WithheldData(
         target_train_images=target_train_images,
         target_train_labels=target.labels[indices["target_train"]],
-        target_test_images=target.images[indices["target_test"]],
+        target_test_images=target.images.subset(indices["target_test"]),
         target_test_labels=target.labels[indices["target_test"]],
     )
     identity = DataIdentity(source.identity, target.identity, identify_split(indices))

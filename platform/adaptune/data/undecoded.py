@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from adaptune.data.domain import Domain, Indices, RawDomain
-from adaptune.data.identity import DomainIdentity, identify_domain
+import joblib
+import numpy as np
+
+from adaptune.data.domain import Domain, Images, ImageSource, Indices, RawDomain
+from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
+from adaptune.data.image_set import Digests, ImageSet, MemoryImages, digest_rows
 from adaptune.data.memory import require_memory
-from adaptune.data.preprocessing import images_of_any_size, prepare
+from adaptune.data.preprocessing import prepare
+from adaptune.data.store import Progress, open_store, prepare_missing
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
 
@@ -22,50 +28,68 @@ class UndecodedDomain:
         spec: the name of the domain and the form of its images.
         raw: the data set as its loader returns it.
         indices: the samples to use, int64 (N,).
+        cache: folder of prepared images.
     """
 
     spec: DomainSpec
     raw: RawDomain
     indices: Indices
+    cache: Path
 
     @property
     def nbytes(self) -> int:
-        """Memory of the decoded images: one byte per channel of a pixel."""
+        """Memory of the prepared images: one byte per channel of a pixel, or 0 if on disk."""
+        if not isinstance(self.raw.images, np.ndarray):
+            return 0
         return len(self.indices) * self.spec.channels * self.spec.size**2
 
-    def decode(self) -> Domain:
+    def decode(self, progress: Progress | None = None) -> Domain:
         """Return the data set in the common form.
 
+        Args:
+            progress: called while images are decoded.
+
         Raises:
-            DataError: an image cannot be read.
+            DataError: an image cannot be read; the message names all such images.
         """
-        spec = self.spec
-        digests: list[bytes] = []
         try:
-            with images_of_any_size():
-                images = prepare(
-                    self.raw.take(self.indices, digests),
-                    count=len(self.indices),
-                    crop=spec.crop,
-                    size=spec.size,
-                    channels=spec.channels,
-                )
+            images = self._images(progress)
         except DataError as error:
-            raise DataError(f"domain {spec.domain}: {error}") from error
+            raise DataError(f"domain {self.spec.domain}: {error}") from error
         return Domain(
-            spec.domain,
+            self.spec.domain,
             images,
             self.raw.labels[self.indices],
             self.raw.class_names,
-            self._identity(digests),
+            self._identity(images.stored_digests()),
         )
 
-    def _identity(self, digests: list[bytes]) -> DomainIdentity:
+    def _images(self, progress: Progress | None) -> ImageSet:
+        if isinstance(self.raw.images, np.ndarray):
+            return self._prepared_array(self.raw.images)
+        source: ImageSource = self.raw.images
+        if len(self.indices) < len(source):
+            source = source.subset(self.indices)
+        images = open_store(self.cache, source, self.spec)
+        prepare_missing(images, joblib.cpu_count(), progress)
+        return images
+
+    def _prepared_array(self, images: Images) -> MemoryImages:
+        spec = self.spec
+        stored = images if self.raw.stored is None else self.raw.stored
+        digests = array_digests(stored[self.indices])
+        pixels = prepare(
+            images[self.indices], crop=spec.crop, size=spec.size, channels=spec.channels
+        )
+        return MemoryImages(pixels, digest_rows(digests))
+
+    def _identity(self, digests: Digests) -> DomainIdentity:
         spec = self.spec
         # A path is left out: data that is mounted elsewhere is the same data.
         settings = spec.model_dump(mode="json") | {"domain": spec.kind}
         labels = self.raw.labels[self.indices]
-        return identify_domain(digests, labels, self.raw.class_names, settings)
+        rows = [row.tobytes() for row in digests]
+        return identify_domain(rows, labels, self.raw.class_names, settings)
 
 
 def check_memory(domains: Sequence[UndecodedDomain], copies: Literal[1, 2] = 1) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 
 from adaptune.cluster.tasks import ClusterTask, task_device
 from adaptune.data.device_images import DeviceImages
+from adaptune.data.domain import UNLABELLED
+from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, WithheldData
 from adaptune.evaluation.test_scores import Baselines
 from adaptune.search.driver import SearchRun
@@ -59,11 +62,13 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
 def _train_on_target(
     spec: TrialSpec, withheld: WithheldData, classes: int, threads: int
 ) -> dict[str, torch.Tensor]:
-    labelled = withheld.target_train_labels >= 0
+    labelled = np.flatnonzero(withheld.target_train_labels != UNLABELLED)
+    device = task_device(threads)
     images = DeviceImages(
-        withheld.target_train_images[labelled],
+        withheld.target_train_images.subset(labelled),
         withheld.target_train_labels[labelled],
-        task_device(threads),
+        device,
+        is_resident=fits_on_device(withheld.nbytes, device, spec.data.resident_gb),
     )
     return train_supervised(spec, images, classes, "target-supervised")
 
@@ -76,7 +81,10 @@ def _adapt_without_gan(
     threads: int,
 ) -> dict[str, torch.Tensor]:
     device = task_device(threads)
-    source = DeviceImages(data.source_train_images, data.source_train_labels, device)
-    target = DeviceImages(data.target_train_images, None, device)
+    is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
+    source = DeviceImages(
+        data.source_train_images, data.source_train_labels, device, is_resident=is_resident
+    )
+    target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
     classes = len(data.class_names)
     return adapt_without_gan(spec, source, target, source_weights, classes, task=with_task_term)

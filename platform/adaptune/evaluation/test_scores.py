@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from adaptune.data.device_images import DeviceImages
-from adaptune.data.domain import Images, Labels
+from adaptune.data.domain import Labels
+from adaptune.data.image_set import ImageSet
 from adaptune.data.splits import WithheldData
 from adaptune.spec.schema import TrialSpec
 from adaptune.study.study import SearchStudy
@@ -106,7 +107,7 @@ def score_on_test(
 
 
 def correct_predictions(
-    weights: StateDict, spec: TrialSpec, images: Images, labels: Labels, classes: int
+    weights: StateDict, spec: TrialSpec, images: ImageSet, labels: Labels, classes: int
 ) -> NDArray[np.bool_]:
     """Return which of N target images a classifier with these weights gets right, (N,)."""
     classifier = build_classifier(spec.model.classifier, spec.data.target, classes)

@@ -21,7 +21,7 @@ class InProcessRunner:
     ) -> None:
         torch.set_num_threads(settings.resources.cpus_per_worker)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._runtime = WorkerRuntime(data, source_weights, device)
+        self._runtime = WorkerRuntime(data, source_weights, device, settings.resources.device_share)
         self._records: Iterator[EpochRecord] = iter(())
 
     def begin(self, job: TrialJob) -> None:

@@ -53,7 +53,10 @@ class RayTrainRunner:
             scheduling_strategy=this_node,
         )
         self._coordinator = actor_class.remote()
-        config = WorkerConfig(self._coordinator, shared, settings.resources.cpus_per_worker)
+        resources = settings.resources
+        config = WorkerConfig(
+            self._coordinator, shared, resources.cpus_per_worker, resources.device_share
+        )
         self._trainer = make_trainer(settings, config)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, name=f"fit-{settings.name}", daemon=True)

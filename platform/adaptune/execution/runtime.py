@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData
 from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
@@ -38,12 +39,24 @@ class TrialJob:
 
 
 class WorkerRuntime:
-    """State that a worker keeps between trials: the data, f_S and its labels, on one device."""
+    """State that a worker keeps between trials: the data, f_S and its labels, on one device.
 
-    def __init__(self, data: TrialData, source_weights: StateDict, device: torch.device) -> None:
+    Args:
+        device_share: part of the device that this worker may use, in (0, 1].
+    """
+
+    def __init__(
+        self,
+        data: TrialData,
+        source_weights: StateDict,
+        device: torch.device,
+        device_share: float = 1.0,
+    ) -> None:
         self.device = device
+        self._device_share = device_share
         self._data = data
         self._source_weights = source_weights
+        data.prepare_on_this_node()
         self._images: TrainingImages | None = None
 
     def records(
@@ -85,7 +98,12 @@ class WorkerRuntime:
         classes = len(self._data.class_names)
         f_source = build_classifier(spec.model.classifier, spec.data.source, classes)
         f_source.load_state_dict(self._source_weights)
-        return TrainingImages(self._data, f_source.to(self.device), self.device)
+        is_resident = fits_on_device(
+            self._data.nbytes, self.device, spec.data.resident_gb, self._device_share
+        )
+        return TrainingImages(
+            self._data, f_source.to(self.device), self.device, is_resident=is_resident
+        )
 
 
 def _reported(records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:

@@ -32,11 +32,13 @@ class WorkerConfig:
         coordinator: handle of the `TrialCoordinator` actor.
         shared: references to the data and the weights of f_S.
         threads: torch threads per worker.
+        device_share: part of its device that a worker may use, in (0, 1].
     """
 
     coordinator: ActorHandle
     shared: SharedRefs
     threads: int
+    device_share: float
 
 
 def work(config: dict[str, WorkerConfig]) -> None:
@@ -48,7 +50,7 @@ def work(config: dict[str, WorkerConfig]) -> None:
     worker_config = config["worker"]
     torch.set_num_threads(worker_config.threads)
     data, source_weights = worker_config.shared.get()
-    runtime = WorkerRuntime(data, source_weights, get_device())
+    runtime = WorkerRuntime(data, source_weights, get_device(), worker_config.device_share)
     is_leader = get_context().get_world_rank() == 0
     Worker(worker_config.coordinator, runtime, is_leader=is_leader).run()
 

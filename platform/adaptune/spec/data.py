@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from adaptune.spec.base import Count, Fraction, Section
 
+_CACHE_VARIABLE = "ADAPTUNE_CACHE"
+_DEFAULT_CACHE = "~/.cache/adaptune/prepared"
 _SIZES = [16, 32, 64, 128, 256]
 
 
@@ -68,6 +71,19 @@ class DataSpec(Section):
         default="~/.cache/adaptune/data",
         description="Folder of torchvision's data sets, which are downloaded to it.",
     )
+    cache: str | None = Field(
+        default=None,
+        description="Folder of prepared images: those of your own data sets are decoded once, and"
+        " later commands open them at once. It may be local to each node of a cluster, and can be"
+        f" deleted at any time. `null`: `${_CACHE_VARIABLE}`, or `{_DEFAULT_CACHE}`.",
+    )
+    resident_gb: float | None = Field(
+        default=None,
+        ge=0,
+        description="Device memory in GB up to which the images of a search stay on the device;"
+        " beyond it they are read from `cache` ahead of each update, with the same results."
+        " `null`: a quarter of the free memory of the device, divided among its workers.",
+    )
     source_val_fraction: Fraction = Field(
         default=0.1,
         description="Fraction of the source that is kept out of training,"
@@ -90,7 +106,8 @@ class DataSpec(Section):
         paths lead elsewhere.
         """
         domains = {"source": self.source.resolved(), "target": self.target.resolved()}
-        return self.model_copy(update={"root": _absolute(self.root), **domains})
+        cache = self.cache if self.cache is None else _absolute(self.cache)
+        return self.model_copy(update={"root": _absolute(self.root), "cache": cache, **domains})
 
     @model_validator(mode="after")
     def _domains_fit(self) -> DataSpec:
@@ -106,6 +123,11 @@ class DataSpec(Section):
                 "target_val_fraction + target_test_fraction must leave room for training"
             )
         return self
+
+
+def cache_folder(cache: str | None = None) -> Path:
+    """Return the folder of prepared images for a value of `data.cache`."""
+    return Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser()
 
 
 def _absolute(path: str) -> str:

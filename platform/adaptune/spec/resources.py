@@ -79,6 +79,11 @@ class WorkerResources:
     placement_strategy: str = "PACK"
 
     @property
+    def device_share(self) -> float:
+        """Part of its device that a worker may use, in (0, 1]."""
+        return min(self.gpus_per_worker, 1.0) or 1.0
+
+    @property
     def bundle(self) -> dict[str, float]:
         """Resources of one worker, by Ray's names."""
         bundle = {"CPU": float(self.cpus_per_worker)}

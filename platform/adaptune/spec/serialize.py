@@ -41,7 +41,8 @@ def fingerprint(spec: SearchSpec) -> str:
 
 def data_without_paths(spec: DataSpec) -> dict[str, object]:
     """Return the section `data` without the places of the data, with the kind of each domain."""
-    tree: dict[str, object] = spec.model_dump(mode="json", exclude={"root"})
+    places = {"root", "cache", "resident_gb"}
+    tree: dict[str, object] = spec.model_dump(mode="json", exclude=places)
     for role, domain in (("source", spec.source), ("target", spec.target)):
         tree[role] = domain.model_dump(mode="json") | {"domain": domain.kind}
     return tree

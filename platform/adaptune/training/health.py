@@ -126,9 +126,9 @@ class HealthProbe:
         unknown_labels = np.full(len(data.target_train_images), UNLABELLED)
         of_target = subset(unknown_labels, PROBE_IMAGES, _PROBE_SEED)
         source = DeviceImages(
-            data.source_val_images[of_source], data.source_val_labels[of_source], device
+            data.source_val_images.subset(of_source), data.source_val_labels[of_source], device
         )
-        target = DeviceImages(data.target_train_images[of_target], None, device)
+        target = DeviceImages(data.target_train_images.subset(of_target), None, device)
         self._classes = len(data.class_names)
         self._source = source.take(torch.arange(len(source)))
         self._labels = source.labels

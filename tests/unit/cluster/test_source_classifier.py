@@ -15,6 +15,7 @@ from support.fake_search import make_search
 
 from adaptune.cluster import source_classifier as module
 from adaptune.cluster.source_classifier import source_classifier
+from adaptune.data.image_set import in_memory
 from adaptune.data.splits import TrialData
 from adaptune.errors import NodesLostError
 from adaptune.results.folder import ResultsFolder
@@ -58,7 +59,7 @@ class FakeTasks:
 
 def make_data(seed: int = 0) -> TrialData:
     random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (12, 1, 32, 32), dtype=np.uint8)
+    images = in_memory(random.integers(0, 256, (12, 1, 32, 32), dtype=np.uint8))
     labels = np.arange(12) % CLASSES
     return TrialData(images, labels, images, labels, images, images, labels, ("a", "b", "c"))
 

@@ -19,15 +19,19 @@ from adaptune.data.identity import (
     image_digest,
     parse_identity,
 )
+from adaptune.data.image_set import ImageSet
 from adaptune.data.splits import Splits, load_splits
 
 PARTS = {"train": np.array([0, 2]), "test": np.array([1])}
 DATA = DataIdentity(identity(b"a", b"b"), identity(b"c"), identify_split(PARTS))
 
 
-def load_folders(root: Path, **form: object) -> Splits:
+def load_folders(root: Path, cache: Path | None = None, **form: object) -> Splits:
     names = [f"imagefolder:{root / role}" for role in ("source", "target")]
-    return load_splits(data_spec(*names, **form), seed=0)
+    spec = data_spec(*names, **form)
+    if cache is not None:
+        spec = spec.model_copy(update={"cache": str(cache)})
+    return load_splits(spec, seed=0)
 
 
 @pytest.fixture
@@ -111,7 +115,7 @@ def test_the_decoder_is_no_part_of_the_identity(
 
     first = load_folders(folders, size=16)
     monkeypatch.setattr(image_files, "decode", rounds_differently)
-    again = load_folders(folders, size=16)
+    again = load_folders(folders, size=16, cache=folders / "other-cache")
     assert again.digest() == first.digest()
     assert again.pixel_digest() != first.pixel_digest()
 
@@ -132,14 +136,18 @@ def test_a_changed_file_a_moved_label_and_a_renamed_file_are_other_data(folders:
     assert difference.startswith("the order of the images of the target")
 
 
+def digests(images: ImageSet) -> set[bytes]:
+    return {row.tobytes() for row in images.pixel_digests()}
+
+
 def test_images_beyond_the_limit_do_not_matter_unless_they_change_the_choice(
     folders: Path,
 ) -> None:
     first = load_folders(folders, size=16, limit=12)
     second = load_folders(folders, size=16)
-    used = set(array_digests(first.trial.source_train_images))
-    assert used < set(array_digests(second.trial.source_train_images)) | set(
-        array_digests(second.trial.source_val_images)
+    used = digests(first.trial.source_train_images)
+    assert used < digests(second.trial.source_train_images) | digests(
+        second.trial.source_val_images
     )
     (folders / "source" / "cat" / "99.png").write_bytes(png(201))
     changed = load_folders(folders, size=16, limit=12)

@@ -24,7 +24,7 @@ def made(labels: list[int], classes: int = 2) -> Domain:
 def split_made(
     source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float
 ) -> Splits:
-    monkeypatch.setattr(module, "load_pair", lambda spec, seed: (source, target))
+    monkeypatch.setattr(module, "load_pair", lambda *_: (source, target))
     return load_splits(DataSpec.model_validate(DATA | fractions), seed=0)
 
 
@@ -57,7 +57,8 @@ def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPat
     for data in (splits.trial, splits.withheld):
         for part, indices in splits.indices.items():
             if hasattr(data, f"{part}_images"):
-                assert np.array_equal(getattr(data, f"{part}_images").ravel(), indices)
+                images = getattr(data, f"{part}_images").pixels
+                assert np.array_equal(images.ravel(), indices)
                 checked += 1
             if hasattr(data, f"{part}_labels"):
                 assert np.array_equal(getattr(data, f"{part}_labels"), domain.labels[indices])

@@ -7,7 +7,7 @@ import pytest
 from support.domains import data_spec, load, write_folder
 
 from adaptune.data import memory
-from adaptune.data.domain import RawDomain, StoredImage
+from adaptune.data.domain import RawDomain
 from adaptune.data.domain_pair import load_pair
 from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
@@ -15,14 +15,10 @@ from adaptune.spec.data import DomainSpec
 
 
 def undecoded(count: int, size: int = 16, channels: int = 3) -> UndecodedDomain:
-    """Return a data set with an image that fails the test if it is decoded."""
-
-    def decode() -> StoredImage:
-        raise AssertionError("decoded")
-
+    """Return a data set that is in memory before its images are prepared."""
     spec = DomainSpec.model_validate({"domain": "mine", "size": size, "channels": channels})
-    raw = RawDomain([decode], np.zeros(1, np.int64), ("a",))
-    return UndecodedDomain(spec, raw, np.zeros(count, np.int64))
+    raw = RawDomain(np.zeros((1, 8, 8), np.uint8), np.zeros(1, np.int64), ("a",))
+    return UndecodedDomain(spec, raw, np.zeros(count, np.int64), Path("unused"))
 
 
 @pytest.fixture
@@ -53,29 +49,43 @@ def test_data_sets_are_refused_before_decoding_if_they_do_not_fit(available: lis
     )
 
 
-def test_a_domain_is_checked_before_its_images_are_decoded(
-    tmp_path: Path, available: list[int]
-) -> None:
-    name = write_folder(tmp_path, {"cat": 2})
-    (tmp_path / "cat" / "0.png").write_bytes(b"no image")
-    available.append(2 * 3 * 16 * 16 - 1)
-    with pytest.raises(DataError, match=r"images of 16 px with 3 channel\(s\) \(2 of imagefolder"):
-        load(name, size=16)
-    available.append(2 * 3 * 16 * 16)
-    with pytest.raises(DataError, match=r"0\.png cannot be read"):
-        load(name, size=16)
+def test_images_on_disk_need_no_memory(tmp_path: Path, available: list[int]) -> None:
+    available.append(0)
+    assert len(load(write_folder(tmp_path, {"cat": 2}), size=16).images) == 2
 
 
-def test_both_domains_are_checked_before_the_images_of_one_are_decoded(
-    tmp_path: Path, available: list[int]
+def test_a_domain_is_checked_before_its_images_are_prepared(available: list[int]) -> None:
+    available.append(1797 * 3 * 16 * 16 - 1)
+    with pytest.raises(DataError, match=r"images of 16 px with 3 channel\(s\) \(1,797 of optdig"):
+        load("optdigits", size=16)
+    available.append(1797 * 3 * 16 * 16)
+    assert len(load("optdigits", size=16).images) == 1797
+
+
+def test_both_domains_are_checked_before_the_images_of_one_are_prepared(
+    available: list[int],
 ) -> None:
-    source = write_folder(tmp_path / "source", {"cat": 2})
-    target = write_folder(tmp_path / "target", {"cat": 3})
-    (tmp_path / "source" / "cat" / "0.png").write_bytes(b"no image")
-    spec = data_spec(source, target, size=16)
-    available.append(2 * 5 * 3 * 16 * 16 - 1)
+    spec = data_spec("mnist5k", "optdigits", size=16, channels=1)
+    available.append(2 * (5000 + 1797) * 16 * 16 - 1)
     with pytest.raises(DataError, match="and the parts that they are split into"):
         load_pair(spec, seed=0)
-    available.append(2 * 5 * 3 * 16 * 16)
-    with pytest.raises(DataError, match=r"0\.png cannot be read"):
-        load_pair(spec, seed=0)
+
+
+def test_all_unreadable_images_of_a_domain_are_in_one_message(tmp_path: Path) -> None:
+    name = write_folder(tmp_path, {"cat": 5})
+    for index in (1, 3):
+        (tmp_path / "cat" / f"{index}.png").write_bytes(b"no image")
+    with pytest.raises(DataError) as caught:
+        load(name, size=16)
+    message = str(caught.value)
+    assert message.startswith(f"domain {name}: 2 images cannot be used:\n")
+    assert [line.split(" cannot")[0].strip() for line in message.splitlines()[1:]] == [
+        str(tmp_path / "cat" / "1.png"),
+        str(tmp_path / "cat" / "3.png"),
+    ]
+
+
+def test_an_image_that_is_smaller_than_the_crop_is_named(tmp_path: Path) -> None:
+    name = write_folder(tmp_path, {"cat": 1})
+    with pytest.raises(DataError, match=r"cat/0\.png: crop 17 px does not fit"):
+        load(name, size=16, crop=17)

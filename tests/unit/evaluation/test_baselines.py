@@ -10,6 +10,7 @@ import torch
 from support.fake_run import make_run, make_splits, make_tiny_search
 from support.tiny_trial import make_source_weights
 
+from adaptune.data.domain import UNLABELLED
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.test_scores import Baselines
 from adaptune.execution.base import SharedRefs
@@ -63,13 +64,13 @@ def test_each_baseline_is_another_model(tmp_path: Path) -> None:
 def test_the_upper_bound_is_trained_on_labelled_images_only(tmp_path: Path) -> None:
     splits = make_splits()
     withheld = splits.withheld
-    labelled = np.arange(len(withheld.target_train_labels)) % 2 == 1
-    partly_labelled = replace(
-        withheld, target_train_labels=np.where(labelled, withheld.target_train_labels, -1)
-    )
+    labelled = np.arange(1, len(withheld.target_train_labels), 2)
+    labels = np.full_like(withheld.target_train_labels, UNLABELLED)
+    labels[labelled] = withheld.target_train_labels[labelled]
+    partly_labelled = replace(withheld, target_train_labels=labels)
     only_labelled = replace(
         withheld,
-        target_train_images=withheld.target_train_images[labelled],
+        target_train_images=withheld.target_train_images.subset(labelled),
         target_train_labels=withheld.target_train_labels[labelled],
     )
     weights = []

@@ -112,7 +112,7 @@ def test_a_runner_trains_on_a_gpu_if_there_is_one(
     devices: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     monkeypatch.setattr(
-        in_process, "WorkerRuntime", lambda data, weights, device: devices.append(device)
+        in_process, "WorkerRuntime", lambda data, weights, device, share: devices.append(device)
     )
     InProcessRunner(SETTINGS, make_data(), {})
     assert devices == [torch.device(device)]

@@ -283,7 +283,7 @@ def test_workers_are_placed_and_never_restarted_by_ray_train(
     monkeypatch.setattr(
         ray_train, "trainer_class", lambda: lambda *args, **keywords: (args, keywords)
     )
-    config = WorkerConfig("coordinator", SHARED, threads=1)
+    config = WorkerConfig("coordinator", SHARED, threads=1, device_share=1.0)
     arguments, keywords = make_trainer(SETTINGS, config)
     assert arguments == (work,)
     assert keywords["train_loop_config"] == {"worker": config}

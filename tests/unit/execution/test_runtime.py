@@ -54,8 +54,8 @@ def test_the_labels_of_f_s_are_predicted_once_for_all_trials(
 ) -> None:
     predictions: list[TrainingImages] = []
 
-    def training_images(*arguments: Any) -> TrainingImages:
-        predictions.append(TrainingImages(*arguments))
+    def training_images(*arguments: Any, **options: Any) -> TrainingImages:
+        predictions.append(TrainingImages(*arguments, **options))
         return predictions[-1]
 
     monkeypatch.setattr(module, "TrainingImages", training_images)

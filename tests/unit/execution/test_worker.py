@@ -193,7 +193,8 @@ def test_the_training_function_runs_a_worker_with_its_data_threads_and_rank(
     monkeypatch.setattr(worker, "WorkerRuntime", worker_runtime)
     coordinator = Coordinator([job, None])
     shared = SharedRefs(data, {})  # stands for itself, as ray.get does here
-    worker.work({"worker": WorkerConfig(FakeActor(coordinator), shared, threads=3)})
+    config = WorkerConfig(FakeActor(coordinator), shared, threads=3, device_share=0.5)
+    worker.work({"worker": config})
     assert threads == [3]
-    assert runtimes == [(data, {}, CPU)]
+    assert runtimes == [(data, {}, CPU, 0.5)]
     assert len(coordinator.messages) == posts

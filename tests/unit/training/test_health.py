@@ -13,6 +13,7 @@ import torch
 from support.tiny_trial import CPU, make_data, make_record, make_source_weights, make_spec
 from torch import nn
 
+from adaptune.data.image_set import in_memory
 from adaptune.data.splits import TrialData
 from adaptune.training import health, loop
 from adaptune.training.checkpoint import CheckpointFolder
@@ -204,9 +205,9 @@ def sorted_by_class() -> TrialData:
     images = np.broadcast_to(labels[:, None, None, None], (600, 1, 16, 16)).astype(np.uint8)
     return replace(
         make_data(),
-        source_val_images=images,
+        source_val_images=in_memory(images),
         source_val_labels=labels,
-        target_train_images=images,
+        target_train_images=in_memory(images),
         class_names=tuple("abcdefghij"),
     )
 

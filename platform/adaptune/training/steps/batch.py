@@ -12,6 +12,8 @@ from adaptune.data.sampling import UnpairedSampler, shard
 from adaptune.data.splits import TrialData
 from adaptune.training.distributed import rank, world_size
 
+PREFETCHED_STEPS = 2
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -40,6 +42,7 @@ class TrainingImages:
 
     Args:
         f_s: f_S on the device.
+        is_resident: see `DeviceImages`.
 
     Attributes:
         source: labelled source images.
@@ -48,9 +51,21 @@ class TrainingImages:
         predicted_target: argmax f_S of all target images, int64 (M,).
     """
 
-    def __init__(self, data: TrialData, f_s: nn.Module, device: torch.device) -> None:
-        self.source = DeviceImages(data.source_train_images, data.source_train_labels, device)
-        self.target = DeviceImages(data.target_train_images, None, device)
+    def __init__(
+        self,
+        data: TrialData,
+        f_s: nn.Module,
+        device: torch.device,
+        *,
+        is_resident: bool = True,
+    ) -> None:
+        self.source = DeviceImages(
+            data.source_train_images,
+            data.source_train_labels,
+            device,
+            is_resident=is_resident,
+        )
+        self.target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
         self.predicted_source = predict_labels(f_s, self.source)
         self.predicted_target = predict_labels(f_s, self.target)
 
@@ -60,9 +75,11 @@ class TrainingImages:
         Args:
             true_semantic: whether G_st should keep the true labels instead of those of f_S.
         """
-        source_indices, target_indices = sampler.indices(step)
-        source_indices = shard(source_indices, rank(), world_size())
-        target_indices = shard(target_indices, rank(), world_size())
+        for next_step in range(step, step + 1 + PREFETCHED_STEPS):
+            source_indices, target_indices = _own_part(sampler, next_step)
+            self.source.expect(source_indices)
+            self.target.expect(target_indices)
+        source_indices, target_indices = _own_part(sampler, step)
         labels = self.source.labels_of(source_indices)
         semantic_source = labels if true_semantic else self.predicted_source[source_indices]
         return Batch(
@@ -72,6 +89,12 @@ class TrainingImages:
             semantic_source=semantic_source,
             semantic_target=self.predicted_target[target_indices],
         )
+
+
+def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:
+    """Return the source and the target indices of this worker, int64 (N,)."""
+    source, target = sampler.indices(step)
+    return shard(source, rank(), world_size()), shard(target, rank(), world_size())
 
 
 @torch.no_grad()

@@ -1,0 +1,295 @@
+"""Prepared images on disk: decoded once, by all cores, and memory-mapped by every process.
+
+The images of a domain are stored in chunks of some MB. A chunk is named by a digest of everything
+that decides its pixels: the stamps of its stored images and the form that they are brought to. So
+nothing is ever out of date, a change of one image costs one chunk, and several processes can
+prepare the same images at a time: a chunk is written once more at worst.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import torch
+from joblib.externals.loky import get_reusable_executor
+
+from adaptune.data.domain import Images, ImageSource, Indices
+from adaptune.data.identity import array_digests
+from adaptune.data.image_set import Digests, digest_rows
+from adaptune.data.preprocessing import images_of_any_size, prepare
+from adaptune.errors import DataError
+from adaptune.files import make_folder, write_file
+from adaptune.spec.data import DomainSpec
+
+CHUNK_BYTES = 32 * 1024**2
+LISTED_ERRORS = 20
+_FORMAT = 1
+_GB = 1e9
+
+# Called with the number of images that are prepared, and of all that are to be prepared.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some images of a domain, as they are stored and as they are prepared.
+
+    Attributes:
+        file: file of the prepared images, uint8 (n, C, H, W), in NumPy's format.
+        source: the stored images, n of them.
+        form: the form that they are brought to.
+    """
+
+    file: Path
+    source: ImageSource
+    form: DomainSpec
+
+    @property
+    def digests_file(self) -> Path:
+        """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
+        return self.file.with_suffix(".digests.npy")
+
+    def write(self) -> list[str]:
+        """Prepare the images unless that has been done; return why some cannot be read.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self.file.exists():  # another process was faster
+            return []
+        shape = (self.form.channels, self.form.size, self.form.size)
+        prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
+        digests = []
+        errors = []
+        with images_of_any_size():
+            for row, image in enumerate(self.source.read(np.arange(len(self.source)))):
+                try:
+                    if isinstance(image, DataError):
+                        raise image
+                    prepared[row] = prepare_one(image.pixels, self.form)
+                    digests.append(image.digest)
+                except DataError as error:
+                    errors.append(_with_name(str(error), self.source.name(row)))
+        if errors:
+            return errors
+        both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
+        write_file(self.digests_file, _npy(both))
+        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
+        return []
+
+    def read(self, rows: Indices) -> Images:
+        """Return the prepared images at `rows`: int64 (B,) → uint8 (B, C, H, W).
+
+        The file is mapped for this call only: pages that stay mapped count as memory of the
+        process.
+
+        Raises:
+            DataError: they are not on this node, and the stored images cannot be read here.
+        """
+        images: Images = self._open(self.file)[rows]
+        return images
+
+    def digests(self) -> Digests:
+        """Return the digests of the stored and of the prepared images: uint8 (n, 64)."""
+        digests: Digests = self._open(self.digests_file)
+        return digests
+
+    def _open(self, file: Path) -> npt.NDArray[np.uint8]:
+        if not file.exists():  # a cache of another node, or one that was cleaned
+            make_folder(file.parent)
+            _raise_unreadable(self.write())
+        mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
+        return mapped
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """An `ImageSet` on disk.
+
+    Attributes:
+        chunks: all images of a domain; all chunks but the last one have the same length.
+        indices: those in the set, int64 (N,).
+    """
+
+    chunks: tuple[Chunk, ...]
+    indices: Indices
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.indices)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of an image."""
+        form = self.chunks[0].form
+        return form.channels, form.size, form.size
+
+    def take(self, indices: Indices) -> Images:
+        """Return the images at `indices`: int64 (B,) → uint8 (B, C, H, W)."""
+        images = np.empty((len(indices), *self.shape), dtype=np.uint8)
+        for chunk, places, rows in self._by_chunk(self.indices[indices]):
+            images[places] = chunk.read(rows)
+        return images
+
+    def subset(self, indices: Indices) -> StoredImages:
+        """Return the images at `indices`, int64 (B,), without a copy."""
+        return StoredImages(self.chunks, self.indices[indices])
+
+    def stored_digests(self) -> Digests:
+        """Return the SHA-256 of each image as it is stored: (N, 32)."""
+        return self._digests()[:, :32]
+
+    def pixel_digests(self) -> Digests:
+        """Return the SHA-256 of the pixels of each image: (N, 32)."""
+        return self._digests()[:, 32:]
+
+    def _digests(self) -> Digests:
+        digests = np.empty((len(self), 64), dtype=np.uint8)
+        for chunk, places, rows in self._by_chunk(self.indices):
+            digests[places] = chunk.digests()[rows]
+        return digests
+
+    def _by_chunk(self, indices: Indices) -> Iterator[tuple[Chunk, Indices, Indices]]:
+        """Yield each chunk with some of the images, their places in `indices` and their rows."""
+        numbers, rows = np.divmod(indices, len(self.chunks[0].source))
+        for number in np.unique(numbers):
+            places = np.flatnonzero(numbers == number)
+            yield self.chunks[number], places, rows[places]
+
+
+def open_store(folder: Path, source: ImageSource, form: DomainSpec) -> StoredImages:
+    """Return the images of a domain, most of which may have to be prepared first.
+
+    Args:
+        folder: folder of all prepared images.
+        source: the images as they are stored.
+        form: the form that they are brought to.
+
+    Raises:
+        DataError: a stored image is not there.
+    """
+    everything = np.arange(len(source))
+    length = max(1, CHUNK_BYTES // (form.channels * form.size**2))
+    stamps = source.stamps(everything)
+    chunks = []
+    for start in range(0, len(source), length):
+        part = everything[start : start + length]
+        file = folder / f"{_key(stamps[start : start + length], form)}.npy"
+        chunks.append(Chunk(file, source.subset(part), form))
+    return StoredImages(tuple(chunks), everything)
+
+
+def prepare_missing(images: StoredImages, workers: int, progress: Progress | None = None) -> None:
+    """Prepare the images that have not been prepared yet.
+
+    Args:
+        workers: number of processes.
+        progress: called after each chunk.
+
+    Raises:
+        DataError: some images cannot be read, or there is too little space for the prepared ones.
+    """
+    missing = [chunk for chunk in images.chunks if not chunk.file.exists()]
+    if not missing:
+        return
+    folder = missing[0].file.parent
+    try:
+        make_folder(folder)
+        _require_space(folder, sum(len(chunk.source) for chunk in missing), images.shape)
+        # Processes that prepare the same images at a time should not meet at the same chunk.
+        random.Random().shuffle(missing)
+        _raise_unreadable(_write_all(missing, min(workers, len(missing)), progress))
+    except OSError as error:
+        raise DataError(
+            f"the prepared images cannot be written to {folder} (data.cache): {error}"
+        ) from error
+
+
+def _write_all(chunks: Sequence[Chunk], workers: int, progress: Progress | None) -> list[str]:
+    """Write chunks by several processes; return why some images cannot be read."""
+    total = sum(len(chunk.source) for chunk in chunks)
+    done = 0
+    errors: list[str] = []
+    for count, chunk_errors in _written(chunks, workers):
+        done += count
+        errors += chunk_errors
+        if progress is not None:
+            progress(done, total)
+    return errors
+
+
+def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[str]]]:
+    if workers == 1:  # no process to start
+        yield from map(_write, chunks)
+        return
+    parallel = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
+    try:
+        yield from parallel(joblib.delayed(_write_in_process)(chunk) for chunk in chunks)
+    finally:
+        get_reusable_executor().shutdown(wait=True)  # they would stay for minutes
+
+
+def _write(chunk: Chunk) -> tuple[int, list[str]]:
+    return len(chunk.source), chunk.write()
+
+
+def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
+    torch.set_num_threads(1)  # there is a process for each core
+    return _write(chunk)
+
+
+def prepare_one(pixels: Images, form: DomainSpec) -> Images:
+    """Bring an image, uint8 (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
+    prepared: Images = prepare(
+        pixels[None], crop=form.crop, size=form.size, channels=form.channels
+    )[0]
+    return prepared
+
+
+def _with_name(message: str, name: str) -> str:
+    return message if name in message else f"{name}: {message}"
+
+
+def _key(stamps: Sequence[str], form: DomainSpec) -> str:
+    settings = form.model_dump(mode="json", exclude={"domain", "limit"})
+    text = json.dumps([_FORMAT, settings, *stamps], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _npy(array: Images) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _require_space(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
+    needed = count * int(np.prod(shape))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{count:,} prepared images need {needed / _GB:.1f} GB, but {folder} has"
+            f" {free / _GB:.1f} GB left: set data.cache to a folder with more space, or lower"
+            " `limit` or `size` in the section `data`"
+        )
+
+
+def _raise_unreadable(errors: Sequence[str]) -> None:
+    """Raise an error that names the unreadable images, if there are any."""
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise DataError(errors[0])
+    lines = [f"{len(errors)} images cannot be used:", *sorted(errors)[:LISTED_ERRORS]]
+    if len(errors) > LISTED_ERRORS:
+        lines.append(f"and {len(errors) - LISTED_ERRORS} more")
+    raise DataError("\n  ".join(lines))
