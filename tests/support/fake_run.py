@@ -171,7 +171,7 @@ class SimulatedTrials:
     splits: Splits = field(default_factory=make_splits)
     searches: list[str] = field(default_factory=list)
 
-    def load_splits(self, data: object, seed: int) -> Splits:
+    def load_splits(self, data: object, seed: int, progress: object = None) -> Splits:
         return self.splits
 
     def prepare_run(

@@ -31,6 +31,7 @@ from adaptune.training.record import TARGET_VAL
 from adaptune.workflows.disk import print_disk_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
+from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
 
 
@@ -75,7 +76,7 @@ def run(
     start = time.perf_counter()
     resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
     spec = spec.model_copy(update=resolved)
-    splits = load_splits(spec.data, spec.seed)
+    splits = load_splits(spec.data, spec.seed, PreparationProgress(console or Console()))
     check_metric(spec.search.metric, spec.data.target.domain, splits)
     prior_trials(spec)  # wrong folders are reported before anything is created
     if address is None:
