@@ -11,7 +11,7 @@ import pytest
 from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.splits_manifest import write_or_verify
+from adaptune.results.splits_manifest import stored_class_names, write_or_verify
 from adaptune.spec.data import DataSpec
 
 DATA = {
@@ -39,6 +39,14 @@ def test_a_resume_with_the_same_data_changes_nothing(splits: Splits, tmp_path: P
     before = folder.splits.read_bytes()
     assert write_or_verify(splits, folder) is None
     assert folder.splits.read_bytes() == before
+
+
+def test_the_class_names_are_kept_for_an_export(splits: Splits, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    with pytest.raises(ResultsError, match=r"splits\.parquet has no class names"):
+        stored_class_names(folder)
+    write_or_verify(splits, folder)
+    assert stored_class_names(folder) == tuple("0123456789")
 
 
 def test_a_resume_with_other_data_is_refused_and_says_what_differs(
