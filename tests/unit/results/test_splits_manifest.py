@@ -4,10 +4,12 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adaptune.data.image_set import in_memory
 from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
@@ -68,8 +70,9 @@ def test_other_pixels_of_the_same_images_are_a_warning_of_one_line(
     with monkeypatch.context() as earlier:
         earlier.setattr(metadata, "version", lambda name: f"{name} of old")
         write_or_verify(splits, folder)
-    images = splits.trial.target_val_images ^ 1
-    changed = replace(splits, trial=replace(splits.trial, target_val_images=images))
+    images = splits.trial.target_val_images
+    other = in_memory(images.take(np.arange(len(images))) ^ 1)
+    changed = replace(splits, trial=replace(splits.trial, target_val_images=other))
     warning = write_or_verify(changed, folder)
     assert warning is not None
     assert warning.startswith(
