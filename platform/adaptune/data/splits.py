@@ -161,7 +161,9 @@ def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indice
             )
         return {"target_train": train, "target_val": val, "target_test": val[:0]}
     fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
-    _check_sizes("target", domain, fractions, minimum_train=0 if len(unlabelled) else 1)
+    minimum_train = 0 if len(unlabelled) else 1
+    may_lack_classes = spec.classes == "target_subset"
+    _check_sizes("target", domain, fractions, minimum_train, may_lack_classes)
     val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
     return {
         "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
@@ -171,11 +173,21 @@ def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indice
 
 
 def _check_sizes(
-    role: str, domain: Domain, fractions: dict[str, float], minimum_train: int
+    role: str,
+    domain: Domain,
+    fractions: dict[str, float],
+    minimum_train: int,
+    may_lack_classes: bool = False,
 ) -> None:
-    """Raise a DataError with the calculation if a class has too few samples for all parts."""
+    """Raise a DataError with the calculation if a class has too few samples for all parts.
+
+    Args:
+        may_lack_classes: True if a class may have no sample at all.
+    """
     for label, name in enumerate(domain.class_names):
         available = int((domain.labels == label).sum())
+        if may_lack_classes and not available:
+            continue
         sizes = parts_of_class(available, list(fractions.values()))
         required = sum(sizes) + minimum_train
         if required <= available:

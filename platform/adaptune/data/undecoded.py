@@ -58,6 +58,7 @@ class UndecodedDomain:
             self.raw.labels[self.indices],
             self.raw.class_names,
             self._identity(digests),
+            self.raw.notes,
         )
 
     def _identity(self, digests: list[bytes]) -> DomainIdentity:
