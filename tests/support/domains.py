@@ -59,6 +59,23 @@ def write_folder(root: Path, classes: dict[str, int]) -> str:
     return f"imagefolder:{root}"
 
 
+def touch(root: Path, *names: str) -> None:
+    """Create empty files, and the folders that they are in."""
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def write_list(folder: Path, content: str, *images: str, name: str = "list.txt") -> str:
+    """Write a list and the images of 16 px that it is about, and return the domain's name."""
+    touch(folder, name, *images)
+    for number, image in enumerate(images):
+        (folder / image).write_bytes(png(number))
+    (folder / name).write_bytes(content.encode())
+    return f"imagelist:{folder / name}"
+
+
 def write_table(
     path: Path, images: Rows, labels: Rows | None, kind: pa.DataType | None = None
 ) -> str:

@@ -108,9 +108,9 @@ def _unequal(
     target_names = target.raw.class_names
     common = len(source_names) - len(missing)
     lines = [
-        f"source {source.spec.domain} ({len(source_names)} classes) and target"
-        f" {target.spec.domain} ({len(target_names)}) must have the same classes; {common} are in"
-        " both:",
+        f"source and target must have the same classes; {common} are in both:",
+        f"  source {source.spec.domain}: {len(source_names)} classes",
+        f"  target {target.spec.domain}: {len(target_names)} classes",
         describe_differences(source_names, target_names),
         "Rename the classes that are the same.",
     ]
@@ -153,7 +153,7 @@ def _dropped_note(role: str, domain: UndecodedDomain, common: list[str]) -> list
     match = ClassMatch(tuple(common))
     samples = len(domain.raw.labels) - len(match.samples_of(domain))
     return [
-        f"{role} {domain.spec.domain}: {samples:,} samples of {len(dropped)} class(es) that the"
+        f"{role} {domain.spec.domain}: {samples:,} sample(s) of {len(dropped)} class(es) that the"
         f" domains do not share are not used: {list_names(dropped)}"
     ]
 

@@ -56,10 +56,10 @@ def _root(file: Path, first: ListedImage) -> str:
     for candidate in candidates:
         if os.path.isfile(os.path.join(candidate, first.path)):
             return candidate
-    searched = f"in {folder} and the folders above it"
+    searched = f" in {folder} and the folders above it"
     if os.path.isabs(first.path):
         searched = "; if the list is from another machine, make its paths relative to its folder"
-    raise DataError(f"imagelist: {file}, line {first.line}: no file {first.path} {searched}")
+    raise DataError(f"imagelist: {file}, line {first.line}: no file {first.path}{searched}")
 
 
 def _check_label(file: Path, earlier: ListedImage, image: ListedImage) -> None:

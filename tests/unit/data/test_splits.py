@@ -22,10 +22,10 @@ def made(labels: list[int], classes: int = 2) -> Domain:
 
 
 def split_made(
-    source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float
+    source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **settings: float | str
 ) -> Splits:
     monkeypatch.setattr(module, "load_pair", lambda spec, seed: (source, target))
-    return load_splits(DataSpec.model_validate(DATA | fractions), seed=0)
+    return load_splits(DataSpec.model_validate(DATA | settings), seed=0)
 
 
 def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> None:
@@ -102,6 +102,26 @@ def test_a_class_with_too_few_samples_is_refused_with_the_arithmetic(
     message += "target_val 1 .*target_test 1 .*target_train"
     with pytest.raises(DataError, match=message):
         split_made(made([0, 1] * 5), made(labels), monkeypatch)
+
+
+def test_a_target_may_lack_a_class_if_the_spec_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made([0, 1, 2] * 5, classes=3)
+    target = made([0, 2] * 5, classes=3)
+    with pytest.raises(DataError, match="class 'b' has 0 labelled samples but needs 3"):
+        split_made(source, target, monkeypatch)
+    splits = split_made(source, target, monkeypatch, classes="target_subset")
+    assert sorted(splits.trial.target_val_labels) == [0, 2]
+    assert sorted(splits.withheld.target_test_labels) == [0, 2]
+    assert splits.trial.class_names == ("a", "b", "c")
+    too_few = made([0, 2] * 5 + [1, 1], classes=3)
+    with pytest.raises(DataError, match="class 'b' has 2 labelled samples but needs 3"):
+        split_made(source, too_few, monkeypatch, classes="target_subset")
+
+
+def test_a_source_may_never_lack_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made([0, 2] * 5, classes=3)
+    with pytest.raises(DataError, match="source made: class 'b' has 0 labelled samples"):
+        split_made(source, made([0, 2] * 5, classes=3), monkeypatch, classes="target_subset")
 
 
 def test_fractions_that_leave_a_class_nothing_to_train_on_are_refused(

@@ -69,8 +69,8 @@ def test_a_domain_is_checked_before_its_images_are_decoded(
 def test_both_domains_are_checked_before_the_images_of_one_are_decoded(
     tmp_path: Path, available: list[int]
 ) -> None:
-    source = write_folder(tmp_path / "source", {"cat": 2})
-    target = write_folder(tmp_path / "target", {"cat": 3})
+    source = write_folder(tmp_path / "source", {"cat": 1, "dog": 1})
+    target = write_folder(tmp_path / "target", {"cat": 2, "dog": 1})
     (tmp_path / "source" / "cat" / "0.png").write_bytes(b"no image")
     spec = data_spec(source, target, size=16)
     available.append(2 * 5 * 3 * 16 * 16 - 1)
