@@ -132,7 +132,7 @@ def test_classes_are_compared_before_an_image_is_decoded(tmp_path: Path) -> None
 
 def test_intersection_uses_the_common_classes_of_both(tmp_path: Path) -> None:
     source_name = write_folder(tmp_path / "s", {"ant": 2, "bee": 3, "cow": 4})
-    labels = ["dog", "cow", "bee", "cow", None]
+    labels: list[object] = ["dog", "cow", "bee", "cow", None]
     target_name = write_table(tmp_path / "t.parquet", [png(number) for number in range(5)], labels)
     spec = data_spec(source_name, target_name, size=16)
     spec = spec.model_copy(update={"classes": "intersection"})
