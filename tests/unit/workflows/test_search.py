@@ -41,7 +41,7 @@ from adaptune.workflows.search import check_metric, print_start, run
 
 @pytest.fixture
 def console() -> Console:
-    return Console(file=StringIO(), width=500, highlight=False)
+    return Console(file=StringIO(), width=500, highlight=False, emoji=False)
 
 
 def test_a_search_leaves_a_summary_an_export_and_a_report(
