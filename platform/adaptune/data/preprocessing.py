@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,29 @@ BATCH_SIZE = 512
 # and resizing that many takes 2 GB.
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 5 * MAX_PIXELS  # more than an image without compression takes
-# Pillow has more, among them some that run other programs or have a history of memory errors.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+# Pillow has more, among them some that run other programs or have a history of memory errors. TGA
+# has no signature: other files could be taken for it.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
+ARRAY_SUFFIX = ".npy"
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+
+
+@cache
+def accepted_suffixes() -> frozenset[str]:
+    """Return the suffixes, in lower case, of the files that `decode` reads.
+
+    Those of HEIC are among them even if its extra is not installed: the message about such a file
+    names the extra.
+    """
+    from PIL import Image
+
+    Image.init()
+    formats = {*FORMATS, "MPO"}  # Pillow opens MPO as a kind of JPEG
+    suffixes = {ARRAY_SUFFIX, *HEIF_SUFFIXES}
+    for suffix, kind in Image.registered_extensions().items():
+        if kind in formats:
+            suffixes.add(suffix)
+    return frozenset(suffixes)
 
 
 def prepare(
@@ -108,7 +130,7 @@ def decode(encoded: bytes | Path, name: str) -> Images:
 
     source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
     try:
-        with Image.open(source, formats=FORMATS) as file:
+        with Image.open(source, formats=_installed_formats()) as file:
             _check_size(file.width, file.height, name)
             upright = ImageOps.exif_transpose(file)
             upright.load()
@@ -131,6 +153,15 @@ def decode(encoded: bytes | Path, name: str) -> Images:
         # PIL warns if a palette with transparent colours is converted to RGB directly.
         upright = upright.convert("RGBA")
     return np.asarray(upright.convert("RGB"))
+
+
+@cache
+def _installed_formats() -> tuple[str, ...]:
+    """Return the formats that this Pillow can open: AVIF came with 11.3."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(kind for kind in FORMATS if kind in Image.OPEN)
 
 
 @contextmanager
