@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from adaptune.artifacts.format import Role
 from adaptune.artifacts.load import Export
-from adaptune.data.imagefolder import SUFFIXES
-from adaptune.data.preprocessing import decode, images_of_any_size
+from adaptune.data.domain import Decoding
+from adaptune.data.preprocessing import accepted_suffixes, decode, images_of_any_size
 from adaptune.errors import DataError
 
 Paths = Path | str | Sequence[Path | str]
@@ -66,7 +66,7 @@ def apply_to_files(
 
 
 def _read_image(file: Path, export: Export, role: Role) -> Tensor:
-    image = decode(file, str(file))
+    image = decode(file, str(file), Decoding.of(export.domains[role]))
     try:
         return export.transform([image], role)
     except DataError as error:
@@ -76,7 +76,7 @@ def _read_image(file: Path, export: Export, role: Role) -> Tensor:
 def _images_in(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if _is_visible_image(file, folder))
     if not files:
-        suffixes = ", ".join(sorted(SUFFIXES))
+        suffixes = ", ".join(sorted(accepted_suffixes()))
         raise DataError(f"no image in {folder} (supported suffixes: {suffixes})")
     return files
 
@@ -84,4 +84,4 @@ def _images_in(folder: Path) -> list[Path]:
 def _is_visible_image(file: Path, folder: Path) -> bool:
     if any(part.startswith(".") for part in file.relative_to(folder).parts):
         return False
-    return file.suffix.lower() in SUFFIXES and file.is_file()
+    return file.suffix.lower() in accepted_suffixes() and file.is_file()

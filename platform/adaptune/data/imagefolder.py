@@ -37,7 +37,7 @@ def imagefolder(request: LoadRequest) -> RawDomain:
     except OSError as error:
         raise DataError(f"imagefolder: {path} cannot be read: {error}") from error
     return RawDomain(
-        images=ImageFiles(tuple(map(str, files))),
+        images=ImageFiles(tuple(map(str, files)), request.decoding),
         labels=np.array(labels, dtype=np.int64),
         class_names=tuple(folder.name for folder in folders),
     )

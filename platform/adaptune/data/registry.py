@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptune.data.digits import mnist5k, mnistm5k, optdigits
-from adaptune.data.domain import ALL_SAMPLES, Domain, Loader, LoadRequest
+from adaptune.data.domain import ALL_SAMPLES, Decoding, Domain, Loader, LoadRequest
 from adaptune.data.imagefolder import imagefolder
 from adaptune.data.parquet import parquet
 from adaptune.data.places import contains, is_same_place
@@ -195,7 +195,15 @@ def open_domain(
     """
     entry = find_entry(spec.domain)
     _, path = _parse(spec.domain)
-    raw = entry.loader(LoadRequest(root=root, path=path, seed=seed, half=half))
+    request = LoadRequest(
+        root=root,
+        path=path,
+        seed=seed,
+        half=half,
+        decoding=Decoding.of(spec),
+        columns=spec.columns,
+    )
+    raw = entry.loader(request)
     for name in raw.class_names:
         _check_class_name(name, spec.domain)
     # Not by the path, which may change when the data is mounted elsewhere.
