@@ -88,7 +88,9 @@ def read_pages(content: bytes) -> Iterator[TiffPage]:
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    is_big = content[2:4] in (b"+\0", b"\0+")
+    if content.startswith(b"MM\0+"):
+        raise ValueError("big-endian BigTIFF is not decoded: store it as little-endian TIFF")
+    is_big = content.startswith(b"II+\0")
     header = content[: _HEADER_BYTES if is_big else _HEADER_BYTES // 2]
     directory = ImageFileDirectory_v2(header)
     file = io.BytesIO(content)
