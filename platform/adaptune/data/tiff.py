@@ -43,9 +43,7 @@ def read_tiff(
     Raises:
         ValueError: the file is damaged, or has numbers of another type.
     """
-    pages = list(islice(read_pages(content), decoding.channels + 1))
-    if not pages:
-        raise ValueError("the file has no page")
+    pages = _first_pages(content, decoding.channels + 1)
     first = pages[0]
     depth = max(first.bits)
     if depth > 8 and (depth != 16 or not first.is_unsigned):
@@ -61,6 +59,17 @@ def read_tiff(
     if not _is_for_this_module(first, decoding.channels):
         return None
     return upright(_colours(content, first, decoding), first.orientation)
+
+
+def _first_pages(content: bytes, count: int) -> list[TiffPage]:
+    """Return up to `count` pages; later ones may be damaged, because the first one is enough."""
+    remaining = read_pages(content)
+    pages = [next(remaining)]
+    try:
+        pages += islice(remaining, count - 1)
+    except Exception:  # Pillow's errors for broken files have no common base
+        return pages[:1]
+    return pages
 
 
 def _is_for_this_module(page: TiffPage, channels: int) -> bool:

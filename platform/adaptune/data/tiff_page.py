@@ -45,7 +45,7 @@ class TiffPage:
         chunk_width: width of a tile, or W for strips.
         chunk_height: height of a tile or strip.
         is_tiled: True for tiles.
-        chunks: offset and size in bytes of each strip or tile.
+        chunks: offset and size in bytes of each strip or tile; empty if the file lacks them.
     """
 
     width: int
@@ -112,6 +112,8 @@ def read_samples(content: bytes, page: TiffPage) -> Pixels:
         ValueError: the page is damaged.
         Exception: Pillow cannot decode it.
     """
+    if not page.chunks:
+        raise ValueError("the file does not say where its strips or tiles are")
     if any(offset + size > len(content) for offset, size in page.chunks):
         raise ValueError("the file is truncated")
     if sum(size for _, size in page.chunks) > len(content):
@@ -132,8 +134,8 @@ def _page(tags: Any) -> TiffPage:
     height = int(tags[257])
     samples = int(tags.get(277, 1))
     is_tiled = 322 in tags
-    offsets = _numbers(tags[324 if is_tiled else 273])
-    sizes = _numbers(tags[325 if is_tiled else 279])
+    offsets = _numbers(tags.get(324 if is_tiled else 273, ()))
+    sizes = _numbers(tags.get(325 if is_tiled else 279, ()))
     return TiffPage(
         width=width,
         height=height,
@@ -149,7 +151,7 @@ def _page(tags: Any) -> TiffPage:
         chunk_width=int(tags[322]) if is_tiled else width,
         chunk_height=int(tags[323]) if is_tiled else min(height, int(tags.get(278, height))),
         is_tiled=is_tiled,
-        chunks=tuple(zip(offsets, sizes, strict=True)),
+        chunks=tuple(zip(offsets, sizes, strict=False)),
     )
 
 
