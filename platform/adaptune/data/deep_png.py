@@ -66,6 +66,6 @@ def read_deep_png(
 
 def _unpack(file: ImageFile, raw_mode: str) -> Images:
     [tile] = file.tile
-    file.tile = [tile._replace(args=raw_mode)]
+    file.tile = [(*tile[:3], raw_mode)]  # type: ignore[list-item]  # a plain tuple before Pillow 11
     file.load()
     return np.asarray(file)
