@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from adaptune.artifacts.format import Role
 from adaptune.artifacts.load import Export
+from adaptune.data.domain import Decoding
+from adaptune.data.formats import accepted_suffixes
 from adaptune.data.image_walk import walk_images
-from adaptune.data.preprocessing import accepted_suffixes, decode, images_of_any_size
+from adaptune.data.preprocessing import decode, images_of_any_size
 from adaptune.errors import DataError
 
 Paths = Path | str | Sequence[Path | str]
@@ -67,7 +69,7 @@ def apply_to_files(
 
 
 def _read_image(file: Path, export: Export, role: Role) -> Tensor:
-    image = decode(file, str(file))
+    image = decode(file, str(file), Decoding.of(export.domains[role]))
     try:
         return export.transform([image], role)
     except DataError as error:

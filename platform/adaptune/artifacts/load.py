@@ -25,7 +25,7 @@ from adaptune.artifacts.format import (
     weights_file,
 )
 from adaptune.data.device_images import to_float
-from adaptune.data.domain import Images
+from adaptune.data.domain import Pixels
 from adaptune.data.preprocessing import prepare
 from adaptune.errors import ResultsError
 from adaptune.models.classifiers import Classifier
@@ -59,11 +59,11 @@ class Export:
         """The two domains and the preprocessing of their images."""
         return {"source": self.config.data.source, "target": self.config.data.target}
 
-    def transform(self, images: Images | Iterable[Images], role: Role) -> Tensor:
+    def transform(self, images: Pixels | Iterable[Pixels], role: Role) -> Tensor:
         """Preprocess images like those of a domain.
 
         Args:
-            images: HW or HWC with 1 or 3 channels, uint8; one array [N, …], or images of any sizes.
+            images: HW or HWC, uint8 or uint16; one array [N, …], or images of any sizes.
             role: the domain.
 
         Returns:
@@ -73,7 +73,13 @@ class Export:
             DataError: an image is smaller than the domain's crop, or has another shape or type.
         """
         domain = self.domains[role]
-        prepared = prepare(images, crop=domain.crop, size=domain.size, channels=domain.channels)
+        prepared = prepare(
+            images,
+            crop=domain.crop,
+            size=domain.size,
+            channels=domain.channels,
+            value_range=domain.intervals,
+        )
         return to_float(torch.tensor(prepared, device=self.device))
 
 

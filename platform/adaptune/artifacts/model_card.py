@@ -49,8 +49,8 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
 
 
 def _describe_images(domain: DomainSpec) -> str:
-    colour = "RGB" if domain.channels == 3 else "grey"
-    size = f"{domain.size} px, {colour}"
+    colours = {1: "grey", 3: "RGB"}.get(domain.channels, f"{domain.channels} channels")
+    size = f"{domain.size} px, {colours}"
     if domain.crop is None:
         return size
     return f"centre {domain.crop} px, resized to {size}"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from adaptune.artifacts.format import Direction, Role
 from adaptune.artifacts.image_files import Paths, apply_to_files, image_files
 from adaptune.artifacts.load import Export
+from adaptune.data.arrays import ARRAY_SUFFIX
 from adaptune.errors import ResultsError
 
+_CHANNELS_OF_PNG = (1, 3)
 _INPUT_ROLES: dict[Direction, Role] = {
     "source_to_target": "source",
     "target_to_source": "target",
@@ -29,50 +32,53 @@ def translate(
     """Translate image files to the other domain and write them as PNGs to the folder `to`.
 
     A PNG has the stem of its input. If two inputs share a stem, or if an input would be
-    overwritten, a number is appended. Other files of the same name in `to` are overwritten.
+    overwritten, a number is appended. Other files of the same name in `to` are overwritten. Images
+    of other than one or three channels are written as arrays (`.npy`, uint8 (H, W, C)).
 
     Args:
         paths: image files, and folders whose images at any depth are translated.
         to: the output folder; created if necessary.
 
     Returns:
-        The PNGs, in the order of the inputs.
+        The files, in the order of the inputs.
 
     Raises:
         DataError: a path does not exist, or an image cannot be used.
-        ResultsError: a PNG cannot be written.
+        ResultsError: a file cannot be written.
     """
     files = image_files(paths)
-    outputs = _output_paths(files, Path(to))
+    role = _INPUT_ROLES[direction]
+    suffix = ".png" if export.domains[role].channels in _CHANNELS_OF_PNG else ARRAY_SUFFIX
+    outputs = _output_paths(files, Path(to), suffix)
     remaining_outputs = iter(outputs)
     batches = apply_to_files(
         export.generators[direction],
         files,
         export=export,
-        role=_INPUT_ROLES[direction],
+        role=role,
         batch_size=batch_size,
     )
     for _, translated_images in batches:
         for image in translated_images:
-            _write_png(image, next(remaining_outputs))
+            _write_image(image, next(remaining_outputs))
     return outputs
 
 
-def _output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+def _output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]:
     taken = {_comparable(file) for file in files}
     outputs: list[Path] = []
     for file in files:
-        output = _free_path(folder, file.stem, taken)
+        output = _free_path(folder, file.stem, suffix, taken)
         taken.add(_comparable(output))
         outputs.append(output)
     return outputs
 
 
-def _free_path(folder: Path, stem: str, taken: set[str]) -> Path:
-    path = folder / f"{stem}.png"
+def _free_path(folder: Path, stem: str, suffix: str, taken: set[str]) -> Path:
+    path = folder / f"{stem}{suffix}"
     number = 2
     while _comparable(path) in taken:
-        path = folder / f"{stem}-{number}.png"
+        path = folder / f"{stem}-{number}{suffix}"
         number += 1
     return path
 
@@ -82,8 +88,8 @@ def _comparable(path: Path) -> str:
     return str(path.resolve()).casefold()
 
 
-def _write_png(image: Tensor, path: Path) -> None:
-    """Write an image, float [C, H, W] in [-1, 1] with C = 1 or 3, as an 8-bit PNG."""
+def _write_image(image: Tensor, path: Path) -> None:
+    """Write an image, float [C, H, W] in [-1, 1], with 8 bits as a PNG or an array."""
     from PIL import Image
 
     scaled = ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
@@ -92,6 +98,9 @@ def _write_png(image: Tensor, path: Path) -> None:
         pixels = pixels[..., 0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path, "PNG")
+        if path.suffix == ARRAY_SUFFIX:
+            np.save(path, pixels, allow_pickle=False)
+        else:
+            Image.fromarray(pixels).save(path, "PNG")
     except OSError as error:
         raise ResultsError(f"cannot write {path}: {error}") from error

@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from adaptune.data.identity import DomainIdentity
 from adaptune.errors import DataError
+from adaptune.spec.data import DEFAULT_COLUMNS, ColumnsSpec, DomainSpec
 
 if TYPE_CHECKING:
     from adaptune.data.image_set import ImageSet
 
 Images = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8 | np.uint16]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 
@@ -54,11 +56,11 @@ class StoredImage:
     """An image that was read from where it is stored.
 
     Attributes:
-        pixels: uint8 (H, W) or (H, W, C), 0 to 255.
+        pixels: uint8 or uint16, (H, W) or (H, W, C).
         digest: SHA-256 of the image as it is stored, before it is decoded.
     """
 
-    pixels: Images
+    pixels: Pixels
     digest: bytes
 
 
@@ -111,6 +113,28 @@ class RawDomain:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """Options of the decoder of images.
+
+    Attributes:
+        background: RGB, 0 to 255, behind transparent pixels.
+        channels: C of the domain. It decides if samples beside the colours are channels: alpha is
+            the fourth channel if C is 4, and the pages of a TIFF are the channels if it has C.
+    """
+
+    background: tuple[int, int, int] = (255, 255, 255)
+    channels: int = 3
+
+    @classmethod
+    def of(cls, spec: DomainSpec) -> Decoding:
+        """Return the options for the images of a domain."""
+        return cls(spec.background_rgb, spec.channels)
+
+
+DEFAULT_DECODING = Decoding()
+
+
+@dataclass(frozen=True)
 class LoadRequest:
     """The arguments of a loader; each loader reads those that concern it.
 
@@ -119,12 +143,16 @@ class LoadRequest:
         path: file or folder of the user's own images, or None if the domain takes no path.
         seed: seed of a domain that is generated.
         half: the samples to load if the domain has halves, `ALL_SAMPLES` otherwise.
+        decoding: options of the decoder.
+        columns: names of the columns of a table.
     """
 
     root: Path
     path: Path | None
     seed: int
     half: slice
+    decoding: Decoding = DEFAULT_DECODING
+    columns: ColumnsSpec = DEFAULT_COLUMNS
 
 
 Loader = Callable[[LoadRequest], RawDomain]

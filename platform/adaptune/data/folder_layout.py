@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from adaptune.data.formats import accepted_suffixes
 from adaptune.data.image_walk import FolderContents, describe_passed_over
-from adaptune.data.preprocessing import accepted_suffixes
 from adaptune.errors import DataError
 
 # With an ending such as in trainA (CycleGAN), val2017 (COCO) or images_1.

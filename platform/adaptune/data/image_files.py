@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.data.domain import Indices, StoredImage
+from adaptune.data.domain import DEFAULT_DECODING, Decoding, Indices, StoredImage
 from adaptune.data.identity import image_digest
 from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError
@@ -19,9 +19,11 @@ class ImageFiles:
 
     Attributes:
         paths: the files; texts take a fifth of the memory of `Path` objects.
+        decoding: options of the decoder.
     """
 
     paths: tuple[str, ...]
+    decoding: Decoding = DEFAULT_DECODING
 
     def __len__(self) -> int:
         """Return the number of files."""
@@ -33,7 +35,7 @@ class ImageFiles:
 
     def subset(self, indices: Indices) -> ImageFiles:
         """Return the files at `indices`."""
-        return ImageFiles(tuple(self.paths[index] for index in indices))
+        return ImageFiles(tuple(self.paths[index] for index in indices), self.decoding)
 
     def stamps(self, indices: Indices) -> list[str]:
         """Return the path, the size in bytes and the time of change in ns of each file.
@@ -57,6 +59,7 @@ class ImageFiles:
             path = self.paths[index]
             try:
                 encoded = read_image_file(Path(path), path)
-                yield StoredImage(decode(encoded, path), image_digest(encoded))
+                pixels = decode(encoded, path, self.decoding)
+                yield StoredImage(pixels, image_digest(encoded))
             except DataError as error:
                 yield error

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adaptune.data.preprocessing import accepted_suffixes
+from adaptune.data.formats import accepted_suffixes
 from adaptune.errors import DataError
 
 # Entries that operating systems, archives and network storage add, compared without case.

@@ -46,7 +46,7 @@ def imagefolder(request: LoadRequest) -> RawDomain:
     notes = _passed_over_note(path, passed_over)
     if total == len(top.images):
         labels = np.full(total, UNLABELLED, dtype=np.int64)
-        return RawDomain(ImageFiles(tuple(top.images)), labels, (), notes=notes)
+        return RawDomain(ImageFiles(tuple(top.images), request.decoding), labels, (), notes=notes)
     if top.images:
         raise DataError(_loose_images(path, top.images))
     check_layout(path, classes)
@@ -56,7 +56,7 @@ def imagefolder(request: LoadRequest) -> RawDomain:
         files += folder.images
         labels_by_class.append(np.full(len(folder.images), label, dtype=np.int64))
     return RawDomain(
-        images=ImageFiles(tuple(files)),
+        images=ImageFiles(tuple(files), request.decoding),
         labels=np.concatenate(labels_by_class),
         class_names=tuple(classes),
         notes=(*notes, *layout_notes(path, classes)),

@@ -46,7 +46,8 @@ def imagelist(request: LoadRequest) -> RawDomain:
     notes: tuple[str, ...] = ()
     if repeated:
         notes = (f"imagelist:{file}: {repeated:,} line(s) repeat an earlier one and are not used",)
-    return RawDomain(ImageFiles(tuple(by_path)), labels, class_names, notes=notes)
+    source = ImageFiles(tuple(by_path), request.decoding)
+    return RawDomain(source, labels, class_names, notes=notes)
 
 
 def _root(file: Path, first: ListedImage) -> str:

@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.data.preprocessing import accepted_suffixes
+from adaptune.data.formats import accepted_suffixes
 from adaptune.errors import DataError
 
 PATH_COLUMNS = ("path", "image", "file", "filename", "image_path", "file_name", "filepath")

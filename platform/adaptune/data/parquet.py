@@ -1,42 +1,49 @@
-"""Loader of images in Parquet: a column `image` and an optional column `label`."""
+"""Loader of images in Parquet: a column of images and an optional column of labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from math import isnan
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import (
-    UNLABELLED,
-    Images,
-    Indices,
-    Labels,
-    LoadRequest,
-    RawDomain,
-    StoredImage,
-)
-from adaptune.data.identity import array_digests, image_digest
+from adaptune.data.domain import Decoding, Indices, LoadRequest, RawDomain, StoredImage
 from adaptune.data.memory import require_memory
-from adaptune.data.preprocessing import decode
+from adaptune.data.parquet_images import check_image_type, is_struct_of_images, stored_image
+from adaptune.data.parquet_labels import (
+    FileLabels,
+    join_labels,
+    label_column,
+    parse_labels,
+    unlabelled,
+)
+from adaptune.data.parquet_rows import (
+    batch_rows,
+    column_bytes,
+    explain_failure,
+    open_rows,
+    read_column,
+    stamp,
+)
 from adaptune.errors import DataError
+from adaptune.spec.data import ColumnsSpec
 
 if TYPE_CHECKING:
-    from pyarrow import ChunkedArray, DataType, Table
-
-_COLUMNS = ("image", "label")
+    from pyarrow import Schema
+    from pyarrow.parquet import FileMetaData
 
 
 def parquet(request: LoadRequest) -> RawDomain:
     """Load the rows of a Parquet file, or of all *.parquet files below a folder, sorted by name.
 
-    `image` has encoded bytes, a struct with `bytes`, or nested lists (H, W) or (H, W, C) of 0 to
-    255. `label` has integers from 0, whose decimal digits become the class names, or strings. A
-    row is unlabelled if its label is null or -1, or if there is no such column.
+    Images are encoded bytes, a struct with `bytes` or `path` (relative to the file), or nested
+    lists (H, W) or (H, W, C) of 0 to 255, or of uint16. Labels are integers from 0, whose names are
+    those of Hugging Face's ClassLabel or their decimal digits, or strings. A row is unlabelled if
+    its label is null or -1, or if there is no such column.
+
+    Only the labels are read: images are read when they are decoded.
 
     Raises:
         DataError: there is nothing to read, or a column has another type. An unreadable image
@@ -44,12 +51,36 @@ def parquet(request: LoadRequest) -> RawDomain:
     """
     path = request.path
     assert path is not None  # the registry entry requires a path
-    table = _read(path)
-    labels, class_names = _labels(table, path)
-    column = table.column("image")
-    _check_image_type(column.type, path)
-    images = ParquetImages(column, path, np.arange(table.num_rows))
-    return RawDomain(images, labels, class_names)
+    files = []
+    labels = []
+    for file in _parquet_files(path):
+        file_images, file_labels = _read_file(file, request.columns)
+        files.append(file_images)
+        labels.append(file_labels)
+    images = _all_rows(files, request)
+    if not len(images):
+        raise DataError(f"parquet: {path} has no rows")
+    return RawDomain(images, *join_labels(labels, str(path)))
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A file and its rows.
+
+    Attributes:
+        path: the file.
+        group_ends: the number of rows up to the end of each row group.
+        has_paths: True if images may be in files of their own, which rows name.
+    """
+
+    path: Path
+    group_ends: tuple[int, ...]
+    has_paths: bool
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows."""
+        return self.group_ends[-1] if self.group_ends else 0
 
 
 @dataclass(frozen=True)
@@ -57,13 +88,17 @@ class ParquetImages:
     """An `ImageSource` of the rows of a column.
 
     Attributes:
-        column: the images, N of them.
-        path: file or folder that they are from.
-        rows: their numbers in it, int64 (N,).
+        files: the files.
+        column: the name of the column.
+        decoding: options of the decoder.
+        numbers: the number of the file of each of N rows, int64 (N,).
+        rows: the number of the row in its file, int64 (N,).
     """
 
-    column: ChunkedArray
-    path: Path
+    files: tuple[ParquetFile, ...]
+    column: str
+    decoding: Decoding
+    numbers: Indices
     rows: Indices
 
     def __len__(self) -> int:
@@ -71,45 +106,79 @@ class ParquetImages:
         return len(self.rows)
 
     def name(self, index: int) -> str:
-        """Return the path and the number of a row."""
-        return f"{self.path}, row {self.rows[index]}"
+        """Return the path of the file and the number of a row."""
+        return f"{self._file(index).path}, row {self.rows[index]}"
 
     def subset(self, indices: Indices) -> ParquetImages:
         """Return the rows at `indices`."""
-        return ParquetImages(self.column.take(indices), self.path, self.rows[indices])
+        return replace(self, numbers=self.numbers[indices], rows=self.rows[indices])
 
     def stamps(self, indices: Indices) -> list[str]:
-        """Return the paths, sizes in bytes and times of change in ns of the files, and the row."""
-        files = []
-        for file in _parquet_files(self.path):
-            status = file.stat()
-            files.append(f"{file} {status.st_size} {status.st_mtime_ns}")
-        return [f"{files} {self.rows[index]}" for index in indices]
+        """Return a text per row: its number, and path, size and time of change of its file.
+
+        The same of an image in a file of its own is added.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        stamps = []
+        stamp_of = {number: self._stamp(number) for number in np.unique(self.numbers[indices])}
+        image_paths = {number: self._image_paths(number) for number in stamp_of}
+        for index in indices:
+            number = self.numbers[index]
+            row = int(self.rows[index])
+            text = f"{stamp_of[number]} {self.column} {row}"
+            if row in image_paths[number]:
+                text += f" {_stamp_if_present(image_paths[number][row])}"
+            stamps.append(text)
+        return stamps
 
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the images of the rows, or why one cannot be read."""
-        for row in indices:
+        for index in indices:
             try:
-                yield _image(self.column, int(row), self.name(row))
+                yield self._image(int(index))
             except DataError as error:
                 yield error
 
+    def _file(self, index: int) -> ParquetFile:
+        return self.files[int(self.numbers[index])]
 
-def _read(path: Path) -> Table:
-    import pyarrow as pa
+    def _stamp(self, number: int) -> str:
+        return stamp(self.files[number].path)
 
-    files = _parquet_files(path)
-    _check_memory(files, path)
-    tables = [_read_file(file) for file in files]
-    try:
-        table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise DataError(
-            f"parquet: the files of {path} differ in their columns' types: {error}"
-        ) from error
-    if not table.num_rows:
-        raise DataError(f"parquet: {path} has no rows")
-    return table
+    def _image_paths(self, number: int) -> dict[int, Path]:
+        """Return the files of images that the rows of a file name, by row."""
+        file = self.files[number]
+        if not file.has_paths:
+            return {}
+        names = read_column(file.path, f"{self.column}.path").combine_chunks().field("path")
+        paths = {}
+        for row, name in enumerate(names.to_pylist()):
+            if name is not None:
+                paths[row] = file.path.parent / name
+        return paths
+
+    def _image(self, index: int) -> StoredImage:
+        """Read and decode the image of one row."""
+        file = self._file(index)
+        row = int(self.rows[index])
+        group = int(np.searchsorted(file.group_ends, row, side="right"))
+        group_start = file.group_ends[group - 1] if group else 0
+        value = open_rows(file.path, self.column).row(group, row - group_start)
+        return stored_image(value, self.name(index), file.path.parent, self.decoding)
+
+
+def _all_rows(files: list[ParquetFile], request: LoadRequest) -> ParquetImages:
+    counts = [file.row_count for file in files]
+    rows = [np.arange(count) for count in counts]
+    return ParquetImages(
+        files=tuple(files),
+        column=request.columns.image,
+        decoding=request.decoding,
+        numbers=np.repeat(np.arange(len(files)), counts),
+        rows=np.concatenate(rows),
+    )
 
 
 def _parquet_files(path: Path) -> list[Path]:
@@ -124,131 +193,63 @@ def _parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _check_memory(files: list[Path], path: Path) -> None:
-    """Refuse files whose columns do not fit in memory: they may be compressed a thousandfold."""
-    needed_bytes = sum(_uncompressed_bytes(file) for file in files)
-    require_memory(needed_bytes, f"the columns of {path}", "store fewer images in it")
-
-
-def _uncompressed_bytes(file: Path) -> int:
-    """Return the size of the columns that are read, at least one byte per value."""
+def _read_file(path: Path, columns: ColumnsSpec) -> tuple[ParquetFile, FileLabels]:
+    """Read the labels of a file, and where its rows are."""
     from pyarrow import parquet as pq
 
-    total = 0
-    with _explain_failure(file):
-        metadata = pq.read_metadata(file)
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            if column.path_in_schema.partition(".")[0] in _COLUMNS:
-                total += max(column.total_uncompressed_size, column.num_values)
-    return total
-
-
-def _read_file(file: Path) -> Table:
-    from pyarrow import parquet as pq
-
-    with _explain_failure(file):
-        names = pq.read_schema(file).names
-        if "image" not in names:
-            others = ", ".join(names) or "none"
-            raise DataError(f"parquet: {file} has no column `image`; it has {others}")
-        columns = [name for name in _COLUMNS if name in names]
-        return pq.read_table(file, columns=columns)
-
-
-@contextmanager
-def _explain_failure(file: Path) -> Iterator[None]:
-    """Raise a DataError that names the file if it cannot be read."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"parquet: {file} cannot be read: {error}") from error
-
-
-def _labels(table: Table, path: Path) -> tuple[Labels, tuple[str, ...]]:
-    """Return the labels, int64 (N,), and the sorted class names."""
-    if "label" not in table.column_names:
-        return np.full(table.num_rows, UNLABELLED, dtype=np.int64), ()
-    with _explain_failure(path):
-        values = table.column("label").to_pylist()
-    classes = [value for value in values if not _is_missing(value)]
-    are_texts = all(isinstance(value, str) for value in classes)
-    if not are_texts and not all(_is_index(value) for value in classes):
-        kind = table.schema.field("label").type
+    with explain_failure(path):
+        metadata = pq.read_metadata(path)
+        schema = pq.read_schema(path)
+    if columns.image not in schema.names:
+        others = ", ".join(schema.names) or "none"
         raise DataError(
-            f"parquet: labels of {path} must be strings or integers from 0; the column is {kind}"
+            f"parquet: {path} has no column `{columns.image}`; it has {others}: choose one with"
+            " columns: {image: NAME, label: NAME} in the section of the domain"
         )
-    classes = sorted(set(classes))
-    index_of = {value: index for index, value in enumerate(classes)}
-    labels = np.full(len(values), UNLABELLED, dtype=np.int64)
-    for row, value in enumerate(values):
-        if not _is_missing(value):
-            labels[row] = index_of[value]
-    if not are_texts:
-        classes = [str(int(value)) for value in classes]
-    return labels, tuple(classes)
+    if metadata.num_rows:  # an empty shard may have columns of no type
+        check_image_type(schema.field(columns.image).type, columns.image, path)
+    label = label_column(schema, columns, str(path))
+    _check_memory(metadata, columns.image, label, path)
+    ends = np.cumsum([metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)])
+    file = ParquetFile(path, tuple(map(int, ends)), _has_paths(metadata, schema, columns.image))
+    if label is None:
+        return file, unlabelled(file.row_count)
+    with explain_failure(path):
+        return file, parse_labels(read_column(path, label), schema, label, str(path))
 
 
-def _is_missing(value: object) -> bool:
-    # pandas writes integers with gaps as floats, and the gaps as NaN.
-    return value is None or value == -1 or (isinstance(value, float) and isnan(value))
+def _check_memory(metadata: FileMetaData, image: str, label: str | None, path: Path) -> None:
+    """Refuse a file whose labels and largest batch of images do not fit in memory."""
+    labels_bytes = 0
+    batch_bytes = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        rows = max(1, group.num_rows)
+        batch = column_bytes(group, image) * batch_rows(group, image) // rows
+        batch_bytes = max(batch_bytes, batch)
+        if label is not None:
+            labels_bytes += column_bytes(group, label)
+    require_memory(labels_bytes + batch_bytes, f"the columns of {path}", "store fewer images in it")
 
 
-def _is_index(value: object) -> bool:
-    return isinstance(value, int | float) and float(value).is_integer() and value >= 0
+def _has_paths(metadata: FileMetaData, schema: Schema, image: str) -> bool:
+    """Return True if some rows may have a path in place of bytes."""
+    kind = schema.field(image).type
+    if not is_struct_of_images(kind) or kind.get_field_index("path") < 0:
+        return False
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for index in range(group.num_columns):
+            part = group.column(index)
+            if part.path_in_schema != f"{image}.bytes":
+                continue
+            if part.statistics is None or part.statistics.null_count != 0:
+                return True
+    return False
 
 
-def _check_image_type(kind: DataType, path: Path) -> None:
-    from pyarrow import types
-
-    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        kind = kind.field("bytes").type
-    if _is_list(kind):
-        while _is_list(kind):
-            kind = kind.value_type
-        is_supported = types.is_integer(kind)
-    else:
-        is_supported = types.is_binary(kind) or types.is_large_binary(kind)
-    if not is_supported:
-        raise DataError(
-            f"parquet: column `image` of {path} must hold bytes, a struct with `bytes`,"
-            " or lists of 0 to 255"
-        )
-
-
-def _is_list(kind: DataType) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def _image(column: ChunkedArray, row: int, name: str) -> StoredImage:
-    """Read and decode the image of one row: uint8 (H, W) or (H, W, C)."""
-    value = column[row].as_py()
-    if isinstance(value, dict):
-        value = value["bytes"]
-    if value is None:
-        raise DataError(f"{name} has no image")
-    if isinstance(value, bytes):
-        return StoredImage(decode(value, name), image_digest(value))
+def _stamp_if_present(file: Path) -> str:
     try:
-        pixels = _pixels(value)
-    except (ValueError, OverflowError, TypeError) as error:
-        raise DataError(f"{name} is not an image of 0 to 255, HW or HWC: {error}") from error
-    [digest] = array_digests(pixels[None])
-    return StoredImage(pixels, digest)
-
-
-def _pixels(value: object) -> Images:
-    """Convert nested lists of integers to uint8.
-
-    Raises:
-        ValueError: a number is out of range. NumPy itself refuses it from version 2 on only.
-    """
-    numbers = np.array(value, dtype=np.int64)
-    if numbers.size and (numbers.min() < 0 or numbers.max() > 255):
-        raise ValueError(f"the numbers are from {numbers.min()} to {numbers.max()}")
-    return numbers.astype(np.uint8)
+        return stamp(file)
+    except DataError:  # its row may have bytes as well, or the error is reported when it is read
+        return f"{file} missing"

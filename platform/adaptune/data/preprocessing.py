@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from adaptune.data.domain import Images
+from adaptune.data.arrays import array_shape, is_array, read_array
+from adaptune.data.deep_png import is_deep_png, read_deep_png
+from adaptune.data.domain import DEFAULT_DECODING, Decoding, Images, Pixels
+from adaptune.data.formats import format_names, open_image
+from adaptune.data.pillow_pixels import orientation_of, pixels_of, upright
+from adaptune.data.tiff import read_tiff
+from adaptune.data.tiff_page import is_tiff
+from adaptune.data.value_range import scale
 from adaptune.errors import DataError
+from adaptune.spec.data import Interval
 
 # ITU-R 601, as PIL's convert("L").
 LUMA = (0.299, 0.587, 0.114)
@@ -23,51 +32,37 @@ BATCH_SIZE = 512
 # A file of some kilobytes can name any size. Cameras take up to 61 megapixels, some 100; decoding
 # and resizing that many takes 2 GB.
 MAX_PIXELS = 100_000_000
+MAX_VALUES = 4 * MAX_PIXELS
 MAX_FILE_BYTES = 5 * MAX_PIXELS  # more than an image without compression takes
-# Pillow has more, among them some that run other programs or have a history of memory errors. TGA
-# has no signature: other files could be taken for it.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
-ARRAY_SUFFIX = ".npy"
-HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 
 
-@cache
-def accepted_suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of the files that `decode` reads.
-
-    Those of HEIC are among them even if its extra is not installed: the message about such a file
-    names the extra.
-    """
-    from PIL import Image
-
-    Image.init()
-    formats = {*FORMATS, "MPO"}  # Pillow opens MPO as a kind of JPEG
-    suffixes = {ARRAY_SUFFIX, *HEIF_SUFFIXES}
-    for suffix, kind in Image.registered_extensions().items():
-        if kind in formats:
-            suffixes.add(suffix)
-    return frozenset(suffixes)
+# Channels apart are resized up to three times as fast, but take time to bring apart: it pays if the
+# image has fewer times the pixels of the result.
+_PLANAR_BELOW = 8
 
 
 def prepare(
-    images: Images | Iterable[Images],
+    images: Pixels | Iterable[Pixels],
     *,
     crop: int | None,
     size: int,
     channels: int,
+    value_range: Sequence[Interval] | None = None,
     count: int | None = None,
 ) -> Images:
-    """Crop images at the centre, convert them to `channels`, and resize them.
+    """Crop images at the centre, convert them to `channels` of 8 bits, and resize them.
 
     Resizing is bilinear and antialiased.
 
     Args:
-        images: uint8, either one array (N, H, W) or (N, H, W, C), or an iterable of images (H, W)
-            or (H, W, C) that may differ in size; C is 1 or 3.
+        images: uint8 or uint16, either one array (N, H, W) or (N, H, W, C), or an iterable of
+            images (H, W) or (H, W, C) that may differ in size.
         crop: edge of the centre box in px. None keeps the whole image; an image that is not
             square is then squashed.
         size: edge of the result in px.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (grey) or 3 (RGB), to which images of 3 or 1 are converted; otherwise C.
+        value_range: stored values that become 0 and 255, for all channels or for each of
+            `channels`; None for the full range of 8 or 16 bits.
         count: N, if it is known: the images are then in memory once, otherwise twice.
 
     Returns:
@@ -76,7 +71,8 @@ def prepare(
     Raises:
         DataError: an image is smaller than `crop`, or has another shape or type.
     """
-    batches = (_prepare_batch(batch, crop, size, channels) for batch in _batches(images))
+    form = _Form(crop, size, channels, value_range)
+    batches = (_prepare_batch(batch, form) for batch in _batches(images))
     if isinstance(images, np.ndarray):
         count = len(images)
     if count is None:
@@ -112,56 +108,64 @@ def read_image_file(path: Path, name: str) -> bytes:
     return content
 
 
-def decode(encoded: bytes | Path, name: str) -> Images:
+def decode(encoded: bytes | Path, name: str, decoding: Decoding = DEFAULT_DECODING) -> Pixels:
     """Decode an image file or its bytes, and rotate the image according to its EXIF tag.
+
+    Transparent pixels show the background. Of several frames, the first is decoded. Colour
+    profiles are ignored.
 
     Args:
         encoded: the path of the file, or its content.
         name: the name of the image in messages.
+        decoding: the background, and the number of channels of the domain.
 
     Returns:
-        uint8 (H, W), or (H, W, 3) in RGB.
+        uint8 or uint16: (H, W), (H, W, 3) in RGB, or (H, W, C) for other numbers of channels.
 
     Raises:
-        DataError: the image cannot be read, has more than `MAX_PIXELS` pixels, or more than 8 bits
-            per channel.
+        DataError: the image cannot be read with all its bits, or has more than `MAX_PIXELS`
+            pixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
-    source = encoded if isinstance(encoded, Path) else io.BytesIO(encoded)
+    content = read_image_file(encoded, name) if isinstance(encoded, Path) else encoded
     try:
-        with Image.open(source, formats=_installed_formats()) as file:
-            _check_size(file.width, file.height, name)
-            upright = ImageOps.exif_transpose(file)
-            upright.load()
+        return _decode(content, name, decoding)
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        formats = ", ".join(FORMATS)
-        raise DataError(f"{name} cannot be read as an image of {formats}") from error
+        raise DataError(f"{name} cannot be read as an image of {format_names()}") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large: {error}") from error
     except Exception as error:  # PIL's errors for broken files have no common base
         raise DataError(f"{name} cannot be read as an image: {error}") from error
-    if upright.mode[0] in "IF":
-        raise DataError(
-            f"{name} has more than 8 bits per channel (mode {upright.mode}); convert it to 8 bits"
-        )
-    if upright.mode in ("1", "L", "LA"):
-        return np.asarray(upright.convert("L"))
-    if upright.mode == "P":
-        # PIL warns if a palette with transparent colours is converted to RGB directly.
-        upright = upright.convert("RGBA")
-    return np.asarray(upright.convert("RGB"))
 
 
-@cache
-def _installed_formats() -> tuple[str, ...]:
-    """Return the formats that this Pillow can open: AVIF came with 11.3."""
-    from PIL import Image
+def _decode(content: bytes, name: str, decoding: Decoding) -> Pixels:
+    """Return the pixels of an image file, upright.
 
-    Image.init()
-    return tuple(kind for kind in FORMATS if kind in Image.OPEN)
+    Raises:
+        DataError: the image is too large.
+        Exception: it cannot be read.
+    """
+    check_size = partial(_check_size, name=name)
+    if is_array(content):
+        height, width, *channels = array_shape(content)
+        check_size(width, height, prod(channels))
+        return read_array(content)
+    if is_tiff(content):
+        pixels = read_tiff(content, decoding, check_size)
+        if pixels is not None:
+            return pixels
+    with open_image(content) as file:
+        check_size(file.width, file.height)
+        if is_deep_png(content):
+            with open_image(content) as second:
+                pixels = read_deep_png(content, file, second, decoding)
+        else:
+            pixels = pixels_of(file, decoding)
+        orientation = orientation_of(file)
+    return pixels if orientation == 1 else upright(pixels, orientation)
 
 
 @contextmanager
@@ -177,15 +181,30 @@ def images_of_any_size() -> Iterator[None]:
         yield
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, channels: int = 1, *, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise DataError(
             f"{name} has {width} × {height} px: at most {MAX_PIXELS / 1e6:g} megapixels are"
             " decoded; store a smaller image"
         )
+    if width * height * channels > MAX_VALUES:
+        raise DataError(
+            f"{name} has {width} × {height} px with {channels} channels: at most"
+            f" {MAX_VALUES / 1e6:g} million values are decoded; store a smaller image"
+        )
 
 
-def _batches(images: Images | Iterable[Images]) -> Iterator[Images]:
+@dataclass(frozen=True)
+class _Form:
+    """The arguments of `prepare` beside the images."""
+
+    crop: int | None
+    size: int
+    channels: int
+    value_range: Sequence[Interval] | None
+
+
+def _batches(images: Pixels | Iterable[Pixels]) -> Iterator[Pixels]:
     """Yield arrays (B, H, W) or (B, H, W, C) of images that have the same size."""
     if isinstance(images, np.ndarray):
         for start in range(0, len(images), BATCH_SIZE):
@@ -195,27 +214,56 @@ def _batches(images: Images | Iterable[Images]) -> Iterator[Images]:
             yield image[None]
 
 
-def _prepare_batch(batch: Images, crop: int | None, size: int, channels: int) -> Images:
+def _prepare_batch(batch: Pixels, form: _Form) -> Images:
     if batch.ndim == 3:
         batch = batch[..., None]
-    if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3):
+    _check_form(batch, form.channels)
+    if form.crop is not None:
+        batch = _crop_centre(batch, form.crop)
+    pixels = _to_channels(_to_tensor(batch, form.size), form)
+    resized = _to_uint8(_resize(scale(pixels, batch.dtype, form.value_range), form.size))
+    return resized.expand(-1, form.channels, -1, -1).numpy()
+
+
+def _to_tensor(batch: Pixels, size: int) -> Tensor:
+    """Return images (B, H, W, C) as float32 (B, C, H, W), in the layout that is resized faster.
+
+    The layout does not change the results.
+    """
+    height, width = batch.shape[1:3]
+    if _PLANAR_BELOW * size**2 < height * width:
+        return torch.from_numpy(batch.astype(np.float32, order="C")).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32))
+
+
+def _check_form(batch: Pixels, channels: int) -> None:
+    """Raise a DataError if images (B, H, W, C) cannot be converted to a number of channels."""
+    if batch.dtype not in (np.uint8, np.uint16) or batch.ndim != 4:
         raise DataError(
-            "an image must be uint8, HW or HWC with 1 or 3 channels,"
-            f" not {batch.dtype} of {batch.shape[1:]}"
+            f"an image must be uint8 or uint16, HW or HWC, not {batch.dtype} of {batch.shape[1:]}"
         )
     if 0 in batch.shape[1:3]:
         raise DataError(f"an image of {batch.shape[1]} × {batch.shape[2]} px has no pixel")
-    if crop is not None:
-        batch = _crop_centre(batch, crop)
-    pixels = torch.tensor(batch).permute(0, 3, 1, 2).float()
-    if channels == 1 and pixels.shape[1] == 3:
+    stored_channels = batch.shape[-1]
+    if stored_channels == channels or {stored_channels, channels} == {1, 3}:
+        return
+    raise DataError(
+        f"an image has {stored_channels} channels, but `channels` is {channels}: only grey and RGB"
+        f" are converted to each other; set `channels: {stored_channels}` if all images have them"
+    )
+
+
+def _to_channels(pixels: Tensor, form: _Form) -> Tensor:
+    """Convert RGB to grey, and grey to RGB if the ranges of its channels differ."""
+    if form.channels == 1 and pixels.shape[1] == 3:
         luma = torch.tensor(LUMA).view(1, 3, 1, 1)
-        pixels = (pixels * luma).sum(dim=1, keepdim=True)
-    resized = _to_uint8(_resize(pixels, size))
-    return resized.expand(-1, channels, -1, -1).numpy()
+        return (pixels * luma).sum(dim=1, keepdim=True)
+    if form.value_range is not None and len(form.value_range) > 1:
+        return pixels.expand(-1, form.channels, -1, -1)
+    return pixels
 
 
-def _crop_centre(batch: Images, crop: int) -> Images:
+def _crop_centre(batch: Pixels, crop: int) -> Pixels:
     height, width = batch.shape[1:3]
     if crop > min(height, width):
         raise DataError(f"crop {crop} px does not fit an image of {height} × {width} px")

@@ -14,6 +14,7 @@ from adaptune.data.class_names import composed_names
 from adaptune.data.digits import mnist5k, mnistm5k, optdigits
 from adaptune.data.domain import (
     ALL_SAMPLES,
+    Decoding,
     Domain,
     Indices,
     Labels,
@@ -209,7 +210,15 @@ def open_domain(
     """
     entry = find_entry(spec.domain)
     _, path = _parse(spec.domain)
-    raw = entry.loader(LoadRequest(root=root, path=path, seed=seed, half=half))
+    request = LoadRequest(
+        root=root,
+        path=path,
+        seed=seed,
+        half=half,
+        decoding=Decoding.of(spec),
+        columns=spec.columns,
+    )
+    raw = entry.loader(request)
     for name in raw.class_names:
         _check_class_name(name, spec.domain)
     raw = replace(raw, class_names=composed_names(raw.class_names, spec.domain))

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from adaptune.data.domain import Images, ImageSource, Indices
+from adaptune.data.domain import Images, ImageSource, Indices, Pixels
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
 from adaptune.data.preprocessing import images_of_any_size, prepare
@@ -253,10 +253,14 @@ def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
     return _write(chunk)
 
 
-def prepare_one(pixels: Images, form: DomainSpec) -> Images:
-    """Bring an image, uint8 (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
+def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
+    """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
     prepared: Images = prepare(
-        pixels[None], crop=form.crop, size=form.size, channels=form.channels
+        pixels[None],
+        crop=form.crop,
+        size=form.size,
+        channels=form.channels,
+        value_range=form.intervals,
     )[0]
     return prepared
 

@@ -99,14 +99,18 @@ class UndecodedDomain:
         stored = images if self.raw.stored is None else self.raw.stored
         digests = array_digests(stored[self.indices])
         pixels = prepare(
-            images[self.indices], crop=spec.crop, size=spec.size, channels=spec.channels
+            images[self.indices],
+            crop=spec.crop,
+            size=spec.size,
+            channels=spec.channels,
+            value_range=spec.intervals,
         )
         return MemoryImages(pixels, digest_rows(digests))
 
     def _identity(self, digests: Digests) -> DomainIdentity:
         spec = self.spec
         # A path is left out: data that is mounted elsewhere is the same data.
-        settings = spec.model_dump(mode="json") | {"domain": spec.kind}
+        settings = spec.form()
         labels = self.raw.labels[self.indices]
         rows = [row.tobytes() for row in digests]
         return identify_domain(rows, labels, self.raw.class_names, settings)

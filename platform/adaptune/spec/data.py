@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,7 +13,27 @@ from adaptune.spec.base import Count, Fraction, Section
 ClassRelation = Literal["equal", "target_subset", "intersection"]
 _CACHE_VARIABLE = "ADAPTUNE_CACHE"
 _DEFAULT_CACHE = "~/.cache/adaptune/prepared"
+
+# Low and high of the stored values.
+Interval = tuple[float, float]
+ValueRange = Interval | Annotated[tuple[Interval, ...], Field(min_length=1)]
+
+MAX_CHANNELS = 64
 _SIZES = [16, 32, 64, 128, 256]
+_COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+
+
+class ColumnsSpec(Section):
+    """The columns of a Parquet domain."""
+
+    image: str = Field(default="image", description="Column of the images.")
+    label: str | None = Field(
+        default="label",
+        description="Column of the labels; `null` leaves the samples unlabelled.",
+    )
+
+
+DEFAULT_COLUMNS = ColumnsSpec()
 
 
 class DomainSpec(Section):
@@ -35,7 +55,27 @@ class DomainSpec(Section):
         json_schema_extra={"enum": [*_SIZES]},
         description="Edge in px after resizing. Training costs grow with its square.",
     )
-    channels: Literal[1, 3] = Field(default=3, description="Channels: 1 is grey, 3 is colour.")
+    channels: int = Field(
+        default=3,
+        ge=1,
+        le=MAX_CHANNELS,
+        description="Channels: 1 is grey, 3 is colour, and images are converted to them. Any other"
+        " number must be the number of channels of the stored images.",
+    )
+    background: str = Field(
+        default="white",
+        pattern="^(white|black|#[0-9a-fA-F]{6})$",
+        description='Colour behind transparent pixels: `white`, `black`, or a quoted `"#rrggbb"`.',
+    )
+    value_range: ValueRange | None = Field(
+        default=None,
+        description="Stored values that become the darkest and the brightest, `[low, high]` or one"
+        " such pair per channel; values beyond are clipped. `null` is the full range of 8 or 16"
+        " bits.",
+    )
+    columns: ColumnsSpec = Field(
+        default=DEFAULT_COLUMNS, description="Names of the columns of `parquet:PATH`."
+    )
     limit: Count | None = Field(
         default=None,
         description="Largest number of samples to use, chosen by the seed; `null` uses all.",
@@ -45,6 +85,33 @@ class DomainSpec(Section):
     def kind(self) -> str:
         """The name of the data set without a path, such as `imagefolder`."""
         return self.domain.partition(":")[0]
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """The background in RGB, 0 to 255."""
+        if self.background in _COLOURS:
+            return _COLOURS[self.background]
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+    @property
+    def intervals(self) -> tuple[Interval, ...] | None:
+        """The value range as one pair, or one per channel; None for the full range."""
+        if self.value_range is None:
+            return None
+        return tuple(_pairs(self.value_range))
+
+    def form(self) -> dict[str, object]:
+        """Return the settings that decide the images of given files, as JSON values.
+
+        Settings that do not change anything are left out, so that new keys do not change the
+        identity of old data.
+        """
+        form = self.model_dump(mode="json", exclude={"domain", "columns"})
+        for key in ("background", "value_range"):
+            if form[key] == DomainSpec.model_fields[key].default:
+                del form[key]
+        return form | {"domain": self.kind}
 
     def resolved(self) -> DomainSpec:
         """Return the section with an absolute path, if its data set has a path."""
@@ -59,6 +126,23 @@ class DomainSpec(Section):
         if size not in _SIZES:
             raise ValueError(f"size must be a power of two from 16 to 256, not {size}")
         return size
+
+    @model_validator(mode="after")
+    def _value_range_fits(self) -> DomainSpec:
+        if self.value_range is None:
+            return self
+        pairs = _pairs(self.value_range)
+        for low, high in pairs:
+            if not 0 <= low < high:
+                raise ValueError(
+                    f"value_range: low must be from 0 and below high, not [{low:g}, {high:g}]"
+                )
+        if len(pairs) not in (1, self.channels):
+            raise ValueError(
+                f"value_range has {len(pairs)} pairs for {self.channels} channel(s): give one pair"
+                " for all of them, or one per channel"
+            )
+        return self
 
 
 class DataSpec(Section):
@@ -135,6 +219,15 @@ class DataSpec(Section):
 def cache_folder(cache: str | None = None) -> Path:
     """Return the folder of prepared images for a value of `data.cache`."""
     return Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser()
+
+
+def _pairs(value_range: ValueRange) -> list[Interval]:
+    """Return one pair, or one pair per channel."""
+    pairs = [bounds for bounds in value_range if isinstance(bounds, tuple)]
+    if pairs:
+        return pairs
+    low, high = (bound for bound in value_range if isinstance(bound, float))
+    return [(low, high)]
 
 
 def _absolute(path: str) -> str:

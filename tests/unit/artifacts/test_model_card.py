@@ -61,11 +61,14 @@ def test_the_model_card_describes_the_domains_and_the_classes(config: ExportConf
     assert "3 classes: cat, dog, owl." in lines
 
 
-def test_the_model_card_describes_grey_images_without_a_crop(config: ExportConfig) -> None:
-    grey = config.data.source.model_copy(update={"crop": None, "channels": 1})
+@pytest.mark.parametrize(("channels", "colours"), [(1, "grey"), (5, "5 channels")])
+def test_the_model_card_describes_images_without_a_crop(
+    config: ExportConfig, channels: int, colours: str
+) -> None:
+    grey = config.data.source.model_copy(update={"crop": None, "channels": channels})
     data = config.data.model_copy(update={"source": grey})
     lines = model_card(config.model_copy(update={"data": data}), {}).splitlines()
-    assert "| source | imagefolder:source | 16 px, grey |" in lines
+    assert f"| source | imagefolder:source | 16 px, {colours} |" in lines
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from adaptune.artifacts import Export, translate
 from adaptune.artifacts.format import Direction, Role
-from adaptune.data.preprocessing import decode
+from adaptune.data.preprocessing import decode, prepare
 from adaptune.errors import DataError, ResultsError
 
 Save = Callable[..., Path]
@@ -63,6 +64,21 @@ def test_one_channel_is_written_as_grey_and_values_are_clamped_to_8_bits(
     export.generators["source_to_target"] = Constant(value)
     (png,) = translate(export, [image(tmp_path / "a.png")], tmp_path / "out", "source_to_target")
     np.testing.assert_array_equal(decode(png, "png"), np.full((16, 16), pixel, dtype=np.uint8))
+
+
+def test_images_of_five_channels_are_read_from_arrays_and_written_as_arrays(
+    export: Export, tmp_path: Path
+) -> None:
+    source = export.config.data.source.model_copy(update={"channels": 5})
+    data = export.config.data.model_copy(update={"source": source})
+    five = replace(export, config=export.config.model_copy(update={"data": data}))
+    five.generators["source_to_target"] = nn.Identity()
+    pixels = np.random.default_rng(0).integers(0, 65536, (24, 24, 5)).astype(np.uint16)
+    np.save(tmp_path / "a.npy", pixels)
+    (written,) = translate(five, tmp_path, tmp_path / "out", "source_to_target")
+    assert written == tmp_path / "out" / "a.npy"
+    prepared = prepare([pixels], crop=24, size=16, channels=5)[0]
+    np.testing.assert_array_equal(decode(written, "a"), prepared.transpose(1, 2, 0))
 
 
 def test_translate_crops_as_the_domain_of_its_input(

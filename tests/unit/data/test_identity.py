@@ -10,7 +10,7 @@ import pytest
 from support.domains import data_spec, identity, load, png, write_folder, write_table
 
 from adaptune.data import image_files
-from adaptune.data.domain import Images
+from adaptune.data.domain import Decoding, Pixels
 from adaptune.data.identity import (
     DataIdentity,
     array_digests,
@@ -109,8 +109,8 @@ def test_the_decoder_is_no_part_of_the_identity(
 ) -> None:
     decode = image_files.decode
 
-    def rounds_differently(encoded: bytes, name: str) -> Images:
-        pixels: Images = decode(encoded, name) + np.uint8(1)
+    def rounds_differently(encoded: bytes, name: str, decoding: Decoding) -> Pixels:
+        pixels: Pixels = decode(encoded, name, decoding) + np.uint8(1)
         return pixels
 
     first = load_folders(folders, size=16)

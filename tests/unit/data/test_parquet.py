@@ -10,7 +10,7 @@ from pyarrow import parquet as pq
 from support.domains import Rows, load, png, write_table
 
 from adaptune.data import memory
-from adaptune.data.domain import Images
+from adaptune.data.domain import Decoding, Images
 from adaptune.errors import DataError
 
 
@@ -93,7 +93,7 @@ def test_parquet_names_the_row_that_cannot_be_read(tmp_path: Path) -> None:
     [
         (["text"], [0], "must hold bytes"),
         ([[[0.5]]], [0], "must hold bytes"),
-        ([[1, 2]], [0], "must be uint8, HW or HWC"),
+        ([[1, 2]], [0], "must be uint8 or uint16, HW or HWC"),
         ([png(0)], [0.5], "labels of .* must be strings or integers"),
         ([png(0)], [float("inf")], "labels of .* must be strings or integers"),
         ([png(0)], [[1]], "labels of .* must be strings or integers"),
@@ -124,11 +124,11 @@ def test_only_images_within_the_limit_are_decoded(
 ) -> None:
     decoded = []
 
-    def decode(encoded: bytes, name: str) -> Images:
+    def decode(encoded: bytes, name: str, decoding: Decoding) -> Images:
         decoded.append(name)
         return np.zeros((16, 16), np.uint8)
 
-    monkeypatch.setattr("adaptune.data.parquet.decode", decode)
+    monkeypatch.setattr("adaptune.data.parquet_images.decode", decode)
     name = write_table(tmp_path / "a.parquet", [png(0)] * 4, [0, 0, 1, 1])
     assert sorted(load(name, limit=2).labels.tolist()) == [0, 1]
     assert len(decoded) == 2

@@ -85,10 +85,15 @@ def test_a_known_number_of_images_gives_the_same_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((1, 4, 4, 2), np.uint8), np.zeros((1, 4, 4), np.float32)]
+    ("image", "message"),
+    [
+        (np.zeros((1, 4, 4, 2), np.uint8), "has 2 channels, but `channels` is 3.*`channels: 2`"),
+        (np.zeros((1, 4, 4), np.float32), "must be uint8 or uint16, HW or HWC"),
+        (np.zeros((1, 1, 4, 4, 3), np.uint8), "must be uint8 or uint16, HW or HWC"),
+    ],
 )
-def test_other_forms_are_refused(image: np.ndarray) -> None:
-    with pytest.raises(DataError, match="must be uint8, HW or HWC"):
+def test_other_forms_are_refused(image: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         prepare(image, crop=None, size=16, channels=3)
 
 
@@ -130,12 +135,12 @@ def test_decode_gives_grey_or_rgb(mode: str, shape: tuple[int, ...]) -> None:
     assert decoded.dtype == np.uint8
 
 
-def test_decode_takes_the_colours_of_a_palette_with_transparency() -> None:
+def test_a_transparent_colour_of_a_palette_shows_the_background() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putdata([0, 1])
     decoded = decode(encode(image, transparency=b"\x00\xff"), "image")
-    assert decoded.tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert decoded.tolist() == [[[255, 255, 255], [40, 50, 60]]]
 
 
 def test_decode_turns_an_image_upright_by_its_exif_tag(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from adaptune.spec.data import DataSpec, DomainSpec
+from adaptune.spec.data import ColumnsSpec, DataSpec, DomainSpec
 
 DOMAINS = {"source": {"domain": "a"}, "target": {"domain": "b"}}
 
@@ -33,6 +33,60 @@ def test_domains_must_agree_in_size_and_channels(change: dict[str, int]) -> None
     tree = DOMAINS | {"target": {"domain": "b", **change}}
     with pytest.raises(ValidationError, match="source and target must agree in size and channels"):
         DataSpec.model_validate(tree)
+
+
+@pytest.mark.parametrize("channels", [0, 65])
+def test_channels_are_from_1_to_64(channels: int) -> None:
+    with pytest.raises(ValidationError, match="channels"):
+        DomainSpec(domain="a", channels=channels)
+    assert DomainSpec(domain="a", channels=64).channels == 64
+
+
+@pytest.mark.parametrize(
+    ("colour", "rgb"),
+    [("white", (255, 255, 255)), ("black", (0, 0, 0)), ("#0a80Ff", (10, 128, 255))],
+)
+def test_a_background_is_a_name_or_a_number(colour: str, rgb: tuple[int, int, int]) -> None:
+    assert DomainSpec(domain="a", background=colour).background_rgb == rgb
+
+
+@pytest.mark.parametrize("colour", ["red", "#fff", "#12345g", "0a80ff"])
+def test_other_backgrounds_are_refused(colour: str) -> None:
+    with pytest.raises(ValidationError, match="background"):
+        DomainSpec(domain="a", background=colour)
+
+
+def test_a_value_range_is_one_pair_or_one_per_channel() -> None:
+    one = DomainSpec.model_validate({"domain": "a", "value_range": [0, 4095]})
+    assert one.intervals == ((0, 4095),)
+    pairs = [[0, 4095], [100, 200]]
+    two = DomainSpec.model_validate({"domain": "a", "channels": 2, "value_range": pairs})
+    assert two.intervals == ((0, 4095), (100, 200))
+    assert DomainSpec(domain="a").intervals is None
+
+
+@pytest.mark.parametrize(
+    ("value_range", "message"),
+    [
+        ([5, 5], r"low must be from 0 and below high, not \[5, 5\]"),
+        ([-1, 5], "low must be from 0"),
+        ([[0, 1], [0, 2]], r"value_range has 2 pairs for 3 channel\(s\)"),
+        ([1, 2, 3], "value_range"),
+        ([], "value_range"),
+    ],
+)
+def test_other_value_ranges_are_refused(value_range: object, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DomainSpec.model_validate({"domain": "a", "value_range": value_range})
+
+
+def test_new_keys_at_their_defaults_are_no_part_of_the_form() -> None:
+    form = {"domain": "parquet", "crop": None, "size": 32, "channels": 3, "limit": None}
+    assert DomainSpec(domain="parquet:/a").form() == form
+    columns = ColumnsSpec(image="img")
+    assert DomainSpec(domain="parquet:/a", columns=columns).form() == form
+    changed = DomainSpec(domain="parquet:/a", background="black", value_range=(0, 9)).form()
+    assert changed == form | {"background": "black", "value_range": [0, 9]}
 
 
 def test_the_splits_of_the_target_must_leave_room_for_training() -> None:

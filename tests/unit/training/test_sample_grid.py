@@ -4,11 +4,14 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from support.tiny_trial import make_images, make_spec, make_state
 from torch import nn
 
+from adaptune.data.device_images import DeviceImages
+from adaptune.data.image_set import MemoryImages
 from adaptune.training.sample_grid import sample_grid
 from adaptune.training.state import TrainingState
 
@@ -47,6 +50,20 @@ def test_the_rows_show_both_generators() -> None:
     for row, domain in ((0, images.source), (3, images.target)):
         expected = (domain.take(torch.tensor([0]))[0, 0] + 1) / 2 * 255
         np.testing.assert_allclose(rows[row], expected, atol=1)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_images_of_other_channels_are_shown_in_the_first_colours(channels: int) -> None:
+    state = make_state(make_spec())
+    state.networks = replace(state.networks, g_st=Constant(1.0), g_ts=Constant(-1.0))
+    white = np.full((10, channels, 16, 16), 255, np.uint8)
+    images = make_images(state.spec, state)
+    images.source = images.target = DeviceImages(
+        MemoryImages(white, np.zeros((10, 32), np.uint8)), None, "cpu"
+    )
+    with Image.open(io.BytesIO(sample_grid(state, images))) as image:
+        pixel = np.asarray(image)[2, 2]
+    assert pixel.tolist() == [255, 255, 255 if channels == 5 else 0]
 
 
 def test_the_averages_of_the_generators_are_shown() -> None:
