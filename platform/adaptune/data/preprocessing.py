@@ -44,11 +44,6 @@ MAX_VALUES = 4 * MAX_PIXELS
 MAX_FILE_BYTES = 5 * MAX_PIXELS  # more than an image without compression takes
 
 
-# Channels apart are resized up to three times as fast, but take time to bring apart: it pays if the
-# image has fewer times the pixels of the result.
-_PLANAR_BELOW = 8
-
-
 def prepare(
     images: Pixels | Iterable[Pixels],
     *,
@@ -228,20 +223,16 @@ def _prepare_batch(batch: Pixels, form: _Form) -> Images:
     _check_form(batch, form.channels)
     if form.crop is not None:
         batch = _crop_centre(batch, form.crop)
-    pixels = _to_channels(_to_tensor(batch, form.size), form)
+    pixels = _to_channels(_to_tensor(batch), form)
     resized = _to_uint8(_resize(scale(pixels, batch.dtype, form.value_range), form.size))
     return resized.expand(-1, form.channels, -1, -1).numpy()
 
 
-def _to_tensor(batch: Pixels, size: int) -> Tensor:
-    """Return images (B, H, W, C) as float32 (B, C, H, W), in the layout that is resized faster.
-
-    The layout does not change the results.
-    """
-    height, width = batch.shape[1:3]
-    if _PLANAR_BELOW * size**2 < height * width:
-        return torch.from_numpy(batch.astype(np.float32, order="C")).permute(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32))
+def _to_tensor(batch: Pixels) -> Tensor:
+    """Return images (B, H, W, C) as float32 (B, C, H, W)."""
+    # torch has few operations on uint16. A copy by torch keeps the layout that is resized fastest.
+    stored = batch if batch.dtype == np.uint8 else batch.astype(np.int32)
+    return torch.tensor(stored).permute(0, 3, 1, 2).float()
 
 
 def _check_form(batch: Pixels, channels: int) -> None:
