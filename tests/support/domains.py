@@ -29,6 +29,7 @@ class PixelDomain:
     labels: Labels
     class_names: tuple[str, ...]
     identity: DomainIdentity
+    notes: tuple[str, ...]
 
 
 def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) -> PixelDomain:
@@ -40,7 +41,9 @@ def load(name: str, root: Path = Path("unused"), seed: int = 0, **form: object) 
 def with_pixels(domain: Domain) -> PixelDomain:
     """Return a domain with all its pixels."""
     images = domain.images.take(np.arange(len(domain.images)))
-    return PixelDomain(domain.name, images, domain.labels, domain.class_names, domain.identity)
+    return PixelDomain(
+        domain.name, images, domain.labels, domain.class_names, domain.identity, domain.notes
+    )
 
 
 def identity(*stored: bytes) -> DomainIdentity:
@@ -78,6 +81,23 @@ def write_folder(root: Path, classes: dict[str, int]) -> str:
         for index in range(count):
             (root / name / f"{index}.png").write_bytes(png(number * 10 + index))
     return f"imagefolder:{root}"
+
+
+def touch(root: Path, *names: str) -> None:
+    """Create empty files, and the folders that they are in."""
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def write_list(folder: Path, content: str, *images: str, name: str = "list.txt") -> str:
+    """Write a list and the images of 16 px that it is about, and return the domain's name."""
+    touch(folder, name, *images)
+    for number, image in enumerate(images):
+        (folder / image).write_bytes(png(number))
+    (folder / name).write_bytes(content.encode())
+    return f"imagelist:{folder / name}"
 
 
 def write_table(

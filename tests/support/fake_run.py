@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,16 @@ def make_splits(*, test_samples: int = 12) -> Splits:
     return Splits(trial=trial, withheld=withheld, indices={}, identity=identity)
 
 
+def opened(splits: Splits) -> Any:
+    """Return splits as if their images were still to be prepared."""
+    return SimpleNamespace(
+        target_labelled=splits.trial.target_labelled,
+        notes=(),
+        missing_chunks=list,
+        load=lambda progress=None: splits,
+    )
+
+
 def constant_classifier(spec: TrialSpec, label: int, classes: int = CLASSES) -> StateDict:
     """Weights of a classifier that predicts one class for all images."""
     classifier = build_classifier(spec.model.classifier, spec.data.source, classes)
@@ -170,6 +181,9 @@ class SimulatedTrials:
     labels: Sequence[int | None]
     splits: Splits = field(default_factory=make_splits)
     searches: list[str] = field(default_factory=list)
+
+    def open_splits(self, data: object, seed: int) -> Any:
+        return opened(self.splits)
 
     def load_splits(self, data: object, seed: int) -> Splits:
         return self.splits

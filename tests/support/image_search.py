@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from adaptune.data.splits import load_splits
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import create_or_resume
+from adaptune.results.splits_manifest import write_or_verify
 from adaptune.spec import load_spec
 from adaptune.study.inputs import record_inputs
 from adaptune.study.job import make_job
@@ -64,6 +66,7 @@ def make_killed_search(space: Path) -> ResultsFolder:
     spec = load_spec(space)
     folder = create_or_resume(spec, resume=False)
     study = open_study(spec, folder.journal)
+    write_or_verify(load_splits(spec.data, spec.seed), folder)
     inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
     first = study.ask()
     study.add_epoch(first, make_record(1, 0.5), 0.5)

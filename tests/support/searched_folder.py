@@ -40,6 +40,7 @@ from support.fake_run import (
     constant_classifier,
     make_splits,
     make_tiny_search,
+    opened,
 )
 from support.signed_training import SignedTraining, signature
 from support.simulated_tuner import SimulatedTuner
@@ -148,7 +149,7 @@ class SearchWithoutRay:
     def _replace_slow_parts(self, patch: pytest.MonkeyPatch) -> None:
         scores = TestScores(size=12, adapted=0.75, source_only=0.5, p={"source_only": 0.5})
         weights = constant_classifier(make_tiny_search().trial({}), 1)
-        patch.setattr(search, "load_splits", lambda *_, **__: SPLITS)
+        patch.setattr(search, "open_splits", lambda *_: opened(SPLITS))
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 
-from adaptune.data.image_set import in_memory
+from adaptune.data import store
+from adaptune.data.image_files import ImageFiles
+from adaptune.data.image_set import ImageSet, in_memory
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
+from adaptune.data.store import StoredImages, open_store, prepare_missing
+from adaptune.spec.data import DomainSpec
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
@@ -77,6 +85,31 @@ def make_data(size: int = 16, samples: int = 14) -> TrialData:
         target_val_labels=labels(9),
         class_names=("a", "b", "c"),
     )
+
+
+def on_disk(data: TrialData, folder: Path) -> TrialData:
+    """Return the same data with its images prepared on disk, in chunks of a few images."""
+    parts = ("source_train", "source_val", "target_train", "target_val")
+    stored: dict[str, Any] = {}
+    for part in parts:
+        images = getattr(data, f"{part}_images")
+        stored[f"{part}_images"] = _stored(images, folder / part)
+    return replace(data, **stored)
+
+
+def _stored(images: ImageSet, folder: Path) -> StoredImages:
+    paths = []
+    folder.mkdir(parents=True)
+    for index, pixels in enumerate(images.take(np.arange(len(images)))):
+        paths.append(str(folder / f"{index:03}.png"))
+        Image.fromarray(pixels[0]).save(paths[-1])
+    _, size, _ = images.shape
+    form = DomainSpec.model_validate({"domain": "imagefolder:x", "size": size, "channels": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "CHUNK_BYTES", 4 * size**2)
+        stored = open_store(folder / "cache", ImageFiles(tuple(paths)), form)
+    prepare_missing(stored, workers=1)
+    return stored
 
 
 def make_source_weights(spec: TrialSpec) -> StateDict:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from adaptune.artifacts.format import Role
 from adaptune.artifacts.load import Export
 from adaptune.data.domain import Decoding
+from adaptune.data.image_walk import walk_images
 from adaptune.data.preprocessing import accepted_suffixes, decode, images_of_any_size
 from adaptune.errors import DataError
 
@@ -21,10 +22,11 @@ def image_files(paths: Paths) -> list[Path]:
     """Return the image files that one path or several paths name, in order.
 
     Files are returned as they are. A folder stands for the images in it at any depth, sorted by
-    path. Hidden files and folders are skipped.
+    path, as in a domain `imagefolder:PATH`. Hidden and system entries are skipped.
 
     Raises:
-        DataError: a path does not exist or is a pipe or device, or a folder contains no image.
+        DataError: a path does not exist or is a pipe or device, or a folder contains no image or
+            cannot be read.
     """
     # A string is a sequence, too: of its characters.
     if isinstance(paths, Path | str):
@@ -74,14 +76,8 @@ def _read_image(file: Path, export: Export, role: Role) -> Tensor:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.rglob("*") if _is_visible_image(file, folder))
+    files = [Path(file) for file in walk_images(folder).images]
     if not files:
         suffixes = ", ".join(sorted(accepted_suffixes()))
         raise DataError(f"no image in {folder} (supported suffixes: {suffixes})")
     return files
-
-
-def _is_visible_image(file: Path, folder: Path) -> bool:
-    if any(part.startswith(".") for part in file.relative_to(folder).parts):
-        return False
-    return file.suffix.lower() in accepted_suffixes() and file.is_file()

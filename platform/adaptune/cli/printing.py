@@ -11,7 +11,7 @@ from adaptune.report.tables import ReplicationTable, Table
 
 def stdout_console() -> Console:
     """Return a console that prints text as it is: brackets in an error are no markup."""
-    return Console(highlight=False, markup=False)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_table(console: Console, table: Table) -> None:

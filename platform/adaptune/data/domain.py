@@ -40,6 +40,7 @@ class Domain:
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names; empty if no sample is labelled.
         identity: digests of the samples as they are stored.
+        notes: remarks for the user, one line each, such as how many files were passed over.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Domain:
     labels: Labels
     class_names: tuple[str, ...]
     identity: DomainIdentity
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ class RawDomain:
         class_names: K names; empty if no sample is labelled.
         stored: bytes (N, B) that decide the images, if an array of images depends on a decoder;
             None if the array itself is what is stored.
+        notes: remarks for the user, one line each.
     """
 
     images: Images | ImageSource
     labels: Labels
     class_names: tuple[str, ...]
     stored: npt.NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,25 @@
-"""Loading of source and target together, without common samples and with the same classes."""
+"""Source and target together, without common samples and with the same class names."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
-from adaptune.data.registry import DOMAINS, find_entry, open_domain, share_samples
+from adaptune.data.class_match import ClassMatch, match_classes
+from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, Domain
+from adaptune.data.image_files import ImageFiles
+from adaptune.data.registry import (
+    DOMAINS,
+    choose_samples,
+    find_entry,
+    open_domain,
+    share_samples,
+)
 from adaptune.data.store import Progress
-from adaptune.data.undecoded import check_memory
+from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.spec.data import DataSpec, cache_folder
 
@@ -20,40 +27,91 @@ from adaptune.spec.data import DataSpec, cache_folder
 PairProgress = Callable[[str, int, int], None]
 
 
-def load_pair(
-    spec: DataSpec, seed: int, progress: PairProgress | None = None
-) -> tuple[Domain, Domain]:
-    """Load source and target; the labels of both are indices into the source's class names.
+@dataclass(frozen=True)
+class OpenPair:
+    """Source and target before their images are prepared.
+
+    Attributes:
+        source: the labelled domain.
+        target: the domain to adapt to.
+        match: the classes of both.
+    """
+
+    source: UndecodedDomain
+    target: UndecodedDomain
+    match: ClassMatch
+
+    def decode(self, progress: PairProgress | None = None) -> tuple[Domain, Domain]:
+        """Return both in the common form; their labels are indices into the same class names.
+
+        Args:
+            progress: called while the images of a domain are prepared.
+
+        Raises:
+            DataError: an image cannot be read; the message names all such images of a domain.
+        """
+        source = self.source.decode(_of_domain("source", progress))
+        target = self.target.decode(_of_domain("target", progress))
+        return self.match.relabel(source), self.match.relabel(target)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks for the user, one line each."""
+        return (*self.source.raw.notes, *self.target.raw.notes, *self.match.notes)
+
+
+def open_pair(spec: DataSpec, seed: int) -> OpenPair:
+    """Return source and target, before an image is read.
 
     If both are made of the same 5,000 MNIST digits, each gets one half of them.
 
-    Args:
-        progress: called while the images of a domain are decoded.
-
     Raises:
-        DataError: a domain cannot be loaded, the source has unlabelled samples, the classes
-            differ, an image could be in both domains, or there is too little memory for both and
-            for the parts that they are split into.
+        DataError: a domain cannot be loaded, the source has unlabelled samples, the classes are
+            not related as `spec.classes` requires, an image could be in both domains, or there is
+            too little memory for both and for the parts that they are split into.
     """
     source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
     cache = cache_folder(spec.cache)
-    undecoded_source = open_domain(spec.source, root=root, seed=seed, half=source_half, cache=cache)
-    undecoded_target = open_domain(spec.target, root=root, seed=seed, half=target_half, cache=cache)
-    check_memory([undecoded_source, undecoded_target], copies=2)
-    source = undecoded_source.decode(_of_domain("source", progress))
-    target = undecoded_target.decode(_of_domain("target", progress))
-    unlabelled = int((source.labels == UNLABELLED).sum())
-    if unlabelled:
-        raise DataError(
-            f"source {source.name}: {unlabelled} of {len(source.labels)} samples have no label;"
-            " every source sample needs one"
-        )
-    return source, _with_classes_of(source, target)
+    source = open_domain(spec.source, root=root, seed=seed, half=source_half, cache=cache)
+    target = open_domain(spec.target, root=root, seed=seed, half=target_half, cache=cache)
+    match = match_classes(source, target, spec.classes)
+    if spec.classes == "intersection":
+        source = _restrict(source, match, seed)
+        target = _restrict(target, match, seed)
+    _check_no_file_is_in_both(source, target)
+    check_memory([source, target], copies=2)
+    return OpenPair(source, target, match)
 
 
 def _of_domain(role: str, progress: PairProgress | None) -> Progress | None:
     return None if progress is None else partial(progress, role)
+
+
+def _restrict(domain: UndecodedDomain, match: ClassMatch, seed: int) -> UndecodedDomain:
+    """Reduce a domain to the samples of the matched classes, and then to its `limit`."""
+    samples = match.samples_of(domain)
+    chosen = choose_samples(domain.spec, domain.raw.labels[samples], seed)
+    return replace(domain, indices=samples[chosen])
+
+
+def _check_no_file_is_in_both(source: UndecodedDomain, target: UndecodedDomain) -> None:
+    """Compare the paths of image files; image lists may name files of any folder."""
+    if not (
+        isinstance(source.raw.images, ImageFiles) and isinstance(target.raw.images, ImageFiles)
+    ):
+        return
+    source_paths = source.raw.images.paths
+    target_paths = target.raw.images.paths
+    in_source = {os.path.abspath(source_paths[index]) for index in source.indices}
+    in_target = {os.path.abspath(target_paths[index]) for index in target.indices}
+    shared = in_source & in_target
+    if shared:
+        raise DataError(
+            f"{len(shared):,} image(s) are in both {source.spec.domain} and {target.spec.domain},"
+            f" such as {min(shared)}: they would be seen, with their labels, in training; remove"
+            " them from one of the two"
+        )
 
 
 def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:
@@ -81,21 +139,3 @@ def _first_with_halves(digits_of: str | None) -> str:
         if entry.has_halves and entry.digits_of == digits_of:
             return name
     return "another domain"
-
-
-def _with_classes_of(source: Domain, target: Domain) -> Domain:
-    if source.class_names == target.class_names:
-        return target
-    if not target.class_names:
-        return replace(target, class_names=source.class_names)
-    if set(source.class_names) != set(target.class_names):
-        raise DataError(
-            "source and target must have the same classes:\n"
-            f"  source {source.name}: {', '.join(source.class_names)}\n"
-            f"  target {target.name}: {', '.join(target.class_names)}"
-        )
-    # The order can differ: "10" is before "2" among strings but not among integers.
-    source_labels = [source.class_names.index(name) for name in target.class_names]
-    # An index of -1 reads the last element, so that UNLABELLED remains UNLABELLED.
-    translation = np.array([*source_labels, UNLABELLED], dtype=np.int64)
-    return replace(target, labels=translation[target.labels], class_names=source.class_names)

@@ -24,13 +24,14 @@ from adaptune.data.tiff import read_tiff
 from adaptune.data.tiff_page import is_tiff
 from adaptune.data.value_range import scale
 from adaptune.errors import DataError
-from adaptune.spec.data import Interval
+from adaptune.spec.data import DomainSpec, Interval
 
 __all__ = [
     "accepted_suffixes",
     "decode",
     "images_of_any_size",
     "prepare",
+    "prepare_as",
     "read_image_file",
 ]
 
@@ -88,6 +89,21 @@ def prepare(
         start = end
     assert start == count
     return prepared
+
+
+def prepare_as(form: DomainSpec, images: Pixels | Iterable[Pixels]) -> Images:
+    """Return `prepare` of images with the settings of a domain.
+
+    Raises:
+        DataError: an image does not have the form that these settings require.
+    """
+    return prepare(
+        images,
+        crop=form.crop,
+        size=form.size,
+        channels=form.channels,
+        value_range=form.intervals,
+    )
 
 
 def read_image_file(path: Path, name: str) -> bytes:

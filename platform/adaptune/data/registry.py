@@ -7,12 +7,22 @@ the loader.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adaptune.data.class_names import composed_names
 from adaptune.data.digits import mnist5k, mnistm5k, optdigits
-from adaptune.data.domain import ALL_SAMPLES, Decoding, Domain, Loader, LoadRequest
+from adaptune.data.domain import (
+    ALL_SAMPLES,
+    Decoding,
+    Domain,
+    Indices,
+    Labels,
+    Loader,
+    LoadRequest,
+)
 from adaptune.data.imagefolder import imagefolder
+from adaptune.data.imagelist import imagelist
 from adaptune.data.parquet import parquet
 from adaptune.data.places import contains, is_same_place
 from adaptune.data.store import Progress
@@ -75,8 +85,13 @@ DOMAINS: dict[str, DomainEntry] = {
         svhn,
     ),
     "imagefolder": DomainEntry(
-        "your images, one subfolder per class",
+        "your images, one subfolder per class; a folder without subfolders is unlabelled",
         imagefolder,
+        takes_path=True,
+    ),
+    "imagelist": DomainEntry(
+        "your images by a text file, `path label` per line, or by CSV with a header",
+        imagelist,
         takes_path=True,
     ),
     "parquet": DomainEntry(
@@ -135,14 +150,14 @@ def is_same_domain(first: str, second: str) -> bool:
 def share_samples(first: str, second: str) -> bool:
     """Return True if an image can be in both domains.
 
-    That is so for one domain under two spellings of its path, for a Parquet file and a folder
-    around it, and for two domains with the same `digits_of`.
+    That is so for one domain under two spellings of its path, for a folder and what it contains,
+    and for two domains with the same `digits_of`. What an image list names is not compared.
     """
     first_kind, first_path = _parse(first)
     second_kind, second_path = _parse(second)
     if is_same_domain(first, second):
         return True
-    if first_kind == second_kind == "parquet":
+    if first_kind == second_kind and first_kind in ("imagefolder", "parquet"):
         return contains(first_path, second_path) or contains(second_path, first_path)
     first_entry = DOMAINS.get(first_kind)
     second_entry = DOMAINS.get(second_kind)
@@ -190,8 +205,8 @@ def open_domain(
     """Return the domain that `load_domain` loads before its images are decoded.
 
     Raises:
-        DataError: the name is unknown, the data cannot be read, or a class has a name of control
-            characters.
+        DataError: the name is unknown, the data cannot be read, a class has a name of control
+            characters, or two classes have the same name in composed form.
     """
     entry = find_entry(spec.domain)
     _, path = _parse(spec.domain)
@@ -206,9 +221,15 @@ def open_domain(
     raw = entry.loader(request)
     for name in raw.class_names:
         _check_class_name(name, spec.domain)
-    # Not by the path, which may change when the data is mounted elsewhere.
-    indices = subset(raw.labels, spec.limit, derive_seed(seed, "limit", spec.kind))
+    raw = replace(raw, class_names=composed_names(raw.class_names, spec.domain))
+    indices = choose_samples(spec, raw.labels, seed)
     return UndecodedDomain(spec, raw, indices, cache or cache_folder())
+
+
+def choose_samples(spec: DomainSpec, labels: Labels, seed: int) -> Indices:
+    """Return the samples that `spec.limit` leaves: labels (N,) → sorted indices, int64 (M,)."""
+    # Not by the path, which may change when the data is mounted elsewhere.
+    return subset(labels, spec.limit, derive_seed(seed, "limit", spec.kind))
 
 
 def _check_class_name(name: str, domain: str) -> None:

@@ -10,14 +10,12 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import UNLABELLED, Domain, Indices, Labels
-from adaptune.data.domain_pair import PairProgress, load_pair
+from adaptune.data.domain import UNLABELLED, Indices, Labels
+from adaptune.data.domain_pair import OpenPair, PairProgress, open_pair
 from adaptune.data.identity import DataIdentity, identify_split
 from adaptune.data.image_set import ImageSet
-from adaptune.data.store import StoredImages, prepare_missing
-from adaptune.data.stratify import parts_of_class, split
-from adaptune.errors import DataError
-from adaptune.seeding import derive_seed
+from adaptune.data.parts import LabelledSamples, divide
+from adaptune.data.store import Chunk, StoredImages, prepare_missing
 from adaptune.spec.data import DataSpec
 
 
@@ -145,88 +143,83 @@ def content_hash(*arrays: npt.NDArray[np.generic]) -> str:
     return digest.hexdigest()
 
 
-def load_splits(spec: DataSpec, seed: int, progress: PairProgress | None = None) -> Splits:
-    """Load both domains and split them at random, stratified by class.
+@dataclass(frozen=True)
+class OpenSplits:
+    """All parts of a source and a target domain whose images are still to be prepared.
 
-    Args:
-        progress: called while the images of a domain are decoded.
+    Attributes:
+        pair: both domains.
+        indices: see `Splits`.
+    """
+
+    pair: OpenPair
+    indices: dict[str, Indices]
+
+    @property
+    def target_labelled(self) -> bool:
+        """True if target_val has labels, and accuracy on it can be computed."""
+        labels = self.pair.match.labels_of(self.pair.target)[self.indices["target_val"]]
+        return bool((labels != UNLABELLED).all())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the data for the user, one line each."""
+        return self.pair.notes
+
+    def missing_chunks(self) -> list[Chunk]:
+        """Return what `load` would prepare on disk.
+
+        Raises:
+            DataError: a stored image is not there.
+        """
+        return [*self.pair.source.missing_chunks(), *self.pair.target.missing_chunks()]
+
+    def load(self, progress: PairProgress | None = None) -> Splits:
+        """Return the parts with their images.
+
+        Args:
+            progress: called while the images of a domain are prepared.
+
+        Raises:
+            DataError: an image cannot be read; the message names all such images of a domain.
+        """
+        indices = self.indices
+        source, target = self.pair.decode(progress)
+        target_train_images = target.images.subset(indices["target_train"])
+        trial = TrialData(
+            source_train_images=source.images.subset(indices["source_train"]),
+            source_train_labels=source.labels[indices["source_train"]],
+            source_val_images=source.images.subset(indices["source_val"]),
+            source_val_labels=source.labels[indices["source_val"]],
+            target_train_images=target_train_images,
+            target_val_images=target.images.subset(indices["target_val"]),
+            target_val_labels=target.labels[indices["target_val"]],
+            class_names=source.class_names,
+        )
+        withheld = WithheldData(
+            target_train_images=target_train_images,
+            target_train_labels=target.labels[indices["target_train"]],
+            target_test_images=target.images.subset(indices["target_test"]),
+            target_test_labels=target.labels[indices["target_test"]],
+        )
+        identity = DataIdentity(source.identity, target.identity, identify_split(indices))
+        return Splits(trial, withheld, indices, identity)
+
+
+def open_splits(spec: DataSpec, seed: int) -> OpenSplits:
+    """Split both domains at random, stratified by class, before an image is read.
 
     Raises:
         DataError: a domain cannot be loaded, the two do not fit together, or a class has too few
             samples.
     """
-    source, target = load_pair(spec, seed, progress)
-    indices = _split_source(source, spec, seed) | _split_target(target, spec, seed)
-    target_train_images = target.images.subset(indices["target_train"])
-    trial = TrialData(
-        source_train_images=source.images.subset(indices["source_train"]),
-        source_train_labels=source.labels[indices["source_train"]],
-        source_val_images=source.images.subset(indices["source_val"]),
-        source_val_labels=source.labels[indices["source_val"]],
-        target_train_images=target_train_images,
-        target_val_images=target.images.subset(indices["target_val"]),
-        target_val_labels=target.labels[indices["target_val"]],
-        class_names=source.class_names,
-    )
-    withheld = WithheldData(
-        target_train_images=target_train_images,
-        target_train_labels=target.labels[indices["target_train"]],
-        target_test_images=target.images.subset(indices["target_test"]),
-        target_test_labels=target.labels[indices["target_test"]],
-    )
-    identity = DataIdentity(source.identity, target.identity, identify_split(indices))
-    return Splits(trial, withheld, indices, identity)
+    pair = open_pair(spec, seed)
+    names = pair.match.class_names
+    source = LabelledSamples(pair.source.spec.domain, pair.match.labels_of(pair.source), names)
+    target = LabelledSamples(pair.target.spec.domain, pair.match.labels_of(pair.target), names)
+    return OpenSplits(pair, divide(source, target, spec, seed))
 
 
-def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
-    fractions = {"source_val": spec.source_val_fraction}
-    _check_sizes("source", domain, fractions, minimum_train=1)
-    split_seed = derive_seed(seed, "split", "source")
-    val, train = split(domain.labels, [spec.source_val_fraction], split_seed)
-    return {"source_train": train, "source_val": val}
-
-
-def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
-    """Take target_val and target_test from the labelled samples and the rest for training.
-
-    A target without labels has no test set, but the validators need target_val.
-    """
-    split_seed = derive_seed(seed, "split", "target")
-    labelled = np.flatnonzero(domain.labels != UNLABELLED)
-    unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
-    if not len(labelled):
-        val, train = split(domain.labels, [spec.target_val_fraction], split_seed)
-        if not len(train):
-            raise DataError(
-                f"target {domain.name}: {len(domain.labels)} sample(s) are too few:"
-                " training needs some"
-            )
-        return {"target_train": train, "target_val": val, "target_test": val[:0]}
-    fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
-    _check_sizes("target", domain, fractions, minimum_train=0 if len(unlabelled) else 1)
-    val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
-    return {
-        "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
-        "target_val": labelled[val],
-        "target_test": labelled[test],
-    }
-
-
-def _check_sizes(
-    role: str, domain: Domain, fractions: dict[str, float], minimum_train: int
-) -> None:
-    """Raise a DataError with the calculation if a class has too few samples for all parts."""
-    for label, name in enumerate(domain.class_names):
-        available = int((domain.labels == label).sum())
-        sizes = parts_of_class(available, list(fractions.values()))
-        required = sum(sizes) + minimum_train
-        if required <= available:
-            continue
-        calculation = ""
-        for (part, fraction), size in zip(fractions.items(), sizes, strict=True):
-            calculation += f"{part} {size} (a fraction of {fraction:g}, at least 1), "
-        raise DataError(
-            f"{role} {domain.name}: class {name!r} has {available} labelled samples but needs"
-            f" {required}: {calculation}{role}_train at least {minimum_train}."
-            " Add samples, raise `limit` or lower the fractions"
-        )
+def load_splits(spec: DataSpec, seed: int, progress: PairProgress | None = None) -> Splits:
+    """Split both domains, and prepare their images; see `open_splits` and `OpenSplits.load`."""
+    return open_splits(spec, seed).load(progress)

@@ -26,7 +26,7 @@ from joblib.externals.loky import get_reusable_executor
 from adaptune.data.domain import Images, ImageSource, Indices, Pixels
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
-from adaptune.data.preprocessing import images_of_any_size, prepare
+from adaptune.data.preprocessing import images_of_any_size, prepare_as
 from adaptune.errors import DataError
 from adaptune.files import make_folder, write_file
 from adaptune.spec.data import DomainSpec
@@ -67,6 +67,7 @@ class Chunk:
         """
         if self.file.exists():  # another process was faster
             return []
+        make_folder(self.file.parent)
         shape = (self.form.channels, self.form.size, self.form.size)
         prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
         digests = []
@@ -106,7 +107,6 @@ class Chunk:
 
     def _open(self, file: Path) -> npt.NDArray[np.uint8]:
         if not file.exists():  # a cache of another node, or one that was cleaned
-            make_folder(file.parent)
             _raise_unreadable(self.write())
         mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
         return mapped
@@ -189,6 +189,11 @@ def open_store(folder: Path, source: ImageSource, form: DomainSpec) -> StoredIma
     return StoredImages(tuple(chunks), everything)
 
 
+def missing_chunks(images: StoredImages) -> list[Chunk]:
+    """Return the chunks that have not been prepared yet."""
+    return [chunk for chunk in images.chunks if not chunk.file.exists()]
+
+
 def prepare_missing(images: StoredImages, workers: int, progress: Progress | None = None) -> None:
     """Prepare the images that have not been prepared yet.
 
@@ -199,7 +204,7 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
     Raises:
         DataError: some images cannot be read, or there is too little space for the prepared ones.
     """
-    missing = [chunk for chunk in images.chunks if not chunk.file.exists()]
+    missing = missing_chunks(images)
     if not missing:
         return
     folder = missing[0].file.parent
@@ -250,13 +255,7 @@ def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
 
 def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
     """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
-    prepared: Images = prepare(
-        pixels[None],
-        crop=form.crop,
-        size=form.size,
-        channels=form.channels,
-        value_range=form.intervals,
-    )[0]
+    prepared: Images = prepare_as(form, pixels[None])[0]
     return prepared
 
 

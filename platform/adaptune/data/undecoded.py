@@ -14,8 +14,15 @@ from adaptune.data.domain import Domain, Images, ImageSource, Indices, RawDomain
 from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
 from adaptune.data.image_set import Digests, ImageSet, MemoryImages, digest_rows
 from adaptune.data.memory import require_memory
-from adaptune.data.preprocessing import prepare
-from adaptune.data.store import Progress, open_store, prepare_missing
+from adaptune.data.preprocessing import prepare_as
+from adaptune.data.store import (
+    Chunk,
+    Progress,
+    StoredImages,
+    missing_chunks,
+    open_store,
+    prepare_missing,
+)
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
 
@@ -62,29 +69,36 @@ class UndecodedDomain:
             self.raw.labels[self.indices],
             self.raw.class_names,
             self._identity(images.stored_digests()),
+            self.raw.notes,
         )
+
+    def missing_chunks(self) -> list[Chunk]:
+        """Return what has to be prepared on disk; nothing for images in memory.
+
+        Raises:
+            DataError: a stored image is not there.
+        """
+        if isinstance(self.raw.images, np.ndarray):
+            return []
+        return missing_chunks(self._stored(self.raw.images))
 
     def _images(self, progress: Progress | None) -> ImageSet:
         if isinstance(self.raw.images, np.ndarray):
             return self._prepared_array(self.raw.images)
-        source: ImageSource = self.raw.images
-        if len(self.indices) < len(source):
-            source = source.subset(self.indices)
-        images = open_store(self.cache, source, self.spec)
+        images = self._stored(self.raw.images)
         prepare_missing(images, joblib.cpu_count(), progress)
         return images
+
+    def _stored(self, source: ImageSource) -> StoredImages:
+        if len(self.indices) < len(source):
+            source = source.subset(self.indices)
+        return open_store(self.cache, source, self.spec)
 
     def _prepared_array(self, images: Images) -> MemoryImages:
         spec = self.spec
         stored = images if self.raw.stored is None else self.raw.stored
         digests = array_digests(stored[self.indices])
-        pixels = prepare(
-            images[self.indices],
-            crop=spec.crop,
-            size=spec.size,
-            channels=spec.channels,
-            value_range=spec.intervals,
-        )
+        pixels = prepare_as(spec, images[self.indices])
         return MemoryImages(pixels, digest_rows(digests))
 
     def _identity(self, digests: Digests) -> DomainIdentity:

@@ -17,6 +17,7 @@ from adaptune.results.folder import ResultsFolder, write_table
 _IDENTITY = b"adaptune:identity"
 _PIXELS = b"adaptune:pixels"
 _VERSIONS = b"adaptune:versions"
+_CLASS_NAMES = b"adaptune:class_names"
 _DECODERS = ("pillow", "torch", "numpy")
 
 
@@ -53,6 +54,22 @@ def write_or_verify(splits: Splits, folder: ResultsFolder) -> str | None:
     )
 
 
+def stored_class_names(folder: ResultsFolder) -> tuple[str, ...]:
+    """Return the class names of a search, without its data.
+
+    Raises:
+        ResultsError: the trials have not begun, or the file is damaged.
+    """
+    try:
+        stored = pq.read_schema(folder.splits).metadata or {}
+        return tuple(json.loads(stored[_CLASS_NAMES]))
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise ResultsError(
+            f"{folder.splits} has no class names: its trials have not begun, or it is damaged; a"
+            " resume of the search writes it again"
+        ) from error
+
+
 def _stored_identity(stored: dict[bytes, bytes], folder: ResultsFolder) -> DataIdentity:
     try:
         return parse_identity(stored[_IDENTITY])
@@ -83,6 +100,7 @@ def _write(splits: Splits, folder: ResultsFolder) -> None:
         _IDENTITY: splits.identity.to_json().encode(),
         _PIXELS: splits.pixel_digest().encode(),
         _VERSIONS: json.dumps(_versions()).encode(),
+        _CLASS_NAMES: json.dumps(splits.trial.class_names).encode(),
     }
     write_table(folder.splits, table.replace_schema_metadata(description))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from adaptune.spec.base import Count, Fraction, Section
 
+ClassRelation = Literal["equal", "target_subset", "intersection"]
 _CACHE_VARIABLE = "ADAPTUNE_CACHE"
 _DEFAULT_CACHE = "~/.cache/adaptune/prepared"
 
@@ -40,7 +41,7 @@ class DomainSpec(Section):
 
     domain: str = Field(
         description="Name of the data set (`adaptune datasets` lists them),"
-        " or `imagefolder:PATH`, or `parquet:PATH`."
+        " or `imagefolder:PATH`, `imagelist:PATH` or `parquet:PATH`."
     )
     crop: Count | None = Field(
         default=None,
@@ -149,7 +150,13 @@ class DataSpec(Section):
 
     source: DomainSpec = Field(description="The labelled domain.")
     target: DomainSpec = Field(
-        description="The domain to adapt to: the same size, channels and classes as the source."
+        description="The domain to adapt to: the same size and channels as the source."
+    )
+    classes: ClassRelation = Field(
+        default="equal",
+        description="`equal`: a labelled target must have the classes of the source."
+        " `target_subset`: it may lack some of them; the classifier has all classes of the source."
+        " `intersection`: only the classes that both domains have are used.",
     )
     root: str = Field(
         default="~/.cache/adaptune/data",

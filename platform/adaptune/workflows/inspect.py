@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptune.artifacts.export import write_export
-from adaptune.data.registry import load_domain
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
+from adaptune.results.splits_manifest import stored_class_names
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.inputs import read_inputs
 from adaptune.study.job import make_job
@@ -149,12 +149,10 @@ def export_trial(path: Path, number: int | None = None, to: Path | None = None) 
             f"trial {trial.number} has not finished an epoch: it has no checkpoint to export"
         )
     job = make_job(spec, trial.number, trial.values, folder, read_inputs(study))
-    root = Path(spec.data.root).expanduser()
-    source = load_domain(spec.data.source, root=root, seed=spec.seed)
     export = write_export(
         to or folder.path / "exports" / str(trial.number),
         spec=job.spec,
-        class_names=source.class_names,
+        class_names=stored_class_names(folder),
         checkpoint=job.checkpoints.load(best.number),
         metrics={
             "trial": trial.number,

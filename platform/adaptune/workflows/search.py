@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,8 @@ from adaptune.artifacts.export import write_export
 from adaptune.cluster.connection import connect, token_hint
 from adaptune.cluster.local_resources import local_resources
 from adaptune.cluster.placement import plan_placement
-from adaptune.data.splits import Splits, load_splits
+from adaptune.cluster.preparation import prepare_on_nodes
+from adaptune.data.splits import OpenSplits, Splits, open_splits
 from adaptune.errors import BAD_INPUT, SpecError
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
@@ -31,6 +33,7 @@ from adaptune.training.record import TARGET_VAL
 from adaptune.workflows.disk import print_disk_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
+from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
 
 
@@ -75,11 +78,16 @@ def run(
     start = time.perf_counter()
     resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
     spec = spec.model_copy(update=resolved)
-    splits = load_splits(spec.data, spec.seed)
-    check_metric(spec.search.metric, spec.data.target.domain, splits)
+    data = open_splits(spec.data, spec.seed)
+    check_metric(spec.search.metric, spec.data.target.domain, data)
     prior_trials(spec)  # wrong folders are reported before anything is created
+    splits = None
     if address is None:
         plan_placement(spec, [local_resources()])
+        # So are unreadable images; on a cluster, its nodes prepare them.
+        splits = data.load(
+            PreparationProgress(console or Console(highlight=False, markup=False, emoji=False))
+        )
     if not resume:
         ensure_absent(spec.name, spec.storage.study)
     with DriverLease() as lease:
@@ -90,7 +98,8 @@ def run(
                 hold_study(spec, folder, lease)
                 with connect(address, spec.name) as dashboard:
                     plan = plan_on_cluster(spec, folder, screen, address)
-                    print_start(spec, plan.describe(), folder, dashboard, screen)
+                    print_start(spec, plan.describe(), folder, dashboard, screen, data.notes)
+                    splits = splits or _load_on_cluster(data, screen)
                     classes = len(splits.trial.class_names)
                     print_disk_estimate(spec, plan, folder, classes, screen)
                     search_run = prepare_run(
@@ -100,7 +109,16 @@ def run(
             return _finish(search_run, summary, best)
 
 
-def check_metric(metric: str, target: str, splits: Splits) -> None:
+def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
+    """Return the data with its images, which the nodes of a cluster prepare if they have to be."""
+    progress = PreparationProgress(console)
+    chunks = data.missing_chunks()
+    if chunks:
+        prepare_on_nodes(chunks, partial(progress, "source and target"))
+    return data.load(progress)
+
+
+def check_metric(metric: str, target: str, data: OpenSplits) -> None:
     """Check that the target has the labels that the metric needs.
 
     Args:
@@ -109,7 +127,7 @@ def check_metric(metric: str, target: str, splits: Splits) -> None:
     Raises:
         SpecError: it has none.
     """
-    if metric == TARGET_VAL and not splits.trial.target_labelled:
+    if metric == TARGET_VAL and not data.target_labelled:
         raise SpecError(
             f"search.metric {TARGET_VAL}: no sample of {target} has a label; label some samples of"
             " each class, or choose by a validator that needs no label:"
@@ -118,9 +136,14 @@ def check_metric(metric: str, target: str, splits: Splits) -> None:
 
 
 def print_start(
-    spec: SearchSpec, plan: str, folder: ResultsFolder, dashboard: str, console: Console
+    spec: SearchSpec,
+    plan: str,
+    folder: ResultsFolder,
+    dashboard: str,
+    console: Console,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Print what the search will do and where to watch it."""
+    """Print what the search will do, where to watch it, and remarks on its data."""
     console.print(f"adaptune: {spec.name}, {plan}")
     if spec.planned_trials < spec.search.trials:
         console.print(
@@ -129,6 +152,8 @@ def print_start(
     if dashboard:
         console.print(f"dashboard: http://{dashboard}{token_hint()}")
     console.print(f"results: {folder.path}")
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
 
 
 @contextmanager

@@ -32,6 +32,20 @@ def test_a_folder_stands_for_its_visible_images_at_any_depth(folder: Path) -> No
     assert image_files([folder]) == [folder / "a.JPG", folder / "b.png", folder / "deep/c.webp"]
 
 
+def test_linked_folders_are_searched_and_system_folders_are_not(
+    folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "e.png"
+    elsewhere.parent.mkdir()
+    elsewhere.touch()
+    (folder / "linked").symlink_to(elsewhere.parent)
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "f.png").touch()
+    names = ["a.JPG", "b.png", "deep/c.webp", "linked/e.png"]
+    assert image_files(folder) == [folder / name for name in names]
+
+
 def test_a_file_is_taken_as_it_is_in_the_order_given(folder: Path) -> None:
     files = [folder / "notes.txt", folder / ".hidden.png", folder / "a.JPG"]
     assert image_files(files) == files

@@ -41,7 +41,7 @@ def interrupt(*_):
     os.kill(os.getpid(), NUMBER)
     return describe()
 
-search.load_splits = interrupt
+search.open_splits = interrupt
 registry.describe = interrupt
 app.main()
 """

@@ -82,7 +82,7 @@ def test_bad_images(refused: Refuse, tmp_path: Path, space: Path) -> None:
         return refused("--space", space, "--set", f"data.target.domain=imagefolder:{folder}")
 
     (tmp_path / "empty").mkdir()
-    assert "has no class folders" in error(tmp_path / "empty")
+    assert "there is no image in" in error(tmp_path / "empty")
     assert "class" in error(write_classes(tmp_path / "others", names=("cat", "owl")))
     assert "source and target are both" in error(tmp_path / "source")
     too_few = error(write_classes(tmp_path / "few", count=2))

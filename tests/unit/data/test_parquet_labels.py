@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet as pq
 from support.domains import Rows, load, png
 
-from adaptune.data.domain_pair import load_pair
+from adaptune.data.domain_pair import open_pair
 from adaptune.errors import DataError
 from adaptune.spec.data import DataSpec
 
@@ -37,7 +37,7 @@ def test_names_in_another_order_in_the_target_are_matched_by_name(tmp_path: Path
     source = write(tmp_path / "source.parquet", rows, ["cat", "dog"])
     target = write(tmp_path / "target.parquet", rows, ["dog", "cat"])
     spec = DataSpec.model_validate({"source": {"domain": source}, "target": {"domain": target}})
-    first, second = load_pair(spec, seed=0)
+    first, second = open_pair(spec, seed=0).decode()
     assert first.class_names == second.class_names == ("cat", "dog")
     assert first.labels.tolist() == rows
     assert second.labels.tolist() == [1, 0] * 10

@@ -79,7 +79,7 @@ def test_a_name_that_lacks_its_path_is_completed_in_the_message() -> None:
 
 def test_every_name_is_described() -> None:
     built_in = ["mnist5k", "mnistm5k", "optdigits", "mnist", "usps", "svhn"]
-    assert registry.names() == [*built_in, "imagefolder:PATH", "parquet:PATH"]
+    assert registry.names() == [*built_in, "imagefolder:PATH", "imagelist:PATH", "parquet:PATH"]
     assert list(registry.describe()) == registry.names()
     assert all(registry.describe().values())
 
@@ -128,7 +128,7 @@ def test_a_class_name_of_any_script_is_accepted(tmp_path: Path) -> None:
 
 def test_names_with_a_path_are_shown_with_it() -> None:
     with_path = [name for name in registry.names() if ":" in name]
-    assert with_path == ["imagefolder:PATH", "parquet:PATH"]
+    assert with_path == ["imagefolder:PATH", "imagelist:PATH", "parquet:PATH"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,10 @@ def test_names_with_a_path_are_shown_with_it() -> None:
         ("parquet:a", "parquet:./a/b.parquet", True),
         ("parquet:a/c/d.parquet", "parquet:a", True),
         ("parquet:a", "parquet:ab/c.parquet", False),
-        ("imagefolder:a", "imagefolder:a/b", False),
+        ("imagefolder:a", "imagefolder:a/b", True),
+        ("imagefolder:a", "imagefolder:ab", False),
+        ("imagelist:a/b.txt", "imagelist:a/../a/b.txt", True),
+        ("imagelist:a/b.txt", "imagelist:a/c.txt", False),
         ("unregistered", "unregistered", True),
         ("unregistered", "mnist", False),
     ],

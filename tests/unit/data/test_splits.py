@@ -1,31 +1,40 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
-from support.domains import make_domain
 
 from adaptune.data import splits as module
-from adaptune.data.domain import Domain
+from adaptune.data.class_match import ClassMatch
+from adaptune.data.domain import RawDomain
+from adaptune.data.domain_pair import OpenPair
 from adaptune.data.splits import Splits, TrialData, WithheldData, content_hash, load_splits
+from adaptune.data.undecoded import UndecodedDomain
 from adaptune.errors import DataError
-from adaptune.spec.data import DataSpec
+from adaptune.spec.data import DataSpec, DomainSpec
 
 DATA = {"source": {"domain": "mnist5k", "size": 16}, "target": {"domain": "optdigits", "size": 16}}
 
 
-def made(labels: list[int], classes: int = 2) -> Domain:
+def made(labels: list[int], classes: int = 2) -> UndecodedDomain:
     """Return a domain in which the value of an image is its index."""
-    indices = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
-    return make_domain("made", indices, labels, tuple("abcdefghij"[:classes]))
+    images = np.arange(len(labels), dtype=np.uint8)[:, None, None]
+    raw = RawDomain(images, np.array(labels, dtype=np.int64), tuple("abcdefghij"[:classes]))
+    form = DomainSpec.model_validate({"domain": "made", "size": 16})
+    return UndecodedDomain(form, raw, np.arange(len(labels)), Path("unused"))
 
 
 def split_made(
-    source: Domain, target: Domain, monkeypatch: pytest.MonkeyPatch, **fractions: float
+    source: UndecodedDomain,
+    target: UndecodedDomain,
+    monkeypatch: pytest.MonkeyPatch,
+    **settings: float | str,
 ) -> Splits:
-    monkeypatch.setattr(module, "load_pair", lambda *_: (source, target))
-    return load_splits(DataSpec.model_validate(DATA | fractions), seed=0)
+    pair = OpenPair(source, target, ClassMatch(source.raw.class_names))
+    monkeypatch.setattr(module, "open_pair", lambda *_: pair)
+    return load_splits(DataSpec.model_validate(DATA | settings), seed=0)
 
 
 def test_parts_are_disjoint_cover_everything_and_keep_the_classes_shares() -> None:
@@ -58,10 +67,10 @@ def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPat
         for part, indices in splits.indices.items():
             if hasattr(data, f"{part}_images"):
                 images = getattr(data, f"{part}_images").pixels
-                assert np.array_equal(images.ravel(), indices)
+                assert np.array_equal(images[:, 0, 0, 0], indices)
                 checked += 1
             if hasattr(data, f"{part}_labels"):
-                assert np.array_equal(getattr(data, f"{part}_labels"), domain.labels[indices])
+                assert np.array_equal(getattr(data, f"{part}_labels"), domain.raw.labels[indices])
                 checked += 1
     assert checked == len(fields(TrialData)) - 1 + len(fields(WithheldData))
 
@@ -103,6 +112,26 @@ def test_a_class_with_too_few_samples_is_refused_with_the_arithmetic(
     message += "target_val 1 .*target_test 1 .*target_train"
     with pytest.raises(DataError, match=message):
         split_made(made([0, 1] * 5), made(labels), monkeypatch)
+
+
+def test_a_target_may_lack_a_class_if_the_spec_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made([0, 1, 2] * 5, classes=3)
+    target = made([0, 2] * 5, classes=3)
+    with pytest.raises(DataError, match="class 'b' has 0 labelled samples but needs 3"):
+        split_made(source, target, monkeypatch)
+    splits = split_made(source, target, monkeypatch, classes="target_subset")
+    assert sorted(splits.trial.target_val_labels) == [0, 2]
+    assert sorted(splits.withheld.target_test_labels) == [0, 2]
+    assert splits.trial.class_names == ("a", "b", "c")
+    too_few = made([0, 2] * 5 + [1, 1], classes=3)
+    with pytest.raises(DataError, match="class 'b' has 2 labelled samples but needs 3"):
+        split_made(source, too_few, monkeypatch, classes="target_subset")
+
+
+def test_a_source_may_never_lack_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = made([0, 2] * 5, classes=3)
+    with pytest.raises(DataError, match="source made: class 'b' has 0 labelled samples"):
+        split_made(source, made([0, 2] * 5, classes=3), monkeypatch, classes="target_subset")
 
 
 def test_fractions_that_leave_a_class_nothing_to_train_on_are_refused(

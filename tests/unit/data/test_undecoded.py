@@ -8,7 +8,7 @@ from support.domains import data_spec, load, write_folder
 
 from adaptune.data import memory
 from adaptune.data.domain import RawDomain
-from adaptune.data.domain_pair import load_pair
+from adaptune.data.domain_pair import open_pair
 from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
@@ -68,7 +68,7 @@ def test_both_domains_are_checked_before_the_images_of_one_are_prepared(
     spec = data_spec("mnist5k", "optdigits", size=16, channels=1)
     available.append(2 * (5000 + 1797) * 16 * 16 - 1)
     with pytest.raises(DataError, match="and the parts that they are split into"):
-        load_pair(spec, seed=0)
+        open_pair(spec, seed=0)
 
 
 def test_all_unreadable_images_of_a_domain_are_in_one_message(tmp_path: Path) -> None:

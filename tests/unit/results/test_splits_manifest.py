@@ -4,14 +4,16 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adaptune.data.image_set import in_memory
 from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.splits_manifest import write_or_verify
+from adaptune.results.splits_manifest import stored_class_names, write_or_verify
 from adaptune.spec.data import DataSpec
 
 DATA = {
@@ -41,6 +43,14 @@ def test_a_resume_with_the_same_data_changes_nothing(splits: Splits, tmp_path: P
     assert folder.splits.read_bytes() == before
 
 
+def test_the_class_names_are_kept_for_an_export(splits: Splits, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    with pytest.raises(ResultsError, match=r"splits\.parquet has no class names"):
+        stored_class_names(folder)
+    write_or_verify(splits, folder)
+    assert stored_class_names(folder) == tuple("0123456789")
+
+
 def test_a_resume_with_other_data_is_refused_and_says_what_differs(
     splits: Splits, tmp_path: Path
 ) -> None:
@@ -60,8 +70,9 @@ def test_other_pixels_of_the_same_images_are_a_warning_of_one_line(
     with monkeypatch.context() as earlier:
         earlier.setattr(metadata, "version", lambda name: f"{name} of old")
         write_or_verify(splits, folder)
-    images = splits.trial.target_val_images ^ 1
-    changed = replace(splits, trial=replace(splits.trial, target_val_images=images))
+    images = splits.trial.target_val_images
+    other = in_memory(images.take(np.arange(len(images))) ^ 1)
+    changed = replace(splits, trial=replace(splits.trial, target_val_images=other))
     warning = write_or_verify(changed, folder)
     assert warning is not None
     assert warning.startswith(

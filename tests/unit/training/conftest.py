@@ -7,6 +7,7 @@ import pytest
 import torch
 from support.tiny_trial import CPU, make_data, make_source_weights
 
+from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
@@ -37,11 +38,12 @@ def run_fit() -> Fit:
         checkpoints: CheckpointFolder | None = None,
         stop_after: int | None = None,
         is_preempted: IsPreempted | None = None,
+        data: TrialData | None = None,
     ) -> list[EpochRecord]:
         records = []
         epochs = fit(
             spec,
-            make_data(spec.data.source.size),
+            data or make_data(spec.data.source.size),
             make_source_weights(spec),
             device=CPU,
             checkpoints=checkpoints,

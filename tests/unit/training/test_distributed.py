@@ -18,10 +18,12 @@ from support.tiny_trial import (
     make_source_weights,
     make_spec,
     make_state,
+    on_disk,
 )
 from torch import multiprocessing
 
 from adaptune.data.sampling import UnpairedSampler
+from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
 from adaptune.training import loop
 from adaptune.training.checkpoint import CheckpointFolder
@@ -103,12 +105,13 @@ def train(case: str) -> dict[str, Any]:
     }
 
 
-def fit_numbers(case: str, **options: Any) -> list[dict[str, Any]]:
+def fit_numbers(case: str, data: TrialData | None = None, **options: Any) -> list[dict[str, Any]]:
     """Return the numbers of a trial of three epochs, up to its preemption if there is one."""
+    data = data or make_data()
     spec = make_spec(batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case])
     records = []
     with suppress(PreemptedError):
-        records.extend(fit(spec, make_data(), make_source_weights(spec), device=CPU, **options))
+        records.extend(fit(spec, data, make_source_weights(spec), device=CPU, **options))
     numbers = []
     for record in records:
         row = record.flat()
@@ -153,6 +156,8 @@ def work(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     results: dict[str, Any] = {case: train(case) for case in CASES}
     results["fit"] = {case: fit_numbers(case) for case in ("cycada", "cyclegan")}
+    streamed = on_disk(make_data(), Path(folder) / f"images-{rank}")
+    results["streamed"] = fit_numbers("cycada", streamed)
     results["preempted"] = preempted_numbers("cycada", CheckpointFolder(f"{folder}/preempted"))
     results["communication"] = communicate()
     torch.save(results, f"{folder}/rank{rank}.pt")
@@ -184,6 +189,13 @@ def test_two_workers_have_the_losses_of_one_over_three_epochs(
     case: str, workers: list[Any]
 ) -> None:
     torch.testing.assert_close(workers[0]["fit"][case], fit_numbers(case), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_workers_that_stream_their_images_have_the_losses_of_those_that_do_not(
+    workers: list[Any],
+) -> None:
+    assert workers[0]["streamed"] == workers[0]["fit"]["cycada"]
 
 
 @pytest.mark.slow

@@ -87,3 +87,11 @@ def test_a_classifier_that_became_nan_fails_with_step_and_term() -> None:
         next(classifier.parameters()).fill_(torch.nan)
     with pytest.raises(NonFiniteLossError, match=r"not finite after step 7, .* term `task`"):
         Validation(make_data(), CPU).scores(classifier, 7)
+
+
+def test_a_target_that_lacks_a_class_has_all_scores(classifier: Classifier) -> None:
+    labels = np.zeros(9, np.int64)
+    scores = Validation(replace(make_data(), target_val_labels=labels), CPU).scores(classifier, 1)
+    assert scores.target_val_accuracy is not None
+    assert scores.target_val_loss is not None
+    assert np.isfinite(list(scores.validators.values())).all()

@@ -37,7 +37,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
     monkeypatch.setattr(search, "connect", connect)
     monkeypatch.setattr(search, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
     monkeypatch.setattr(search, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
-    monkeypatch.setattr(search, "load_splits", simulated.load_splits)
+    monkeypatch.setattr(search, "open_splits", simulated.open_splits)
     monkeypatch.setattr(search, "prepare_run", simulated.prepare_run)
     monkeypatch.setattr(search, "run_trials", simulated.run_trials)
     return simulated

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,6 +89,12 @@ def test_the_best_trial_is_exported_with_target_val_figures_only(killed: Results
         "target_val_accuracy": 0.75,
         "target_val_loss": 1.0,
     }
+    assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
+
+
+def test_an_export_needs_no_data(killed: ResultsFolder, space: Path) -> None:
+    shutil.rmtree(space.parent / "source")
+    _, folder = export_trial(killed.path)
     assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
 
 

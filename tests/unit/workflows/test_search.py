@@ -16,6 +16,7 @@ from support.fake_run import (
     fail_with,
     make_splits,
     make_tiny_search,
+    opened,
     printed,
 )
 
@@ -40,7 +41,7 @@ from adaptune.workflows.search import check_metric, print_start, run
 
 @pytest.fixture
 def console() -> Console:
-    return Console(file=StringIO(), width=500, highlight=False)
+    return Console(file=StringIO(), width=500, highlight=False, emoji=False)
 
 
 def test_a_search_leaves_a_summary_an_export_and_a_report(
@@ -241,11 +242,37 @@ def test_the_metric_needs_target_labels() -> None:
     splits = make_splits()
     unlabelled = np.full_like(splits.trial.target_val_labels, -1)
     trial = replace(splits.trial, target_val_labels=unlabelled)
-    unlabelled_splits = replace(splits, trial=trial)
-    check_metric("target_val_accuracy", "optdigits", splits)
-    check_metric("ensemble", "optdigits", unlabelled_splits)
+    without_labels = opened(replace(splits, trial=trial))
+    check_metric("target_val_accuracy", "optdigits", opened(splits))
+    check_metric("ensemble", "optdigits", without_labels)
     with pytest.raises(SpecError, match=r"no sample of optdigits has a label; .*=ensemble"):
-        check_metric("target_val_accuracy", "optdigits", unlabelled_splits)
+        check_metric("target_val_accuracy", "optdigits", without_labels)
+
+
+def test_remarks_on_the_data_are_printed(
+    spec: SearchSpec, trials: SimulatedTrials, monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    data = opened(trials.splits)
+    data.notes = ("imagefolder:a: 1 file (1 .xml) passed over",)
+    monkeypatch.setattr(search, "open_splits", lambda *_: data)
+    run(spec, console=console)
+    assert "imagefolder:a: 1 file (1 .xml) passed over\n" in printed(console)
+
+
+def test_on_a_cluster_its_nodes_prepare_the_images(
+    spec: SearchSpec, trials: SimulatedTrials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = opened(trials.splits)
+    data.missing_chunks = lambda: ["chunk"]
+    prepared: list[object] = []
+    monkeypatch.setattr(search, "open_splits", lambda *_: data)
+    monkeypatch.setattr(
+        search, "prepare_on_nodes", lambda chunks, progress: prepared.append(chunks)
+    )
+    run(spec)
+    assert prepared == []
+    run(spec.model_copy(update={"name": "other"}), address="127.0.0.1:6379")
+    assert prepared == [["chunk"]]
 
 
 def test_a_grid_with_fewer_points_than_trials_is_announced(console: Console) -> None:

@@ -1,0 +1,105 @@
+"""The division of two domains into parts, at random and stratified by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptune.data.domain import UNLABELLED, Indices, Labels
+from adaptune.data.stratify import parts_of_class, split
+from adaptune.errors import DataError
+from adaptune.seeding import derive_seed
+from adaptune.spec.data import DataSpec
+
+
+@dataclass(frozen=True)
+class LabelledSamples:
+    """The labels of the samples of a domain.
+
+    Attributes:
+        name: name of the domain, for messages.
+        labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
+        class_names: K names.
+    """
+
+    name: str
+    labels: Labels
+    class_names: tuple[str, ...]
+
+
+def divide(
+    source: LabelledSamples, target: LabelledSamples, spec: DataSpec, seed: int
+) -> dict[str, Indices]:
+    """Return the sorted indices of the samples of each part, by its name.
+
+    Raises:
+        DataError: a class has too few samples.
+    """
+    return _divide_source(source, spec, seed) | _divide_target(target, spec, seed)
+
+
+def _divide_source(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
+    fractions = {"source_val": spec.source_val_fraction}
+    _check_sizes("source", domain, fractions, minimum_train=1)
+    split_seed = derive_seed(seed, "split", "source")
+    val, train = split(domain.labels, [spec.source_val_fraction], split_seed)
+    return {"source_train": train, "source_val": val}
+
+
+def _divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
+    """Take target_val and target_test from the labelled samples and the rest for training.
+
+    A target without labels has no test set, but the validators need target_val.
+    """
+    split_seed = derive_seed(seed, "split", "target")
+    labelled = np.flatnonzero(domain.labels != UNLABELLED)
+    unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
+    if not len(labelled):
+        val, train = split(domain.labels, [spec.target_val_fraction], split_seed)
+        if not len(train):
+            raise DataError(
+                f"target {domain.name}: {len(domain.labels)} sample(s) are too few:"
+                " training needs some"
+            )
+        return {"target_train": train, "target_val": val, "target_test": val[:0]}
+    fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
+    minimum_train = 0 if len(unlabelled) else 1
+    may_lack_classes = spec.classes == "target_subset"
+    _check_sizes("target", domain, fractions, minimum_train, may_lack_classes)
+    val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
+    return {
+        "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
+        "target_val": labelled[val],
+        "target_test": labelled[test],
+    }
+
+
+def _check_sizes(
+    role: str,
+    domain: LabelledSamples,
+    fractions: dict[str, float],
+    minimum_train: int,
+    may_lack_classes: bool = False,
+) -> None:
+    """Raise a DataError with the calculation if a class has too few samples for all parts.
+
+    Args:
+        may_lack_classes: True if a class may have no sample at all.
+    """
+    for label, name in enumerate(domain.class_names):
+        available = int((domain.labels == label).sum())
+        if may_lack_classes and not available:
+            continue
+        sizes = parts_of_class(available, list(fractions.values()))
+        required = sum(sizes) + minimum_train
+        if required <= available:
+            continue
+        calculation = ""
+        for (part, fraction), size in zip(fractions.items(), sizes, strict=True):
+            calculation += f"{part} {size} (a fraction of {fraction:g}, at least 1), "
+        raise DataError(
+            f"{role} {domain.name}: class {name!r} has {available} labelled samples but needs"
+            f" {required}: {calculation}{role}_train at least {minimum_train}."
+            " Add samples, raise `limit` or lower the fractions"
+        )
