@@ -11,7 +11,8 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet as pq
 
-from adaptune.data.domain import Domain, Images, Labels
+from adaptune.data.array_types import Images, Labels
+from adaptune.data.domain import Domain
 from adaptune.data.identity import DomainIdentity, identify_domain
 from adaptune.data.image_set import in_memory
 from adaptune.data.registry import load_domain

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 
 NONE, DEFLATE = 1, 8
 ROWS = 10  # of a strip

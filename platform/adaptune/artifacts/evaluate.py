@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from adaptune.artifacts.load import Export
+from adaptune.data.array_types import Labels
 from adaptune.data.device_images import DeviceImages
-from adaptune.data.domain import UNLABELLED, Domain, Labels
+from adaptune.data.domain import UNLABELLED, Domain
 from adaptune.data.image_set import ImageSet
 from adaptune.data.registry import is_same_domain, load_domain, share_samples
 from adaptune.errors import DataError

@@ -24,9 +24,9 @@ from adaptune.artifacts.format import (
     Role,
     weights_file,
 )
+from adaptune.data.array_types import Pixels
 from adaptune.data.device_images import to_float
-from adaptune.data.domain import Pixels
-from adaptune.data.preprocessing import prepare
+from adaptune.data.preprocessing import prepare_as
 from adaptune.errors import ResultsError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.data import DomainSpec
@@ -72,14 +72,7 @@ class Export:
         Raises:
             DataError: an image is smaller than the domain's crop, or has another shape or type.
         """
-        domain = self.domains[role]
-        prepared = prepare(
-            images,
-            crop=domain.crop,
-            size=domain.size,
-            channels=domain.channels,
-            value_range=domain.intervals,
-        )
+        prepared = prepare_as(self.domains[role], images)
         return to_float(torch.tensor(prepared, device=self.device))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 
 Colour = tuple[int, int, int]
 

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 from adaptune.spec.data import MAX_CHANNELS
 
 ARRAY_SUFFIX = ".npy"

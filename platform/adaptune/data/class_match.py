@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptune.data.array_types import Indices, Labels
 from adaptune.data.class_names import describe_differences, list_names
-from adaptune.data.domain import UNLABELLED, Domain, Indices, Labels
+from adaptune.data.domain import UNLABELLED, Domain
 from adaptune.data.undecoded import UndecodedDomain
 from adaptune.errors import DataError
 from adaptune.spec.data import ClassRelation

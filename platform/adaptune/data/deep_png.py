@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adaptune.data.alpha import with_transparent_value
-from adaptune.data.domain import Decoding, Images, Pixels
+from adaptune.data.array_types import Images, Pixels
+from adaptune.data.domain import Decoding
 from adaptune.data.pillow_pixels import without_alpha
 
 if TYPE_CHECKING:

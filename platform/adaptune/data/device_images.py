@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from adaptune.data.domain import Labels
+from adaptune.data.array_types import Labels
 from adaptune.data.image_set import ImageSet, MemoryImages
 from adaptune.data.prefetch import Prefetcher
 

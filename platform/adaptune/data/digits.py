@@ -9,7 +9,8 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import DIGIT_NAMES, Images, Indices, Labels, LoadRequest, RawDomain
+from adaptune.data.array_types import Images, Indices, Labels
+from adaptune.data.domain import DIGIT_NAMES, LoadRequest, RawDomain
 from adaptune.seeding import derive_seed
 
 EDGE_PX = 28

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from adaptune.data.array_types import Images, Indices, Labels, Pixels
 from adaptune.data.identity import DomainIdentity
+from adaptune.data.image_set import ImageSet
 from adaptune.errors import DataError
 from adaptune.spec.data import DEFAULT_COLUMNS, ColumnsSpec, DomainSpec
-
-if TYPE_CHECKING:
-    from adaptune.data.image_set import ImageSet
-
-Images = npt.NDArray[np.uint8]
-Pixels = npt.NDArray[np.uint8 | np.uint16]
-Labels = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int64]
 
 UNLABELLED = -1
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.data.domain import DEFAULT_DECODING, Decoding, Indices, StoredImage
+from adaptune.data.array_types import Indices
+from adaptune.data.domain import DEFAULT_DECODING, Decoding, StoredImage
 from adaptune.data.identity import image_digest
 from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError

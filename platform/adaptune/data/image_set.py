@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import Images, Indices
+from adaptune.data.array_types import Images, Indices
 from adaptune.data.identity import array_digests
 
 Digests = npt.NDArray[np.uint8]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Labels, LoadRequest, RawDomain
+from adaptune.data.array_types import Labels
+from adaptune.data.domain import UNLABELLED, LoadRequest, RawDomain
 from adaptune.data.image_files import ImageFiles
 from adaptune.data.list_file import ListedImage, read_list
 from adaptune.errors import DataError

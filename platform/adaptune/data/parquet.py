@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import Decoding, Indices, LoadRequest, RawDomain, StoredImage
+from adaptune.data.array_types import Indices
+from adaptune.data.domain import Decoding, LoadRequest, RawDomain, StoredImage
 from adaptune.data.memory import require_memory
 from adaptune.data.parquet_images import check_image_type, is_struct_of_images, stored_image
 from adaptune.data.parquet_labels import (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import Decoding, Pixels, StoredImage
+from adaptune.data.array_types import Pixels
+from adaptune.data.domain import Decoding, StoredImage
 from adaptune.data.identity import array_digests, image_digest
 from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Indices, Labels
+from adaptune.data.array_types import Indices, Labels
+from adaptune.data.domain import UNLABELLED
 from adaptune.errors import DataError
 from adaptune.spec.data import ColumnsSpec
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptune.data.domain import UNLABELLED, Indices, Labels
+from adaptune.data.array_types import Indices, Labels
+from adaptune.data.domain import UNLABELLED
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adaptune.data.alpha import flatten, with_transparent_value
-from adaptune.data.domain import Decoding, Pixels
+from adaptune.data.array_types import Pixels
+from adaptune.data.domain import Decoding
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFile import ImageFile
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _FORMATS_OF_16_BITS = ("PNG", "PPM")  # older versions of Pillow give these images mode I
 
 
-def pixels_of(file: ImageFile, decoding: Decoding) -> Pixels:
+def pixels_of(file: Image, decoding: Decoding) -> Pixels:
     """Return the pixels of an opened image as they are stored: before it is turned upright.
 
     Returns:
@@ -75,15 +75,17 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _is_deep_ppm(file: ImageFile) -> bool:
+def _is_deep_ppm(file: Image) -> bool:
     """Return True for a colour PPM file that Pillow reduces to 8 bits."""
-    if file.format != "PPM" or file.mode != "RGB":
+    from PIL.ImageFile import ImageFile
+
+    if not isinstance(file, ImageFile) or file.format != "PPM" or file.mode != "RGB":
         return False
     arguments = file.tile[0][3]
     return isinstance(arguments, tuple) and arguments[-1] > 255
 
 
-def _deep_grey(file: ImageFile, decoding: Decoding) -> Pixels:
+def _deep_grey(file: Image, decoding: Decoding) -> Pixels:
     """Return the pixels of an image whose mode begins with I or F: uint16 (H, W)."""
     if file.mode == "F":
         raise ValueError("floating-point numbers are not decoded: store 8 or 16 bits, unsigned")

@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
+from adaptune.data.array_types import Images, Pixels
 from adaptune.data.arrays import array_shape, is_array, read_array
 from adaptune.data.deep_png import is_deep_png, read_deep_png
-from adaptune.data.domain import DEFAULT_DECODING, Decoding, Images, Pixels
+from adaptune.data.domain import DEFAULT_DECODING, Decoding
 from adaptune.data.formats import format_names, open_image
 from adaptune.data.pillow_pixels import orientation_of, pixels_of, upright
 from adaptune.data.tiff import read_tiff
 from adaptune.data.tiff_page import is_tiff
 from adaptune.data.value_range import scale
 from adaptune.errors import DataError
-from adaptune.spec.data import Interval
+from adaptune.spec.data import DomainSpec, Interval
 
 # ITU-R 601, as PIL's convert("L").
 LUMA = (0.299, 0.587, 0.114)
@@ -85,6 +86,21 @@ def prepare(
         start = end
     assert start == count
     return prepared
+
+
+def prepare_as(form: DomainSpec, images: Pixels | Iterable[Pixels]) -> Images:
+    """Return `prepare` of images with the settings of a domain.
+
+    Raises:
+        DataError: an image does not have the form that these settings require.
+    """
+    return prepare(
+        images,
+        crop=form.crop,
+        size=form.size,
+        channels=form.channels,
+        value_range=form.intervals,
+    )
 
 
 def read_image_file(path: Path, name: str) -> bytes:
@@ -220,20 +236,16 @@ def _prepare_batch(batch: Pixels, form: _Form) -> Images:
     _check_form(batch, form.channels)
     if form.crop is not None:
         batch = _crop_centre(batch, form.crop)
-    pixels = _to_channels(_to_tensor(batch, form.size), form)
+    pixels = _to_channels(_to_tensor(batch), form)
     resized = _to_uint8(_resize(scale(pixels, batch.dtype, form.value_range), form.size))
     return resized.expand(-1, form.channels, -1, -1).numpy()
 
 
-def _to_tensor(batch: Pixels, size: int) -> Tensor:
-    """Return images (B, H, W, C) as float32 (B, C, H, W), in the layout that is resized faster.
-
-    The layout does not change the results.
-    """
-    height, width = batch.shape[1:3]
-    if _PLANAR_BELOW * size**2 < height * width:
-        return torch.from_numpy(batch.astype(np.float32, order="C")).permute(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2), dtype=np.float32))
+def _to_tensor(batch: Pixels) -> Tensor:
+    """Return images (B, H, W, C) as float32 (B, C, H, W)."""
+    # torch has few operations on uint16. A copy by torch keeps the layout that is resized fastest.
+    stored = batch if batch.dtype == np.uint8 else batch.astype(np.int32)
+    return torch.tensor(stored).permute(0, 3, 1, 2).float()
 
 
 def _check_form(batch: Pixels, channels: int) -> None:

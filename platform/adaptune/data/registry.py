@@ -10,17 +10,10 @@ import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adaptune.data.array_types import Indices, Labels
 from adaptune.data.class_names import composed_names
 from adaptune.data.digits import mnist5k, mnistm5k, optdigits
-from adaptune.data.domain import (
-    ALL_SAMPLES,
-    Decoding,
-    Domain,
-    Indices,
-    Labels,
-    Loader,
-    LoadRequest,
-)
+from adaptune.data.domain import ALL_SAMPLES, Decoding, Domain, Loader, LoadRequest
 from adaptune.data.imagefolder import imagefolder
 from adaptune.data.imagelist import imagelist
 from adaptune.data.parquet import parquet

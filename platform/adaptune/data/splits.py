@@ -10,7 +10,8 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.domain import UNLABELLED, Indices, Labels
+from adaptune.data.array_types import Indices, Labels
+from adaptune.data.domain import UNLABELLED
 from adaptune.data.domain_pair import OpenPair, PairProgress, open_pair
 from adaptune.data.identity import DataIdentity, identify_split
 from adaptune.data.image_set import ImageSet

@@ -23,10 +23,11 @@ import numpy.typing as npt
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from adaptune.data.domain import Images, ImageSource, Indices, Pixels
+from adaptune.data.array_types import Images, Indices, Pixels
+from adaptune.data.domain import ImageSource
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
-from adaptune.data.preprocessing import images_of_any_size, prepare
+from adaptune.data.preprocessing import images_of_any_size, prepare_as
 from adaptune.errors import DataError
 from adaptune.files import make_folder, write_file
 from adaptune.spec.data import DomainSpec
@@ -255,13 +256,7 @@ def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
 
 def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
     """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
-    prepared: Images = prepare(
-        pixels[None],
-        crop=form.crop,
-        size=form.size,
-        channels=form.channels,
-        value_range=form.intervals,
-    )[0]
+    prepared: Images = prepare_as(form, pixels[None])[0]
     return prepared
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adaptune.data.domain import Indices, Labels
+from adaptune.data.array_types import Indices, Labels
 
 
 def subset(labels: Labels, limit: int | None, seed: int) -> Indices:

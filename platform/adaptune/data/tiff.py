@@ -8,7 +8,8 @@ from itertools import islice
 import numpy as np
 
 from adaptune.data.alpha import flatten_premultiplied
-from adaptune.data.domain import Decoding, Pixels
+from adaptune.data.array_types import Pixels
+from adaptune.data.domain import Decoding
 from adaptune.data.pillow_pixels import upright, without_alpha
 from adaptune.data.tiff_page import (
     BLACK_IS_ZERO,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

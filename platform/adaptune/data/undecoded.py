@@ -10,11 +10,12 @@ from typing import Literal
 import joblib
 import numpy as np
 
-from adaptune.data.domain import Domain, Images, ImageSource, Indices, RawDomain
+from adaptune.data.array_types import Images, Indices
+from adaptune.data.domain import Domain, ImageSource, RawDomain
 from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
 from adaptune.data.image_set import Digests, ImageSet, MemoryImages, digest_rows
 from adaptune.data.memory import require_memory
-from adaptune.data.preprocessing import prepare
+from adaptune.data.preprocessing import prepare_as
 from adaptune.data.store import (
     Chunk,
     Progress,
@@ -98,13 +99,7 @@ class UndecodedDomain:
         spec = self.spec
         stored = images if self.raw.stored is None else self.raw.stored
         digests = array_digests(stored[self.indices])
-        pixels = prepare(
-            images[self.indices],
-            crop=spec.crop,
-            size=spec.size,
-            channels=spec.channels,
-            value_range=spec.intervals,
-        )
+        pixels = prepare_as(spec, images[self.indices])
         return MemoryImages(pixels, digest_rows(digests))
 
     def _identity(self, digests: Digests) -> DomainIdentity:

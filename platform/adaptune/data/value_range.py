@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 from adaptune.spec.data import Interval
 
 _SMALL_SHARE = 0.1  # leaves 25 of 255 steps of brightness

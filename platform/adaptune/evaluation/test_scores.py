@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from adaptune.data.array_types import Labels
 from adaptune.data.device_images import DeviceImages
-from adaptune.data.domain import Labels
 from adaptune.data.image_set import ImageSet
 from adaptune.data.splits import WithheldData
 from adaptune.spec.schema import TrialSpec

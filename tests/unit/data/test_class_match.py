@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adaptune.data.array_types import Labels
 from adaptune.data.class_match import ClassMatch, match_classes
-from adaptune.data.domain import Labels, RawDomain
+from adaptune.data.domain import RawDomain
 from adaptune.data.undecoded import UndecodedDomain
 from adaptune.errors import DataError
 from adaptune.spec.data import ClassRelation, DomainSpec

@@ -10,7 +10,8 @@ import pytest
 from support.domains import data_spec, identity, load, png, write_folder, write_table
 
 from adaptune.data import image_files
-from adaptune.data.domain import Decoding, Pixels
+from adaptune.data.array_types import Pixels
+from adaptune.data.domain import Decoding
 from adaptune.data.identity import (
     DataIdentity,
     array_digests,

@@ -10,7 +10,8 @@ from pyarrow import parquet as pq
 from support.domains import Rows, load, png, write_table
 
 from adaptune.data import memory
-from adaptune.data.domain import Decoding, Images
+from adaptune.data.array_types import Images
+from adaptune.data.domain import Decoding
 from adaptune.errors import DataError
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from adaptune.data import preprocessing
 from adaptune.data.preprocessing import (
     BATCH_SIZE,
+    LUMA,
     MAX_PIXELS,
     decode,
     images_of_any_size,
@@ -60,6 +63,26 @@ def test_resizing_agrees_with_pil(size: int) -> None:
     pil_image = Image.fromarray(NOISE[0]).resize((size, size), Image.Resampling.BILINEAR)
     pil_resized = np.asarray(pil_image).astype(int)
     assert np.abs(resized.transpose(1, 2, 0) - pil_resized).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("stored_channels", [1, 3])
+def test_images_of_8_bits_have_the_same_bits_as_by_the_steps_of_torch(
+    stored_channels: int, channels: int
+) -> None:
+    for height, width, size in [(20, 20, 16), (17, 31, 32), (64, 48, 16), (9, 9, 128)]:
+        rng = np.random.default_rng(size)
+        image = rng.integers(0, 256, (1, height, width, stored_channels), dtype=np.uint8)
+        pixels = torch.tensor(image).permute(0, 3, 1, 2).float()
+        if (stored_channels, channels) == (3, 1):
+            luma = torch.tensor(LUMA).view(1, 3, 1, 1)
+            pixels = (pixels * luma).sum(dim=1, keepdim=True)
+        resized = F.interpolate(
+            pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+        expected = resized.round().clamp(0, 255).to(torch.uint8).expand(-1, channels, -1, -1)
+        prepared = prepare(image, crop=None, size=size, channels=channels)
+        assert np.array_equal(prepared, expected.numpy())
 
 
 def test_images_of_different_sizes_give_the_same_as_one_by_one() -> None:

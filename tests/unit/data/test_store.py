@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from adaptune.data import store as module
-from adaptune.data.domain import Indices, StoredImage
+from adaptune.data.array_types import Indices
+from adaptune.data.domain import StoredImage
 from adaptune.data.identity import image_digest
 from adaptune.data.store import StoredImages, open_store, prepare_missing
 from adaptune.errors import DataError

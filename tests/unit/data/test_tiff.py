@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from support.image_bytes import Tiff
 
-from adaptune.data.domain import Decoding, Pixels
+from adaptune.data.array_types import Pixels
+from adaptune.data.domain import Decoding
 from adaptune.data.tiff import read_tiff
 
 NOISE = np.random.default_rng(0).integers(0, 65536, (12, 17, 6)).astype(np.uint16)

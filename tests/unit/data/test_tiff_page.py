@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.image_bytes import DEFLATE, NONE, Tiff
 
-from adaptune.data.domain import Pixels
+from adaptune.data.array_types import Pixels
 from adaptune.data.tiff_page import is_tiff, read_pages, read_samples
 
 FORMS = [
