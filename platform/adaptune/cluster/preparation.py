@@ -9,7 +9,7 @@ import ray
 import torch
 from ray.exceptions import RayError
 
-from adaptune.data.store import Chunk
+from adaptune.data.chunk import Chunk
 
 STALL_TIMEOUT_S = 300.0
 

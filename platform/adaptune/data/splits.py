@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from adaptune.data.array_types import Indices, Labels
+from adaptune.data.chunk import Chunk
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.domain_pair import OpenPair, PairProgress, open_pair
 from adaptune.data.identity import DataIdentity, identify_split
 from adaptune.data.image_set import ImageSet
 from adaptune.data.parts import LabelledSamples, divide
-from adaptune.data.store import Chunk, StoredImages, prepare_missing
+from adaptune.data.store import StoredImages, prepare_missing
 from adaptune.spec.data import DataSpec
 
 

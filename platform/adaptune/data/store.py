@@ -9,7 +9,6 @@ prepare the same images at a time: a chunk is written once more at worst.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import random
 import shutil
@@ -19,98 +18,23 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import torch
 from joblib.externals.loky import get_reusable_executor
 
-from adaptune.data.array_types import Images, Indices, Pixels
+from adaptune.data.array_types import Images, Indices
+from adaptune.data.chunk import Chunk, raise_unreadable
 from adaptune.data.domain import ImageSource
-from adaptune.data.identity import array_digests
-from adaptune.data.image_set import Digests, digest_rows
-from adaptune.data.preprocessing import images_of_any_size, prepare_as
+from adaptune.data.image_set import Digests
 from adaptune.errors import DataError
-from adaptune.files import make_folder, write_file
+from adaptune.files import make_folder
 from adaptune.spec.data import DomainSpec
 
 CHUNK_BYTES = 32 * 1024**2
-LISTED_ERRORS = 20
 _FORMAT = 1
 _GB = 1e9
 
 # Called with the number of images that are prepared, and of all that are to be prepared.
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some images of a domain, as they are stored and as they are prepared.
-
-    Attributes:
-        file: file of the prepared images, uint8 (n, C, H, W), in NumPy's format.
-        source: the stored images, n of them.
-        form: the form that they are brought to.
-    """
-
-    file: Path
-    source: ImageSource
-    form: DomainSpec
-
-    @property
-    def digests_file(self) -> Path:
-        """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
-        return self.file.with_suffix(".digests.npy")
-
-    def write(self) -> list[str]:
-        """Prepare the images unless that has been done; return why some cannot be read.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if self.file.exists():  # another process was faster
-            return []
-        make_folder(self.file.parent)
-        shape = (self.form.channels, self.form.size, self.form.size)
-        prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
-        digests = []
-        errors = []
-        with images_of_any_size():
-            for row, image in enumerate(self.source.read(np.arange(len(self.source)))):
-                try:
-                    if isinstance(image, DataError):
-                        raise image
-                    prepared[row] = prepare_one(image.pixels, self.form)
-                    digests.append(image.digest)
-                except DataError as error:
-                    errors.append(_with_name(str(error), self.source.name(row)))
-        if errors:
-            return errors
-        both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
-        write_file(self.digests_file, _npy(both))
-        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
-        return []
-
-    def read(self, rows: Indices) -> Images:
-        """Return the prepared images at `rows`: int64 (B,) → uint8 (B, C, H, W).
-
-        The file is mapped for this call only: pages that stay mapped count as memory of the
-        process.
-
-        Raises:
-            DataError: they are not on this node, and the stored images cannot be read here.
-        """
-        images: Images = self._open(self.file)[rows]
-        return images
-
-    def digests(self) -> Digests:
-        """Return the digests of the stored and of the prepared images: uint8 (n, 64)."""
-        digests: Digests = self._open(self.digests_file)
-        return digests
-
-    def _open(self, file: Path) -> npt.NDArray[np.uint8]:
-        if not file.exists():  # a cache of another node, or one that was cleaned
-            _raise_unreadable(self.write())
-        mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
-        return mapped
 
 
 @dataclass(frozen=True)
@@ -214,7 +138,7 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
         _require_space(folder, sum(len(chunk.source) for chunk in missing), images.shape)
         # Processes that prepare the same images at a time should not meet at the same chunk.
         random.Random().shuffle(missing)
-        _raise_unreadable(_write_all(missing, min(workers, len(missing)), progress))
+        raise_unreadable(_write_all(missing, min(workers, len(missing)), progress))
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be written to {folder} (data.cache): {error}"
@@ -254,26 +178,10 @@ def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
     return _write(chunk)
 
 
-def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
-    """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
-    prepared: Images = prepare_as(form, pixels[None])[0]
-    return prepared
-
-
-def _with_name(message: str, name: str) -> str:
-    return message if name in message else f"{name}: {message}"
-
-
 def _key(stamps: Sequence[str], form: DomainSpec) -> str:
     settings = form.model_dump(mode="json", exclude={"domain", "limit"})
     text = json.dumps([_FORMAT, settings, *stamps], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def _npy(array: Images) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _require_space(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
@@ -285,15 +193,3 @@ def _require_space(folder: Path, count: int, shape: tuple[int, int, int]) -> Non
             f" {free / _GB:.1f} GB left: set data.cache to a folder with more space, or lower"
             " `limit` or `size` in the section `data`"
         )
-
-
-def _raise_unreadable(errors: Sequence[str]) -> None:
-    """Raise an error that names the unreadable images, if there are any."""
-    if not errors:
-        return
-    if len(errors) == 1:
-        raise DataError(errors[0])
-    lines = [f"{len(errors)} images cannot be used:", *sorted(errors)[:LISTED_ERRORS]]
-    if len(errors) > LISTED_ERRORS:
-        lines.append(f"and {len(errors) - LISTED_ERRORS} more")
-    raise DataError("\n  ".join(lines))

@@ -11,13 +11,13 @@ import joblib
 import numpy as np
 
 from adaptune.data.array_types import Images, Indices
+from adaptune.data.chunk import Chunk
 from adaptune.data.domain import Domain, ImageSource, RawDomain
 from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
 from adaptune.data.image_set import Digests, ImageSet, MemoryImages, digest_rows
 from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import prepare_as
 from adaptune.data.store import (
-    Chunk,
     Progress,
     StoredImages,
     missing_chunks,

@@ -1,0 +1,129 @@
+"""A file of some prepared images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from adaptune.data.array_types import Images, Indices, Pixels
+from adaptune.data.domain import ImageSource
+from adaptune.data.identity import array_digests
+from adaptune.data.image_set import Digests, digest_rows
+from adaptune.data.preprocessing import images_of_any_size, prepare_as
+from adaptune.errors import DataError
+from adaptune.files import make_folder, write_file
+from adaptune.spec.data import DomainSpec
+
+LISTED_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some images of a domain, as they are stored and as they are prepared.
+
+    Attributes:
+        file: file of the prepared images, uint8 (n, C, H, W), in NumPy's format.
+        source: the stored images, n of them.
+        form: the form that they are brought to.
+    """
+
+    file: Path
+    source: ImageSource
+    form: DomainSpec
+
+    @property
+    def digests_file(self) -> Path:
+        """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
+        return self.file.with_suffix(".digests.npy")
+
+    def write(self) -> list[str]:
+        """Prepare the images unless that has been done; return why some cannot be read.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self.file.exists():  # another process was faster
+            return []
+        make_folder(self.file.parent)
+        shape = (self.form.channels, self.form.size, self.form.size)
+        prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
+        digests = []
+        errors = []
+        with images_of_any_size():
+            for row, image in enumerate(self.source.read(np.arange(len(self.source)))):
+                try:
+                    if isinstance(image, DataError):
+                        raise image
+                    prepared[row] = prepare_one(image.pixels, self.form)
+                    digests.append(image.digest)
+                except DataError as error:
+                    errors.append(_with_name(str(error), self.source.name(row)))
+        if errors:
+            return errors
+        both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
+        write_file(self.digests_file, _npy(both))
+        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
+        return []
+
+    def read(self, rows: Indices) -> Images:
+        """Return the prepared images at `rows`: int64 (B,) → uint8 (B, C, H, W).
+
+        The file is mapped for this call only: pages that stay mapped count as memory of the
+        process.
+
+        Raises:
+            DataError: they are not on this node, and the stored images cannot be read here.
+        """
+        images: Images = self._open(self.file)[rows]
+        return images
+
+    def digests(self) -> Digests:
+        """Return the digests of the stored and of the prepared images: uint8 (n, 64)."""
+        digests: Digests = self._open(self.digests_file)
+        return digests
+
+    def _open(self, file: Path) -> npt.NDArray[np.uint8]:
+        if not file.exists():  # a cache of another node, or one that was cleaned
+            raise_unreadable(self.write())
+        mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
+        return mapped
+
+
+def raise_unreadable(errors: Sequence[str]) -> None:
+    """Raise an error that names the unreadable images, if there are any.
+
+    Args:
+        errors: why images cannot be read, one message each.
+
+    Raises:
+        DataError: there are such images.
+    """
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise DataError(errors[0])
+    lines = [f"{len(errors)} images cannot be used:", *sorted(errors)[:LISTED_ERRORS]]
+    if len(errors) > LISTED_ERRORS:
+        lines.append(f"and {len(errors) - LISTED_ERRORS} more")
+    raise DataError("\n  ".join(lines))
+
+
+def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
+    """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
+    prepared: Images = prepare_as(form, pixels[None])[0]
+    return prepared
+
+
+def _with_name(message: str, name: str) -> str:
+    return message if name in message else f"{name}: {message}"
+
+
+def _npy(array: Images) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
