@@ -9,7 +9,7 @@ import numpy as np
 
 from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, UNLABELLED, Domain
 from adaptune.data.registry import DOMAINS, find_entry, open_domain, share_samples
-from adaptune.data.undecoded import check_memory
+from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.spec.data import DataSpec
 
@@ -24,10 +24,7 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
             differ, an image could be in both domains, or there is too little memory for both and
             for the parts that they are split into.
     """
-    source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
-    root = Path(spec.root).expanduser()
-    undecoded_source = open_domain(spec.source, root=root, seed=seed, half=source_half)
-    undecoded_target = open_domain(spec.target, root=root, seed=seed, half=target_half)
+    undecoded_source, undecoded_target = open_pair(spec, seed)
     check_memory([undecoded_source, undecoded_target], copies=2)
     source = undecoded_source.decode()
     target = undecoded_target.decode()
@@ -38,6 +35,19 @@ def load_pair(spec: DataSpec, seed: int) -> tuple[Domain, Domain]:
             " every source sample needs one"
         )
     return source, _with_classes_of(source, target)
+
+
+def open_pair(spec: DataSpec, seed: int) -> tuple[UndecodedDomain, UndecodedDomain]:
+    """Return the samples of source and target that a search uses, before they are decoded.
+
+    Raises:
+        DataError: a domain cannot be opened, or an image could be in both.
+    """
+    source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
+    root = Path(spec.root).expanduser()
+    source = open_domain(spec.source, root=root, seed=seed, half=source_half)
+    target = open_domain(spec.target, root=root, seed=seed, half=target_half)
+    return source, target
 
 
 def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptune.data.domain import Indices, StoredImage
+from adaptune.data.headers import ImageHeader, read_header
 from adaptune.data.identity import image_digest
 from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError
@@ -42,6 +43,19 @@ class ImageFiles:
                 raise DataError(f"{path} cannot be read: {error.strerror}") from error
             stamps.append(f"{path} {status.st_size} {status.st_mtime_ns}")
         return stamps
+
+    def name(self, index: int) -> str:
+        """Return the path of a file."""
+        return self.paths[index]
+
+    def header(self, index: int) -> ImageHeader:
+        """Return the header of a file.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        path = self.paths[index]
+        return read_header(Path(path), path)
 
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the decoded files, or why one cannot be read."""

@@ -20,6 +20,7 @@ from adaptune.data.domain import (
     RawDomain,
     StoredImage,
 )
+from adaptune.data.headers import ImageHeader, read_header
 from adaptune.data.identity import array_digests, image_digest
 from adaptune.data.memory import require_memory
 from adaptune.data.preprocessing import decode
@@ -74,6 +75,23 @@ class ParquetImages:
             status = file.stat()
             files.append(f"{file} {status.st_size} {status.st_mtime_ns}")
         return [f"{files} {index}" for index in indices]
+
+    def name(self, index: int) -> str:
+        """Return the path and the row of an image."""
+        return f"{self.path}, row {index}"
+
+    def header(self, index: int) -> ImageHeader:
+        """Return the header of the image in a row.
+
+        Raises:
+            DataError: it cannot be read, or is stored as lists of numbers.
+        """
+        value = self.column[index].as_py()
+        if isinstance(value, dict):
+            value = value["bytes"]
+        if not isinstance(value, bytes):
+            raise DataError(f"{self.name(index)} has no header")
+        return read_header(value, self.name(index))
 
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the images of the rows, or why one cannot be read."""

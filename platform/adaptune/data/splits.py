@@ -114,7 +114,7 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
             samples.
     """
     source, target = load_pair(spec, seed)
-    indices = _split_source(source, spec, seed) | _split_target(target, spec, seed)
+    indices = split_source(source, spec, seed) | split_target(target, spec, seed)
     target_train_images = target.images[indices["target_train"]]
     trial = TrialData(
         source_train_images=source.images[indices["source_train"]],
@@ -136,7 +136,12 @@ def load_splits(spec: DataSpec, seed: int) -> Splits:
     return Splits(trial, withheld, indices, identity)
 
 
-def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
+def split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
+    """Split the source into source_train and source_val.
+
+    Raises:
+        DataError: a class has too few samples.
+    """
     fractions = {"source_val": spec.source_val_fraction}
     _check_sizes("source", domain, fractions, minimum_train=1)
     split_seed = derive_seed(seed, "split", "source")
@@ -144,10 +149,13 @@ def _split_source(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indice
     return {"source_train": train, "source_val": val}
 
 
-def _split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
+def split_target(domain: Domain, spec: DataSpec, seed: int) -> dict[str, Indices]:
     """Take target_val and target_test from the labelled samples and the rest for training.
 
     A target without labels has no test set, but the validators need target_val.
+
+    Raises:
+        DataError: there are too few samples.
     """
     split_seed = derive_seed(seed, "split", "target")
     labelled = np.flatnonzero(domain.labels != UNLABELLED)
