@@ -6,48 +6,51 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-# Edges in px at which pairs are aligned, the coarse one first.
-_EDGES_PX = (16, 32)
-_STEPS = 5
-# A pair that agrees less at the coarse edge cannot be one image; most pairs end there.
-_COARSE_CORRELATION = 0.85
-# An image may be cropped by a sixth and moved by a tenth of its edge.
-_SCALES = (0.84, 1.19)
-_LARGEST_SHIFT = 0.2
+_STEPS = 4
+# An image may be cropped by a tenth and moved by 6% of its edge, which is 2 in these units.
+_SCALES = (0.89, 1.13)
+_LARGEST_SHIFT = 0.12
 _LARGEST_STEP = 0.1
 _EPSILON = 1e-6
 
 
-def aligned_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Return the correlation of pairs of images after one of each pair is moved onto the other.
+def no_alignment(count: int) -> Tensor:
+    """Return the parameters of pairs that are not moved: scale and shift of x and y, (P, 4)."""
+    return torch.tensor([1.0, 0.0, 1.0, 0.0]).repeat(count, 1)
 
-    The alignment is found by Gauss-Newton steps on the grey images (Evangelidis & Psarakis 2008).
-    It has four parameters, a scale and a shift per axis: enough for crops, which preparation
-    resizes to the common size. Brightness and contrast do not matter.
+
+def align(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
+    """Return the parameters that move the first image of each pair onto the second: (P, 4).
+
+    They are found by Gauss-Newton steps on the correlation (Evangelidis & Psarakis 2008). A scale
+    and a shift per axis are enough for crops, which preparation resizes to the common size. Steps
+    at a small size find large shifts.
 
     Args:
-        first: float (P, C, H, W).
-        second: float (P, C, H, W).
+        first: grey images, float (P, 1, H, H).
+        second: grey images, float (P, 1, H, H).
+        parameters: where to begin, (P, 4).
+    """
+    for _ in range(_STEPS):
+        parameters = _improved(first, second, parameters)
+    return parameters
+
+
+def aligned_correlation(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
+    """Return the correlation of pairs of images after the first one of each is moved.
+
+    Brightness and contrast do not matter.
+
+    Args:
+        first: float (P, C, H, H).
+        second: float (P, C, H, H).
+        parameters: those of `align`, at any size, (P, 4).
 
     Returns:
         float (P,) in [-1, 1]: the correlation of all channels where the two overlap.
     """
-    correlations = torch.zeros(len(first))
-    parameters = torch.tensor([1.0, 0.0, 1.0, 0.0]).repeat(len(first), 1)
-    alive = torch.arange(len(first))
-    for edge in _EDGES_PX:
-        grey_first = _grey(first[alive], edge)
-        grey_second = _grey(second[alive], edge)
-        for _ in range(_STEPS):
-            parameters[alive] = _improved(grey_first, grey_second, parameters[alive])
-        correlations[alive] = _correlation(grey_first, grey_second, parameters[alive])
-        alive = alive[correlations[alive] > _COARSE_CORRELATION]
-    correlations[alive] = _correlation(first[alive], second[alive], parameters[alive])
-    return correlations
-
-
-def _grey(images: Tensor, edge: int) -> Tensor:
-    return F.adaptive_avg_pool2d(images.mean(dim=1, keepdim=True), edge)
+    moved, mask = _move(first, parameters)
+    return (_standardise(moved, mask) * _standardise(second, mask)).sum(dim=(1, 2, 3))
 
 
 def _improved(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
@@ -80,11 +83,6 @@ def _improved(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
     )
 
 
-def _correlation(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
-    moved, mask = _move(first, parameters)
-    return (_standardise(moved, mask) * _standardise(second, mask)).sum(dim=(1, 2, 3))
-
-
 def _move(images: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     """Return the moved images (P, C, H, W), and where they have pixels, 0 or 1 (P, 1, H, W)."""
     edge = images.shape[-1]
@@ -112,3 +110,29 @@ def _standardise(images: Tensor, mask: Tensor) -> Tensor:
     centred = (images - mean) * mask
     norm = centred.flatten(1).norm(dim=1).clamp_min(_EPSILON)
     return centred / norm[:, None, None, None]
+
+
+def aligned_concordance(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
+    """Return the concordance of pairs of images after the first one of each is moved.
+
+    Lin's coefficient (1989) is the correlation, reduced by differences in brightness, contrast and
+    colour: a copy has the same colours, but drawings of one shape in two colours correlate.
+
+    Args:
+        first: float (P, C, H, H).
+        second: float (P, C, H, H).
+        parameters: those of `align`, at any size, (P, 4).
+
+    Returns:
+        float (P,) in [-1, 1], at most the correlation.
+    """
+    moved, mask = _move(first, parameters)
+    pixels = mask.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    mean_moved = (moved * mask).sum(dim=(2, 3), keepdim=True) / pixels
+    mean_second = (second * mask).sum(dim=(2, 3), keepdim=True) / pixels
+    centred_moved = (moved - mean_moved) * mask
+    centred_second = (second - mean_second) * mask
+    covariance = (centred_moved * centred_second).sum(dim=(1, 2, 3))
+    variances = (centred_moved**2 + centred_second**2).sum(dim=(1, 2, 3))
+    offsets = ((mean_moved - mean_second) ** 2 * pixels).sum(dim=(1, 2, 3))
+    return 2 * covariance / (variances + offsets).clamp_min(_EPSILON)

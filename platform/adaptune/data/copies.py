@@ -21,13 +21,13 @@ class Copy:
     Attributes:
         first: index of an image among all images; an image of the test set if only one is.
         second: index of the other image.
-        correlation: the correlation of the two after alignment, or None if they are stored as the
+        similarity: how much the two agree after alignment, up to 1; None if they are stored as the
             same bytes.
     """
 
     first: int
     second: int
-    correlation: float | None
+    similarity: float | None
 
 
 def find_copies(
@@ -52,15 +52,15 @@ def find_copies(
         for first, second in _pairs_within(members, is_test):
             copies.append(Copy(first, second, None))
     distinct = np.unique(firsts)
-    descriptors = describe(_batches(domains))[distinct]
+    descriptors = describe(_batches(domains)).subset(distinct)
     similarities = near_duplicates(descriptors, lambda indices: _take(domains, distinct[indices]))
-    similarities.sort(key=lambda similarity: -similarity.correlation)
-    for similarity in similarities:
-        left = int(distinct[similarity.first])
-        right = int(distinct[similarity.second])
+    similarities.sort(key=lambda near: -near.similarity)
+    for near in similarities:
+        left = int(distinct[near.first])
+        right = int(distinct[near.second])
         pairs = _pairs_between(groups.get(left, [left]), groups.get(right, [right]), is_test)
         for first, second in pairs:
-            copies.append(Copy(first, second, similarity.correlation))
+            copies.append(Copy(first, second, near.similarity))
     return copies
 
 

@@ -49,8 +49,8 @@ def findings(pair: InspectedPair) -> list[DataFinding]:
 
 
 def describe_similarity(copy: Copy) -> str:
-    """Return how similar two copies are: `same file`, or `0.998` for the correlation."""
-    return "same file" if copy.correlation is None else f"{copy.correlation:.3f}"
+    """Return how similar two copies are: `same file`, or `0.998`."""
+    return "same file" if copy.similarity is None else f"{copy.similarity:.3f}"
 
 
 def _approval(pair: InspectedPair) -> str:
@@ -61,8 +61,8 @@ def _approval(pair: InspectedPair) -> str:
 
 
 def _leaks(pair: InspectedPair) -> list[str]:
-    exact = [copy for copy in pair.leaks if copy.correlation is None]
-    near = [copy for copy in pair.leaks if copy.correlation is not None]
+    exact = [copy for copy in pair.leaks if copy.similarity is None]
+    near = [copy for copy in pair.leaks if copy.similarity is not None]
     messages = []
     for copies, relation in ((exact, "also in"), (near, "nearly the same as images of")):
         if copies:
@@ -80,7 +80,9 @@ def _places(pair: InspectedPair, copies: list[Copy]) -> str:
     for copy in copies:
         part = str(pair.parts[copy.second])
         names.append("the source" if part.startswith("source") else part)
-    return " and ".join(sorted(set(names), reverse=True))
+    places = sorted(set(names))
+    *others, last = places
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _images_are(count: int, place: str) -> str:

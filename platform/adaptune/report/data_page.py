@@ -75,7 +75,7 @@ def _is_leak(pair: InspectedPair, copy: Copy) -> bool:
 
 
 def _similarity_first(copy: Copy) -> float:
-    return -2.0 if copy.correlation is None else -copy.correlation
+    return -2.0 if copy.similarity is None else -copy.similarity
 
 
 def _pair_rows(pair: InspectedPair, copies: Sequence[Copy]) -> list[_PairRow]:
