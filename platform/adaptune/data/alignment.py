@@ -135,4 +135,5 @@ def aligned_concordance(first: Tensor, second: Tensor, parameters: Tensor) -> Te
     covariance = (centred_moved * centred_second).sum(dim=(1, 2, 3))
     variances = (centred_moved**2 + centred_second**2).sum(dim=(1, 2, 3))
     offsets = ((mean_moved - mean_second) ** 2 * pixels).sum(dim=(1, 2, 3))
-    return 2 * covariance / (variances + offsets).clamp_min(_EPSILON)
+    concordance: Tensor = 2 * covariance / (variances + offsets).clamp_min(_EPSILON)
+    return concordance

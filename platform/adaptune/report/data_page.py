@@ -71,7 +71,8 @@ def data_page(spec: SearchSpec, pair: InspectedPair) -> str:
 
 
 def _is_leak(pair: InspectedPair, copy: Copy) -> bool:
-    return (pair.parts[copy.first] == TEST_PART) != (pair.parts[copy.second] == TEST_PART)
+    parts = [str(pair.parts[copy.first]), str(pair.parts[copy.second])]
+    return parts.count(TEST_PART) == 1
 
 
 def _similarity_first(copy: Copy) -> float:
@@ -103,14 +104,10 @@ def _class_rows(pair: InspectedPair, seed: int) -> list[_ClassRow]:
         source = _strip(pair.source, class_name, seed)
         target = _strip(pair.target, class_name, seed)
         rows.append(_ClassRow(escape_control(class_name), source, target))
-    for class_name, domain in ((None, pair.source), (None, pair.target)):
-        if not (domain.labels == UNLABELLED).any():
-            continue
-        strip = _strip(domain, class_name, seed)
-        is_source = domain is pair.source
-        rows.append(
-            _ClassRow("unlabelled", strip if is_source else None, None if is_source else strip)
-        )
+    source = _strip(pair.source, None, seed)
+    target = _strip(pair.target, None, seed)
+    if source is not None or target is not None:
+        rows.append(_ClassRow("unlabelled", source, target))
     return rows
 
 

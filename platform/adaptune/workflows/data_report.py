@@ -75,7 +75,7 @@ def inspect_data(spec: SearchSpec) -> DataReport:
         DataError: a domain cannot be opened, has no readable image, or there is too little memory.
     """
     pair = inspect_pair(spec.data, spec.seed)
-    unreadable = []
+    unreadable: list[tuple[str, ...]] = []
     for domain in (pair.source, pair.target):
         unreadable += data_tables.unreadable_table(domain).rows
     return DataReport(
