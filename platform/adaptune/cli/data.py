@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
+_MOST_LINES = 20
 
 
 def datasets() -> None:
@@ -43,10 +48,23 @@ def inspect(
     for finding in report.findings:
         console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
         console.print(finding.message, soft_wrap=True)
-    print_table(console, report.leaks)
-    print_table(console, report.counts)
+    _print_some(console, "leaks into the held-out test", report.leaks)
+    _print_some(console, "unreadable images", report.unreadable)
+    # Rich breaks a header at spaces only.
+    header = tuple(part.replace("_", " ") for part in report.counts.header)
+    print_table(console, replace(report.counts, header=header))
     print_table(console, report.stored)
     print_table(console, report.statistics)
-    print_table(console, report.unreadable)
     console.print(f"with images: {report.write_page(out)}", soft_wrap=True)
     raise typer.Exit(int(report.has_fault))
+
+
+def _print_some(console: Console, title: str, lines: list[str]) -> None:
+    """Print the first lines of a list, which the page has in full."""
+    if not lines:
+        return
+    console.print(f"\n{title}:")
+    for line in lines[:_MOST_LINES]:
+        console.print(f"  {line}", soft_wrap=True)
+    if len(lines) > _MOST_LINES:
+        console.print(f"  … and {len(lines) - _MOST_LINES} more")

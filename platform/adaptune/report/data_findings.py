@@ -64,7 +64,7 @@ def _leaks(pair: InspectedPair) -> list[str]:
     exact = [copy for copy in pair.leaks if copy.similarity is None]
     near = [copy for copy in pair.leaks if copy.similarity is not None]
     messages = []
-    for copies, relation in ((exact, "also in"), (near, "nearly the same as images of")):
+    for copies, relation in ((exact, "also in"), (near, "nearly the same as one in")):
         if copies:
             subject = _images_are(len(copies), TEST_PART)
             messages.append(

@@ -8,7 +8,6 @@ import numpy as np
 
 from adaptune.data.copies import Copy
 from adaptune.data.inspected_pair import PARTS, InspectedPair
-from adaptune.data.inspection import InspectedDomain
 from adaptune.data.statistics import ImageStatistics
 from adaptune.report.data_findings import describe_similarity
 from adaptune.report.table import Table
@@ -60,23 +59,16 @@ def statistics_table(pair: InspectedPair) -> Table:
     return Table(header, rows)
 
 
-def copies_table(pair: InspectedPair, copies: Sequence[Copy]) -> Table:
-    """Return one row per pair of copies: where each of the two is, and how similar they are."""
-    rows = []
+def copy_lines(pair: InspectedPair, copies: Sequence[Copy]) -> list[str]:
+    """Return one line per pair of copies: where each of the two is, and how similar they are."""
+    lines = []
     for copy in copies:
-        similarity = describe_similarity(copy)
-        rows.append((*_place(pair, copy.first), *_place(pair, copy.second), similarity))
-    return Table(("part", "image", "copy in", "image", "similarity"), rows)
-
-
-def unreadable_table(domain: InspectedDomain) -> Table:
-    """Return the images that cannot be read, each with the reason."""
-    rows = [(escape_control(message),) for message in domain.unreadable]
-    return Table(("unreadable",), rows)
-
-
-def _place(pair: InspectedPair, index: int) -> tuple[str, str]:
-    return str(pair.parts[index]), escape_control(pair.image_name(index))
+        second = escape_control(pair.image_name(copy.second))
+        lines.append(
+            f"{pair.parts[copy.first]} {escape_control(pair.image_name(copy.first))} is in"
+            f" {pair.parts[copy.second]}: {second} ({describe_similarity(copy)})"
+        )
+    return lines
 
 
 def _statistics_row(role: str, statistics: ImageStatistics) -> tuple[str, ...]:

@@ -12,8 +12,7 @@ from adaptune.report import data_tables
 from adaptune.report.data_findings import DataFinding, findings
 from adaptune.report.table import Table
 from adaptune.spec.schema import SearchSpec
-
-_MOST_ROWS = 20
+from adaptune.text import escape_control
 
 
 @dataclass(frozen=True)
@@ -24,21 +23,21 @@ class DataReport:
         spec: spec of the search.
         pair: both domains as they were inspected.
         findings: the findings in words, the most important first.
-        leaks: one row per image of target_test that is also in another part, at most 20.
+        leaks: one line per image of target_test that is also in another part.
         counts: the number of images by class and part.
         stored: the forms of the stored images.
         statistics: brightness and colour.
-        unreadable: the images that cannot be read, of both domains.
+        unreadable: one line per image of either domain that cannot be read.
     """
 
     spec: SearchSpec
     pair: InspectedPair
     findings: list[DataFinding]
-    leaks: Table
+    leaks: list[str]
     counts: Table
     stored: Table
     statistics: Table
-    unreadable: Table
+    unreadable: list[str]
 
     @property
     def has_fault(self) -> bool:
@@ -75,16 +74,14 @@ def inspect_data(spec: SearchSpec) -> DataReport:
         DataError: a domain cannot be opened, has no readable image, or there is too little memory.
     """
     pair = inspect_pair(spec.data, spec.seed)
-    unreadable: list[tuple[str, ...]] = []
-    for domain in (pair.source, pair.target):
-        unreadable += data_tables.unreadable_table(domain).rows
+    unreadable = [*pair.source.unreadable, *pair.target.unreadable]
     return DataReport(
         spec=spec,
         pair=pair,
         findings=findings(pair),
-        leaks=data_tables.copies_table(pair, pair.leaks[:_MOST_ROWS]),
+        leaks=data_tables.copy_lines(pair, pair.leaks),
         counts=data_tables.counts_table(pair),
         stored=data_tables.stored_table(pair),
         statistics=data_tables.statistics_table(pair),
-        unreadable=Table(("unreadable",), unreadable),
+        unreadable=[escape_control(message) for message in unreadable],
     )
