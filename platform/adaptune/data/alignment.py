@@ -50,7 +50,8 @@ def aligned_correlation(first: Tensor, second: Tensor, parameters: Tensor) -> Te
         float (P,) in [-1, 1]: the correlation of all channels where the two overlap.
     """
     moved, mask = _move(first, parameters)
-    return (_standardise(moved, mask) * _standardise(second, mask)).sum(dim=(1, 2, 3))
+    product = _standardise(moved, mask) * _standardise(second, mask)
+    return product.sum(dim=(1, 2, 3))
 
 
 def _improved(first: Tensor, second: Tensor, parameters: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ def _standardise(images: Tensor, mask: Tensor) -> Tensor:
     pixels = mask.sum(dim=(2, 3), keepdim=True).clamp_min(1)
     mean = (images * mask).sum(dim=(2, 3), keepdim=True) / pixels
     centred = (images - mean) * mask
-    norm = centred.flatten(1).norm(dim=1).clamp_min(_EPSILON)
+    norm: Tensor = centred.flatten(1).norm(dim=1).clamp_min(_EPSILON)
     return centred / norm[:, None, None, None]
 
 

@@ -17,7 +17,7 @@ from adaptune.text import escape_control
 
 @dataclass(frozen=True)
 class DataReport:
-    """What an inspection found, as a terminal can show it.
+    """The findings of an inspection, as a terminal can show them.
 
     Attributes:
         spec: spec of the search.
