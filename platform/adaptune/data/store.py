@@ -28,12 +28,12 @@ from adaptune.data.domain import ImageSource
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
 from adaptune.data.preprocessing import images_of_any_size, prepare_as
+from adaptune.data.unreadable import UnreadableImage, UnreadableImagesError, unreadable_image
 from adaptune.errors import DataError
 from adaptune.files import make_folder, write_file
 from adaptune.spec.data import DomainSpec
 
 CHUNK_BYTES = 32 * 1024**2
-LISTED_ERRORS = 20
 _FORMAT = 1
 _GB = 1e9
 
@@ -60,8 +60,8 @@ class Chunk:
         """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
         return self.file.with_suffix(".digests.npy")
 
-    def write(self) -> list[str]:
-        """Prepare the images unless that has been done; return why some cannot be read.
+    def write(self) -> list[UnreadableImage]:
+        """Prepare the images unless that has been done; return those that cannot be read.
 
         Raises:
             OSError: the file cannot be written.
@@ -72,7 +72,7 @@ class Chunk:
         shape = (self.form.channels, self.form.size, self.form.size)
         prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
         digests = []
-        errors = []
+        unreadable = []
         with images_of_any_size():
             for row, image in enumerate(self.source.read(np.arange(len(self.source)))):
                 try:
@@ -81,9 +81,9 @@ class Chunk:
                     prepared[row] = prepare_one(image.pixels, self.form)
                     digests.append(image.digest)
                 except DataError as error:
-                    errors.append(_with_name(str(error), self.source.name(row)))
-        if errors:
-            return errors
+                    unreadable.append(unreadable_image(self.source.name(row), error))
+        if unreadable:
+            return unreadable
         both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
         write_file(self.digests_file, _npy(both))
         write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
@@ -108,7 +108,9 @@ class Chunk:
 
     def _open(self, file: Path) -> npt.NDArray[np.uint8]:
         if not file.exists():  # a cache of another node, or one that was cleaned
-            _raise_unreadable(self.write())
+            unreadable = self.write()
+            if unreadable:
+                raise UnreadableImagesError(unreadable)
         mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
         return mapped
 
@@ -203,7 +205,8 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
         progress: called after each chunk.
 
     Raises:
-        DataError: some images cannot be read, or there is too little space for the prepared ones.
+        UnreadableImagesError: some images cannot be read.
+        DataError: there is too little space for the prepared images.
     """
     missing = missing_chunks(images)
     if not missing:
@@ -214,27 +217,31 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
         _require_space(folder, sum(len(chunk.source) for chunk in missing), images.shape)
         # Processes that prepare the same images at a time should not meet at the same chunk.
         random.Random().shuffle(missing)
-        _raise_unreadable(_write_all(missing, min(workers, len(missing)), progress))
+        unreadable = _write_all(missing, min(workers, len(missing)), progress)
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be written to {folder} (data.cache): {error}"
         ) from error
+    if unreadable:
+        raise UnreadableImagesError(unreadable)
 
 
-def _write_all(chunks: Sequence[Chunk], workers: int, progress: Progress | None) -> list[str]:
-    """Write chunks by several processes; return why some images cannot be read."""
+def _write_all(
+    chunks: Sequence[Chunk], workers: int, progress: Progress | None
+) -> list[UnreadableImage]:
+    """Write chunks by several processes; return the images that cannot be read."""
     total = sum(len(chunk.source) for chunk in chunks)
     done = 0
-    errors: list[str] = []
-    for count, chunk_errors in _written(chunks, workers):
+    unreadable: list[UnreadableImage] = []
+    for count, unreadable_of_chunk in _written(chunks, workers):
         done += count
-        errors += chunk_errors
+        unreadable += unreadable_of_chunk
         if progress is not None:
             progress(done, total)
-    return errors
+    return unreadable
 
 
-def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[str]]]:
+def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[UnreadableImage]]]:
     if workers == 1:  # no process to start
         yield from map(_write, chunks)
         return
@@ -245,11 +252,11 @@ def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[
         get_reusable_executor().shutdown(wait=True)  # they would stay for minutes
 
 
-def _write(chunk: Chunk) -> tuple[int, list[str]]:
+def _write(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     return len(chunk.source), chunk.write()
 
 
-def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
+def _write_in_process(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     torch.set_num_threads(1)  # there is a process for each core
     return _write(chunk)
 
@@ -258,10 +265,6 @@ def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
     """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
     prepared: Images = prepare_as(form, pixels[None])[0]
     return prepared
-
-
-def _with_name(message: str, name: str) -> str:
-    return message if name in message else f"{name}: {message}"
 
 
 def _key(stamps: Sequence[str], form: DomainSpec) -> str:
@@ -285,15 +288,3 @@ def _require_space(folder: Path, count: int, shape: tuple[int, int, int]) -> Non
             f" {free / _GB:.1f} GB left: set data.cache to a folder with more space, or lower"
             " `limit` or `size` in the section `data`"
         )
-
-
-def _raise_unreadable(errors: Sequence[str]) -> None:
-    """Raise an error that names the unreadable images, if there are any."""
-    if not errors:
-        return
-    if len(errors) == 1:
-        raise DataError(errors[0])
-    lines = [f"{len(errors)} images cannot be used:", *sorted(errors)[:LISTED_ERRORS]]
-    if len(errors) > LISTED_ERRORS:
-        lines.append(f"and {len(errors) - LISTED_ERRORS} more")
-    raise DataError("\n  ".join(lines))
