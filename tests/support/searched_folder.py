@@ -33,7 +33,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.yaml_reader import parse
 from adaptune.training.checkpoint_format import decode, eval_weights
 from adaptune.workflows import search
-from adaptune.workflows.inspect import search_status
+from adaptune.workflows.results_view import search_status
 from support.fake_run import (
     PLAN,
     LocalTasks,

@@ -9,10 +9,11 @@ from contextlib import suppress
 
 import typer
 
+from adaptune.cli.data import datasets, inspect
 from adaptune.cli.doctor import doctor
 from adaptune.cli.export import evaluate, export, predict, translate
-from adaptune.cli.inspect import datasets, report, status
 from adaptune.cli.replicate import ablate, confirm
+from adaptune.cli.results import report, status
 from adaptune.cli.schema import schema
 from adaptune.cli.search import search
 from adaptune.cluster.output import flush_or_drop, open_missing_streams
@@ -30,6 +31,7 @@ COMMANDS = (
     predict,
     translate,
     datasets,
+    inspect,
     doctor,
     schema,
 )

@@ -33,7 +33,7 @@ def export(
 
     It is not evaluated on the held-out test set.
     """
-    from adaptune.workflows.inspect import export_trial
+    from adaptune.workflows.results_view import export_trial
 
     checkpoint, path = export_trial(results, trial, to)
     print(f"{checkpoint}, exported to {escape_control(str(path))}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from adaptune.report.tables import ReplicationTable, Table
+from adaptune.report.table import Table
+
+if TYPE_CHECKING:
+    from adaptune.report.tables import ReplicationTable
 
 
 def stdout_console() -> Console:

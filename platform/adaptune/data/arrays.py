@@ -19,7 +19,13 @@ def is_array(content: bytes) -> bool:
 
 
 def array_shape(content: bytes) -> tuple[int, ...]:
-    """Return the shape of an array from the header of its file.
+    """Return the shape of an array from the header of its file; see `array_form`."""
+    shape, _ = array_form(content)
+    return shape
+
+
+def array_form(content: bytes) -> tuple[tuple[int, ...], int]:
+    """Return the shape and the bits of an array from the header of its file.
 
     Raises:
         ValueError: the header is damaged, or the array is no image of 8 or 16 bits.
@@ -39,7 +45,7 @@ def array_shape(content: bytes) -> tuple[int, ...]:
             f"an array must be (H, W, C), but {shape} seems to be (C, H, W): move the first axis"
             " to the end"
         )
-    return tuple(shape)
+    return tuple(shape), 8 * kind.itemsize
 
 
 def read_array(content: bytes) -> Pixels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from adaptune.data.domain import ImageSource
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
 from adaptune.data.preprocessing import images_of_any_size, prepare_as
+from adaptune.data.unreadable import UnreadableImage, UnreadableImagesError, unreadable_image
 from adaptune.errors import DataError
 from adaptune.files import make_folder, write_file
 from adaptune.spec.data import DomainSpec
-
-LISTED_ERRORS = 20
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Chunk:
         """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
         return self.file.with_suffix(".digests.npy")
 
-    def write(self) -> list[str]:
-        """Prepare the images unless that has been done; return why some cannot be read.
+    def write(self) -> list[UnreadableImage]:
+        """Prepare the images unless that has been done; return those that cannot be read.
 
         Raises:
             OSError: the file cannot be written.
@@ -53,7 +51,7 @@ class Chunk:
         shape = (self.form.channels, self.form.size, self.form.size)
         prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
         digests = []
-        errors = []
+        unreadable = []
         with images_of_any_size():
             for row, image in enumerate(self.source.read(np.arange(len(self.source)))):
                 try:
@@ -62,9 +60,9 @@ class Chunk:
                     prepared[row] = prepare_one(image.pixels, self.form)
                     digests.append(image.digest)
                 except DataError as error:
-                    errors.append(_with_name(str(error), self.source.name(row)))
-        if errors:
-            return errors
+                    unreadable.append(unreadable_image(self.source.name(row), error))
+        if unreadable:
+            return unreadable
         both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
         write_file(self.digests_file, _npy(both))
         write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
@@ -89,38 +87,17 @@ class Chunk:
 
     def _open(self, file: Path) -> npt.NDArray[np.uint8]:
         if not file.exists():  # a cache of another node, or one that was cleaned
-            raise_unreadable(self.write())
+            unreadable = self.write()
+            if unreadable:
+                raise UnreadableImagesError(unreadable)
         mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
         return mapped
-
-
-def raise_unreadable(errors: Sequence[str]) -> None:
-    """Raise an error that names the unreadable images, if there are any.
-
-    Args:
-        errors: why images cannot be read, one message each.
-
-    Raises:
-        DataError: there are such images.
-    """
-    if not errors:
-        return
-    if len(errors) == 1:
-        raise DataError(errors[0])
-    lines = [f"{len(errors)} images cannot be used:", *sorted(errors)[:LISTED_ERRORS]]
-    if len(errors) > LISTED_ERRORS:
-        lines.append(f"and {len(errors) - LISTED_ERRORS} more")
-    raise DataError("\n  ".join(lines))
 
 
 def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
     """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
     prepared: Images = prepare_as(form, pixels[None])[0]
     return prepared
-
-
-def _with_name(message: str, name: str) -> str:
-    return message if name in message else f"{name}: {message}"
 
 
 def _npy(array: Images) -> bytes:

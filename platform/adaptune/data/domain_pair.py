@@ -50,8 +50,8 @@ class OpenPair:
         Raises:
             DataError: an image cannot be read; the message names all such images of a domain.
         """
-        source = self.source.decode(_of_domain("source", progress))
-        target = self.target.decode(_of_domain("target", progress))
+        source = self.source.decode(progress_of("source", progress))
+        target = self.target.decode(progress_of("target", progress))
         return self.match.relabel(source), self.match.relabel(target)
 
     @property
@@ -70,21 +70,45 @@ def open_pair(spec: DataSpec, seed: int) -> OpenPair:
             not related as `spec.classes` requires, an image could be in both domains, or there is
             too little memory for both and for the parts that they are split into.
     """
+    source, target = open_domains(spec, seed)
+    pair = match_domains(source, target, spec, seed)
+    check_memory([pair.source, pair.target], copies=2)
+    return pair
+
+
+def open_domains(spec: DataSpec, seed: int) -> tuple[UndecodedDomain, UndecodedDomain]:
+    """Return source and target before their classes are matched.
+
+    Raises:
+        DataError: a domain cannot be loaded, or both have the same place.
+    """
     source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
     cache = cache_folder(spec.cache)
     source = open_domain(spec.source, root=root, seed=seed, half=source_half, cache=cache)
     target = open_domain(spec.target, root=root, seed=seed, half=target_half, cache=cache)
+    return source, target
+
+
+def match_domains(
+    source: UndecodedDomain, target: UndecodedDomain, spec: DataSpec, seed: int
+) -> OpenPair:
+    """Return a pair of domains with the samples of the classes that `spec.classes` leaves.
+
+    Raises:
+        DataError: the source has unlabelled samples, the classes are not related as `spec.classes`
+            requires, or an image file is in both domains.
+    """
     match = match_classes(source, target, spec.classes)
     if spec.classes == "intersection":
         source = _restrict(source, match, seed)
         target = _restrict(target, match, seed)
     _check_no_file_is_in_both(source, target)
-    check_memory([source, target], copies=2)
     return OpenPair(source, target, match)
 
 
-def _of_domain(role: str, progress: PairProgress | None) -> Progress | None:
+def progress_of(role: str, progress: PairProgress | None) -> Progress | None:
+    """Return the progress of the source or the target alone."""
     return None if progress is None else partial(progress, role)
 
 

@@ -53,11 +53,15 @@ def open_image(content: bytes) -> ImageFile:
     """
     from PIL import Image
 
-    return Image.open(io.BytesIO(content), formats=_formats_for(content))
+    return Image.open(io.BytesIO(content), formats=formats_for(content))
 
 
-def _formats_for(content: bytes) -> tuple[str, ...]:
-    """Return the formats to try for some content."""
+def formats_for(content: bytes) -> tuple[str, ...]:
+    """Return Pillow's names of the formats to try for the first kB of a file, or more of it.
+
+    Raises:
+        DataError: a library for the format is not installed.
+    """
     brands = _brands(content)
     if any(brand in _AVIF_BRANDS for brand in brands):
         if "AVIF" not in _installed_formats():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adaptune.data.array_types import Indices
 from adaptune.data.domain import DEFAULT_DECODING, Decoding, StoredImage
+from adaptune.data.headers import ImageHeader, read_header
 from adaptune.data.identity import image_digest
 from adaptune.data.preprocessing import decode, read_image_file
 from adaptune.errors import DataError
@@ -53,6 +54,15 @@ class ImageFiles:
                 raise DataError(f"{path} cannot be read: {error.strerror}") from error
             stamps.append(f"{path} {status.st_size} {status.st_mtime_ns}")
         return stamps
+
+    def header(self, index: int) -> ImageHeader:
+        """Return the header of a file.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        path = self.paths[index]
+        return read_header(Path(path), path)
 
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the decoded files, or why one cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from adaptune.data.array_types import Images, Indices
 from adaptune.data.identity import array_digests
 
 Digests = npt.NDArray[np.uint8]
+_BATCH = 512
 
 
 class ImageSet(Protocol):
@@ -85,6 +87,13 @@ class MemoryImages:
 def in_memory(pixels: Images) -> MemoryImages:
     """Return images that are stored as they are: uint8 (N, C, H, W)."""
     return MemoryImages(pixels, digest_rows(array_digests(pixels)))
+
+
+def in_batches(images: ImageSet) -> Iterator[Images]:
+    """Yield all images of a set in their order: uint8 (B, C, H, W)."""
+    indices = np.arange(len(images))
+    for start in range(0, len(images), _BATCH):
+        yield images.take(indices[start : start + _BATCH])
 
 
 def digest_rows(digests: list[bytes]) -> Digests:

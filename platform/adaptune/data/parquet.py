@@ -11,8 +11,14 @@ import numpy as np
 
 from adaptune.data.array_types import Indices
 from adaptune.data.domain import Decoding, LoadRequest, RawDomain, StoredImage
+from adaptune.data.headers import ImageHeader, read_header
 from adaptune.data.memory import require_memory
-from adaptune.data.parquet_images import check_image_type, is_struct_of_images, stored_image
+from adaptune.data.parquet_images import (
+    check_image_type,
+    encoded_image,
+    is_struct_of_images,
+    stored_image,
+)
 from adaptune.data.parquet_labels import (
     FileLabels,
     join_labels,
@@ -32,7 +38,7 @@ from adaptune.errors import DataError
 from adaptune.spec.data import ColumnsSpec
 
 if TYPE_CHECKING:
-    from pyarrow import Schema
+    from pyarrow import Scalar, Schema
     from pyarrow.parquet import FileMetaData
 
 
@@ -134,6 +140,18 @@ class ParquetImages:
             stamps.append(text)
         return stamps
 
+    def header(self, index: int) -> ImageHeader:
+        """Return the header of the image in a row.
+
+        Raises:
+            DataError: it cannot be read, or the image is stored as lists of numbers.
+        """
+        name = self.name(index)
+        encoded = encoded_image(self._value(index), name, self._file(index).path.parent)
+        if encoded is None:
+            raise DataError(f"{name} has no header")
+        return read_header(encoded, name)
+
     def read(self, indices: Indices) -> Iterator[StoredImage | DataError]:
         """Yield the images of the rows, or why one cannot be read."""
         for index in indices:
@@ -162,12 +180,16 @@ class ParquetImages:
 
     def _image(self, index: int) -> StoredImage:
         """Read and decode the image of one row."""
+        folder = self._file(index).path.parent
+        return stored_image(self._value(index), self.name(index), folder, self.decoding)
+
+    def _value(self, index: int) -> Scalar:
+        """Return the value of one row."""
         file = self._file(index)
         row = int(self.rows[index])
         group = int(np.searchsorted(file.group_ends, row, side="right"))
         group_start = file.group_ends[group - 1] if group else 0
-        value = open_rows(file.path, self.column).row(group, row - group_start)
-        return stored_image(value, self.name(index), file.path.parent, self.decoding)
+        return open_rows(file.path, self.column).row(group, row - group_start)
 
 
 def _all_rows(files: list[ParquetFile], request: LoadRequest) -> ParquetImages:

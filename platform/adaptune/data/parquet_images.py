@@ -59,25 +59,40 @@ def stored_image(value: Scalar, name: str, folder: Path, decoding: Decoding) -> 
     Raises:
         DataError: there is no image, or it cannot be read.
     """
-    if is_struct_of_images(value.type) and value.is_valid:
-        path = value["path"].as_py() if value.type.get_field_index("path") >= 0 else None
-        value = value["bytes"]
-        if not value.is_valid and path is not None:
-            return _decoded(_read_named(path, name, folder), name, decoding)
-    if not value.is_valid:
-        raise DataError(f"{name} has no image")
-    if not _is_list(value.type):
-        return _decoded(value.as_py(), name, decoding)
+    encoded = encoded_image(value, name, folder)
+    if encoded is not None:
+        return StoredImage(decode(encoded, name, decoding), image_digest(encoded))
+    numbers = value["bytes"] if is_struct_of_images(value.type) else value
     try:
-        pixels = _pixels(value)
+        pixels = _pixels(numbers)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} is not an image of 0 to 255, HW or HWC: {error}") from error
     [digest] = array_digests(pixels[None])
     return StoredImage(pixels, digest)
 
 
-def _decoded(encoded: bytes, name: str, decoding: Decoding) -> StoredImage:
-    return StoredImage(decode(encoded, name, decoding), image_digest(encoded))
+def encoded_image(value: Scalar, name: str, folder: Path) -> bytes | None:
+    """Return the content of the image file of a row, or None for lists of numbers.
+
+    Args:
+        value: the row.
+        name: the name of the image in messages.
+        folder: the folder that paths are relative to.
+
+    Raises:
+        DataError: there is no image, or it cannot be read.
+    """
+    if is_struct_of_images(value.type) and value.is_valid:
+        path = value["path"].as_py() if value.type.get_field_index("path") >= 0 else None
+        value = value["bytes"]
+        if not value.is_valid and path is not None:
+            return _read_named(path, name, folder)
+    if not value.is_valid:
+        raise DataError(f"{name} has no image")
+    if _is_list(value.type):
+        return None
+    encoded: bytes = value.as_py()
+    return encoded
 
 
 def _read_named(path: str, name: str, folder: Path) -> bytes:

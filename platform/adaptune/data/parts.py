@@ -37,10 +37,15 @@ def divide(
     Raises:
         DataError: a class has too few samples.
     """
-    return _divide_source(source, spec, seed) | _divide_target(target, spec, seed)
+    return divide_source(source, spec, seed) | divide_target(target, spec, seed)
 
 
-def _divide_source(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
+def divide_source(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
+    """Return the sorted indices of the samples of source_train and source_val.
+
+    Raises:
+        DataError: a class has too few samples.
+    """
     fractions = {"source_val": spec.source_val_fraction}
     _check_sizes("source", domain, fractions, minimum_train=1)
     split_seed = derive_seed(seed, "split", "source")
@@ -48,10 +53,13 @@ def _divide_source(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[s
     return {"source_train": train, "source_val": val}
 
 
-def _divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
+def divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
     """Take target_val and target_test from the labelled samples and the rest for training.
 
     A target without labels has no test set, but the validators need target_val.
+
+    Raises:
+        DataError: a class has too few samples.
     """
     split_seed = derive_seed(seed, "split", "target")
     labelled = np.flatnonzero(domain.labels != UNLABELLED)

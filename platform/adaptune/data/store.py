@@ -22,9 +22,10 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from adaptune.data.array_types import Images, Indices
-from adaptune.data.chunk import Chunk, raise_unreadable
+from adaptune.data.chunk import Chunk
 from adaptune.data.domain import ImageSource
 from adaptune.data.image_set import Digests
+from adaptune.data.unreadable import UnreadableImage, UnreadableImagesError
 from adaptune.errors import DataError
 from adaptune.files import make_folder
 from adaptune.spec.data import DomainSpec
@@ -127,7 +128,8 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
         progress: called after each chunk.
 
     Raises:
-        DataError: some images cannot be read, or there is too little space for the prepared ones.
+        UnreadableImagesError: some images cannot be read.
+        DataError: there is too little space for the prepared images.
     """
     missing = missing_chunks(images)
     if not missing:
@@ -138,27 +140,31 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
         _require_space(folder, sum(len(chunk.source) for chunk in missing), images.shape)
         # Processes that prepare the same images at a time should not meet at the same chunk.
         random.Random().shuffle(missing)
-        raise_unreadable(_write_all(missing, min(workers, len(missing)), progress))
+        unreadable = _write_all(missing, min(workers, len(missing)), progress)
     except OSError as error:
         raise DataError(
             f"the prepared images cannot be written to {folder} (data.cache): {error}"
         ) from error
+    if unreadable:
+        raise UnreadableImagesError(unreadable)
 
 
-def _write_all(chunks: Sequence[Chunk], workers: int, progress: Progress | None) -> list[str]:
-    """Write chunks by several processes; return why some images cannot be read."""
+def _write_all(
+    chunks: Sequence[Chunk], workers: int, progress: Progress | None
+) -> list[UnreadableImage]:
+    """Write chunks by several processes; return the images that cannot be read."""
     total = sum(len(chunk.source) for chunk in chunks)
     done = 0
-    errors: list[str] = []
-    for count, chunk_errors in _written(chunks, workers):
+    unreadable: list[UnreadableImage] = []
+    for count, unreadable_of_chunk in _written(chunks, workers):
         done += count
-        errors += chunk_errors
+        unreadable += unreadable_of_chunk
         if progress is not None:
             progress(done, total)
-    return errors
+    return unreadable
 
 
-def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[str]]]:
+def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[UnreadableImage]]]:
     if workers == 1:  # no process to start
         yield from map(_write, chunks)
         return
@@ -169,11 +175,11 @@ def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[
         get_reusable_executor().shutdown(wait=True)  # they would stay for minutes
 
 
-def _write(chunk: Chunk) -> tuple[int, list[str]]:
+def _write(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     return len(chunk.source), chunk.write()
 
 
-def _write_in_process(chunk: Chunk) -> tuple[int, list[str]]:
+def _write_in_process(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     torch.set_num_threads(1)  # there is a process for each core
     return _write(chunk)
 

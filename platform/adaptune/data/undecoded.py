@@ -61,7 +61,7 @@ class UndecodedDomain:
             DataError: an image cannot be read; the message names all such images.
         """
         try:
-            images = self._images(progress)
+            images = self.prepare(progress)
         except DataError as error:
             raise DataError(f"domain {self.spec.domain}: {error}") from error
         return Domain(
@@ -83,7 +83,14 @@ class UndecodedDomain:
             return []
         return missing_chunks(self._stored(self.raw.images))
 
-    def _images(self, progress: Progress | None) -> ImageSet:
+    def prepare(self, progress: Progress | None = None) -> ImageSet:
+        """Return the images in the common form.
+
+        Raises:
+            UnreadableImagesError: some stored images cannot be read.
+            DataError: the prepared images cannot be written, or do not have the form that the spec
+                requires.
+        """
         if isinstance(self.raw.images, np.ndarray):
             return self._prepared_array(self.raw.images)
         images = self._stored(self.raw.images)

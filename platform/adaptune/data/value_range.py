@@ -56,6 +56,12 @@ class UsedRange:
         self.high = max(self.high, int(pixels.max()))
         self.full = max(self.full, int(np.iinfo(pixels.dtype).max))
 
+    def include(self, other: UsedRange) -> None:
+        """Take the images of another range into account."""
+        self.low = min(self.low, other.low)
+        self.high = max(self.high, other.high)
+        self.full = max(self.full, other.full)
+
     def note(self) -> str | None:
         """Return a remark if the images use less than a tenth of 16 bits, otherwise None."""
         if self.full == 255 or self.high - self.low >= _SMALL_SHARE * self.full:

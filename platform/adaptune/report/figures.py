@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from adaptune.evaluation.summary import Summary, accuracies_by_model
 from adaptune.evaluation.test_scores import ADAPTED
+from adaptune.report.svg import to_svg
 from adaptune.spec.distributions import Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
@@ -43,7 +41,7 @@ def accuracies_figure(summary: Summary) -> str | None:
     axes.set_xlim(min(0.5, *values) - 0.02, 1)
     axes.invert_yaxis()
     axes.set_xlabel(f"accuracy on target_test, {summary.target_test_size} samples")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def curves_figure(study: SearchStudy, epochs: int, best: int | None) -> str:
@@ -69,7 +67,7 @@ def curves_figure(study: SearchStudy, epochs: int, best: int | None) -> str:
     axes.set_xlabel("epoch")
     axes.set_ylabel(study.metric)
     axes.set_xlim(0.5, epochs + 0.5)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def values_figure(study: SearchStudy, spec: SearchSpec, best: int | None) -> str | None:
@@ -104,7 +102,7 @@ def values_figure(study: SearchStudy, spec: SearchSpec, best: int | None) -> str
     for axes in grid[len(space) :]:
         axes.set_visible(False)
     figure.supylabel(f"best {study.metric}", fontsize="medium")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _set_scale(axes: Axes, distribution: Distribution) -> None:
@@ -129,18 +127,3 @@ def _coordinate(value: Value) -> float | str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     return str(value)
-
-
-def _svg(figure: Figure) -> str:
-    for axes in figure.axes:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e5e7eb", zorder=0)
-        axes.set_axisbelow(True)
-    text = io.StringIO()
-    # Text stays text, and ids are reproducible: the file changes only with its contents.
-    with mpl.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "adaptune", "font.family": "sans-serif"}
-    ):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]

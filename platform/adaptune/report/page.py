@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import figures, tables
+from adaptune.report.template import render
 from adaptune.results.folder import ResultsFolder, write_atomically
 from adaptune.spec import dump_spec
 from adaptune.spec.schema import SearchSpec
@@ -23,14 +22,7 @@ def write_report(folder: ResultsFolder, spec: SearchSpec, study: SearchStudy) ->
         ResultsError: the summary cannot be read, or the report cannot be written.
     """
     summary = read_summary(folder.summary)
-    environment = Environment(
-        loader=PackageLoader("adaptune.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    template = environment.get_template("page.html.jinja")
-    page = template.render(_contents(folder, spec, study, summary))
+    page = render("page.html.jinja", _contents(folder, spec, study, summary))
     try:
         write_atomically(folder.report, page)
     except OSError as error:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.validator_regret import validator_regrets
+from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder
 from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value, metric_label
@@ -33,18 +34,6 @@ _COSTS = {
         "saved by stopping early (estimated from each trial's own pace)"
     ),
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a header; false if there are none."""
-
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-    def __bool__(self) -> bool:
-        """Return whether there are rows."""
-        return bool(self.rows)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from rich.console import Console
 from support.fake_run import printed
 
 from adaptune.cli.printing import print_replication, print_table, stdout_console
-from adaptune.report.tables import ReplicationTable, Table
+from adaptune.report.table import Table
+from adaptune.report.tables import ReplicationTable
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from adaptune.data.identity import array_digests
-from adaptune.data.image_set import MemoryImages, digest_rows, in_memory
+from adaptune.data.image_set import MemoryImages, digest_rows, in_batches, in_memory
 
 PIXELS = np.arange(3 * 2 * 4 * 4, dtype=np.uint8).reshape(3, 2, 4, 4)
 
@@ -13,6 +13,13 @@ def test_images_in_memory_are_taken_by_index() -> None:
     assert len(images) == 3
     assert images.shape == (2, 4, 4)
     assert np.array_equal(images.take(np.array([2, 0])), PIXELS[[2, 0]])
+
+
+def test_all_images_come_in_batches_in_their_order() -> None:
+    pixels = np.arange(1100, dtype=np.uint16).astype(np.uint8)[:, None, None, None]
+    batches = list(in_batches(in_memory(pixels)))
+    assert [len(batch) for batch in batches] == [512, 512, 76]
+    assert np.array_equal(np.concatenate(batches), pixels)
 
 
 def test_a_subset_has_its_own_images_and_digests() -> None:

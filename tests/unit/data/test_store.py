@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptune.data import chunk
 from adaptune.data import store as module
+from adaptune.data import unreadable
 from adaptune.data.array_types import Indices
 from adaptune.data.domain import StoredImage
 from adaptune.data.identity import image_digest
@@ -145,7 +145,7 @@ def test_all_unreadable_images_are_named_and_the_others_are_kept(
 def test_a_long_list_of_unreadable_images_is_cut(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk, "LISTED_ERRORS", 3)
+    monkeypatch.setattr(unreadable, "LISTED_ERRORS", 3)
     broken = Source(source.values, source.log, frozenset(range(10)))
     with pytest.raises(
         DataError, match=r"10 images cannot be used:(\n  image .*){3}\n  and 7 more"

@@ -17,7 +17,7 @@ from support.searched_folder import SearchWithoutRay, make_spec, outcome, resume
 from adaptune.errors import AdaptuneError, ResultsError
 from adaptune.results.folder import results_folder
 from adaptune.spec.schema import SearchSpec
-from adaptune.workflows.inspect import search_status
+from adaptune.workflows.results_view import search_status
 
 PARTS = 4  # each is a test, to stay below the time limit of a test
 CODES = {Failure.ONCE: errno.EIO, Failure.FROM_THEN_ON: errno.ENOSPC, Failure.KILL: 0}

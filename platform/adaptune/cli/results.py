@@ -1,4 +1,4 @@
-"""The commands `status`, `report` and `datasets`."""
+"""The commands `status` and `report`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def status(results: ResultsArgument) -> None:
     The search may be running, interrupted or finished.
     """
     from adaptune.cli.printing import print_table, stdout_console
-    from adaptune.workflows.inspect import search_status
+    from adaptune.workflows.results_view import search_status
 
     state = search_status(results)
     console = stdout_console()
@@ -27,7 +27,7 @@ def report(results: ResultsArgument) -> None:
     The tables show costs, validators, and what confirm and ablate found.
     """
     from adaptune.cli.printing import print_replication, print_table, stdout_console
-    from adaptune.workflows.inspect import search_report
+    from adaptune.workflows.results_view import search_report
 
     contents = search_report(results)
     console = stdout_console()
@@ -44,11 +44,3 @@ def report(results: ResultsArgument) -> None:
     for name, replication in contents.replications.items():
         print_replication(console, name, replication)
     console.print(f"with plots: {contents.write_page()}", soft_wrap=True)
-
-
-def datasets() -> None:
-    """List the domains that a file can name."""
-    from adaptune.data.registry import describe
-
-    for name, description in describe().items():
-        print(f"{name:<18} {description}")

@@ -15,7 +15,7 @@ from adaptune.results.folder import ResultsFolder, write_table
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.spec import load_spec
 from adaptune.study.storage import open_study
-from adaptune.workflows.inspect import export_trial, search_report, search_status
+from adaptune.workflows.results_view import export_trial, search_report, search_status
 
 
 def test_the_status_counts_trials_by_state(killed: ResultsFolder) -> None:

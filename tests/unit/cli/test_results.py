@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from support.fake_run import make_summary
 from support.fake_search import make_record
 
@@ -125,10 +124,3 @@ def test_report_refuses_the_summary_of_an_older_version(
 ) -> None:
     killed.summary.write_text('{"verdict": "It helped."}')
     assert "is damaged, or of another version of adaptune" in refusal("report", killed.path)
-
-
-@pytest.mark.parametrize("name", ["optdigits", "parquet:PATH", "imagefolder:PATH"])
-def test_datasets_lists_the_domains(run: Run, name: str) -> None:
-    status, out, _ = run("datasets")
-    assert status == 0
-    assert any(line.startswith(f"{name} ") for line in out.splitlines())

@@ -10,6 +10,7 @@ from adaptune.artifacts.export import write_export
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
+from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
 from adaptune.results.splits_manifest import stored_class_names
@@ -34,7 +35,7 @@ class SearchStatus:
 
     headline: str
     best: str | None
-    trials: tables.Table
+    trials: Table
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class ReportContents:
     study: SearchStudy
     summary: Summary
     warm_start: str | None
-    costs: tables.Table
-    pareto_front: tables.Table
-    validators: tables.Table
+    costs: Table
+    pareto_front: Table
+    validators: Table
     replications: dict[str, tables.ReplicationTable]
 
     def write_page(self) -> Path:
