@@ -34,6 +34,7 @@ from adaptune.spec.yaml_reader import parse
 from adaptune.training.checkpoint_format import decode, eval_weights
 from adaptune.workflows import search
 from adaptune.workflows.results_view import search_status
+from support.fake_calibration import replace_calibration
 from support.fake_run import (
     PLAN,
     LocalTasks,
@@ -149,6 +150,7 @@ class SearchWithoutRay:
     def _replace_slow_parts(self, patch: pytest.MonkeyPatch) -> None:
         scores = TestScores(size=12, adapted=0.75, source_only=0.5, p={"source_only": 0.5})
         weights = constant_classifier(make_tiny_search().trial({}), 1)
+        replace_calibration(patch)
         patch.setattr(search, "open_splits", lambda *_: opened(SPLITS))
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))

@@ -54,7 +54,7 @@ def source_classifier(
     weights = read_weights(file, network)
     if weights is not None:
         return weights
-    cached = cache / f"source-{_cache_key(spec, data)}.safetensors"
+    cached = _cached_file(spec, data, cache)
     weights = read_weights(cached, network)
     if weights is None:
         threads = tasks.cpus_per_task
@@ -63,6 +63,15 @@ def source_classifier(
         _write_to_cache(cached, weights)
     write_weights(file, weights)
     return weights
+
+
+def is_trained(spec: TrialSpec, data: TrialData, *, file: Path, cache: Path) -> bool:
+    """Return whether `source_classifier` finds a file of f_S; it may turn out to be damaged."""
+    return file.exists() or _cached_file(spec, data, cache).exists()
+
+
+def _cached_file(spec: TrialSpec, data: TrialData, cache: Path) -> Path:
+    return cache / f"source-{_cache_key(spec, data)}.safetensors"
 
 
 def _write_to_cache(file: Path, weights: dict[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from adaptune.spec.schema import SearchSpec
 
 T = TypeVar("T")
 NOTICE_S = 60.0
+TASK_RETRIES = 3  # as Ray's default
 
 
 @dataclass
@@ -60,13 +61,19 @@ class ClusterTasks:
         self.cpus_per_task = plan.task_cpus
 
     def submit(
-        self, name: str, function: Callable[..., T], *arguments: object, cpus: int
+        self,
+        name: str,
+        function: Callable[..., T],
+        *arguments: object,
+        cpus: int,
+        max_retries: int = TASK_RETRIES,
     ) -> ClusterTask[T]:
         """Start a task with the GPUs of one worker.
 
         Args:
             name: name on the Ray dashboard.
             cpus: CPUs of the task.
+            max_retries: how often the task is repeated if its process dies.
         """
         options = {
             "name": name,
@@ -75,6 +82,7 @@ class ClusterTasks:
             "accelerator_type": self._resources.accelerator_type,
             "label_selector": self._resources.label_selector,
             "num_returns": "streaming",
+            "max_retries": max_retries,
         }
         task = ray.remote(_announced).options(**options)
         return ClusterTask(name, task.remote(function, *arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,7 @@ import psutil
 from adaptune.errors import DataError
 
 _CGROUP = Path("/sys/fs/cgroup")
+_PROCESS_STATUS = Path("/proc/self/status")
 # Version 2, then version 1: the limit, the usage, the counters, and the prefix of the counters.
 _MEMORY_FILES = (
     ("memory.max", "memory.current", "memory.stat", ""),
@@ -45,6 +47,18 @@ def available_memory_bytes() -> int:
     available = int(psutil.virtual_memory().available)
     container = _container_memory_bytes()
     return available if container is None else min(available, container)
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest memory that this process has had so far."""
+    try:
+        # Unlike getrusage, without the memory of the process that started this one.
+        peak_kb = re.search(r"^VmHWM:\s*(\d+) kB", _PROCESS_STATUS.read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        peak_kb = None
+    if peak_kb is None:
+        return int(psutil.Process().memory_info().rss)
+    return int(peak_kb[1]) * 1024
 
 
 def _container_memory_bytes() -> int | None:

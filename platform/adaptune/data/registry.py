@@ -38,6 +38,7 @@ class DomainEntry:
         takes_path: True if the name in YAML is NAME:PATH, with a path of the user.
         digits_of: the collection that the samples are from; domains of one collection share them.
         has_halves: True if the loader can load either half of the samples (`LoadRequest.half`).
+        is_downloaded: True if the loader downloads the images on first use.
     """
 
     description: str
@@ -45,6 +46,7 @@ class DomainEntry:
     takes_path: bool = False
     digits_of: str | None = None
     has_halves: bool = False
+    is_downloaded: bool = False
 
 
 DOMAINS: dict[str, DomainEntry] = {
@@ -68,14 +70,17 @@ DOMAINS: dict[str, DomainEntry] = {
         "60,000 MNIST digits (train split), 28 px grey; downloaded on first use",
         mnist,
         digits_of="mnist",
+        is_downloaded=True,
     ),
     "usps": DomainEntry(
         "7,291 USPS digits (train split), 16 px grey; downloaded on first use",
         usps,
+        is_downloaded=True,
     ),
     "svhn": DomainEntry(
         "73,257 house-number digits (train split), 32 px RGB; downloaded on first use",
         svhn,
+        is_downloaded=True,
     ),
     "imagefolder": DomainEntry(
         "your images, one subfolder per class; a folder without subfolders is unlabelled",

@@ -74,7 +74,7 @@ def fit(
     training = images or TrainingImages(data, state.networks.f_s, device)
     meter = LossMeter(spec.loss_weights, device)
     meter.resume(resume_point.means, resume_point.updates)
-    epoch_trainer = _EpochTrainer(state, training, is_preempted)
+    epoch_trainer = EpochTrainer(state, training, is_preempted)
     evaluator = _EpochEvaluator(state, data, last, check_health=health)
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
@@ -95,8 +95,12 @@ def fit(
         yield last
 
 
-class _EpochTrainer:
-    """Trains the networks of a trial."""
+class EpochTrainer:
+    """Trains the networks of a trial.
+
+    Args:
+        is_preempted: see `fit`.
+    """
 
     def __init__(
         self, state: TrainingState, images: TrainingImages, is_preempted: IsPreempted | None

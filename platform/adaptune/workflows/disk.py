@@ -7,8 +7,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from adaptune.cluster.placement import PlacementPlan, minimal_resources
 from adaptune.results.folder import ResultsFolder
 from adaptune.spec.schema import SearchSpec
@@ -29,20 +27,6 @@ class DiskEstimate:
 
     description: str
     warnings: list[str]
-
-
-def print_disk_estimate(
-    spec: SearchSpec,
-    plan: PlacementPlan,
-    folder: ResultsFolder,
-    classes: int,
-    console: Console,
-) -> None:
-    """Print the estimate at the start of a search; its arguments are those of `estimate_disk`."""
-    estimate = estimate_disk(spec, plan, folder, classes)
-    console.print(estimate.description, highlight=False, markup=False, soft_wrap=True)
-    for warning in estimate.warnings:
-        console.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
 def estimate_disk(
@@ -70,14 +54,14 @@ def estimate_disk(
     budget = math.inf
     if spec.storage.checkpoint_budget_gb is not None:
         budget = spec.storage.checkpoint_budget_gb * _GB
-    description = f"disk: about {_format(total)} for checkpoints and sample grids"
+    description = f"{format_size(total)} of disk for checkpoints and sample grids"
     if total > budget:
-        description += f", of which storage.checkpoint_budget_gb keeps {_format(budget)}"
+        description += f", of which storage.checkpoint_budget_gb keeps {format_size(budget)}"
     warnings = []
     if spared > budget:
         warnings.append(
             f"storage.checkpoint_budget_gb is too small: {at_once} running trial(s) and the best"
-            f" checkpoint need about {_format(spared)}"
+            f" checkpoint need about {format_size(spared)}"
         )
     if folder.remote is not None:
         return DiskEstimate(f"{description} in {folder.remote}", warnings)
@@ -87,7 +71,7 @@ def estimate_disk(
             f"{folder.path} may run out of space: make room, or set storage.checkpoint_budget_gb or"
             " another storage.out"
         )
-    return DiskEstimate(f"{description} in {folder.path}, {_format(free)} free", warnings)
+    return DiskEstimate(f"{description} in {folder.path}, {format_size(free)} free", warnings)
 
 
 def free_bytes(folder: Path) -> int:
@@ -102,7 +86,8 @@ def used_bytes(folder: Path) -> int:
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _format(size_bytes: float) -> str:
+def format_size(size_bytes: float) -> str:
+    """Return a size in MB or GB."""
     if size_bytes < _GB / 10:
         return f"{size_bytes / 1e6:.0f} MB"
     return f"{size_bytes / _GB:.1f} GB"

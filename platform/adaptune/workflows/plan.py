@@ -10,11 +10,11 @@ from adaptune.cluster.nodes import wait_for_plan
 from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.data.registry import check_name
 from adaptune.errors import ResourceError
-from adaptune.results.folder import ResultsFolder, results_folder
+from adaptune.results.folder import ResultsFolder
 from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.serialize import dump_spec
-from adaptune.workflows.disk import estimate_disk
+from adaptune.workflows.estimate import estimate_before_start
 
 
 def plan_on_cluster(
@@ -37,12 +37,14 @@ def describe_plan(spec: SearchSpec) -> str:
 
     Raises:
         DataError: a domain does not exist.
+        ResourceError: this machine has too little memory for a trial.
     """
     for domain in (spec.data.source, spec.data.target):
         check_name(domain.domain)
+    node = local_resources()
     plan = None
     try:
-        plan = plan_placement(spec, [local_resources()])
+        plan = plan_placement(spec, [node])
         placement = plan.describe()
     except ResourceError as error:  # a spec for a cluster may be checked on a laptop
         placement = f"not on this machine: {error}"
@@ -59,7 +61,7 @@ def describe_plan(spec: SearchSpec) -> str:
         f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}",
         f"# at most {updates} updates of {batch_sizes} pairs, if no trial is stopped early",
     ]
-    disk = estimate_disk(spec, plan, results_folder(spec.name, spec.storage))
-    lines.append(f"# {disk.description}")
-    lines += [f"# warning: {warning}" for warning in disk.warnings]
+    estimate = estimate_before_start(spec, plan, node)
+    lines.append(f"# {estimate.description}")
+    lines += [f"# warning: {' '.join(warning.split())}" for warning in estimate.warnings]
     return "\n".join(lines)

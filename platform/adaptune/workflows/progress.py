@@ -45,10 +45,17 @@ class PreparationProgress:
         left_s = (now - self._start) / done * (total - done)
         self._console.print(
             f"preparing the images of the {role}: {done:,} of {total:,}, about"
-            f" {_duration(left_s)} left",
+            f" {duration(left_s)} left",
             highlight=False,
         )
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+def duration(seconds: float) -> str:
+    """Return a duration with two digits or so, in seconds, minutes, hours or days."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 72 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"

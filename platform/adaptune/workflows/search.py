@@ -30,7 +30,7 @@ from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
 from adaptune.training.record import TARGET_VAL
-from adaptune.workflows.disk import print_disk_estimate
+from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
@@ -100,8 +100,8 @@ def run(
                     plan = plan_on_cluster(spec, folder, screen, address)
                     print_start(spec, plan.describe(), folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
-                    classes = len(splits.trial.class_names)
-                    print_disk_estimate(spec, plan, folder, classes, screen)
+                    estimate = estimate_on_cluster(spec, splits, plan, folder, start, screen.print)
+                    print_estimate(estimate, screen)
                     search_run = prepare_run(
                         spec, splits, plan, folder, screen, start=start, lease=lease
                     )

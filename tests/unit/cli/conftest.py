@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.fake_calibration import replace_calibration
 from support.image_search import make_killed_search, write_space
 
 from adaptune.cli import app
@@ -36,6 +37,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setattr(ray, "init", refuse)
     for module in (plan, search):
         monkeypatch.setattr(module, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
+
+    replace_calibration(monkeypatch)
 
     def run_command(*arguments: object) -> Output:
         texts = [str(argument) for argument in arguments]

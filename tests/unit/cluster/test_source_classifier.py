@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from support.fake_search import make_search
 
 from adaptune.cluster import source_classifier as module
-from adaptune.cluster.source_classifier import source_classifier
+from adaptune.cluster.source_classifier import is_trained, source_classifier
 from adaptune.data.image_set import in_memory
 from adaptune.data.splits import TrialData
 from adaptune.errors import NodesLostError
@@ -252,3 +252,19 @@ def equal(first: StateDict, second: StateDict) -> bool:
     if first.keys() != second.keys():
         return False
     return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_trained_source_classifier_is_known_by_its_file_or_by_the_cache(tmp_path: Path) -> None:
+    spec, tasks = make_spec(), FakeTasks(make_data())
+    first = ResultsFolder(tmp_path / "first")
+    second = ResultsFolder(tmp_path / "second")
+
+    def known(results: ResultsFolder, data: TrialData) -> bool:
+        file, cache = results.source_classifier, results.source_classifiers
+        return is_trained(spec, data, file=file, cache=cache)
+
+    assert not known(first, tasks.data)
+    classifier(spec, tasks, first.path)
+    assert known(first, make_data(seed=1))  # it belongs to the search
+    assert known(second, tasks.data)
+    assert not known(second, make_data(seed=1))

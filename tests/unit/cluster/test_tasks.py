@@ -127,6 +127,7 @@ def test_a_task_runs_where_trials_may_run_with_the_gpus_of_a_worker(fake_ray: Fa
         "accelerator_type": "A100",
         "label_selector": {"market": "spot"},
         "num_returns": "streaming",
+        "max_retries": 3,
     }
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from adaptune.data import memory as module
-from adaptune.data.memory import available_memory_bytes, require_memory
+from adaptune.data.memory import available_memory_bytes, peak_memory_bytes, require_memory
 from adaptune.errors import DataError
 
 GB = 10**9
@@ -81,3 +81,27 @@ def test_too_little_memory_is_refused_with_both_amounts_and_advice(
     assert str(caught.value) == (
         "images need 8.1 GB of memory, but 8.0 GB are available: lower `limit`"
     )
+
+
+def test_the_peak_of_this_process_is_the_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = tmp_path / "status"
+    status.write_text("VmPeak:\t  9000 kB\nVmHWM:\t  2000 kB\nVmRSS:\t  1000 kB\n")
+    monkeypatch.setattr(module, "_PROCESS_STATUS", status)
+    assert peak_memory_bytes() == 2000 * 1024
+
+
+@pytest.mark.parametrize("text", [None, "Name:\tpython\n"])
+def test_without_the_kernels_figure_the_present_memory_counts(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = tmp_path / "status"
+    if text is not None:
+        status.write_text(text)
+    monkeypatch.setattr(module, "_PROCESS_STATUS", status)
+    memory = SimpleNamespace(rss=77)
+    monkeypatch.setattr(
+        module.psutil, "Process", lambda: SimpleNamespace(memory_info=lambda: memory)
+    )
+    assert peak_memory_bytes() == 77

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.fake_calibration import replace_calibration
 from support.fake_run import PLAN, SimulatedTrials, make_tiny_search
 from support.image_search import make_killed_search, write_space
 
@@ -39,6 +40,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
     monkeypatch.setattr(search, "plan_on_cluster", lambda spec, folder, console, address: PLAN)
     monkeypatch.setattr(search, "open_splits", simulated.open_splits)
     monkeypatch.setattr(search, "prepare_run", simulated.prepare_run)
+    replace_calibration(monkeypatch)
     monkeypatch.setattr(search, "run_trials", simulated.run_trials)
     return simulated
 

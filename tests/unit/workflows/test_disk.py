@@ -2,18 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from rich.console import Console
-from support.fake_run import PLAN, make_tiny_search, printed
+from support.fake_run import PLAN, make_tiny_search
 
 from adaptune.results.folder import ResultsFolder, results_folder
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import disk
-from adaptune.workflows.disk import estimate_disk, free_bytes, print_disk_estimate, used_bytes
+from adaptune.workflows.disk import estimate_disk, free_bytes, used_bytes
 
 MB = 10**6
 
@@ -63,7 +61,7 @@ def test_the_need_is_that_of_running_and_ended_trials_and_of_sample_grids(
     plan = replace(PLAN, max_concurrent_trials=at_once)
     estimate = estimate_disk(spec, plan, folder)
     assert estimate.description == (
-        f"disk: about {total} for checkpoints and sample grids in {folder.path}, 10.0 GB free"
+        f"{total} of disk for checkpoints and sample grids in {folder.path}, 10.0 GB free"
     )
     assert estimate.warnings == []
 
@@ -113,20 +111,10 @@ def test_the_free_space_of_an_object_store_is_unknown(
     spec, folder = make_search(tmp_path, remote="s3://bucket/results")
     estimate = estimate_disk(spec, None, folder)
     assert estimate.description == (
-        "disk: about 1.4 GB for checkpoints and sample grids in s3://bucket/results/fake"
+        "1.4 GB of disk for checkpoints and sample grids in s3://bucket/results/fake"
     )
     assert estimate.warnings == []
 
 
 def test_the_free_space_is_that_of_the_folder_to_come(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not" / "yet") == 10_000 * MB
-
-
-def test_the_estimate_is_printed(tmp_path: Path, sizes: Callable[[int], None]) -> None:
-    sizes(50)
-    spec, folder = make_search(tmp_path)
-    console = Console(file=StringIO(), width=40)
-    print_disk_estimate(spec, PLAN, folder, 3, console)
-    first, second = printed(console).splitlines()
-    assert first.endswith(" 50 MB free")
-    assert "may run out of space" in second

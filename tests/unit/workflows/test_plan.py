@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.fake_calibration import replace_calibration
 from support.fake_run import PLAN, printed
 
 from adaptune.cluster.doctor import Finding
@@ -18,15 +19,16 @@ from adaptune.workflows.plan import describe_plan, plan_on_cluster
 
 @pytest.fixture(autouse=True)
 def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_calibration(monkeypatch)
     monkeypatch.setattr(plan, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
 
 
 def test_a_plan_describes_the_search(space: Path) -> None:
     text = describe_plan(load_spec(space))
     assert "cycle: {search: loguniform, low: 0.1, high: 30.0}" in text
-    *lines, disk = text.splitlines()
-    assert disk.startswith("# disk: about ")
-    assert disk.endswith(" free")
+    *lines, estimate = text.splitlines()
+    assert estimate.startswith("# estimate: about ")
+    assert estimate.endswith(" free")
     assert lines[-5:] == [
         "# 3 trials over loss_weights.cycle, by target_val_accuracy",
         "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU",

@@ -59,7 +59,7 @@ def test_a_search_leaves_a_summary_an_export_and_a_report(
     lines = printed(console).splitlines()
     assert lines[0].startswith("adaptune: fake, 1 trial(s) at a time, ")
     assert lines[1:3] == ["dashboard: http://127.0.0.1:8265", f"results: {folder.path}"]
-    assert lines[3].startswith("disk: about ")
+    assert lines[3].startswith("estimate: about ")
     assert lines[4] == "best: trial 0, epoch 2"
     assert "2 trial(s): 1 complete, 0 stopped early, 1 failed; " in printed(console)
     assert lines[-3:] == [

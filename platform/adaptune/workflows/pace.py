@@ -1,0 +1,134 @@
+"""Duration of a search, from a calibration or from the epochs that it has trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from adaptune.cluster.placement import PlacementPlan
+from adaptune.spec.resources import Execution
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.study import SearchStudy
+from adaptune.workflows.calibration import MeasuredWorker
+from adaptune.workflows.expected_epochs import ExpectedEpochs
+
+# Processes that start one after another before the first update: a trial's own; and with Ray Train
+# also its controller and its workers.
+_STARTS: Mapping[Execution, int] = {"in_process": 1, "ray_train": 3}
+# Seconds per trial for its networks, its first evaluation and its messages; with Ray Train, workers
+# wait for each other and for the driver.
+_TRIAL_S: Mapping[Execution, float] = {"in_process": 0.5, "ray_train": 1.5}
+_COMPILE_S = 60.0  # per trial, see training.compile
+_END_S = 5.0  # export and report
+_RESUMED_START_S = 5.0  # of a process, which a resumed search does not measure
+# Update of the baseline "no GAN" relative to that of a trial, which a resumed search does not
+# measure: about a third with the smallest networks, and less with larger generators.
+_BASELINE_PART = 0.25
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Durations of the parts of a search, in seconds.
+
+    Attributes:
+        group_start_s: start of the workers of a trial.
+        trial_s: everything of a trial apart from its epochs.
+        epoch_s: an epoch with evaluation and checkpoint.
+        before_s: everything before the first trial.
+        after_s: everything after the last trial.
+    """
+
+    group_start_s: float
+    trial_s: float
+    epoch_s: float
+    before_s: float
+    after_s: float
+
+
+def search_seconds(
+    spec: SearchSpec, plan: PlacementPlan, epochs: ExpectedEpochs, pace: Pace
+) -> float:
+    """Return the seconds that a search takes.
+
+    Args:
+        epochs: epochs that are to be trained.
+    """
+    trials_in_sequence = math.ceil(epochs.trials / plan.max_concurrent_trials)
+    group_starts = 1 if spec.resources.reuse_workers else trials_in_sequence
+    trials_s = group_starts * pace.group_start_s + trials_in_sequence * pace.trial_s
+    if not epochs.trials:
+        trials_s = 0.0
+    return pace.before_s + trials_s + epochs.in_sequence * pace.epoch_s + pace.after_s
+
+
+def measured_pace(
+    spec: SearchSpec,
+    plan: PlacementPlan,
+    worker: MeasuredWorker,
+    *,
+    trains_source: bool,
+    has_test: bool,
+) -> Pace:
+    """Return the durations that follow from a calibration.
+
+    Args:
+        trains_source: whether f_S is to be trained.
+        has_test: whether the target has labels, so that the baselines are trained.
+    """
+    calibration = worker.calibration
+    source_s = spec.trial({}).training.source.steps * calibration.source_step_s
+    update_s = spec.steps_per_epoch * calibration.step_s
+    trial_s = _TRIAL_S[plan.execution]
+    if spec.trial({}).training.compile:
+        trial_s += _COMPILE_S
+    baselines_s = 0.0
+    if has_test:
+        baselines_s = _baselines_s(spec, plan, calibration.baseline_step_s, source_s)
+    return Pace(
+        group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
+        trial_s=trial_s,
+        epoch_s=update_s + calibration.evaluation_s + calibration.checkpoint_s,
+        before_s=source_s if trains_source else 0.0,
+        after_s=baselines_s + _END_S,
+    )
+
+
+def resumed_pace(
+    spec: SearchSpec, plan: PlacementPlan, study: SearchStudy, *, has_test: bool
+) -> Pace:
+    """Return the durations that follow from the epochs of a study, which has at least one.
+
+    Args:
+        has_test: whether the target has labels, so that the baselines are trained.
+    """
+    epochs_s = []
+    for trial in study.started_trials():
+        epochs_s += [epoch.record.active_s for epoch in trial.epochs]
+    epoch_s = fmean(epochs_s)
+    update_s = epoch_s / spec.steps_per_epoch
+    baselines_s = 0.0
+    if has_test:
+        baselines_s = _baselines_s(spec, plan, _BASELINE_PART * update_s, 0.0)
+    return Pace(
+        group_start_s=_STARTS[plan.execution] * _RESUMED_START_S,
+        trial_s=_TRIAL_S[plan.execution],
+        epoch_s=epoch_s,
+        before_s=0.0,
+        after_s=baselines_s + _END_S,
+    )
+
+
+def _baselines_s(
+    spec: SearchSpec, plan: PlacementPlan, step_s: float, target_supervised_s: float
+) -> float:
+    """Return the seconds of the baselines, each of which has the resources of one worker."""
+    if not spec.evaluation.baselines:
+        return 0.0
+    no_gan_s = spec.epochs * spec.steps_per_epoch * step_s
+    durations_s = [no_gan_s, no_gan_s / 2]  # information only: half the images
+    if spec.evaluation.baselines is True or ":" not in spec.data.target.domain:
+        durations_s.append(target_supervised_s)
+    workers = plan.max_concurrent_trials * plan.resources.workers
+    return max(*durations_s, sum(durations_s) / workers)
