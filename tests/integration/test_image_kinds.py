@@ -69,9 +69,9 @@ def has_epoch(results: Path) -> bool:
 def check_confirmation(cluster: Cluster, results: Path, *, is_labelled: bool) -> None:
     """Confirm the best configuration, or find out why that needs labels."""
     if is_labelled:
-        assert "trial" in cluster.adaptune("confirm", results, "--top", "1", "--seeds", "1")
+        assert "trial" in cluster.adaptune("confirm", results, "--top", "1", "--seeds", "2")
         return
-    refused = adaptune("confirm", results, "--top", "1", "--seeds", "1")
+    refused = adaptune("confirm", results, "--top", "1", "--seeds", "2")
     assert refused.returncode == 2
     assert "has no labels: nothing can be confirmed without a test" in refused.stderr
 

@@ -39,7 +39,7 @@ from adaptune.training.validators import score_all
 Clock = Callable[[], float]
 
 MIN_UPDATES = 3
-UPDATES_S = 1.5  # seconds of timed updates; slow ones may take four times as long
+UPDATES_S = 0.75  # seconds of timed updates; slow ones may take four times as long
 VALIDATOR_SAMPLES = 1000  # of the larger set; beyond, the time is extrapolated
 # What takes less is measured a second time: the first one also imports libraries.
 _SHORT_S = 3.0
