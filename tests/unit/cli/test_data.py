@@ -40,6 +40,16 @@ def test_inspect_names_both_images_of_a_leak_and_fails(run: Run, tmp_path: Path)
     assert (tmp_path / "results" / "textured-data.html").exists()
 
 
+def test_inspect_indents_a_fault_of_several_lines(run: Run, tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    (tmp_path / "target" / "circle").rename(tmp_path / "target" / "circles")
+    status, out, _ = run("inspect", space)
+    assert status == 1
+    first, second, *_ = out.splitlines()
+    assert first == "fault    Source and target must have the same classes; 2 are in both:"
+    assert second == f"{'':<11}source imagefolder:{tmp_path / 'source'}: 3 classes"
+
+
 def test_inspect_takes_overrides_and_refuses_bad_ones(
     run: Run, refusal: Refuse, tmp_path: Path
 ) -> None:

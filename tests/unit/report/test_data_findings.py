@@ -76,6 +76,38 @@ def test_blank_images_are_a_warning(tmp_path: Path) -> None:
     assert warnings[0] == "1 image of the target is of one colour, such as bar/007.jpg."
 
 
+def test_classes_that_differ_are_a_fault_of_several_lines(tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    (tmp_path / "target" / "circle").rename(tmp_path / "target" / "circles")
+    (fault,) = messages(findings_on(space), "fault")
+    first, *rest = fault.splitlines()
+    assert first == "Source and target must have the same classes; 2 are in both:"
+    assert "  only in the target: circles" in rest
+
+
+def test_classes_that_a_search_would_not_use_are_a_warning(tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    (tmp_path / "target" / "circle").rename(tmp_path / "target" / "ring")
+    warnings = messages(findings_on(space, "data.classes=intersection"), "warning")
+    assert warnings[0].startswith(f"Source imagefolder:{tmp_path / 'source'}: 30 sample(s) of")
+    assert warnings[1].endswith("are not used: ring.")
+
+
+def test_a_small_part_of_16_bits_is_a_warning(tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    random = np.random.default_rng(0)
+    for file in (tmp_path / "target").rglob("*.jpg"):
+        pixels = random.integers(7, 900, (20, 20, 3), dtype=np.uint16)
+        pixels[0, 0] = (7, 7, 899)
+        np.save(file.with_suffix(".npy"), pixels)
+        file.unlink()
+    warnings = messages(findings_on(space), "warning")
+    assert warnings[0] == (
+        "In the target, the images use only 7 to 899 of 0 to 65535, so that they are almost of one"
+        " colour: set value_range: [7, 899]."
+    )
+
+
 def test_control_characters_of_names_are_escaped(tmp_path: Path) -> None:
     space = write_sound_space(tmp_path)
     picture = textured_image(np.random.default_rng(9), "bar", 80)
