@@ -48,7 +48,10 @@ def find_copies(domains: Sequence[ImageSet], is_test: npt.NDArray[np.bool_]) -> 
             copies.append(Copy(first, second, None))
     distinct = np.unique(firsts)
     descriptors = describe(chain.from_iterable(map(in_batches, domains))).subset(distinct)
-    similarities = near_duplicates(descriptors, lambda indices: _take(domains, distinct[indices]))
+    domain_of = np.repeat(np.arange(len(domains)), [len(images) for images in domains])
+    similarities = near_duplicates(
+        descriptors, lambda indices: _take(domains, distinct[indices]), domain_of[distinct]
+    )
     similarities.sort(key=lambda near: -near.similarity)
     for near in similarities:
         left = int(distinct[near.first])

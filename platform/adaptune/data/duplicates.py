@@ -6,7 +6,7 @@ sees few pairs of the one before:
 1. Each image has a descriptor, as in perceptual hashing: the lowest cosine coefficients of its grey
    image of 16 px. Their products give the most similar images of each image.
 2. The pair of prepared images is aligned and compared (`adaptune.data.alignment`).
-3. The pair must be far more alike than each image is to other images of the data. Digits of one
+3. The pair must be far more alike than each image is to other images of its domain. Digits of one
    class on a plain background are all alike; two copies of one digit are still closer.
 """
 
@@ -107,7 +107,9 @@ def describe(batches: Iterable[Images]) -> Descriptors:
     return Descriptors(np.concatenate(vectors), np.concatenate(thumbnails))
 
 
-def near_duplicates(descriptors: Descriptors, take: Take) -> list[Similarity]:
+def near_duplicates(
+    descriptors: Descriptors, take: Take, domains: Indices | None = None
+) -> list[Similarity]:
     """Return the pairs of images that are nearly the same: re-encoded, resized, or cropped by 5%.
 
     An image is compared with its 4 most similar images. Flips and rotations are not found, and
@@ -116,11 +118,14 @@ def near_duplicates(descriptors: Descriptors, take: Take) -> list[Similarity]:
     Args:
         descriptors: those of N images, from `describe`.
         take: function that returns the prepared images at some indices, uint8 (B, C, H, W).
+        domains: int64 (N,), the domain of each image; None if all are of one domain.
     """
     vectors = torch.from_numpy(descriptors.vectors)
     if len(vectors) <= 1:
         return []
-    others, background = _background(vectors)
+    if domains is None:
+        domains = np.zeros(len(vectors), dtype=np.int64)
+    others, background = _background(vectors, domains)
     first, second, similarity = _similar_pairs(vectors)
     background = torch.minimum(background[first], background[second])
     is_close = 1 - similarity <= _DESCRIPTOR_RATIO * background
@@ -160,20 +165,24 @@ def _vectors(small: Tensor) -> Tensor:
     return torch.where(has_contrast, coefficients / norm.clamp_min(1e-6), torch.zeros(()))
 
 
-def _background(vectors: Tensor) -> tuple[Tensor, Tensor]:
+def _background(vectors: Tensor, domains: Indices) -> tuple[Tensor, Tensor]:
     """Return another image that resembles each image, and the residual: int64 and float (N,).
 
-    Both are of a fixed sample, so that one image and its copies are rarely all in it.
+    Both are of a fixed sample, so that one image and its copies are rarely all in it. The sample is
+    of the same domain: compared with another domain, all images of one domain look alike.
     """
     random = np.random.default_rng(derive_seed(0, "duplicates"))
-    sample = torch.from_numpy(random.permutation(len(vectors))[:_SAMPLE])
-    rank = min(_RANK, len(sample) - 1)
-    others, residuals = [], []
-    for block in vectors.split(_BATCH):
-        similarity, position = (block @ vectors[sample].T).topk(rank + 1, dim=1)
-        others.append(sample[position[:, -1]])
-        residuals.append(1 - similarity[:, -1])
-    return torch.cat(others), torch.cat(residuals)
+    others = torch.zeros(len(vectors), dtype=torch.int64)
+    residuals = torch.zeros(len(vectors))
+    for domain in np.unique(domains):
+        members = np.flatnonzero(domains == domain)
+        sample = torch.from_numpy(random.permutation(members)[:_SAMPLE])
+        rank = min(_RANK, len(sample) - 1)
+        for block in torch.from_numpy(members).split(_BATCH):
+            similarity, position = (vectors[block] @ vectors[sample].T).topk(rank + 1, dim=1)
+            others[block] = sample[position[:, -1]]
+            residuals[block] = 1 - similarity[:, -1]
+    return others, residuals
 
 
 def _similar_pairs(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:

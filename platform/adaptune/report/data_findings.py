@@ -33,8 +33,14 @@ class DataFinding:
 
 def findings(pair: InspectedPair) -> list[DataFinding]:
     """Return the findings on two domains; faults are before warnings."""
-    faults = _leaks(pair) + [_as_sentence(refusal) for refusal in pair.refusals]
+    exact = [copy for copy in pair.leaks if copy.similarity is None]
+    near = [copy for copy in pair.leaks if copy.similarity is not None]
+    faults = _leaks(pair, exact, "also in")
+    faults += [_as_sentence(refusal) for refusal in pair.refusals]
+    # Two different images can be this similar, so that only a person can decide.
+    suspicions = _leaks(pair, near, "nearly the same as one in")
     warnings = [
+        *suspicions,
         *_notes(pair),
         *_contradictions(pair),
         *_copies(pair),
@@ -43,7 +49,7 @@ def findings(pair: InspectedPair) -> list[DataFinding]:
         *_small_test(pair),
     ]
     result = [DataFinding("fault", escape_control(message, keep="\n")) for message in faults]
-    if not faults:
+    if not faults and not suspicions:
         result.append(DataFinding("ok", _approval(pair)))
     result += [DataFinding("warning", escape_control(message)) for message in warnings]
     return result
@@ -61,18 +67,18 @@ def _approval(pair: InspectedPair) -> str:
     return message
 
 
-def _leaks(pair: InspectedPair) -> list[str]:
-    exact = [copy for copy in pair.leaks if copy.similarity is None]
-    near = [copy for copy in pair.leaks if copy.similarity is not None]
-    messages = []
-    for copies, relation in ((exact, "also in"), (near, "nearly the same as one in")):
-        if copies:
-            subject = _images_are(len(copies), TEST_PART)
-            messages.append(
-                f"{subject} {relation} {_places(pair, copies)}, so that the test score would be"
-                " too high. Check the pairs below, and remove one of each."
-            )
-    return messages
+def _leaks(pair: InspectedPair, copies: list[Copy], relation: str) -> list[str]:
+    if not copies:
+        return []
+    subject = _images_are(len(copies), TEST_PART)
+    places = _places(pair, copies)
+    consequence = "If they are copies, the test score is too high"
+    if copies[0].similarity is None:
+        consequence = "The test score would be too high"
+    return [
+        f"{subject} {relation} {places}. {consequence}: check the pairs below, and remove one of"
+        " each."
+    ]
 
 
 def _places(pair: InspectedPair, copies: list[Copy]) -> str:

@@ -33,7 +33,7 @@ def test_inspect_approves_sound_data(run: Run, tmp_path: Path) -> None:
 def test_inspect_names_both_images_of_a_leak_and_fails(run: Run, tmp_path: Path) -> None:
     status, out, _ = run("inspect", write_faulty_space(tmp_path))
     assert status == 1
-    assert out.startswith("fault    1 image of target_test is also in the source, ")
+    assert out.startswith("fault    1 image of target_test is also in the source. ")
     assert "bar/004.jpg" in out
     assert "circle/009.jpg" in out
     assert "square/011.jpg" in out

@@ -105,6 +105,22 @@ def test_one_digit_of_a_class_is_rarely_taken_for_another() -> None:
     assert (123, 1000) in pairs_of(with_copy)
 
 
+@pytest.mark.slow
+def test_images_of_a_plain_domain_are_compared_with_their_own_domain() -> None:
+    from pathlib import Path
+
+    images, domains = [], []
+    for number, (name, crop) in enumerate((("mnist5k", 20), ("optdigits", None))):
+        request = LoadRequest(root=Path(), path=None, seed=0, half=slice(None))
+        raw = DOMAINS[name].loader(request).images
+        assert isinstance(raw, np.ndarray)
+        images.append(prepare(raw[: 1797 * (number + 1)], crop=crop, size=32, channels=1))
+        domains += [number] * len(images[-1])
+    both = np.concatenate(images)
+    found = near_duplicates(describe([both]), lambda indices: both[indices], np.array(domains))
+    assert len(found) <= 4
+
+
 def test_blank_images_have_no_near_copies() -> None:
     images = prepared(pictures())
     blank = np.full((3, *images.shape[1:]), 255, dtype=np.uint8)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.inspected import write_faulty_space, write_sound_space
-from support.textured_images import textured_image
+from support.inspected import names_of_test, write_faulty_space, write_sound_space
+from support.textured_images import textured_image, write_near_copy
 
 from adaptune.report.data_findings import DataFinding, findings
 from adaptune.spec import load_spec
@@ -34,14 +34,27 @@ def test_sound_data_is_approved_and_a_small_test_is_pointed_out(tmp_path: Path) 
     ]
 
 
-def test_leaks_come_first_and_unreadable_images_follow(tmp_path: Path) -> None:
-    faults = messages(findings_on(write_faulty_space(tmp_path)), "fault")
-    remedy = "so that the test score would be too high. Check the pairs below, and remove one of"
-    assert faults == [
-        f"1 image of target_test is also in the source, {remedy} each.",
-        f"1 image of target_test is nearly the same as one in the source, {remedy} each.",
+def test_identical_files_are_faults_and_near_copies_are_the_first_warning(tmp_path: Path) -> None:
+    found = findings_on(write_faulty_space(tmp_path))
+    assert messages(found, "fault") == [
+        "1 image of target_test is also in the source. The test score would be too high: check the"
+        " pairs below, and remove one of each.",
         "1 image(s) of the source cannot be read: repair or delete them.",
     ]
+    assert messages(found, "warning")[0] == (
+        "1 image of target_test is nearly the same as one in the source. If they are copies, the"
+        " test score is too high: check the pairs below, and remove one of each."
+    )
+
+
+def test_a_near_copy_alone_is_the_headline_and_no_fault(tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    name, *_ = names_of_test(inspect_data(load_spec(space)))
+    write_near_copy(tmp_path / "target" / name, tmp_path / "source" / "bar" / "009.jpg")
+    found = findings_on(space)
+    assert found[0].level == "warning"
+    assert "of target_test is nearly the same as one in the source" in found[0].message
+    assert not messages(found, "ok")
 
 
 def test_copies_in_two_classes_are_contradictions(tmp_path: Path) -> None:
