@@ -138,13 +138,8 @@ def near_duplicates(
     # The pair is compared with others of the data at its full size only if it may be a copy.
     is_alike = concordance >= (1 - _FINE_RATIO * background).clamp_min(_LEAST_CONCORDANCE)
     first, second, concordance = first[is_alike], second[is_alike], concordance[is_alike]
-    residuals = []
-    for image in (first, second):
-        other = others[image]
-        parameters, _ = _compare_thumbnails(image, other, thumbnails)
-        correlation = _compare_images(aligned_correlation, image, other, parameters, take)
-        residuals.append(1 - correlation)
-    is_copy = 1 - concordance <= _CONCORDANCE_RATIO * torch.minimum(*residuals)
+    residual = _residual_to_others(first, second, others, thumbnails, take)
+    is_copy = 1 - concordance <= _CONCORDANCE_RATIO * residual
     pairs = []
     for index in torch.nonzero(is_copy).flatten():
         similarity_of_pair = min(1.0, float(concordance[index]))
@@ -176,13 +171,28 @@ def _background(vectors: Tensor, domains: Indices) -> tuple[Tensor, Tensor]:
     residuals = torch.zeros(len(vectors))
     for domain in np.unique(domains):
         members = np.flatnonzero(domains == domain)
-        sample = torch.from_numpy(random.permutation(members)[:_SAMPLE])
+        # An image of a tiny domain would be compared with itself or a copy of it.
+        pool = members if len(members) > _RANK else np.arange(len(domains))
+        sample = torch.from_numpy(random.permutation(pool)[:_SAMPLE])
         rank = min(_RANK, len(sample) - 1)
         for block in torch.from_numpy(members).split(_BATCH):
             similarity, position = (vectors[block] @ vectors[sample].T).topk(rank + 1, dim=1)
             others[block] = sample[position[:, -1]]
             residuals[block] = 1 - similarity[:, -1]
     return others, residuals
+
+
+def _residual_to_others(
+    first: Tensor, second: Tensor, others: Tensor, thumbnails: Tensor, take: Take
+) -> Tensor:
+    """Return how little each pair resembles the other images of its domain at best, (P,)."""
+    residuals = []
+    for image in (first, second):
+        other = others[image]
+        parameters, _ = _compare_thumbnails(image, other, thumbnails)
+        correlation = _compare_images(aligned_correlation, image, other, parameters, take)
+        residuals.append(1 - correlation)
+    return torch.minimum(*residuals)
 
 
 def _similar_pairs(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
