@@ -47,6 +47,7 @@ def inspect(
     console = stdout_console()
     spec = load_spec(space, list(set_ or []))
     report = inspect_data(spec, PreparationProgress(console))
+    page = report.write_page(out)  # before the output, which a pipe may cut off
     for finding in report.findings:
         console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
         lines = finding.message.split("\n")
@@ -58,7 +59,7 @@ def inspect(
     print_table(console, replace(report.counts, header=header))
     print_table(console, report.stored)
     print_table(console, report.statistics)
-    console.print(f"with images: {report.write_page(out)}", soft_wrap=True)
+    console.print(f"with images: {page}", soft_wrap=True)
     raise typer.Exit(int(report.has_fault))
 
 

@@ -25,6 +25,7 @@ class PreparationProgress:
         self._clock = clock
         self._role = ""
         self._start = clock()
+        self._last_call = self._start
         self._last_line = self._start
 
     def __call__(self, role: str, done: int, total: int) -> None:
@@ -38,8 +39,9 @@ class PreparationProgress:
         now = self._clock()
         if role != self._role:
             self._role = role
-            self._start = self._last_line
-        if now - self._last_line < INTERVAL_S:
+            self._start = self._last_call
+        self._last_call = now
+        if done == total or now - self._last_line < INTERVAL_S:
             return
         self._last_line = now
         left_s = (now - self._start) / done * (total - done)

@@ -38,7 +38,7 @@ def test_the_time_of_the_target_begins_with_its_first_images() -> None:
     screen.progress("source", 1000, 1000)
     screen.now = 2 * INTERVAL_S
     screen.progress("target", 10, 610)
-    assert screen.lines()[1] == "preparing the images of the target: 10 of 610, about 10 min left"
+    assert screen.lines() == ["preparing the images of the target: 10 of 610, about 10 min left"]
 
 
 def test_nothing_is_printed_about_small_data() -> None:
