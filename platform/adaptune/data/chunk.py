@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.array_types import Images, Indices, Pixels
+from adaptune.data.array_types import Images, Indices
 from adaptune.data.domain import ImageSource
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import Digests, digest_rows
@@ -57,7 +57,7 @@ class Chunk:
                 try:
                     if isinstance(image, DataError):
                         raise image
-                    prepared[row] = prepare_one(image.pixels, self.form)
+                    prepared[row] = prepare_as(self.form, image.pixels[None])[0]
                     digests.append(image.digest)
                 except DataError as error:
                     unreadable.append(unreadable_image(self.source.name(row), error))
@@ -92,12 +92,6 @@ class Chunk:
                 raise UnreadableImagesError(unreadable)
         mapped: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r")
         return mapped
-
-
-def prepare_one(pixels: Pixels, form: DomainSpec) -> Images:
-    """Bring an image, (H, W) or (H, W, C), to a form: uint8 (C, size, size)."""
-    prepared: Images = prepare_as(form, pixels[None])[0]
-    return prepared
 
 
 def _npy(array: Images) -> bytes:

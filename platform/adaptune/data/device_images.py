@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from adaptune.data.array_types import Labels
-from adaptune.data.image_set import ImageSet, MemoryImages
+from adaptune.data.image_set import ImageSet, MemoryImages, in_batches
 from adaptune.data.prefetch import Prefetcher
-
-_COPY_BYTES = 64 * 1024**2
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -94,12 +92,13 @@ class DeviceImages:
 
 
 def _copy(images: ImageSet, device: torch.device) -> Tensor:
-    """Return all images on a device: uint8 (N, C, H, W); some MB at a time pass through memory."""
+    """Return all images on a device: uint8 (N, C, H, W); they pass through memory in batches."""
     stored = torch.empty((len(images), *images.shape), dtype=torch.uint8, device=device)
-    length = max(1, _COPY_BYTES // stored[0].numel()) if len(images) else 1
-    for start in range(0, len(images), length):
-        rows = np.arange(start, min(start + length, len(images)))
-        stored[start : start + len(rows)] = torch.from_numpy(images.take(rows))
+    start = 0
+    for batch in in_batches(images):
+        end = start + len(batch)
+        stored[start:end] = torch.from_numpy(batch)
+        start = end
     return stored
 
 

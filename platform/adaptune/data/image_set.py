@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from adaptune.data.identity import array_digests
 
 Digests = npt.NDArray[np.uint8]
 _BATCH = 512
+_BATCH_BYTES = 64 * 1024**2  # of a batch of large images
 
 
 class ImageSet(Protocol):
@@ -92,8 +94,9 @@ def in_memory(pixels: Images) -> MemoryImages:
 def in_batches(images: ImageSet) -> Iterator[Images]:
     """Yield all images of a set in their order: uint8 (B, C, H, W)."""
     indices = np.arange(len(images))
-    for start in range(0, len(images), _BATCH):
-        yield images.take(indices[start : start + _BATCH])
+    length = max(1, min(_BATCH, _BATCH_BYTES // math.prod(images.shape)))
+    for start in range(0, len(images), length):
+        yield images.take(indices[start : start + length])
 
 
 def digest_rows(digests: list[bytes]) -> Digests:

@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
-import torch
-from joblib.externals.loky import get_reusable_executor
 
 from adaptune.data.array_types import Images, Indices
 from adaptune.data.chunk import Chunk
 from adaptune.data.domain import ImageSource
 from adaptune.data.image_set import Digests
+from adaptune.data.processes import in_processes
 from adaptune.data.unreadable import UnreadableImage, UnreadableImagesError
 from adaptune.errors import DataError
 from adaptune.files import make_folder
@@ -156,7 +154,7 @@ def _write_all(
     total = sum(len(chunk.source) for chunk in chunks)
     done = 0
     unreadable: list[UnreadableImage] = []
-    for count, unreadable_of_chunk in _written(chunks, workers):
+    for count, unreadable_of_chunk in in_processes(_write, chunks, workers):
         done += count
         unreadable += unreadable_of_chunk
         if progress is not None:
@@ -164,24 +162,8 @@ def _write_all(
     return unreadable
 
 
-def _written(chunks: Sequence[Chunk], workers: int) -> Iterator[tuple[int, list[UnreadableImage]]]:
-    if workers == 1:  # no process to start
-        yield from map(_write, chunks)
-        return
-    parallel = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
-    try:
-        yield from parallel(joblib.delayed(_write_in_process)(chunk) for chunk in chunks)
-    finally:
-        get_reusable_executor().shutdown(wait=True)  # they would stay for minutes
-
-
 def _write(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     return len(chunk.source), chunk.write()
-
-
-def _write_in_process(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
-    torch.set_num_threads(1)  # there is a process for each core
-    return _write(chunk)
 
 
 def _key(stamps: Sequence[str], form: DomainSpec) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import joblib
 import numpy as np
-from joblib.externals.loky import get_reusable_executor
 
 from adaptune.data.domain import ImageSource
 from adaptune.data.preprocessing import images_of_any_size
+from adaptune.data.processes import in_processes
 from adaptune.data.undecoded import UndecodedDomain
 from adaptune.data.value_range import UsedRange
 from adaptune.errors import DataError
@@ -31,13 +31,8 @@ def range_note(undecoded: UndecodedDomain) -> str | None:
         return None
     workers = min(joblib.cpu_count(), 1 + len(indices) // _LEAST_PER_PROCESS)
     parts = [source.subset(part) for part in np.array_split(indices, workers)]
-    try:
-        ranges = joblib.Parallel(workers)(joblib.delayed(_used_range)(part) for part in parts)
-    finally:
-        if workers > 1:
-            get_reusable_executor().shutdown(wait=True)  # the processes would stay for minutes
     used = UsedRange()
-    for used_by_part in ranges:
+    for used_by_part in in_processes(_used_range, parts, workers):
         used.include(used_by_part)
     return used.note()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from adaptune.data import image_set
 from adaptune.data.identity import array_digests
 from adaptune.data.image_set import MemoryImages, digest_rows, in_batches, in_memory
 
@@ -28,6 +30,16 @@ def test_a_subset_has_its_own_images_and_digests() -> None:
     assert np.array_equal(subset.take(np.arange(2)), PIXELS[[2, 1]])
     assert subset.stored_digests()[:, 0].tolist() == [2, 1]
     assert subset.pixel_digests()[0].tobytes() == array_digests(PIXELS)[2]
+
+
+def test_batches_are_small_in_number_and_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = in_memory(PIXELS)
+    assert [len(batch) for batch in in_batches(images)] == [3]
+    monkeypatch.setattr(image_set, "_BATCH_BYTES", 2 * 2 * 4 * 4)
+    assert [len(batch) for batch in in_batches(images)] == [2, 1]
+    assert np.array_equal(np.concatenate(list(in_batches(images))), PIXELS)
+    monkeypatch.setattr(image_set, "_BATCH_BYTES", 1)
+    assert [len(batch) for batch in in_batches(images)] == [1, 1, 1]
 
 
 def test_what_is_stored_as_pixels_has_their_digests() -> None:
