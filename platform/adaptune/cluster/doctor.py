@@ -16,6 +16,7 @@ import ray
 import torch
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from rich.filesize import decimal
 
 from adaptune.cluster.local_resources import (
     free_shared_memory_bytes,
@@ -125,11 +126,11 @@ def check_nodes(
         yield from _node_findings(node, probes[node.node_id], folder)
 
 
-def _free_space(free_bytes: float, needed_gb: float, name: str, advice: str) -> Finding:
-    message = f"{free_bytes / GB:.1f} GB of {name} free"
+def _free_space(free_bytes: int, needed_gb: float, name: str, advice: str) -> Finding:
+    message = f"{decimal(free_bytes)} of {name} free"
     if free_bytes >= needed_gb * GB:
         return Finding("ok", message)
-    return Finding("warning", f"{message}, less than {needed_gb:g}: {advice}")
+    return Finding("warning", f"{message}, less than {needed_gb:g} GB: {advice}")
 
 
 def _node_findings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,16 @@ class Chunk:
     form: DomainSpec
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape (C, H, W) of a prepared image."""
+        return self.form.channels, self.form.size, self.form.size
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the prepared images."""
+        return len(self.source) * math.prod(self.image_shape)
+
+    @property
     def digests_file(self) -> Path:
         """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
         return self.file.with_suffix(".digests.npy")
@@ -47,9 +58,23 @@ class Chunk:
         """
         if self.file.exists():  # another process was faster
             return []
+        prepared, digests, unreadable = self.prepare()
+        if unreadable:
+            return unreadable
         make_folder(self.file.parent)
-        shape = (self.form.channels, self.form.size, self.form.size)
-        prepared = np.empty((len(self.source), *shape), dtype=np.uint8)
+        both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
+        write_file(self.digests_file, _npy(both))
+        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
+        return []
+
+    def prepare(self) -> tuple[Images, list[bytes], list[UnreadableImage]]:
+        """Read the stored images, and bring them to the form; nothing is written.
+
+        Returns:
+            The prepared images, uint8 (n, C, H, W), the digests of the stored ones, and those that
+            cannot be read.
+        """
+        prepared = np.empty((len(self.source), *self.image_shape), dtype=np.uint8)
         digests = []
         unreadable = []
         with images_of_any_size():
@@ -61,12 +86,7 @@ class Chunk:
                     digests.append(image.digest)
                 except DataError as error:
                     unreadable.append(unreadable_image(self.source.name(row), error))
-        if unreadable:
-            return unreadable
-        both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
-        write_file(self.digests_file, _npy(both))
-        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
-        return []
+        return prepared, digests, unreadable
 
     def read(self, rows: Indices) -> Images:
         """Return the prepared images at `rows`: int64 (B,) → uint8 (B, C, H, W).

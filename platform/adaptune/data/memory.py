@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import psutil
+from rich.filesize import decimal
 
 from adaptune.errors import DataError
 
@@ -21,7 +22,6 @@ _MEMORY_FILES = (
         "total_",
     ),
 )
-_GB = 1e9
 
 
 def require_memory(needed_bytes: int, purpose: str, advice: str) -> None:
@@ -37,8 +37,8 @@ def require_memory(needed_bytes: int, purpose: str, advice: str) -> None:
     available = available_memory_bytes()
     if needed_bytes > available:
         raise DataError(
-            f"{purpose} need {needed_bytes / _GB:.1f} GB of memory, but"
-            f" {available / _GB:.1f} GB are available: {advice}"
+            f"{purpose} need {decimal(needed_bytes)} of memory, but {decimal(available)} are"
+            f" available: {advice}"
         )
 
 

@@ -7,7 +7,10 @@ from typing import TypeVar
 
 import joblib
 import torch
-from joblib.externals.loky import get_reusable_executor
+
+# Processes without work end after so many seconds. Until then the next data set can use them:
+# a new process imports torch first.
+IDLE_TIMEOUT_S = 10
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -24,11 +27,9 @@ def in_processes(
     if workers == 1:  # no process to start
         yield from map(function, parts)
         return
-    parallel = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
-    try:
-        yield from parallel(joblib.delayed(_on_one_core)(function, part) for part in parts)
-    finally:
-        get_reusable_executor().shutdown(wait=True)  # they would stay for minutes
+    with joblib.parallel_config("loky", idle_worker_timeout=IDLE_TIMEOUT_S):
+        parallel = joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
+    yield from parallel(joblib.delayed(_on_one_core)(function, part) for part in parts)
 
 
 def _on_one_core(function: Callable[[Part], Result], part: Part) -> Result:

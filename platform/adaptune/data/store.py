@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.filesize import decimal
 
 from adaptune.data.array_types import Images, Indices
 from adaptune.data.chunk import Chunk
@@ -28,9 +29,9 @@ from adaptune.errors import DataError
 from adaptune.files import make_folder
 from adaptune.spec.data import DomainSpec
 
-CHUNK_BYTES = 32 * 1024**2
+# Small enough that all processes have work almost to the end of a domain.
+CHUNK_BYTES = 8 * 1024**2
 _FORMAT = 1
-_GB = 1e9
 
 # Called with the number of images that are prepared, and of all that are to be prepared.
 Progress = Callable[[int, int], None]
@@ -55,8 +56,7 @@ class StoredImages:
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of an image."""
-        form = self.chunks[0].form
-        return form.channels, form.size, form.size
+        return self.chunks[0].image_shape
 
     def take(self, indices: Indices) -> Images:
         """Return the images at `indices`: int64 (B,) → uint8 (B, C, H, W)."""
@@ -135,7 +135,7 @@ def prepare_missing(images: StoredImages, workers: int, progress: Progress | Non
     folder = missing[0].file.parent
     try:
         make_folder(folder)
-        _require_space(folder, sum(len(chunk.source) for chunk in missing), images.shape)
+        _require_space(folder, missing)
         # Processes that prepare the same images at a time should not meet at the same chunk.
         random.Random().shuffle(missing)
         unreadable = _write_all(missing, min(workers, len(missing)), progress)
@@ -167,17 +167,18 @@ def _write(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
 
 
 def _key(stamps: Sequence[str], form: DomainSpec) -> str:
-    settings = form.model_dump(mode="json", exclude={"domain", "limit"})
+    settings = {key: value for key, value in form.form().items() if key != "limit"}
     text = json.dumps([_FORMAT, settings, *stamps], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _require_space(folder: Path, count: int, shape: tuple[int, int, int]) -> None:
-    needed = count * int(np.prod(shape))
+def _require_space(folder: Path, missing: Sequence[Chunk]) -> None:
+    count = sum(len(chunk.source) for chunk in missing)
+    needed = sum(chunk.nbytes for chunk in missing)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"{count:,} prepared images need {needed / _GB:.1f} GB, but {folder} has"
-            f" {free / _GB:.1f} GB left: set data.cache to a folder with more space, or lower"
-            " `limit` or `size` in the section `data`"
+            f"{count:,} prepared images need {decimal(needed)}, but {folder} has {decimal(free)}"
+            " left: set data.cache to a folder with more space, or lower `limit` or `size` in the"
+            " section `data`"
         )

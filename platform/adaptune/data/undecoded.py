@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from adaptune.data.array_types import Images, Indices
 from adaptune.data.chunk import Chunk
-from adaptune.data.domain import Domain, ImageSource, RawDomain
+from adaptune.data.domain import Domain, RawDomain
 from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
 from adaptune.data.image_set import Digests, ImageSet, MemoryImages, digest_rows
 from adaptune.data.memory import require_memory
@@ -81,7 +82,7 @@ class UndecodedDomain:
         """
         if isinstance(self.raw.images, np.ndarray):
             return []
-        return missing_chunks(self._stored(self.raw.images))
+        return missing_chunks(self._stored)
 
     def prepare(self, progress: Progress | None = None) -> ImageSet:
         """Return the images in the common form.
@@ -93,11 +94,13 @@ class UndecodedDomain:
         """
         if isinstance(self.raw.images, np.ndarray):
             return self._prepared_array(self.raw.images)
-        images = self._stored(self.raw.images)
-        prepare_missing(images, joblib.cpu_count(), progress)
-        return images
+        prepare_missing(self._stored, joblib.cpu_count(), progress)
+        return self._stored
 
-    def _stored(self, source: ImageSource) -> StoredImages:
+    @cached_property  # it reads the stamps of all files
+    def _stored(self) -> StoredImages:
+        source = self.raw.images
+        assert not isinstance(source, np.ndarray)
         if len(self.indices) < len(source):
             source = source.subset(self.indices)
         return open_store(self.cache, source, self.spec)

@@ -7,6 +7,8 @@ import math
 import time
 from collections.abc import Callable
 
+from rich.filesize import decimal
+
 from adaptune.results.folder import ResultsFolder
 from adaptune.study.retention import least_useful_first, unneeded_files
 from adaptune.study.study import SearchStudy
@@ -108,7 +110,7 @@ class CheckpointDeletion:
             self._keep(number, rest)
         if self._total_bytes > self._budget_bytes:
             log.warning(
-                "the checkpoints that are needed take %.2f GB, more than the budget of %.2f GB",
-                self._total_bytes / _GB,
-                self._budget_bytes / _GB,
+                "the checkpoints that are needed take %s, more than the budget of %s",
+                decimal(self._total_bytes),
+                decimal(round(self._budget_bytes)),
             )

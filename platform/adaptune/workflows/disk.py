@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from adaptune.cluster.placement import PlacementPlan, minimal_resources
 from adaptune.results.folder import ResultsFolder
 from adaptune.spec.schema import SearchSpec
@@ -54,14 +56,14 @@ def estimate_disk(
     budget = math.inf
     if spec.storage.checkpoint_budget_gb is not None:
         budget = spec.storage.checkpoint_budget_gb * _GB
-    description = f"{format_size(total)} of disk for checkpoints and sample grids"
+    description = f"{decimal(total)} of disk for checkpoints and sample grids"
     if total > budget:
-        description += f", of which storage.checkpoint_budget_gb keeps {format_size(budget)}"
+        description += f", of which storage.checkpoint_budget_gb keeps {decimal(round(budget))}"
     warnings = []
     if spared > budget:
         warnings.append(
             f"storage.checkpoint_budget_gb is too small: {at_once} running trial(s) and the best"
-            f" checkpoint need about {format_size(spared)}"
+            f" checkpoint need about {decimal(spared)}"
         )
     if folder.remote is not None:
         return DiskEstimate(f"{description} in {folder.remote}", warnings)
@@ -71,7 +73,7 @@ def estimate_disk(
             f"{folder.path} may run out of space: make room, or set storage.checkpoint_budget_gb or"
             " another storage.out"
         )
-    return DiskEstimate(f"{description} in {folder.path}, {format_size(free)} free", warnings)
+    return DiskEstimate(f"{description} in {folder.path}, {decimal(free)} free", warnings)
 
 
 def free_bytes(folder: Path) -> int:
@@ -84,10 +86,3 @@ def free_bytes(folder: Path) -> int:
 def used_bytes(folder: Path) -> int:
     """Return the size of all files below a folder, which need not exist."""
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def format_size(size_bytes: float) -> str:
-    """Return a size in MB or GB."""
-    if size_bytes < _GB / 10:
-        return f"{size_bytes / 1e6:.0f} MB"
-    return f"{size_bytes / _GB:.1f} GB"

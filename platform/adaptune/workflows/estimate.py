@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.filesize import decimal
 
 from adaptune.cluster.nodes import ClusterCapacity, node_resources
 from adaptune.cluster.placement import NodeResources, PlacementPlan
 from adaptune.cluster.source_classifier import is_trained
 from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.registry import find_entry
-from adaptune.data.splits import Splits, open_splits
+from adaptune.data.splits import OpenSplits, Splits, open_splits
 from adaptune.errors import AdaptuneError, DataError, ResourceError, ResultsError
 from adaptune.execution.cause import MEMORY_HINT, cause_of, is_out_of_memory
 from adaptune.results.folder import ResultsFolder, results_folder
@@ -30,9 +31,10 @@ from adaptune.workflows.calibration import (
     calibrate_on_this_machine,
     workers_per_node,
 )
-from adaptune.workflows.disk import estimate_disk, format_size
+from adaptune.workflows.disk import estimate_disk
 from adaptune.workflows.expected_epochs import ExpectedEpochs, expected_epochs
 from adaptune.workflows.pace import measured_pace, resumed_pace, search_seconds
+from adaptune.workflows.preparation import estimate_preparation
 from adaptune.workflows.progress import duration
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ class Estimate:
             sharing: number of workers on one node.
         """
         kind = "GPU memory" if calibration.is_on_gpu else "memory"
-        needed = format_size(calibration.memory_bytes)
+        needed = decimal(calibration.memory_bytes)
         self.figures.append(f"{needed} of {kind} per worker")
         share_bytes = calibration.available_bytes / sharing
         if calibration.is_on_gpu:
@@ -73,7 +75,7 @@ class Estimate:
         if calibration.memory_bytes > share_bytes:
             self.warnings.append(
                 f"a worker needs about {needed} of {kind}, but its share is"
-                f" {format_size(share_bytes)}: {MEMORY_HINT}"
+                f" {decimal(round(share_bytes))}: {MEMORY_HINT}"
             )
 
 
@@ -229,20 +231,27 @@ def estimate_before_start(
     reason = None
     if plan is not None:
         try:
-            sizes, has_test = _sizes_without_download(spec)
+            data = _open_without_download(spec)
+            preparation = estimate_preparation(data.missing_chunks())
         except DataError as error:
             reason = _NO_CALIBRATION.format(error)
     if plan is None or reason is not None:
         disk = estimate_disk(spec, plan, folder)
         warnings = [] if reason is None else [reason]
         return Estimate([disk.description], [*warnings, *disk.warnings])
+    sizes = DataSizes.of_splits(data.indices, len(data.pair.match.class_names))
+    has_test = len(data.indices["target_test"]) > 0
     start = time.perf_counter()
-    return PlannedSearch(spec, plan, folder, sizes, has_test).estimate(
+    estimate = PlannedSearch(spec, plan, folder, sizes, has_test).estimate(
         lambda copies: calibrate_on_this_machine(spec, sizes, plan, copies),
         [node],
-        lambda: _CLUSTER_START_S + time.perf_counter() - start,
+        lambda: _CLUSTER_START_S + preparation.seconds + time.perf_counter() - start,
         trains_source=True,
     )
+    if preparation.nbytes:
+        size = decimal(preparation.nbytes)
+        estimate.figures.append(f"{size} for prepared images in {data.pair.source.cache}")
+    return estimate
 
 
 def _explain(error: Exception) -> str:
@@ -257,8 +266,8 @@ def _explain(error: Exception) -> str:
     return _NO_CALIBRATION.format(cause_of(error))
 
 
-def _sizes_without_download(spec: SearchSpec) -> tuple[DataSizes, bool]:
-    """Return the sizes of the data, and whether there is a test set.
+def _open_without_download(spec: SearchSpec) -> OpenSplits:
+    """Return the data before its images are prepared.
 
     Raises:
         DataError: the data is not there, or may have to be downloaded.
@@ -266,6 +275,4 @@ def _sizes_without_download(spec: SearchSpec) -> tuple[DataSizes, bool]:
     for domain in (spec.data.source, spec.data.target):
         if find_entry(domain.domain).is_downloaded:
             raise DataError(f"{domain.domain} is downloaded at the start of the search")
-    data = open_splits(spec.data, spec.seed)
-    sizes = DataSizes.of_splits(data.indices, len(data.pair.match.class_names))
-    return sizes, len(data.indices["target_test"]) > 0
+    return open_splits(spec.data, spec.seed)

@@ -230,13 +230,13 @@ def test_a_probe_runs_on_its_node_without_a_cpu(monkeypatch: pytest.MonkeyPatch)
 def test_a_machine_with_little_space_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "available_memory_bytes", lambda: 2e9)
-    monkeypatch.setattr(doctor, "free_shared_memory_bytes", lambda: 64e6)
+    monkeypatch.setattr(doctor, "available_memory_bytes", lambda: 2 * 10**9)
+    monkeypatch.setattr(doctor, "free_shared_memory_bytes", lambda: 64 * 10**6)
     findings = check_machine(tmp_path)
     messages = [finding.message for finding in findings if finding.level == "warning"]
-    assert "2.0 GB of memory free, less than 6: use a smaller training.batch_size" in messages
+    assert "2.0 GB of memory free, less than 6 GB: use a smaller training.batch_size" in messages
     assert (
-        "0.1 GB of shared memory (/dev/shm) free, less than 1: start the container with"
+        "64.0 MB of shared memory (/dev/shm) free, less than 1 GB: start the container with"
         " --shm-size=4g"
     ) in messages
 

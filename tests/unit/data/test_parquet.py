@@ -142,7 +142,7 @@ def test_columns_that_do_not_fit_in_memory_are_refused_before_they_are_read(
     name = write_table(tmp_path / "a.parquet", [pixels], ["x"])
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     monkeypatch.setattr(memory, "available_memory_bytes", lambda: 400 * 400 - 1)
-    with pytest.raises(DataError, match=r"the columns of .*a\.parquet need 0\.0 GB of memory"):
+    with pytest.raises(DataError, match=r"the columns of .*a\.parquet need .* of memory"):
         load(name)
     monkeypatch.setattr(memory, "available_memory_bytes", lambda: 10**9)
     assert load(name).images.shape == (1, 3, 32, 32)

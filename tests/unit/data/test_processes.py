@@ -24,6 +24,12 @@ def test_several_workers_are_processes_of_one_thread() -> None:
     assert all(pid != os.getpid() and threads == 1 for _, pid, threads in places)
 
 
+def test_a_second_call_uses_the_same_processes() -> None:
+    first = {pid for _, pid, _ in in_processes(place_of, range(8), workers=2)}
+    second = {pid for _, pid, _ in in_processes(place_of, range(8), workers=2)}
+    assert first & second
+
+
 def test_an_error_of_a_process_is_raised() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         list(in_processes(int, ["1", "x"], workers=2))

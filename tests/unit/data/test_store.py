@@ -170,7 +170,7 @@ def test_too_little_space_is_found_before_anything_is_decoded(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10 * IMAGE_BYTES - 1))
-    with pytest.raises(DataError, match=r"10 prepared images need 0\.0 GB.*data\.cache"):
+    with pytest.raises(DataError, match=r"10 prepared images need 2\.6 kB.*data\.cache"):
         prepare_missing(open_store(tmp_path / "cache", source, FORM), workers=1)
     assert decoded(source) == []
 

@@ -44,7 +44,7 @@ def test_data_sets_are_refused_before_decoding_if_they_do_not_fit(available: lis
         check_memory(domains, copies=2)
     assert str(caught.value) == (
         "images of 16 px with 3 channel(s) (2,000 of mine, 1,000 of mine), and the parts that they"
-        " are split into, need 0.0 GB of memory, but 0.0 GB are available: lower `limit` or `size`"
+        " are split into, need 4.6 MB of memory, but 4.6 MB are available: lower `limit` or `size`"
         " in the section `data`"
     )
 

@@ -147,7 +147,7 @@ def test_a_budget_that_is_too_small_is_logged(
     caplog.clear()
     search.train((0.6, 0.2), ends=False)
     assert caplog.messages[0] == (
-        "the checkpoints that are needed take 2.00 GB, more than the budget of 1.00 GB"
+        "the checkpoints that are needed take 2.0 GB, more than the budget of 1.0 GB"
     )
 
 

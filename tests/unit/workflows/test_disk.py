@@ -78,7 +78,7 @@ def test_a_disk_that_is_too_small_is_a_warning(
     )
     spec, folder = make_search(tmp_path, checkpoint_budget_gb=0.8)
     estimate = estimate_disk(spec, PLAN, folder)
-    assert "of which storage.checkpoint_budget_gb keeps 0.8 GB" in estimate.description
+    assert "of which storage.checkpoint_budget_gb keeps 800.0 MB" in estimate.description
     assert estimate.warnings == []
 
 
@@ -100,7 +100,7 @@ def test_a_budget_that_running_trials_exceed_is_a_warning(tmp_path: Path) -> Non
     [warning] = estimate_disk(spec, PLAN, folder).warnings
     assert warning == (
         "storage.checkpoint_budget_gb is too small: 1 running trial(s) and the best checkpoint need"
-        " about 0.5 GB"
+        " about 500.0 MB"
     )
 
 

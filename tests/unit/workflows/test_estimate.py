@@ -49,7 +49,7 @@ def test_a_new_search_is_calibrated_with_as_many_processes_as_workers(
     assert copies == [2]
     # 40 epochs of 100 updates of 0.1 s, and about a minute around them.
     assert time_figure == "about 8 min"
-    assert memory == "0.4 GB of memory per worker"
+    assert memory == "400.0 MB of memory per worker"
     assert " of disk for checkpoints and sample grids in " in disk
 
 
@@ -85,7 +85,7 @@ def test_a_study_without_epochs_is_calibrated(
 
 @pytest.mark.parametrize(
     ("gpus", "available_gb", "kind", "share"),
-    [(0.0, 0.7, "memory", "0.3 GB"), (0.25, 0.7, "GPU memory", "0.2 GB")],
+    [(0.0, 0.7, "memory", "350.0 MB"), (0.25, 0.7, "GPU memory", "175.0 MB")],
 )
 def test_memory_that_is_too_small_is_a_warning_with_what_to_lower(
     gpus: float,
@@ -101,7 +101,7 @@ def test_memory_that_is_too_small_is_a_warning_with_what_to_lower(
     resources = replace(PLAN.resources, gpus_per_worker=gpus)
     [warning] = on_cluster(make_spec(), tmp_path, replace(PLAN, resources=resources)).warnings
     assert warning == (
-        f"a worker needs about 0.4 GB of {kind}, but its share is {share}: {MEMORY_HINT}"
+        f"a worker needs about 400.0 MB of {kind}, but its share is {share}: {MEMORY_HINT}"
     )
     for key in ("training.batch_size", "model.generator.width", "data.source.size"):
         assert key in warning
@@ -146,7 +146,9 @@ def test_before_the_start_the_images_are_counted(
 
     monkeypatch.setattr(module, "calibrate_on_this_machine", calibrate)
     estimate = estimate_before_start(load_spec(space), PLAN, NODE)
-    assert len(estimate.figures) == 3
+    assert len(estimate.figures) == 4
+    # 32 images of 16 px with three channels
+    assert estimate.figures[3].startswith("24.6 kB for prepared images in ")
     assert (sizes[0].classes, sizes[0].source_train + sizes[0].source_val) == (2, 16)
 
 
