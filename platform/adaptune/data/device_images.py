@@ -43,6 +43,7 @@ class DeviceImages:
     ) -> None:
         self.device = torch.device(device)
         self._length = len(images)
+        self._size_px = images.shape[-1]
         self._stored: Tensor | None = None
         self._prefetcher: Prefetcher | None = None
         if isinstance(images, MemoryImages):
@@ -57,6 +58,11 @@ class DeviceImages:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def size_px(self) -> int:
+        """H = W of the images."""
+        return self._size_px
 
     def take(self, indices: Tensor) -> Tensor:
         """Return the images at `indices`: int64 (B,) → float32 (B, C, H, W) in [-1, 1]."""

@@ -8,13 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.splits import TrialData
 from adaptune.data.stratify import subset
 from adaptune.seeding import derive_seed
+from adaptune.training.health_figures import (
+    ImageMoments,
+    brightness_drift,
+    colour_correlations,
+    diversity,
+    label_flip,
+)
+from adaptune.training.inference import image_batches
 from adaptune.training.record import EpochRecord, HealthReport
 
 # Each limit is well beyond what good trials pass through.
@@ -27,86 +35,6 @@ CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discrimina
 PROBE_IMAGES = 256
 _PROBE_SEED = derive_seed(0, "health probe")  # trials are measured on the same images
 _GROWING = ("cycle", "identity", "task", "semantic")
-_EPSILON = 1e-8
-
-
-def diversity(source: Tensor, translated: Tensor) -> float:
-    """Return the variety of translations relative to their source images, at least 0.
-
-    It is 1 if translations differ from each other as much as the source images do, and 0 if all
-    translations are equal.
-
-    Args:
-        source, translated: (N, C, H, W).
-    """
-    translated_spread = translated.float().std(dim=0).mean()
-    source_spread = source.float().std(dim=0).mean()
-    return float(translated_spread / source_spread.clamp_min(_EPSILON))
-
-
-def colour_correlation(source: Tensor, translated: Tensor) -> float:
-    """Return the mean Pearson correlation between images and their translations, in [-1, 1].
-
-    It is -1 if each translation is the negative of its image.
-
-    Args:
-        source, translated: (N, C, H, W).
-    """
-    centred_source = _centred_pixels(source)
-    centred_translated = _centred_pixels(translated)
-    norms = centred_source.norm(dim=1) * centred_translated.norm(dim=1)
-    covariances = (centred_source * centred_translated).sum(dim=1)
-    return float((covariances / norms.clamp_min(_EPSILON)).mean())
-
-
-def label_flip(labels: Tensor, predicted: Tensor, classes: int) -> tuple[float, str]:
-    """Test whether the translation carries images of one class into another.
-
-    The renaming of classes that fits the predictions best is compared with no renaming. Of the
-    samples in renamed classes that f_S predicts as the old or the new class, each would be as
-    likely either if labels survived the translation by chance only. p is the tail of that chance
-    (an exact sign test), times the number of renamings of so many classes, because the best was
-    chosen.
-
-    Args:
-        labels: true labels, int64 (N,).
-        predicted: f_S's labels of the translations, int64 (N,).
-        classes: number of classes, K.
-
-    Returns:
-        p in [0, 1], and the renamed classes, such as `4 as 9, 9 as 4`; empty if there are none.
-    """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.stats import binomtest
-
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
-    _, new_names = linear_sum_assignment(-confusion)
-    renamed = np.flatnonzero(new_names != np.arange(classes))
-    flipped = int(confusion[renamed, new_names[renamed]].sum())
-    kept = int(confusion[renamed, renamed].sum())
-    if flipped <= kept:
-        return 1.0, ""
-    p = float(binomtest(flipped, flipped + kept, alternative="greater").pvalue)
-    log_renamings = math.lgamma(classes + 1) - math.lgamma(classes - len(renamed) + 1)
-    if p:  # 0 if it is too small for a float
-        p = math.exp(min(0.0, math.log(p) + log_renamings))
-    return p, ", ".join(f"{label} as {new_names[label]}" for label in renamed)
-
-
-def brightness_drift(source: Tensor, translated: Tensor, target: Tensor) -> float:
-    """Return the change of the distance to the target's mean intensity, in units of intensity.
-
-    It is positive if the translations are further from the target than their source images are.
-
-    Args:
-        source, translated: (N, C, H, W).
-        target: (M, C, H, W).
-    """
-    goal = target.float().mean()
-    distance_after = (translated.float().mean() - goal).abs()
-    distance_before = (source.float().mean() - goal).abs()
-    return float(distance_after - distance_before)
 
 
 class HealthProbe:
@@ -118,57 +46,47 @@ class HealthProbe:
     Args:
         data: data of the trial.
         device: device of the networks.
+        bf16: whether the networks compute in bf16.
     """
 
-    def __init__(self, data: TrialData, device: torch.device) -> None:
+    def __init__(self, data: TrialData, device: torch.device, *, bf16: bool = False) -> None:
         # Samples may be sorted by class: the first ones would be of a few classes only.
         of_source = subset(data.source_val_labels, PROBE_IMAGES, _PROBE_SEED)
         unknown_labels = np.full(len(data.target_train_images), UNLABELLED)
         of_target = subset(unknown_labels, PROBE_IMAGES, _PROBE_SEED)
-        source = DeviceImages(
+        self._classes = len(data.class_names)
+        self._bf16 = bf16
+        self._source = DeviceImages(
             data.source_val_images.subset(of_source), data.source_val_labels[of_source], device
         )
-        target = DeviceImages(data.target_train_images.subset(of_target), None, device)
-        self._classes = len(data.class_names)
-        self._source = source.take(torch.arange(len(source)))
-        self._labels = source.labels
-        self._target = target.take(torch.arange(len(target)))
+        self._target = ImageMoments()
+        for images in image_batches(
+            DeviceImages(data.target_train_images.subset(of_target), None, device)
+        ):
+            self._target.add(images)
 
     @torch.no_grad()
     def report(self, g_st: nn.Module, f_s: nn.Module) -> HealthReport:
-        """Measure G_st; f_S classifies its translations."""
-        translated = g_st(self._source)
-        predicted = f_s(translated).argmax(dim=1)
-        return measure(
-            self._source, translated, self._target, self._labels, predicted, self._classes
+        """Return the figures of G_st, without a diagnosis; f_S classifies its translations."""
+        source = ImageMoments()
+        translations = ImageMoments()
+        correlations = []
+        predicted = []
+        for images in image_batches(self._source):
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
+                translated = g_st(images)
+                predicted.append(f_s(translated).argmax(dim=1))
+            source.add(images)
+            translations.add(translated)
+            correlations.append(colour_correlations(images, translated))
+        p, flips = label_flip(self._source.labels, torch.cat(predicted), self._classes)
+        return HealthReport(
+            diversity=diversity(source, translations),
+            colour_correlation=float(torch.cat(correlations).mean()),
+            brightness_drift=brightness_drift(source, translations, self._target),
+            flip_p=p,
+            flips=flips,
         )
-
-
-def measure(
-    source: Tensor,
-    translated: Tensor,
-    target: Tensor,
-    labels: Tensor,
-    predicted: Tensor,
-    classes: int,
-) -> HealthReport:
-    """Return the health figures of one epoch, without a diagnosis.
-
-    Args:
-        source, translated: source images and their translations, (N, C, H, W).
-        target: any target images, (M, C, H, W).
-        labels: true labels of the source images, int64 (N,).
-        predicted: f_S's labels of the translations, int64 (N,).
-        classes: number of classes.
-    """
-    p, flips = label_flip(labels, predicted, classes)
-    return HealthReport(
-        diversity=diversity(source, translated),
-        colour_correlation=colour_correlation(source, translated),
-        brightness_drift=brightness_drift(source, translated, target),
-        flip_p=p,
-        flips=flips,
-    )
 
 
 def diagnose(
@@ -236,12 +154,6 @@ class HealthMonitor:
                 self._lowest[term] = min(losses[term], self._lowest.get(term, math.inf))
         self._last_symptom = symptom
         return replace(report, symptom=symptom, unhealthy=symptom if repeated else None)
-
-
-def _centred_pixels(images: Tensor) -> Tensor:
-    """Subtract from each image the mean over its pixels: (N, C, H, W) → (N, C · H · W)."""
-    pixels = images.flatten(1).float()
-    return pixels - pixels.mean(dim=1, keepdim=True)
 
 
 def _kind(symptom: str | None) -> str | None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from adaptune.data.device_images import DeviceImages
+from adaptune.training.inference import infer
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import TrainingImages
 
@@ -16,7 +17,6 @@ ROWS = 5
 COLUMNS = 10
 
 
-@torch.no_grad()
 def sample_grid(state: TrainingState, images: TrainingImages) -> bytes:
     """Return a PNG of five rows: x_s, G_st(x_s), G_ts(G_st(x_s)), x_t, G_ts(x_t).
 
@@ -25,12 +25,23 @@ def sample_grid(state: TrainingState, images: TrainingImages) -> bytes:
     """
     g_st = state.eval_network("g_st")
     g_ts = state.eval_network("g_ts")
-    source = _samples(images.source)
-    target = _samples(images.target)
-    translated = g_st(source)
-    rows = torch.cat([source, translated, g_ts(translated), target, g_ts(target)])
+    bf16 = state.spec.training.precision == "bf16"
+
+    def translate_twice(batch: Tensor) -> Tensor:
+        translated = g_st(batch)
+        return torch.stack([translated, g_ts(translated)], dim=1)
+
+    of_source = _sampled(images.source)
+    of_target = _sampled(images.target)
+    translated, reconstructed = infer(translate_twice, images.source, of_source, bf16=bf16).unbind(
+        1
+    )
+    target_translated = infer(g_ts, images.target, of_target, bf16=bf16)
+    source = images.source.take(of_source)
+    target = images.target.take(of_target)
+    rows = torch.cat([source, translated, reconstructed, target, target_translated])
     png = io.BytesIO()
-    colours = _as_colours(rows.float())
+    colours = _as_colours(rows)
     save_image(colours, png, format="png", nrow=COLUMNS, normalize=True, value_range=(-1, 1))
     return png.getvalue()
 
@@ -44,7 +55,6 @@ def _as_colours(images: Tensor) -> Tensor:
     return images[:, :3]
 
 
-def _samples(images: DeviceImages) -> Tensor:
-    """Return images at equal distances, (COLUMNS, C, H, W) in [-1, 1]."""
-    indices = torch.linspace(0, len(images) - 1, COLUMNS).long()
-    return images.take(indices)
+def _sampled(images: DeviceImages) -> Tensor:
+    """Return indices at equal distances, int64 (COLUMNS,)."""
+    return torch.linspace(0, len(images) - 1, COLUMNS).long()

@@ -12,7 +12,13 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.splits import TrialData
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
-from adaptune.training.distributed import all_reduce_sum, rank, world_size
+from adaptune.training.distributed import (
+    all_reduce_sum,
+    broadcast_from_rank_0,
+    rank,
+    world_size,
+)
+from adaptune.training.inference import infer
 from adaptune.training.validators import ValidatorInputs, score_all
 
 
@@ -38,14 +44,17 @@ class Outputs:
 
 
 @torch.no_grad()
-def predict_all(classifier: Classifier, images: DeviceImages, batch_size: int = 512) -> Outputs:
+def predict_all(classifier: Classifier, images: DeviceImages, *, bf16: bool = False) -> Outputs:
     """Return the outputs of a classifier for all images, in eval mode.
 
     Each worker of a trial computes a part, and all workers get all outputs.
+
+    Args:
+        bf16: whether the features are computed in bf16.
     """
     classifier.eval()
-    batches = torch.arange(rank(), len(images), world_size()).split(batch_size)
-    features = torch.cat([classifier.features(images.take(batch)).float() for batch in batches])
+    own_part = torch.arange(rank(), len(images), world_size())
+    features = infer(classifier.features, images, own_part, bf16=bf16)
     logits = classifier.head(features).double()
     return Outputs(_all_rows(logits, len(images)), _all_rows(features, len(images)))
 
@@ -73,9 +82,11 @@ class Validation:
     Args:
         data: data of the trial.
         device: device of f_T.
+        bf16: see `predict_all`.
     """
 
-    def __init__(self, data: TrialData, device: torch.device) -> None:
+    def __init__(self, data: TrialData, device: torch.device, *, bf16: bool = False) -> None:
+        self._bf16 = bf16
         self._source = DeviceImages(data.source_val_images, data.source_val_labels, device)
         self._target = DeviceImages(data.target_val_images, data.target_val_labels, device)
         self._target_labelled = data.target_labelled
@@ -86,8 +97,8 @@ class Validation:
         Raises:
             NonFiniteLossError: a logit of f_T is not finite; raised by all workers or by none.
         """
-        source = predict_all(classifier, self._source)
-        target = predict_all(classifier, self._target)
+        source = predict_all(classifier, self._source, bf16=self._bf16)
+        target = predict_all(classifier, self._target, bf16=self._bf16)
         if not (source.logits.isfinite().all() and target.logits.isfinite().all()):
             raise NonFiniteLossError(
                 f"f_T's logits are not finite after step {step}, so the next value of term `task`"
@@ -102,8 +113,15 @@ class Validation:
             source_val_accuracy=source.accuracy(self._source.labels),
             target_val_accuracy=target_accuracy,
             target_val_loss=target_loss,
-            validators=score_all(_validator_inputs(source, self._source.labels, target)),
+            validators=self._validators(source, target),
         )
+
+    def _validators(self, source: Outputs, target: Outputs) -> dict[str, float]:
+        """Return the score of each validator by name, which rank 0 computes."""
+        scores: dict[str, float] = {}
+        if rank() == 0:
+            scores = score_all(_validator_inputs(source, self._source.labels, target))
+        return broadcast_from_rank_0(scores)
 
 
 def _validator_inputs(source: Outputs, labels: Tensor, target: Outputs) -> ValidatorInputs:

@@ -17,9 +17,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import entr, log_softmax, softmax
 
+from adaptune.data.domain import UNLABELLED
+from adaptune.data.stratify import subset
+from adaptune.seeding import derive_seed
+
 Array = npt.NDArray[np.float64]
 EPSILON = 1e-12
 SND_TEMPERATURE = 0.05  # τ of Saito et al. 2021
+_SND_ROWS = 1024  # of the (T, T) similarities, at a time
+SAMPLE_ROWS = 2000
+_SAMPLE_SEED = derive_seed(0, "validator sample")  # trials are scored on the same samples
 _MIN_SAMPLES_FOR_DEV = 4  # a third of them has to be at least two
 
 
@@ -41,6 +48,22 @@ class ValidatorInputs:
     target_logits: Array
     target_features: Array
 
+    def sample(self) -> ValidatorInputs:
+        """Return at most `SAMPLE_ROWS` samples of each domain, the same ones at each call.
+
+        Classes of the source keep their proportions.
+        """
+        source = subset(self.source_labels, SAMPLE_ROWS, _SAMPLE_SEED)
+        unknown_labels = np.full(len(self.target_logits), UNLABELLED)
+        target = subset(unknown_labels, SAMPLE_ROWS, _SAMPLE_SEED)
+        return ValidatorInputs(
+            source_logits=self.source_logits[source],
+            source_features=self.source_features[source],
+            source_labels=self.source_labels[source],
+            target_logits=self.target_logits[target],
+            target_features=self.target_features[target],
+        )
+
     @cached_property
     def clusters(self) -> npt.NDArray[np.int32]:
         """The cluster of each target sample: K-means of the target's features, int32 (T,)."""
@@ -55,8 +78,15 @@ class ValidatorInputs:
 
 
 def score_all(inputs: ValidatorInputs) -> dict[str, float]:
-    """Return the score of each validator by name."""
-    return {name: float(validator(inputs)) for name, validator in VALIDATORS.items()}
+    """Return the score of each validator by name.
+
+    Those that would take long on many samples read some of them.
+    """
+    sample = inputs.sample()
+    scores = {}
+    for name, validator in VALIDATORS.items():
+        scores[name] = float(validator(sample if name in SAMPLED else inputs))
+    return scores
 
 
 def source_val(inputs: ValidatorInputs) -> float:
@@ -121,9 +151,13 @@ def snd(inputs: ValidatorInputs) -> float:
         return np.nan
     probabilities = softmax(inputs.target_logits, axis=1)
     unit = probabilities / np.linalg.norm(probabilities, axis=1, keepdims=True)
-    similarity = unit @ unit.T / SND_TEMPERATURE
-    np.fill_diagonal(similarity, -np.inf)
-    return float(_entropy(softmax(similarity, axis=1)).mean())
+    entropies = []
+    for start in range(0, len(unit), _SND_ROWS):
+        rows = unit[start : start + _SND_ROWS]
+        similarity = rows @ unit.T / SND_TEMPERATURE
+        similarity[np.arange(len(rows)), np.arange(start, start + len(rows))] = -np.inf
+        entropies.append(_entropy(softmax(similarity, axis=1)))
+    return float(np.concatenate(entropies).mean())
 
 
 def importance_weighted(inputs: ValidatorInputs) -> float:
@@ -178,6 +212,9 @@ VALIDATORS: dict[str, Callable[[ValidatorInputs], float]] = {
     "dev": dev,
     "snd": snd,
 }
+
+# Validators whose cost grows with the square of the number of samples, or with that of features.
+SAMPLED = frozenset({"v_measure", "ami", "importance_weighted", "dev", "snd"})
 
 
 def _density_ratios(inputs: ValidatorInputs) -> tuple[npt.NDArray[np.int64], Array]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 from adaptune.data.device_images import DeviceImages
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
+from adaptune.training import inference
 from adaptune.training.build import build_classifier
 from adaptune.training.validation import Outputs, Validation, predict_all
 from adaptune.training.validators import VALIDATORS
@@ -36,10 +37,11 @@ def test_accuracy_and_cross_entropy_by_hand() -> None:
 
 @pytest.mark.parametrize("batch_size", [4, 512])
 def test_predictions_are_those_of_the_network_in_eval_mode(
-    batch_size: int, classifier: Classifier
+    batch_size: int, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(inference, "MAX_BATCH", batch_size)
     images = DeviceImages(make_data().target_train_images, None, CPU)
-    outputs = predict_all(classifier.train(), images, batch_size)
+    outputs = predict_all(classifier.train(), images)
     with torch.no_grad():
         expected = classifier.eval()(images.take(torch.arange(len(images))))
     assert outputs.logits.dtype == torch.float64

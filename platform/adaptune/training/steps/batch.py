@@ -11,6 +11,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler, shard
 from adaptune.data.splits import TrialData
 from adaptune.training.distributed import rank, world_size
+from adaptune.training.inference import infer
 
 PREFETCHED_STEPS = 2
 
@@ -97,9 +98,6 @@ def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:
     return shard(source, rank(), world_size()), shard(target, rank(), world_size())
 
 
-@torch.no_grad()
-def predict_labels(classifier: nn.Module, images: DeviceImages, batch_size: int = 256) -> Tensor:
+def predict_labels(classifier: nn.Module, images: DeviceImages) -> Tensor:
     """Return the argmax of a classifier for all N images, in eval mode: int64 (N,)."""
-    classifier.eval()
-    batches = torch.arange(len(images)).split(batch_size)
-    return torch.cat([classifier(images.take(batch)).argmax(dim=1) for batch in batches])
+    return infer(classifier.eval(), images).argmax(dim=1)

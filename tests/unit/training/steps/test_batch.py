@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from support.tiny_trial import CPU, make_data, make_images, make_spec, make_state
 from torch import nn
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
+from adaptune.training import inference
 from adaptune.training.steps.batch import Batch, TrainingImages, predict_labels
 
 SAMPLER = UnpairedSampler(14, 11, batch_size=4, seed=0)
@@ -57,8 +59,11 @@ class Recorder(nn.Module):
         return torch.tensor([0.0, 1.0, 0.5]).expand(len(images), 3)
 
 
-def test_labels_of_all_images_are_predicted_in_batches_and_in_eval_mode() -> None:
+def test_labels_of_all_images_are_predicted_in_batches_and_in_eval_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inference, "MAX_BATCH", 6)
     images = DeviceImages(make_data().source_train_images, None, CPU)
     classifier = Recorder().train()
-    assert predict_labels(classifier, images, batch_size=6).tolist() == [1] * 14
+    assert predict_labels(classifier, images).tolist() == [1] * 14
     assert classifier.sizes == [6, 6, 2]
