@@ -17,8 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from adaptune.spec.search import SearchOptions
+from adaptune.training import validators as module
 from adaptune.training.record import ENSEMBLE, TARGET_VAL
-from adaptune.training.validators import VALIDATORS, ValidatorInputs, score_all
+from adaptune.training.validators import SAMPLES, VALIDATORS, ValidatorInputs, score_all, snd
 
 
 def random_inputs() -> ValidatorInputs:
@@ -247,3 +248,40 @@ def test_deep_embedded_validation_needs_four_source_samples(samples: int, finite
 def test_every_validator_can_be_the_metric_of_a_search() -> None:
     names = get_args(SearchOptions.model_fields["metric"].annotation)
     assert names == (TARGET_VAL, *VALIDATORS, ENSEMBLE)
+
+
+def test_snd_is_the_same_in_blocks_of_rows(
+    inputs: ValidatorInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = snd(inputs)
+    monkeypatch.setattr(module, "_SND_ROWS", 7)
+    assert snd(inputs) == pytest.approx(whole, rel=1e-12)
+
+
+def test_validators_that_would_take_long_read_a_sample(
+    inputs: ValidatorInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {}
+    for name in VALIDATORS:
+
+        def validator(outputs: ValidatorInputs, name: str = name) -> float:
+            read[name] = len(outputs.source_labels), len(outputs.target_logits)
+            return 0.0
+
+        monkeypatch.setitem(VALIDATORS, name, validator)
+    for name in SAMPLES:
+        monkeypatch.setitem(SAMPLES, name, 40)
+    score_all(inputs)
+    everything = len(inputs.source_labels), len(inputs.target_logits)
+    for name, sizes in read.items():
+        assert sizes == ((40, 40) if name in SAMPLES else everything)
+
+
+def test_a_sample_is_the_same_each_time_and_keeps_the_proportions_of_classes() -> None:
+    inputs = real_inputs()
+    sample = inputs.sample(100)
+    assert np.array_equal(sample.target_logits, inputs.sample(100).target_logits)
+    counts = np.bincount(sample.source_labels) / 100
+    np.testing.assert_allclose(counts, np.bincount(inputs.source_labels) / 300, atol=0.01)
+    rows = np.flatnonzero((inputs.source_logits == sample.source_logits[0]).all(axis=1))
+    assert inputs.source_labels[rows[0]] == sample.source_labels[0]
