@@ -72,7 +72,7 @@ def plan_placement(
         execution = spec.execution
     else:
         execution = "ray_train" if resources.workers > 1 or not is_local else "in_process"
-    _check(resources, execution, spec.batch_sizes)
+    _check(resources, execution, spec)
     slots = _slots_of_nodes(nodes, resources)
     fitting = max_concurrent_trials(slots, resources)
     if fitting < 1:
@@ -166,7 +166,7 @@ def _resolve(spec: SearchSpec, nodes: Sequence[NodeResources]) -> WorkerResource
     workers = requested.workers_per_trial
     if workers == "auto":
         slots = [worker_slots(node, requested.cpus_per_worker, gpus) for node in nodes]
-        workers = _auto_workers(slots, gpus, spec.batch_sizes)
+        workers = _auto_workers(slots, gpus, spec)
         if spec.execution == "in_process":
             workers = 1
     return _worker_resources(requested, workers, gpus)
@@ -183,7 +183,7 @@ def _worker_resources(requested: ResourcesSpec, workers: int, gpus: float) -> Wo
     )
 
 
-def _auto_workers(slots: Sequence[int], gpus: float, batch_sizes: Sequence[int]) -> int:
+def _auto_workers(slots: Sequence[int], gpus: float, spec: SearchSpec) -> int:
     """Return one worker per GPU of the smallest node, or at most two workers on CPUs."""
     if 0 < gpus < 1:
         return 1
@@ -192,12 +192,12 @@ def _auto_workers(slots: Sequence[int], gpus: float, batch_sizes: Sequence[int])
     else:
         most = min(sum(slots), 2)
     for workers in range(most, 1, -1):
-        if all(size % workers == 0 for size in batch_sizes):
+        if all(size % (workers * spec.accumulate) == 0 for size in spec.batch_sizes):
             return workers
     return 1
 
 
-def _check(resources: WorkerResources, execution: Execution, batch_sizes: Sequence[int]) -> None:
+def _check(resources: WorkerResources, execution: Execution, spec: SearchSpec) -> None:
     workers, gpus = resources.workers, resources.gpus_per_worker
     if workers > 1 and 0 < gpus < 1 and resources.placement_strategy != "STRICT_SPREAD":
         raise SpecError(
@@ -209,10 +209,14 @@ def _check(resources: WorkerResources, execution: Execution, batch_sizes: Sequen
             f"execution in_process runs one worker per trial, not {workers}: add"
             " --set resources.workers_per_trial=1, or use execution ray_train"
         )
-    for size in batch_sizes:
-        if size % workers:
+    for size in spec.batch_sizes:
+        if size % (workers * spec.accumulate):
+            parts = ""
+            if spec.accumulate > 1:
+                parts = f" with {spec.accumulate} parts each (training.accumulate)"
             raise SpecError(
-                f"training.batch_size {size} cannot be split evenly among {workers} workers"
+                f"training.batch_size {size} cannot be split evenly among {workers}"
+                f" worker(s){parts}"
             )
 
 

@@ -33,9 +33,9 @@ _CERTAIN = (
 )
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "memory usage threshold")
 MEMORY_HINT = (
-    "lower training.batch_size, model.generator.width or the size of the images (data.source.size,"
-    " data.target.size), or give each trial more of its device (resources.gpus_per_worker,"
-    " resources.max_concurrent)"
+    "raise training.accumulate, or lower training.batch_size, model.generator.width or the size of"
+    " the images (data.source.size, data.target.size), or give each trial more of its device"
+    " (resources.gpus_per_worker, resources.max_concurrent)"
 )
 HUNG = "it finished no epoch within resources.epoch_timeout_s"
 _MAX_LENGTH = 400  # Ray's explanations are longer

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 PaddingMode = Literal["reflect", "zeros"]
 
@@ -16,6 +17,10 @@ class ResidualBlock(nn.Module):
     Args:
         width: D, channels of the input and the output.
         padding_mode: padding of both convolutions.
+
+    Attributes:
+        is_recomputed: whether the backward pass computes the block again instead of storing what
+            it needs (Chen et al. 2016).
     """
 
     def __init__(self, width: int, *, padding_mode: PaddingMode = "reflect") -> None:
@@ -27,10 +32,15 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, padding_mode=padding_mode, bias=False),
             nn.InstanceNorm2d(width, affine=True),
         )
+        self.is_recomputed = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the residual to `x`: (N, D, H, W) → (N, D, H, W)."""
-        residual: Tensor = self.body(x)
+        residual: Tensor
+        if self.is_recomputed and torch.is_grad_enabled():
+            residual = checkpoint(self.body, x, use_reentrant=False, preserve_rng_state=False)
+        else:
+            residual = self.body(x)
         return x + residual
 
 

@@ -118,6 +118,11 @@ class SearchSpec(Section):
         return self._first_trial.training.steps_per_epoch
 
     @property
+    def accumulate(self) -> int:
+        """Parts of a batch that are computed one after another."""
+        return self._first_trial.training.accumulate
+
+    @property
     def batch_sizes(self) -> Sequence[int]:
         """Every batch size (image pairs per update) that a trial may have."""
         match self.space.get("training.batch_size"):

@@ -59,6 +59,12 @@ class TrainingSpec(Section):
         default=32,
         description="Image pairs per update, over all workers of the trial.",
     )
+    accumulate: Annotated[Count, Fixed("it changes memory and time only")] = Field(
+        default=1,
+        description="Parts in which generators and image discriminators compute the pairs of an"
+        " update, one after another, which takes less memory and gives the same gradients. f_T and"
+        " D_feat compute all pairs at once.",
+    )
     generator_lr: Rate = Field(default=2e-4, description="Adam's learning rate for G_st and G_ts.")
     discriminator_lr: Rate = Field(
         default=2e-4, description="Adam's learning rate for D_s and D_t."
@@ -125,6 +131,12 @@ class TrainingSpec(Section):
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."
+    )
+    recompute_blocks: Annotated[bool, Fixed("it changes memory and time only")] = Field(
+        default=False,
+        description="Compute the residual blocks of the generators again in the backward pass"
+        " instead of storing their activations. It takes less memory and more time, with the same"
+        " results.",
     )
     tf32: bool = Field(
         default=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -44,6 +45,13 @@ def unwrap(module: nn.Module) -> nn.Module:
     It is for forward passes whose gradients do not concern the network's own parameters.
     """
     return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def no_gradient_sync(module: nn.Module) -> AbstractContextManager[object]:
+    """Return a context in which a wrapped network's gradients are summed on each worker only."""
+    if isinstance(module, DistributedDataParallel):
+        return module.no_sync()
+    return nullcontext()
 
 
 def all_reduce_mean(value: Tensor) -> Tensor:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from adaptune.models.generators import ResidualBlock
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
+from adaptune.spec.training import TrainingSpec
 from adaptune.training.build import (
     build_classifier,
     build_discriminator,
@@ -83,10 +85,16 @@ def build_networks(
     return Networks(g_st=g_st, g_ts=g_ts, d_s=d_s, d_t=d_t, f_s=f_s, f_t=f_t, d_feat=d_feat)
 
 
-def prepare_for_training(networks: Networks, device: torch.device, *, compiled: bool) -> Networks:
+def prepare_for_training(
+    networks: Networks, device: torch.device, training: TrainingSpec
+) -> Networks:
     """Return the networks, the trained ones compiled if asked for and wrapped by `ddp_wrap`."""
     trained = networks.trained()
-    if compiled:
+    if training.recompute_blocks:
+        for module in [*networks.g_st.modules(), *networks.g_ts.modules()]:
+            if isinstance(module, ResidualBlock):
+                module.is_recomputed = True
+    if training.compile:
         for network in trained.values():
             network.compile()
     wrapped = {name: ddp_wrap(network, device) for name, network in trained.items()}

@@ -152,7 +152,7 @@ def build_state(
     training = spec.training
     networks = build_networks(spec, classes, source_weights, device)
     averages = _build_averages(networks, spec)
-    networks = prepare_for_training(networks, device, compiled=training.compile)
+    networks = prepare_for_training(networks, device, training)
     gate_is_open = training.semantic_gate is None
     return TrainingState(
         spec=spec,

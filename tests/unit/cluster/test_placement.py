@@ -165,7 +165,7 @@ def test_every_batch_size_that_may_be_sampled_is_split_evenly_among_the_workers(
     space = {"training.batch_size": distribution}
     assert plan({"CPU": 2}, space=space).resources.workers == workers
     if workers == 1:
-        with pytest.raises(SpecError, match="batch_size 33 cannot be split evenly among 2 workers"):
+        with pytest.raises(SpecError, match="batch_size 33 cannot be split evenly among 2 worker"):
             plan({"CPU": 2}, space=space, resources={"workers_per_trial": 2})
 
 
@@ -184,8 +184,20 @@ def test_a_task_takes_no_more_cpus_than_one_node_has() -> None:
 def test_requests_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(SpecError, match="in_process runs one worker per trial, not 2"):
         plan({"CPU": 4}, execution="in_process", resources={"workers_per_trial": 2})
-    with pytest.raises(SpecError, match="batch_size 32 cannot be split evenly among 3 workers"):
+    with pytest.raises(SpecError, match="batch_size 32 cannot be split evenly among 3 worker"):
         plan({"CPU": 4}, resources={"workers_per_trial": 3})
+
+
+def test_a_batch_is_split_evenly_among_workers_and_parts() -> None:
+    training = {"batch_size": 6, "accumulate": 3}
+    assert plan({"CPU": 2}, training=training).resources.workers == 2
+    training = {"batch_size": 9, "accumulate": 3}
+    assert plan({"CPU": 2}, training=training).resources.workers == 1
+    with pytest.raises(
+        SpecError,
+        match=r"batch_size 9 .* among 1 worker\(s\) with 2 parts each \(training.accumulate\)",
+    ):
+        plan({"CPU": 2}, training={"batch_size": 9, "accumulate": 2})
 
 
 def test_a_plan_describes_itself() -> None:

@@ -52,6 +52,7 @@ CYCADA = {
 CASES: dict[str, dict[str, Any]] = {
     "cycada": CYCADA | {"feature_gate": 0.4},
     "task on both": CYCADA | {"feature_gate": 0.4, "task_images": "both"},
+    "in parts": CYCADA | {"feature_gate": 0.4, "accumulate": 2, "recompute_blocks": True},
     "feature gate shut": CYCADA | {"feature_gate": 0.53},
     "information": {
         "method": "cycada",

@@ -4,6 +4,7 @@ import torch
 from support.tiny_trial import CLASSES, CPU, make_source_weights, make_spec
 
 from adaptune.spec.schema import TrialSpec
+from adaptune.spec.training import TrainingSpec
 from adaptune.training.networks import TRAINED, Networks, build_networks, prepare_for_training
 
 
@@ -60,13 +61,13 @@ def test_channels_last_is_the_memory_format_of_the_weights() -> None:
 
 def test_one_worker_trains_the_networks_unwrapped() -> None:
     networks = build(make_spec())
-    prepared = prepare_for_training(networks, CPU, compiled=False)
+    prepared = prepare_for_training(networks, CPU, TrainingSpec())
     assert prepared == networks
 
 
 def test_compilation_leaves_f_s_and_the_averages_out() -> None:
     networks = build(make_spec())
-    prepare_for_training(networks, CPU, compiled=True)
+    prepare_for_training(networks, CPU, TrainingSpec(compile=True))
     for network in networks.trained().values():
         assert network._compiled_call_impl is not None
     assert networks.f_s._compiled_call_impl is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,11 @@ class Batch:
     target: Tensor
     semantic_source: Tensor
     semantic_target: Tensor
+
+    def parts(self, count: int) -> list[Batch]:
+        """Split the batch into parts of N / count pairs."""
+        columns = [getattr(self, column.name).chunk(count) for column in fields(self)]
+        return [Batch(*tensors) for tensors in zip(*columns, strict=True)]
 
 
 class TrainingImages:

@@ -9,13 +9,8 @@ from adaptune.training.distributed import all_reduce_mean
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import adaptation_phase
-from adaptune.training.steps.generators import (
-    Translations,
-    cyclegan_terms,
-    discriminator_phase,
-    translate,
-)
-from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
+from adaptune.training.steps.generators import Translations, discriminator_phase, generator_phase
+from adaptune.training.steps.optimization import LossTerms
 
 
 def cycada_step(state: TrainingState, batch: Batch) -> LossTerms:
@@ -26,21 +21,18 @@ def cycada_step(state: TrainingState, batch: Batch) -> LossTerms:
     Returns:
         Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    nets = state.networks
     weights = state.spec.loss_weights
     terms: LossTerms = {}
 
     # Without a term that trains the generators, f_T is trained on the source images themselves.
     translated = batch.source
     if weights.adversarial or weights.cycle or weights.identity or weights.semantic:
-        with frozen(nets.d_s, nets.d_t):
-            images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
-            terms |= cyclegan_terms(state, batch, images)
-            if weights.semantic:
-                terms["semantic"] = state.semantic_open * semantic_term(state, batch, images)
-            optimizer_step(state.optimizers.generators, weighted_sum(terms, weights))
+        generator_terms, images = generator_phase(
+            state, batch, semantic_term if weights.semantic else None
+        )
+        terms |= generator_terms
         terms |= discriminator_phase(state, batch, images)
-        translated = images.source_translated
+        translated = images.source
 
     terms |= adaptation_phase(state, batch, translated)
     update_semantic_gate(state, terms["task"])

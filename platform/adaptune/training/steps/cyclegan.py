@@ -5,8 +5,8 @@ from __future__ import annotations
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import task_phase
-from adaptune.training.steps.generators import cyclegan_terms, discriminator_phase, translate
-from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
+from adaptune.training.steps.generators import discriminator_phase, generator_phase
+from adaptune.training.steps.optimization import LossTerms
 
 
 def cyclegan_step(state: TrainingState, batch: Batch) -> LossTerms:
@@ -17,19 +17,16 @@ def cyclegan_step(state: TrainingState, batch: Batch) -> LossTerms:
     Returns:
         Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    nets = state.networks
     weights = state.spec.loss_weights
     terms: LossTerms = {}
 
     # Without a term that trains the generators, f_T is trained on the source images themselves.
     translated = batch.source
     if weights.adversarial or weights.cycle or weights.identity:
-        with frozen(nets.d_s, nets.d_t):
-            images = translate(state, batch, cycle=weights.cycle > 0, identity=weights.identity > 0)
-            terms |= cyclegan_terms(state, batch, images)
-            optimizer_step(state.optimizers.generators, weighted_sum(terms, weights))
+        generator_terms, images = generator_phase(state, batch)
+        terms |= generator_terms
         terms |= discriminator_phase(state, batch, images)
-        translated = images.source_translated
+        translated = images.source
 
     terms |= task_phase(state, batch, translated)
     return {name: value.detach() for name, value in terms.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,13 @@ from adaptune.losses.reconstruction import cycle_loss, identity_loss
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
-from adaptune.training.steps.optimization import LossTerms, optimizer_step, total
+from adaptune.training.steps.optimization import (
+    LossTerms,
+    accumulated_step,
+    frozen,
+    total,
+    weighted_sum,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,57 @@ class Translations:
     target_reconstructed: Tensor | None
     source_identity: Tensor | None
     target_identity: Tensor | None
+
+
+SemanticTerm = Callable[[TrainingState, Batch, Translations], Tensor]
+
+
+@dataclass(frozen=True)
+class Translated:
+    """Translations of a batch without gradients, (N, C, H, W) in [-1, 1] each.
+
+    Attributes:
+        source: G_st(x_s).
+        target: G_ts(x_t).
+    """
+
+    source: Tensor
+    target: Tensor
+
+
+def generator_phase(
+    state: TrainingState, batch: Batch, semantic_term: SemanticTerm | None = None
+) -> tuple[LossTerms, Translated]:
+    """Update G_st and G_ts once.
+
+    Args:
+        semantic_term: computes the semantic term of CyCADA; None without it.
+
+    Returns:
+        The terms of the generators, as scalars, and the translations before the update.
+    """
+    nets = state.networks
+    weights = state.spec.loss_weights
+    source = []
+    target = []
+
+    def loss_of(part: Batch) -> tuple[Tensor, LossTerms]:
+        images = translate(state, part, cycle=weights.cycle > 0, identity=weights.identity > 0)
+        source.append(images.source_translated.detach())
+        target.append(images.target_translated.detach())
+        terms = cyclegan_terms(state, part, images)
+        if semantic_term is not None:
+            terms["semantic"] = state.semantic_open * semantic_term(state, part, images)
+        return weighted_sum(terms, weights), terms
+
+    with frozen(nets.d_s, nets.d_t):
+        terms = accumulated_step(
+            state.optimizers.generators,
+            [nets.g_st, nets.g_ts],
+            batch.parts(state.spec.training.accumulate),
+            loss_of,
+        )
+    return terms, Translated(torch.cat(source), torch.cat(target))
 
 
 def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool) -> Translations:
@@ -93,7 +151,7 @@ def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> 
     return terms
 
 
-def discriminator_phase(state: TrainingState, batch: Batch, images: Translations) -> LossTerms:
+def discriminator_phase(state: TrainingState, batch: Batch, images: Translated) -> LossTerms:
     """Update D_s and D_t once, on real images and on translations from the image pools.
 
     Returns:
@@ -104,13 +162,20 @@ def discriminator_phase(state: TrainingState, batch: Batch, images: Translations
         return {}
     nets = state.networks
     rng = state.rng("pool", per_worker=True)
-    fake_target = state.pool_target.query(images.source_translated, rng)
-    fake_source = state.pool_source.query(images.target_translated, rng)
-    target_loss = _discriminator_loss(state, nets.d_t, batch.target, fake_target)
-    source_loss = _discriminator_loss(state, nets.d_s, batch.source, fake_source)
-    loss = total([target_loss, source_loss])
-    optimizer_step(state.optimizers.discriminators, loss)
-    return {"discriminator": loss.detach()}
+    fake_target = state.pool_target.query(images.source, rng)
+    fake_source = state.pool_source.query(images.target, rng)
+
+    def loss_of(part: Sequence[Tensor]) -> tuple[Tensor, LossTerms]:
+        real_source, real_target, fake_source, fake_target = part
+        target_loss = _discriminator_loss(state, nets.d_t, real_target, fake_target)
+        source_loss = _discriminator_loss(state, nets.d_s, real_source, fake_source)
+        loss = total([target_loss, source_loss])
+        return loss, {"discriminator": loss}
+
+    count = state.spec.training.accumulate
+    columns = [batch.source, batch.target, fake_source, fake_target]
+    parts = list(zip(*(column.chunk(count) for column in columns), strict=True))
+    return accumulated_step(state.optimizers.discriminators, [nets.d_s, nets.d_t], parts, loss_of)
 
 
 def _translate_both(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from adaptune.spec.loss_terms import LossWeights
+from adaptune.training.distributed import no_gradient_sync
 
+Part = TypeVar("Part")
 LossTerms = dict[str, Tensor]  # unweighted scalars by the name of the term
 
 
@@ -30,6 +33,38 @@ def optimizer_step(optimizer: Optimizer, loss: Tensor) -> None:
     loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+
+
+def accumulated_step(
+    optimizer: Optimizer,
+    networks: Sequence[nn.Module],
+    parts: Sequence[Part],
+    loss_of: Callable[[Part], tuple[Tensor, LossTerms]],
+) -> LossTerms:
+    """Make one step that minimises the mean loss over parts of a batch, all of the same size.
+
+    What is stored for the gradients of a part is freed before the next one.
+
+    Args:
+        networks: the networks that the optimizer updates.
+        loss_of: computes the loss of a part, a scalar, and its terms.
+
+    Returns:
+        The mean of each term over the parts, detached.
+    """
+    means: LossTerms = {}
+    for part in parts:
+        with ExitStack() as stack:
+            if part is not parts[-1]:  # workers exchange their gradients once per step
+                for network in networks:
+                    stack.enter_context(no_gradient_sync(network))
+            loss, terms = loss_of(part)
+            (loss / len(parts)).backward()
+        for name, value in terms.items():
+            means[name] = means.get(name, 0) + value.detach() / len(parts)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return means
 
 
 @contextmanager

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
 import torch
+from support.tiny_step import run_step
 from support.tiny_trial import make_batch, make_spec, make_state
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from adaptune.losses.classification import semantic_loss
 from adaptune.losses.gan import discriminator_loss
-from adaptune.training.steps.generators import cyclegan_terms, discriminator_phase, translate
+from adaptune.training.steps.generators import (
+    Translated,
+    cyclegan_terms,
+    discriminator_phase,
+    generator_phase,
+    translate,
+)
 
 
 class Constant(nn.Module):
@@ -85,7 +93,8 @@ def test_lsgan_terms_of_undecided_discriminators() -> None:
     batch = make_batch(spec, state)
     images = translate(state, batch, cycle=False, identity=False)
     assert cyclegan_terms(state, batch, images)["adversarial"] == 2 * 0.25
-    assert discriminator_phase(state, batch, images)["discriminator"] == 2 * 0.25
+    translated = Translated(images.source_translated, images.target_translated)
+    assert discriminator_phase(state, batch, translated)["discriminator"] == 2 * 0.25
 
 
 def test_lsgan_terms_of_perfect_discriminators() -> None:
@@ -106,19 +115,19 @@ def test_each_discriminator_reads_the_translations_into_its_own_domain() -> None
     spec = make_spec(pool_size=4)
     state = make_state(spec)
     batch = make_batch(spec, state)
-    images = translate(state, batch, cycle=False, identity=False)
+    images = Translated(batch.source + 1, batch.target + 2)
     discriminator_phase(state, batch, images)
     assert state.pool_target.images is not None
     assert state.pool_source.images is not None
-    assert torch.equal(state.pool_target.images, images.source_translated)
-    assert torch.equal(state.pool_source.images, images.target_translated)
+    assert torch.equal(state.pool_target.images, images.source)
+    assert torch.equal(state.pool_source.images, images.target)
 
 
 def test_without_the_adversarial_term_no_discriminator_is_trained() -> None:
     spec = make_spec(pool_size=4, loss_weights={"adversarial": 0})
     state = make_state(spec)
     batch = make_batch(spec, state)
-    images = translate(state, batch, cycle=False, identity=False)
+    images = Translated(batch.source, batch.target)
     assert discriminator_phase(state, batch, images) == {}
     assert state.pool_target.images is None
 
@@ -152,3 +161,86 @@ def test_real_and_identity_images_in_one_call_equal_two_calls(generator: str) ->
     gradients = torch.autograd.grad(together, parameters)
     expected = torch.autograd.grad(apart, parameters)
     torch.testing.assert_close(gradients, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_the_translations_of_a_phase_are_those_before_its_update() -> None:
+    spec = make_spec(accumulate=2)
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    before = translate(state, batch, cycle=False, identity=False)
+    _, images = generator_phase(state, batch)
+    torch.testing.assert_close(images.source, before.source_translated.detach())
+    torch.testing.assert_close(images.target, before.target_translated.detach())
+    assert not images.source.requires_grad
+
+
+@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_update_in_parts_is_that_of_the_whole_batch(method: str, precision: str) -> None:
+    updated = []
+    for accumulate in (1, 4):
+        spec = make_spec(
+            method=method,
+            precision=precision,
+            accumulate=accumulate,
+            batch_size=8,
+            pool_size=6,
+            loss_weights={} if method == "cycada" else {"information": 0},
+        )
+        state = make_state(spec)
+        terms = [run_step(state, make_batch(spec, state, step)) for step in range(3)]
+        updated.append((terms, state.networks))
+    (whole_terms, whole), (parts_terms, parts) = updated
+    for whole_step, parts_step in zip(whole_terms, parts_terms, strict=True):
+        assert whole_step.keys() == parts_step.keys()
+        for name, value in whole_step.items():
+            torch.testing.assert_close(parts_step[name], value, rtol=2e-4, atol=2e-5)
+    for name in ("g_st", "g_ts", "d_s", "d_t", "f_t"):
+        for one, other in zip(
+            getattr(whole, name).parameters(), getattr(parts, name).parameters(), strict=True
+        ):
+            # Adam turns a gradient that is almost 0 into a step of either sign.
+            assert (one - other).abs().mean() < 2e-5
+
+
+def test_what_a_part_stores_for_its_gradients_is_freed_before_the_next_part() -> None:
+    spec = make_spec(accumulate=4, batch_size=8, loss_weights={"identity": 0})
+    state = make_state(spec)
+    translations: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def remember(_: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        assert len(inputs[0]) == 2
+        alive.append(sum(translation() is not None for translation in translations))
+        translations.append(weakref.ref(output))
+
+    state.networks.g_st.register_forward_hook(remember)
+    generator_phase(state, make_batch(spec, state))
+    # G_st translates twice per part: to the target, and back.
+    assert len(alive) == 8
+    assert max(alive) <= 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_recomputed_blocks_have_the_same_gradients_and_store_less(precision: str) -> None:
+    updated = []
+    stored = []
+    for recompute in (False, True):
+        spec = make_spec(recompute_blocks=recompute, generator="resnet", precision=precision)
+        state = make_state(spec)
+        sizes = []
+
+        def remember(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.nbytes)
+            return tensor
+
+        batch = make_batch(spec, state)
+        with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+            images = translate(state, batch, cycle=True, identity=False)
+        stored.append(sum(sizes))
+        state = make_state(spec)
+        run_step(state, batch)
+        updated.append(torch.cat([p.flatten() for p in state.networks.g_st.parameters()]))
+        assert images.source_reconstructed is not None
+    assert torch.equal(*updated)
+    assert stored[1] < stored[0]
