@@ -67,7 +67,7 @@ def measure(phase: str, size: int, batch_size: int) -> float:
     f_s = build_classifier(spec.model.classifier, spec.data.source, IMAGES.classes)
     state = build_state(spec, IMAGES.classes, f_s.state_dict(), device)
     f_t = cast(Classifier, state.eval_network("f_t"))
-    probe = HealthProbe(data, device)
+    probe = HealthProbe(data, device, spec.training)
     images = TrainingImages(data, _FirstClass(), device)  # predicting labels is a phase
     outputs = noise_outputs(VALIDATED, _FEATURES, limit=VALIDATED.target_val)
     meter = LossMeter(spec.loss_weights, device)

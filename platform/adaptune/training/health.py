@@ -15,6 +15,8 @@ from adaptune.data.domain import UNLABELLED
 from adaptune.data.splits import TrialData
 from adaptune.data.stratify import subset
 from adaptune.seeding import derive_seed
+from adaptune.spec.training import TrainingSpec
+from adaptune.training.distributed import world_size
 from adaptune.training.health_figures import (
     ImageMoments,
     brightness_drift,
@@ -33,6 +35,9 @@ MIN_DISCRIMINATOR_LOSS = 0.05  # relative to its value at chance
 MAX_GROWTH = 10.0
 CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discriminators together
 PROBE_IMAGES = 256
+# Images that are translated at a time, per image of an update. Without gradients, an image takes
+# about a fortieth of the memory.
+_TRANSLATED_PER_TRAINED = 8
 _PROBE_SEED = derive_seed(0, "health probe")  # trials are measured on the same images
 _GROWING = ("cycle", "identity", "task", "semantic")
 
@@ -46,16 +51,21 @@ class HealthProbe:
     Args:
         data: data of the trial.
         device: device of the networks.
-        bf16: whether the networks compute in bf16.
+        training: settings of the training, which decide precision and memory.
     """
 
-    def __init__(self, data: TrialData, device: torch.device, *, bf16: bool = False) -> None:
+    def __init__(
+        self, data: TrialData, device: torch.device, training: TrainingSpec | None = None
+    ) -> None:
+        training = training or TrainingSpec()
         # Samples may be sorted by class: the first ones would be of a few classes only.
         of_source = subset(data.source_val_labels, PROBE_IMAGES, _PROBE_SEED)
         unknown_labels = np.full(len(data.target_train_images), UNLABELLED)
         of_target = subset(unknown_labels, PROBE_IMAGES, _PROBE_SEED)
         self._classes = len(data.class_names)
-        self._bf16 = bf16
+        self._bf16 = training.precision == "bf16"
+        update_images = training.batch_size // (world_size() * training.accumulate)
+        self._batch_limit = max(1, _TRANSLATED_PER_TRAINED * update_images)
         self._source = DeviceImages(
             data.source_val_images.subset(of_source), data.source_val_labels[of_source], device
         )
@@ -72,7 +82,7 @@ class HealthProbe:
         translations = ImageMoments()
         correlations = []
         predicted = []
-        for images in image_batches(self._source):
+        for images in image_batches(self._source, limit=self._batch_limit):
             with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
                 translated = g_st(images)
                 predicted.append(f_s(translated).argmax(dim=1))

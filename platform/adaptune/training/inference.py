@@ -22,15 +22,19 @@ def inference_batch_size(size_px: int) -> int:
     return max(1, min(MAX_BATCH, _BATCH_PIXELS // size_px**2))
 
 
-def image_batches(images: DeviceImages, indices: Tensor | None = None) -> Iterator[Tensor]:
+def image_batches(
+    images: DeviceImages, indices: Tensor | None = None, limit: int = MAX_BATCH
+) -> Iterator[Tensor]:
     """Yield the images at `indices` in batches: float32 (B, C, H, W) in [-1, 1].
 
     Args:
         indices: int64 (N,); None for all images.
+        limit: largest number of images per batch.
     """
     if indices is None:
         indices = torch.arange(len(images))
-    for batch in indices.split(inference_batch_size(images.size_px)):
+    batch_size = min(limit, inference_batch_size(images.size_px))
+    for batch in indices.split(batch_size):
         yield images.take(batch)
 
 

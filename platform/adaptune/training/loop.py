@@ -154,9 +154,9 @@ class _EpochEvaluator:
         check_health: bool,
     ) -> None:
         self._state = state
-        bf16 = state.spec.training.precision == "bf16"
-        self._validation = Validation(data, state.device, bf16=bf16)
-        self._probe = HealthProbe(data, state.device, bf16=bf16) if check_health else None
+        training = state.spec.training
+        self._validation = Validation(data, state.device, bf16=training.precision == "bf16")
+        self._probe = HealthProbe(data, state.device, training) if check_health else None
         self._monitor = HealthMonitor(state.spec.training.gan_loss, state.lowest_losses, last)
 
     def evaluate(self, epoch: int, losses: dict[str, float], train_s: float) -> EpochRecord:
