@@ -65,6 +65,11 @@ def divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[st
     labelled = np.flatnonzero(domain.labels != UNLABELLED)
     unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
     if not len(labelled):
+        if spec.target.train_labels:
+            raise DataError(
+                f"target {domain.name} has no labels, but data.target.train_labels asks for"
+                f" {spec.target.train_labels} per class: label some samples, or set it to 0"
+            )
         val, train = split(domain.labels, [spec.target_val_fraction], split_seed)
         if not len(train):
             raise DataError(
@@ -77,11 +82,40 @@ def divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[st
     may_lack_classes = spec.classes == "target_subset"
     _check_sizes("target", domain, fractions, minimum_train, may_lack_classes)
     val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
-    return {
+    parts = {
         "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
         "target_val": labelled[val],
         "target_test": labelled[test],
     }
+    if spec.target.train_labels:
+        parts["target_labelled"] = _labelled_part(domain, labelled[train], spec, split_seed)
+    return parts
+
+
+def _labelled_part(domain: LabelledSamples, train: Indices, spec: DataSpec, seed: int) -> Indices:
+    """Choose samples of target_train whose labels training may use, as many of each class.
+
+    Args:
+        train: the labelled samples of target_train.
+
+    Raises:
+        DataError: a class has too few of them.
+    """
+    wanted = spec.target.train_labels
+    order = np.random.default_rng(seed).permutation(train)
+    chosen = []
+    for label, name in enumerate(domain.class_names):
+        members = order[domain.labels[order] == label]
+        if not len(members) and spec.classes == "target_subset":
+            continue
+        if len(members) < wanted:
+            raise DataError(
+                f"target {domain.name}: class {name!r} has {len(members)} labelled samples in"
+                f" target_train, but data.target.train_labels asks for {wanted}: lower it, add"
+                " samples or lower data.target_val_fraction and data.target_test_fraction"
+            )
+        chosen.append(members[:wanted])
+    return np.sort(np.concatenate(chosen))
 
 
 def _check_sizes(

@@ -19,15 +19,23 @@ class UnpairedSampler:
         target_size: number of target samples.
         batch_size: samples per domain and update, over all ranks.
         seed: decides the permutations.
+        labelled_size: number of labelled target samples.
 
     Raises:
-        ValueError: a size is less than 1.
+        ValueError: another size is less than 1.
     """
 
-    def __init__(self, source_size: int, target_size: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        batch_size: int,
+        seed: int,
+        labelled_size: int = 0,
+    ) -> None:
         if min(source_size, target_size, batch_size) < 1:
             raise ValueError("sizes must be at least 1")
-        self._sizes = {"source": source_size, "target": target_size}
+        self._sizes = {"source": source_size, "target": target_size, "labelled": labelled_size}
         self._batch_size = batch_size
         self._seed = seed
         self._current: dict[str, tuple[int, Tensor]] = {}
@@ -38,6 +46,10 @@ class UnpairedSampler:
         Each is int64 (batch_size,), over all ranks.
         """
         return self._batch("source", step), self._batch("target", step)
+
+    def labelled_indices(self, step: int) -> Tensor:
+        """Return the indices of labelled target samples of update `step`: int64 (batch_size,)."""
+        return self._batch("labelled", step)
 
     def _batch(self, domain: str, step: int) -> Tensor:
         size = self._sizes[domain]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
@@ -23,7 +23,7 @@ from adaptune.spec.data import DataSpec
 
 @dataclass(frozen=True)
 class TrialData:
-    """All data that trials see, which does not include the labels of target_train.
+    """All data that trials see, which does not include other labels of target_train.
 
     Attributes:
         source_train_images: source images for training.
@@ -34,6 +34,8 @@ class TrialData:
         target_val_images: target images for validation.
         target_val_labels: their labels, all `UNLABELLED` if the target has no labels.
         class_names: K names.
+        labelled_target_images: images of target_train whose labels training may use.
+        labelled_target_labels: their labels.
     """
 
     source_train_images: ImageSet
@@ -44,6 +46,8 @@ class TrialData:
     target_val_images: ImageSet
     target_val_labels: Labels
     class_names: tuple[str, ...]
+    labelled_target_images: ImageSet | None = None
+    labelled_target_labels: Labels | None = None
 
     def prepare_on_this_node(self) -> None:
         """Prepare images on disk if the cache of this node lacks them.
@@ -198,6 +202,13 @@ class OpenSplits:
             target_val_labels=target.labels[indices["target_val"]],
             class_names=source.class_names,
         )
+        if "target_labelled" in indices:
+            labelled = indices["target_labelled"]
+            trial = replace(
+                trial,
+                labelled_target_images=target.images.subset(labelled),
+                labelled_target_labels=target.labels[labelled],
+            )
         withheld = WithheldData(
             target_train_images=target_train_images,
             target_train_labels=target.labels[indices["target_train"]],

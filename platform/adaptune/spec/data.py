@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -113,7 +113,7 @@ class DomainSpec(Section):
                 del form[key]
         return form | {"domain": self.kind}
 
-    def resolved(self) -> DomainSpec:
+    def resolved(self) -> Self:
         """Return the section with an absolute path, if its data set has a path."""
         kind, colon, path = self.domain.partition(":")
         if not colon:
@@ -145,11 +145,27 @@ class DomainSpec(Section):
         return self
 
 
+class TargetSpec(DomainSpec):
+    """The data set to adapt to."""
+
+    train_labels: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Labelled target images per class for training (`loss_weights.task_target`)."
+        " They are in neither target_val nor target_test.",
+    )
+
+    def form(self) -> dict[str, object]:
+        """Return the settings that decide the images of given files; see `DomainSpec.form`."""
+        form = super().form()
+        del form["train_labels"]
+        return form
+
+
 class DataSpec(Section):
     """The two domains and their splits."""
 
     source: DomainSpec = Field(description="The labelled domain.")
-    target: DomainSpec = Field(
+    target: TargetSpec = Field(
         description="The domain to adapt to: the same size and channels as the source."
     )
     classes: ClassRelation = Field(

@@ -42,6 +42,15 @@ class TrialSpec(Section):
     loss_weights: LossWeights = LossWeights()
 
     @model_validator(mode="after")
+    def _labelled_target_images_for_their_term(self) -> TrialSpec:
+        if self.loss_weights.task_target and not self.data.target.train_labels:
+            raise ValueError(
+                "loss_weights.task_target needs labelled target images: set"
+                " data.target.train_labels to their number per class"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
         size, model = self.data.source.size, self.model
         smallest, largest = CLASSIFIER_SIZES[model.classifier.name]
@@ -95,6 +104,16 @@ class SearchSpec(Section):
         is_conditional = any(distribution.when for distribution in self.space.values())
         if isinstance(self.search.sampler, Grid) and is_conditional:
             raise ValueError(GRID_WITH_CONDITION)
+        return self
+
+    @model_validator(mode="after")
+    def _term_for_labelled_target_images(self) -> SearchSpec:
+        if not self.data.target.train_labels or "loss_weights.task_target" in self.space:
+            return self
+        if not self._first_trial.loss_weights.task_target:
+            raise ValueError(
+                "data.target.train_labels has no effect: set or search loss_weights.task_target"
+            )
         return self
 
     @cached_property

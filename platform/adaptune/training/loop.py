@@ -112,7 +112,11 @@ class EpochTrainer:
         self._is_preempted = is_preempted
         self._step = STEPS[spec.method]
         self._sampler = UnpairedSampler(
-            len(images.source), len(images.target), spec.training.batch_size, order_seed
+            len(images.source),
+            len(images.target),
+            spec.training.batch_size,
+            order_seed,
+            labelled_size=0 if images.labelled_target is None else len(images.labelled_target),
         )
 
     def train(self, epoch: int, meter: LossMeter) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ class Batch:
         semantic_source: labels that G_st(x_s) should keep, int64 (N,): argmax f_S(x_s), or y_s if
             the spec asks for the true labels.
         semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t).
+        labelled_target: labelled target images, (N, C, H, W) in [-1, 1]; None without any.
+        labelled_target_labels: their labels, int64 (N,); None without any.
     """
 
     source: Tensor
@@ -34,10 +36,19 @@ class Batch:
     target: Tensor
     semantic_source: Tensor
     semantic_target: Tensor
+    labelled_target: Tensor | None = None
+    labelled_target_labels: Tensor | None = None
 
     def parts(self, count: int) -> list[Batch]:
-        """Split the batch into parts of N / count pairs."""
-        columns = [getattr(self, column.name).chunk(count) for column in fields(self)]
+        """Split the pairs into parts of N / count, without the labelled target images."""
+        pairs = (
+            self.source,
+            self.source_labels,
+            self.target,
+            self.semantic_source,
+            self.semantic_target,
+        )
+        columns = [column.chunk(count) for column in pairs]
         return [Batch(*tensors) for tensors in zip(*columns, strict=True)]
 
 
@@ -55,6 +66,7 @@ class TrainingImages:
         target: target images.
         predicted_source: argmax f_S of all source images, int64 (N,).
         predicted_target: argmax f_S of all target images, int64 (M,).
+        labelled_target: labelled target images; None without any.
     """
 
     def __init__(
@@ -72,6 +84,14 @@ class TrainingImages:
             is_resident=is_resident,
         )
         self.target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
+        self.labelled_target: DeviceImages | None = None
+        if data.labelled_target_images is not None:
+            self.labelled_target = DeviceImages(
+                data.labelled_target_images,
+                data.labelled_target_labels,
+                device,
+                is_resident=is_resident,
+            )
         self.predicted_source = predict_labels(f_s, self.source)
         self.predicted_target = predict_labels(f_s, self.target)
 
@@ -88,12 +108,20 @@ class TrainingImages:
         source_indices, target_indices = _own_part(sampler, step)
         labels = self.source.labels_of(source_indices)
         semantic_source = labels if true_semantic else self.predicted_source[source_indices]
-        return Batch(
+        batch = Batch(
             source=self.source.take(source_indices),
             source_labels=labels,
             target=self.target.take(target_indices),
             semantic_source=semantic_source,
             semantic_target=self.predicted_target[target_indices],
+        )
+        if self.labelled_target is None:
+            return batch
+        labelled_indices = shard(sampler.labelled_indices(step), rank(), world_size())
+        return replace(
+            batch,
+            labelled_target=self.labelled_target.take(labelled_indices),
+            labelled_target_labels=self.labelled_target.labels_of(labelled_indices),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -22,11 +24,11 @@ def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTe
         translated: G_st(x_s), (N, C, H, W) in [-1, 1].
 
     Returns:
-        `task`, a scalar.
+        The scalars `task` and, with labelled target images, `task_target`.
     """
     images, labels = _labelled_images(state, batch, translated)
-    logits = state.networks.f_t(images)
-    terms = {"task": task_loss(logits, labels)}
+    logits = _logits(state, {"labelled": images} | _labelled_target(state, batch))
+    terms = _task_terms(batch, logits, labels)
     optimizer_step(state.optimizers.f_t, weighted_sum(terms, state.spec.loss_weights))
     return terms
 
@@ -34,32 +36,34 @@ def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTe
 def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTerms:
     """Update D_feat and f_T once each: the feature level of CyCADA.
 
-    f_T minimises task + information + feature, each with its weight. D_feat reads the logits of
-    f_T for translated source images and for target images.
+    f_T minimises task + task_target + information + feature, each with its weight. D_feat reads the
+    logits of f_T for translated source images and for target images.
 
     Args:
         translated: G_st(x_s), (N, C, H, W) in [-1, 1].
 
     Returns:
-        The scalars `task`, `information`, `feature`, `feature_discriminator` (loss of D_feat) and
-        `feature_gate` (0 or 1); those of weight 0 are left out.
+        The scalars `task`, `task_target`, `information`, `feature`, `feature_discriminator` (loss
+        of D_feat) and `feature_gate` (0 or 1); those of weight 0 are left out.
     """
     nets = state.networks
     weights = state.spec.loss_weights
     images, labels = _labelled_images(state, batch, translated)
+    groups = {"labelled": images}
     if weights.feature or weights.information:
-        images = torch.cat([images, _augmented(state, batch.target, "target")])
-    labelled_logits, target_logits = nets.f_t(images).tensor_split([len(labels)])
+        groups["target"] = _augmented(state, batch.target, "target")
+    logits = _logits(state, groups | _labelled_target(state, batch))
 
-    terms = {"task": task_loss(labelled_logits, labels)}
+    terms = _task_terms(batch, logits, labels)
     if weights.information:
         # H(mean p) depends on the whole batch: the mean of each worker's own is another loss.
-        terms["information"] = information_loss(all_gather_with_grad(target_logits))
+        terms["information"] = information_loss(all_gather_with_grad(logits["target"]))
     if not weights.feature:
         optimizer_step(state.optimizers.f_t, weighted_sum(terms, weights))
         return terms
 
-    translated_logits = labelled_logits[: len(translated)]
+    translated_logits = logits["labelled"][: len(translated)]
+    target_logits = logits["target"]
     discriminator_terms = feature_discriminator_step(
         state, translated_logits.detach(), target_logits.detach()
     )
@@ -104,6 +108,29 @@ def _labelled_images(
         return images, batch.source_labels
     originals = _augmented(state, batch.source, "original")
     return torch.cat([images, originals]), batch.source_labels.repeat(2)
+
+
+def _labelled_target(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
+    """Return the labelled target images under a name, or nothing if their term is switched off."""
+    if batch.labelled_target is None or not state.spec.loss_weights.task_target:
+        return {}
+    images = _augmented(state, batch.labelled_target, "labelled-target")
+    return {"labelled target": images}
+
+
+def _logits(state: TrainingState, groups: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Classify groups of images, (N, C, H, W) each, in one pass of f_T: (N, K) each."""
+    logits = state.networks.f_t(torch.cat(list(groups.values())))
+    sizes = [len(images) for images in groups.values()]
+    return dict(zip(groups, logits.split(sizes), strict=True))
+
+
+def _task_terms(batch: Batch, logits: Mapping[str, Tensor], labels: Tensor) -> LossTerms:
+    """Compute the cross-entropies of f_T on labelled images of both domains, as scalars."""
+    terms = {"task": task_loss(logits["labelled"], labels)}
+    if "labelled target" in logits and batch.labelled_target_labels is not None:
+        terms["task_target"] = task_loss(logits["labelled target"], batch.labelled_target_labels)
+    return terms
 
 
 def _augmented(state: TrainingState, images: Tensor, purpose: str) -> Tensor:
