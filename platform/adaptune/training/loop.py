@@ -177,6 +177,8 @@ class _EpochEvaluator:
             source_val_accuracy=scores.source_val_accuracy,
             target_val_accuracy=scores.target_val_accuracy,
             target_val_loss=scores.target_val_loss,
+            source_val=scores.source_val,
+            target_val=scores.target_val,
             losses=losses,
             validators=scores.validators,
             health=health,
