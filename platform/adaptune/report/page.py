@@ -13,6 +13,7 @@ from adaptune.results.folder import ResultsFolder, write_atomically
 from adaptune.spec import dump_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import METRICS, judging_metric
 
 
 def write_report(folder: ResultsFolder, spec: SearchSpec, study: SearchStudy) -> Path:
@@ -40,6 +41,7 @@ def _contents(
     return {
         "spec": spec,
         "summary": summary,
+        "metric": METRICS[judging_metric(study.metric)],
         "accuracies": figures.accuracies_figure(summary),
         "curves": figures.curves_figure(study, spec.epochs, best),
         "values": figures.values_figure(study, spec, best),

@@ -17,6 +17,7 @@ from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value, metric_label
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
+from adaptune.training.metrics import METRICS, judging_metric
 
 STATES = {
     "COMPLETE": "complete",
@@ -75,11 +76,12 @@ def validators_table(study: SearchStudy) -> Table:
             correlation = f"{regret.correlation:.2f}"
         choice = f"trial {regret.chosen_trial}, epoch {regret.chosen_epoch}"
         rows.append((regret.validator, correlation, choice, f"{100 * regret.regret:.1f}"))
+    metric = METRICS[judging_metric(study.metric)]
     header = (
         "validator as the objective",
         "rank correlation",
         "would choose",
-        "regret, points of target_val",
+        f"regret, points of {metric}",
     )
     return Table(header, rows)
 

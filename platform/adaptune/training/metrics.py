@@ -31,6 +31,11 @@ def metric_of(objective: str) -> str | None:
     return metric if metric != objective and metric in METRICS else None
 
 
+def judging_metric(objective: str) -> str:
+    """Return the metric that judges the models of a search: its own, or else the accuracy."""
+    return metric_of(objective) or ACCURACY
+
+
 @dataclass(frozen=True)
 class ClassScores:
     """Metrics of a classifier that count each class alike, whatever its number of images.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from adaptune.training.metrics import ACCURACY, ClassScores, metric_of
+from adaptune.training.metrics import ACCURACY, METRICS, ClassScores, metric_of
 
 TARGET_VAL = "target_val_accuracy"
 ENSEMBLE = "ensemble"
@@ -87,6 +87,15 @@ class EpochRecord:
             return self.target_val_accuracy
         value: float | None = getattr(self.target_val, metric, None)
         return value
+
+    def target_metrics(self) -> dict[str, float]:
+        """Return the known metrics of f_T on target_val, by their keys in `METRICS`."""
+        metrics = {}
+        for metric in METRICS:
+            value = self.target_metric(metric)
+            if value is not None:
+                metrics[metric] = value
+        return metrics
 
     def score(self, objective: str) -> tuple[float, float]:
         """Return what the best epoch of a trial has the most of.

@@ -160,6 +160,7 @@ def export_trial(path: Path, number: int | None = None, to: Path | None = None) 
             "epoch": best.number,
             "target_val_accuracy": best.record.target_val_accuracy,
             "target_val_loss": best.record.target_val_loss,
+            "target_val_metrics": best.record.target_metrics(),
         },
     )
     return f"trial {trial.number}, epoch {best.number}", export

@@ -249,6 +249,27 @@ def test_the_metric_needs_target_labels() -> None:
         check_metric("target_val_accuracy", "optdigits", without_labels)
 
 
+@pytest.mark.parametrize("metric", ["target_val_mean_recall", "target_val_auroc"])
+def test_every_metric_on_target_val_needs_target_labels(metric: str) -> None:
+    data = opened(make_splits())
+    data.target_labelled = False
+    with pytest.raises(SpecError, match=rf"{metric}: no sample of optdigits has a label; "):
+        check_metric(metric, "optdigits", data)
+
+
+def test_auroc_needs_two_classes_with_images_in_target_val() -> None:
+    data = opened(make_splits())
+    check_metric("target_val_macro_f1", "optdigits", data)
+    with pytest.raises(SpecError, match=r"two classes, and the data has 3; .*mean_recall"):
+        check_metric("target_val_auroc", "optdigits", data)
+    data.class_names = ("a", "b")
+    data.target_val_labels = np.array([0, 1, 1])
+    check_metric("target_val_auroc", "optdigits", data)
+    data.target_val_labels = np.array([1, 1, 1])
+    with pytest.raises(SpecError, match="optdigits has labels of one class only"):
+        check_metric("target_val_auroc", "optdigits", data)
+
+
 def test_remarks_on_the_data_are_printed(
     spec: SearchSpec, trials: SimulatedTrials, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
