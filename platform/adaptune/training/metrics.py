@@ -67,13 +67,14 @@ class Predictions:
         labels: int64 (N,).
         predicted: class with the highest logit, int64 (N,).
         hits: which predictions are correct, bool (N,).
+        class_names: the K names.
     """
 
     def __init__(self, logits: Array, labels: Labels, class_names: Sequence[str]) -> None:
         self.labels = labels
         self.predicted: Labels = logits.argmax(axis=1)
         self.hits: NDArray[np.bool_] = self.predicted == labels
-        self._class_names = class_names
+        self.class_names = class_names
         self._margins: Array | None = None
         if logits.shape[1] == 2:
             # Probabilities would tie where the softmax saturates.
@@ -104,7 +105,7 @@ class Predictions:
 
     def confusion(self, counts: NDArray[np.int64] | None = None) -> Array:
         """Return the images by class (rows) and predicted class (columns), (K, K)."""
-        classes = len(self._class_names)
+        classes = len(self.class_names)
         cells = self.labels * classes + self.predicted
         totals = np.bincount(cells, weights=counts, minlength=classes**2)
         return totals.reshape(classes, classes).astype(np.float64)
@@ -122,7 +123,7 @@ class Predictions:
     def recall(self) -> dict[str, float | None]:
         """Return the recall by the name of the class; None for a class without images."""
         recalls: dict[str, float | None] = {}
-        for label, name in enumerate(self._class_names):
+        for label, name in enumerate(self.class_names):
             hits = self.hits[self.labels == label]
             recalls[name] = float(hits.mean()) if len(hits) else None
         return recalls
