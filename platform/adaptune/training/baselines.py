@@ -14,6 +14,7 @@ from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average
 from adaptune.training.build import build_classifier, to_device
+from adaptune.training.class_balance import balanced_labels
 from adaptune.training.schedule import lr_factor, set_lr
 from adaptune.training.source_classifier import to_cpu
 from adaptune.training.state import StateDict
@@ -88,7 +89,11 @@ class _Batches:
         self._target = target
         self._with_source = with_source
         self._sampler = UnpairedSampler(
-            len(source), len(target), spec.training.batch_size, order_seed
+            len(source),
+            len(target),
+            spec.training.batch_size,
+            order_seed,
+            balanced_labels(spec, source),
         )
 
     def take(self, step: int) -> tuple[Tensor, Tensor]:

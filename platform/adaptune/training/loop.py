@@ -17,6 +17,7 @@ from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.checkpoint_format import ResumePoint
+from adaptune.training.class_balance import balanced_labels
 from adaptune.training.distributed import average_buffers, rank, unwrap
 from adaptune.training.health import HealthMonitor, HealthProbe
 from adaptune.training.loss_meter import LossMeter
@@ -112,7 +113,11 @@ class EpochTrainer:
         self._is_preempted = is_preempted
         self._step = STEPS[spec.method]
         self._sampler = UnpairedSampler(
-            len(images.source), len(images.target), spec.training.batch_size, order_seed
+            len(images.source),
+            len(images.target),
+            spec.training.batch_size,
+            order_seed,
+            balanced_labels(spec, images.source),
         )
 
     def train(self, epoch: int, meter: LossMeter) -> bool:
