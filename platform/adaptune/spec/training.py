@@ -127,6 +127,12 @@ class TrainingSpec(Section):
         description="Labelled images of an update: each image of the source equally often, or"
         " (`balanced`) each class equally often. It also applies to f_S and the baselines.",
     )
+    adapt_batch_norm: Annotated[bool, Fixed("the baselines get it as well")] = Field(
+        default=False,
+        description="Re-estimate the batch norm statistics on `target_train` before f_T, and each"
+        " baseline, is evaluated or exported (AdaBN, Li et al. 2018). It needs a classifier with"
+        " batch norm, which lenet does not have.",
+    )
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."

@@ -13,6 +13,7 @@ from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average
+from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.class_balance import balanced_labels
 from adaptune.training.schedule import lr_factor, set_lr
@@ -54,7 +55,8 @@ def adapt_without_gan(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
         average = _train(net, spec, batches, task=task)
-    return to_cpu(average if spec.training.classifier_ema_decay else net)
+    weights = to_cpu(average if spec.training.classifier_ema_decay else net)
+    return adapted_weights(spec, weights, target, classes)
 
 
 def _train(net: nn.Module, spec: TrialSpec, batches: _Batches, *, task: bool) -> nn.Module:

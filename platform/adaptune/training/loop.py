@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 
+from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
@@ -15,6 +16,7 @@ from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
 from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.batch_norm import adapted_copy, running_statistics
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.checkpoint_format import ResumePoint
 from adaptune.training.class_balance import balanced_labels
@@ -76,7 +78,7 @@ def fit(
     meter = LossMeter(spec.loss_weights, device)
     meter.resume(resume_point.means, resume_point.updates)
     epoch_trainer = EpochTrainer(state, training, is_preempted)
-    evaluator = _EpochEvaluator(state, data, last, check_health=health)
+    evaluator = _EpochEvaluator(state, data, training.target, last, check_health=health)
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
         if not epoch_trainer.train(epoch, meter):
@@ -154,11 +156,13 @@ class _EpochEvaluator:
         self,
         state: TrainingState,
         data: TrialData,
+        target: DeviceImages,
         last: EpochRecord | None,
         *,
         check_health: bool,
     ) -> None:
         self._state = state
+        self._target = target
         self._validation = Validation(data, state.device)
         self._probe = HealthProbe(data, state.device) if check_health else None
         self._monitor = HealthMonitor(state.spec.training.gan_loss, state.lowest_losses, last)
@@ -170,6 +174,9 @@ class _EpochEvaluator:
         averages = [average.module for average in state.averages.values()]
         average_buffers([unwrap(state.networks.f_t), *averages])
         f_t = cast(Classifier, state.eval_network("f_t"))
+        if state.spec.training.adapt_batch_norm:
+            f_t = adapted_copy(f_t, self._target, state.spec)
+            state.eval_buffers = {"f_t": running_statistics(f_t)}
         scores = self._validation.scores(f_t, state.step)
         health = None
         if self._probe is not None and GENERATOR_TERMS & losses.keys():

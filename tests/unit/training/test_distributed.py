@@ -63,6 +63,7 @@ FIT_CASES: dict[str, dict[str, Any]] = {
     "cycada": CASES["cycada"],
     "cyclegan": CASES["cyclegan"],
     "balanced": CASES["cycada"] | {"source_sampling": "balanced"},
+    "batch norm": {"classifier": "dtn", "size": 32, "adapt_batch_norm": True},
 }
 
 
@@ -112,10 +113,10 @@ def train(case: str) -> dict[str, Any]:
 
 def fit_numbers(case: str, data: TrialData | None = None, **options: Any) -> list[dict[str, Any]]:
     """Return the numbers of a trial of three epochs, up to its preemption if there is one."""
-    data = data or make_data()
     spec = make_spec(
         batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **FIT_CASES[case]
     )
+    data = data or make_data(spec.data.source.size)
     records = []
     with suppress(PreemptedError):
         records.extend(fit(spec, data, make_source_weights(spec), device=CPU, **options))
