@@ -104,6 +104,8 @@ def opened(splits: Splits) -> Any:
     """Return splits as if their images were still to be prepared."""
     return SimpleNamespace(
         target_labelled=splits.trial.target_labelled,
+        target_val_labels=splits.trial.target_val_labels,
+        class_names=splits.trial.class_names,
         notes=(),
         missing_chunks=list,
         load=lambda progress=None: splits,

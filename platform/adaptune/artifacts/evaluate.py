@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from adaptune.data.image_set import ImageSet
 from adaptune.data.registry import is_same_domain, load_domain, share_samples
 from adaptune.errors import DataError
 from adaptune.spec.data import DomainSpec
-from adaptune.training.significance import accuracy_interval
+from adaptune.training.bootstrap import Bootstrap, Estimate
+from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.validation import predict_all
 
 
@@ -29,6 +29,8 @@ class Evaluation:
         n: number of labelled images.
         accuracy: in [0, 1].
         accuracy_ci95: bounds of the exact 95% interval of the accuracy (Clopper & Pearson 1934).
+        metrics: `accuracy`, `mean_recall`, `macro_f1` and, for two classes, `auroc`, each with its
+            95% interval. Classes without images count in none.
         class_names: the classes, in the order of `confusion`.
         recall: recall by class name, in [0, 1]; None for a class without images.
         confusion: counts, [K, K]; one row per true class, one column per predicted class.
@@ -41,6 +43,7 @@ class Evaluation:
     n: int
     accuracy: float
     accuracy_ci95: tuple[float, float]
+    metrics: dict[str, Estimate]
     class_names: tuple[str, ...]
     recall: dict[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
@@ -65,16 +68,19 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation
     """
     images, labels = _labelled_samples(export, domain, Path(root).expanduser())
     outputs = predict_all(export.classifier, DeviceImages(images, None, export.device))
-    predicted: Labels = outputs.logits.argmax(dim=1).cpu().numpy()
-    hits = int((predicted == labels).sum())
+    predictions = Predictions(outputs.logits.cpu().numpy(), labels, export.class_names)
+    bootstrap = Bootstrap({domain: predictions}, seed=export.config.seed)
+    metrics = bootstrap.estimates(domain)
+    confusion = predictions.confusion().astype(int)
     return Evaluation(
         domain=domain,
         n=len(labels),
-        accuracy=hits / len(labels),
-        accuracy_ci95=accuracy_interval(hits, len(labels)),
+        accuracy=metrics[ACCURACY].value,
+        accuracy_ci95=metrics[ACCURACY].ci95,
+        metrics=metrics,
         class_names=export.class_names,
-        recall=_recall(labels, predicted, export.class_names),
-        confusion=_confusion(labels, predicted, len(export.class_names)),
+        recall=predictions.recall(),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
         seen_in_training=_seen_in_training(export, domain),
         includes_held_out_test=share_samples(domain, export.domains["target"].domain),
     )
@@ -112,26 +118,6 @@ def _export_labels(export: Export, domain: Domain) -> Labels:
     # UNLABELLED is -1, so it selects the last entry.
     table = np.array([*new_labels, UNLABELLED], dtype=np.int64)
     return table[domain.labels]
-
-
-def _recall(
-    labels: Labels, predicted: Labels, class_names: tuple[str, ...]
-) -> dict[str, float | None]:
-    from sklearn.metrics import recall_score
-
-    indices = list(range(len(class_names)))
-    recalls = recall_score(labels, predicted, labels=indices, average=None, zero_division=np.nan)
-    by_class: dict[str, float | None] = {}
-    for name, recall in zip(class_names, recalls, strict=True):
-        by_class[name] = None if math.isnan(recall) else float(recall)
-    return by_class
-
-
-def _confusion(labels: Labels, predicted: Labels, classes: int) -> tuple[tuple[int, ...], ...]:
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(labels, predicted, labels=list(range(classes)))
-    return tuple(tuple(row) for row in counts.tolist())
 
 
 def _seen_in_training(export: Export, name: str) -> bool:

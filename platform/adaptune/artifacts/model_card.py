@@ -6,18 +6,29 @@ import re
 from collections.abc import Iterator, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 
 from adaptune.artifacts.format import ExportConfig
 from adaptune.spec.data import DomainSpec
 from adaptune.text import escape_control
+from adaptune.training.bootstrap import Estimate
+from adaptune.training.metrics import METRICS
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # Punctuation that is markup anywhere in a line, a bracket that would begin the target of a link,
 # and an underscore that is not inside a word.
 _MARKUP = re.compile(r"[\\`*|~$#]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
+
+_SHOWN_APART = ("verdict", "test_metrics", "target_test_recall")
+
+
+class _Test(BaseModel):
+    """The part of a summary that holds the metrics on the held-out test."""
+
+    test_metrics: dict[str, dict[str, Estimate]] | None = None
+    target_test_recall: dict[str, Estimate | None] | None = None
 
 
 def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
@@ -26,12 +37,14 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
     Args:
         config: describes the model.
         metrics: one row of the results each; nested metrics get dotted names. A text under
-            `verdict` comes before the table.
+            `verdict` comes before the table; the test of a summary, under `test_metrics` and
+            `target_test_recall`, has tables of its own.
     """
     source = config.data.source
     target = config.data.target
     verdict = metrics.get("verdict")
-    table = {name: value for name, value in metrics.items() if name != "verdict"}
+    table = {name: value for name, value in metrics.items() if name not in _SHOWN_APART}
+    test = _Test.model_validate(metrics)
     environment = Environment(
         loader=PackageLoader("adaptune.artifacts", "."),
         undefined=StrictUndefined,
@@ -45,7 +58,20 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         images={"source": _describe_images(source), "target": _describe_images(target)},
         verdict=verdict,
         metrics=_rows(table),
+        names=_metric_names(test),
+        test_metrics=test.test_metrics or {},
+        recall=test.target_test_recall or {},
     )
+
+
+def _metric_names(test: _Test) -> dict[str, str]:
+    """Return the names of the metrics that all models have, by their keys."""
+    models = (test.test_metrics or {}).values()
+    names = {}
+    for key, name in METRICS.items():
+        if all(key in estimates for estimates in models):
+            names[key] = name
+    return names
 
 
 def _describe_images(domain: DomainSpec) -> str:

@@ -81,6 +81,7 @@ def evaluate(
 ) -> None:
     """Evaluate the classifier on a labelled domain."""
     from adaptune import artifacts
+    from adaptune.training.metrics import ACCURACY, METRICS
 
     evaluation = artifacts.evaluate_export(artifacts.load_export(export), data, root)
     low, high = evaluation.accuracy_ci95
@@ -89,6 +90,12 @@ def evaluate(
         f"{domain}: {evaluation.accuracy:.1%} of {evaluation.n} images"
         f" ({low:.1%} to {high:.1%}, 95%)"
     )
+    for metric, label in METRICS.items():
+        estimate = evaluation.metrics.get(metric)
+        if metric != ACCURACY and estimate is not None:
+            low, high = estimate.ci95
+            print(f"{label}: {estimate.value:.1%} ({low:.1%} to {high:.1%}, 95%)")
+    print("accuracy per class:")
     for name, recall in evaluation.recall.items():
         text = "no image" if recall is None else f"{recall:.1%}"
         print(f"  {escape_control(name):<16} {text}")

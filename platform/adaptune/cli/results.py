@@ -32,6 +32,8 @@ def report(results: ResultsArgument) -> None:
     contents = search_report(results)
     console = stdout_console()
     console.print(contents.summary.verdict + "\n")
+    print_table(console, contents.test_metrics)
+    print_table(console, contents.test_recall)
     print_table(console, contents.costs)
     unhealthy = contents.summary.trials_unhealthy
     if unhealthy:

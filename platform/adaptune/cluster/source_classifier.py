@@ -89,6 +89,8 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
     arrays = content_hash(data.source_train_images.pixel_digests(), data.source_train_labels)
     versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
     text = f"{versions} {settings} {spec.training.lr_decay_from} {arrays}"
+    if spec.training.source_sampling != "natural":  # weights from before the option stay valid
+        text += f" {spec.training.source_sampling}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -164,8 +164,17 @@ class OpenSplits:
     @property
     def target_labelled(self) -> bool:
         """True if target_val has labels, and accuracy on it can be computed."""
-        labels = self.pair.match.labels_of(self.pair.target)[self.indices["target_val"]]
-        return bool((labels != UNLABELLED).all())
+        return bool((self.target_val_labels != UNLABELLED).all())
+
+    @property
+    def target_val_labels(self) -> Labels:
+        """Labels of target_val: int64 (N,), an index into `class_names` or `UNLABELLED`."""
+        return self.pair.match.labels_of(self.pair.target)[self.indices["target_val"]]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the K classes."""
+        return self.pair.match.class_names
 
     @property
     def notes(self) -> tuple[str, ...]:

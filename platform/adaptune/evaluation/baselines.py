@@ -16,6 +16,7 @@ from adaptune.evaluation.test_scores import Baselines
 from adaptune.search.driver import SearchRun
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.baselines import adapt_without_gan
+from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.source_classifier import train_supervised
 from adaptune.training.state import StateDict
 
@@ -59,6 +60,37 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
     return Baselines(**dict(zip(tasks, weights, strict=True)))
 
 
+def source_only_weights(run: SearchRun, spec: TrialSpec) -> StateDict:
+    """Return the weights of f_S as they are evaluated: with `adapt_batch_norm` if the spec has it.
+
+    Args:
+        spec: settings of the training.
+    """
+    if not spec.training.adapt_batch_norm:
+        return run.source_weights
+    cpus = run.plan.resources.cpus_per_worker
+    shared = run.shared
+    task: ClusterTask[dict[str, torch.Tensor]] = run.tasks.submit(
+        "baseline source_only",
+        _adapt_source_only,
+        spec,
+        shared.data,
+        shared.source_weights,
+        cpus,
+        cpus=cpus,
+    )
+    [weights] = run.tasks.results([task])
+    return weights
+
+
+def _adapt_source_only(
+    spec: TrialSpec, data: TrialData, source_weights: StateDict, threads: int
+) -> dict[str, torch.Tensor]:
+    device = task_device(threads)
+    target = DeviceImages(data.target_train_images, None, device, is_resident=False)
+    return adapted_weights(spec, source_weights, target, len(data.class_names))
+
+
 def _train_on_target(
     spec: TrialSpec, withheld: WithheldData, classes: int, threads: int
 ) -> dict[str, torch.Tensor]:
@@ -70,7 +102,11 @@ def _train_on_target(
         device,
         is_resident=fits_on_device(withheld.nbytes, device, spec.data.resident_gb),
     )
-    return train_supervised(spec, images, classes, "target-supervised")
+    weights = train_supervised(spec, images, classes, "target-supervised")
+    if not spec.training.adapt_batch_norm:
+        return weights
+    target = DeviceImages(withheld.target_train_images, None, device, is_resident=False)
+    return adapted_weights(spec, weights, target, classes)
 
 
 def _adapt_without_gan(

@@ -11,7 +11,7 @@ from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.test_scores import TARGET_SUPERVISED
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
-_NO_SPREAD = 1e-12  # differences of accuracies, beyond rounding
+_NO_SPREAD = 1e-12  # differences of scores, beyond rounding
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Comparison:
     """A configuration against a baseline, paired by seed.
 
     Attributes:
-        mean: mean difference of the test accuracies.
+        mean: mean difference of the test scores.
         low: lower end of its 95% interval.
         high: upper end of its 95% interval.
         p: p value of a two-sided paired t-test.
@@ -41,13 +41,13 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class MeanAccuracy:
-    """Test accuracy of a configuration over its seeds.
+class MeanScore:
+    """Test score of a configuration over its seeds: its accuracy, or another metric.
 
     Attributes:
         configuration: name of the configuration.
         seeds: number of seeds with a result.
-        mean: mean test accuracy, in [0, 1]; None if every trial failed.
+        mean: mean test score, in [0, 1]; None if every trial failed.
         standard_error: its standard error; None with fewer than two seeds.
     """
 
@@ -64,13 +64,13 @@ def compare(results: Sequence[SeedResult], configuration: str, baseline: str) ->
     """
     from scipy.stats import ttest_rel  # imported late: it takes a second
 
-    accuracies = accuracies_by_seed(results, configuration)
-    baseline_accuracies = accuracies_by_seed(results, baseline)
-    seeds = [seed for seed in accuracies if seed in baseline_accuracies]
+    scores = scores_by_seed(results, configuration)
+    baseline_scores = scores_by_seed(results, baseline)
+    seeds = [seed for seed in scores if seed in baseline_scores]
     if not seeds:
         return Comparison(0.0, 0.0, 0.0, 1.0, 0)
-    first = [accuracies[seed] for seed in seeds]
-    second = [baseline_accuracies[seed] for seed in seeds]
+    first = [scores[seed] for seed in seeds]
+    second = [baseline_scores[seed] for seed in seeds]
     differences = [a - b for a, b in zip(first, second, strict=True)]
     mean = fmean(differences)
     if max(differences) - min(differences) < _NO_SPREAD:
@@ -82,46 +82,46 @@ def compare(results: Sequence[SeedResult], configuration: str, baseline: str) ->
     )
 
 
-def mean_accuracies(results: Sequence[SeedResult]) -> list[MeanAccuracy]:
-    """Return the mean test accuracy of each configuration; the upper bound comes last."""
+def mean_scores(results: Sequence[SeedResult]) -> list[MeanScore]:
+    """Return the mean test score of each configuration; the upper bound comes last."""
     names = list(dict.fromkeys(result.configuration for result in results))
     if TARGET_SUPERVISED in names:
         names.remove(TARGET_SUPERVISED)
         names.append(TARGET_SUPERVISED)
     means = []
     for name in names:
-        accuracies = list(accuracies_by_seed(results, name).values())
+        scores = list(scores_by_seed(results, name).values())
         mean = standard_error = None
-        if accuracies:
-            mean = fmean(accuracies)
-        if len(accuracies) > 1:
-            standard_error = stdev(accuracies) / len(accuracies) ** 0.5
-        means.append(MeanAccuracy(name, len(accuracies), mean, standard_error))
+        if scores:
+            mean = fmean(scores)
+        if len(scores) > 1:
+            standard_error = stdev(scores) / len(scores) ** 0.5
+        means.append(MeanScore(name, len(scores), mean, standard_error))
     return means
 
 
 def best_on_val(
     results: Sequence[SeedResult], configurations: Sequence[Configuration]
 ) -> Configuration:
-    """Return the configuration with the highest mean target_val accuracy.
+    """Return the configuration with the highest mean score on target_val.
 
     The test set must not choose.
     """
 
     def mean_val(configuration: Configuration) -> float:
-        accuracies = []
+        scores = []
         for result in results:
             if result.configuration == configuration.name and result.target_val is not None:
-                accuracies.append(result.target_val)
-        return fmean(accuracies) if accuracies else -inf
+                scores.append(result.target_val)
+        return fmean(scores) if scores else -inf
 
     return max(configurations, key=mean_val)
 
 
-def accuracies_by_seed(results: Sequence[SeedResult], configuration: str) -> dict[int, float]:
-    """Return the test accuracies of a configuration by seed, without failed trials."""
-    accuracies = {}
+def scores_by_seed(results: Sequence[SeedResult], configuration: str) -> dict[int, float]:
+    """Return the test scores of a configuration by seed, without failed trials."""
+    scores = {}
     for result in results:
         if result.configuration == configuration and result.target_test is not None:
-            accuracies[result.seed] = result.target_test
-    return accuracies
+            scores[result.seed] = result.target_test
+    return scores

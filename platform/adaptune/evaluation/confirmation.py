@@ -13,6 +13,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
 from adaptune.study.job import format_values
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import ACCURACY, METRICS
 
 _WEIGHTS = [f"loss_weights.{term}" for term in LossWeights.model_fields]
 
@@ -40,9 +41,18 @@ def all_values(spec: SearchSpec, sampled: Mapping[str, Value]) -> dict[str, Valu
     return {path: value_at(tree, path) for path in paths}
 
 
-def conclusion(results: Sequence[SeedResult], configurations: Sequence[Configuration]) -> str:
-    """Return, in words, how the best configuration on target_val compares with the baselines."""
+def conclusion(
+    results: Sequence[SeedResult],
+    configurations: Sequence[Configuration],
+    metric: str = ACCURACY,
+) -> str:
+    """Return, in words, how the best configuration on target_val compares with the baselines.
+
+    Args:
+        metric: metric of the results: a key of `METRICS`.
+    """
     best = best_on_val(results, configurations)
+    points = "points" if metric == ACCURACY else f"points of {METRICS[metric]}"
     lines = []
     adapts = any(best.values.get(path) for path in _WEIGHTS if path != "loss_weights.task")
     if not adapts:
@@ -55,7 +65,7 @@ def conclusion(results: Sequence[SeedResult], configurations: Sequence[Configura
         word = f"{comparison.conclusion}, " if adapts else ""
         lines.append(
             f"{best.name}: {word}against {baseline}:"
-            f" {100 * comparison.mean:+.1f} points on the test"
+            f" {100 * comparison.mean:+.1f} {points} on the test"
             f" ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}, 95%;"
             f" p {comparison.p:.2g}, {comparison.seeds} seeds)."
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adaptune.errors import CheckpointError
-from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.baselines import source_only_weights, train_baselines
 from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
@@ -15,6 +15,7 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.study.job import make_job
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
+from adaptune.training.metrics import judging_metric
 from adaptune.training.record import EpochRecord
 
 
@@ -91,10 +92,11 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
         return score_on_test(
             best.spec,
             withheld,
-            classes=len(run.splits.trial.class_names),
+            class_names=run.splits.trial.class_names,
             adapted=eval_weights(best.contents, "f_t"),
-            source_only=run.source_weights,
+            source_only=source_only_weights(run, spec),
             baselines=train_baselines(run, spec, run.spec.evaluation.baselines),
+            metric=judging_metric(run.spec.search.metric),
         )
 
     return evaluate_once(run.study, best.name, score)

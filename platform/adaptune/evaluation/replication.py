@@ -14,15 +14,15 @@ from rich.console import Console
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, OtherSpecError, ResultsError
-from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.baselines import source_only_weights, train_baselines
 from adaptune.evaluation.held_out import load_trial_checkpoint
 from adaptune.evaluation.test_scores import (
     INFORMATION_ONLY,
     NO_GAN,
     SOURCE_ONLY,
     TARGET_SUPERVISED,
-    correct_predictions,
     count_evaluation,
+    predict_labelled,
     run_once,
 )
 from adaptune.results.folder import ResultsFolder, join_uri
@@ -35,6 +35,7 @@ from adaptune.spec.tree import put
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
+from adaptune.training.metrics import judging_metric
 from adaptune.training.state import StateDict
 
 
@@ -58,13 +59,15 @@ class Configuration:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """Accuracies of a configuration, or of a baseline, under one seed.
+    """Scores of a configuration, or of a baseline, under one seed.
+
+    They are accuracies, or the metric that is the objective of the search.
 
     Attributes:
         configuration: name of the configuration.
         seed: seed of data split, f_S and training.
-        target_val: accuracy on target_val, in [0, 1]; None if the trial failed.
-        target_test: accuracy on target_test, in [0, 1]; None if the trial failed.
+        target_val: score on target_val, in [0, 1]; None if the trial failed.
+        target_test: score on target_test, in [0, 1]; None if the trial failed.
     """
 
     configuration: str
@@ -203,7 +206,7 @@ def _models(run: SearchRun, configurations: Sequence[Configuration]) -> dict[str
     spec = run.spec.trial(configurations[0].values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
     models: dict[str, StateDict | None] = {
-        SOURCE_ONLY: run.source_weights,
+        SOURCE_ONLY: source_only_weights(run, spec),
         INFORMATION_ONLY: baselines.information_only,
         NO_GAN: baselines.no_gan,
     }
@@ -231,11 +234,11 @@ def _seed_result(run: SearchRun, name: str, seed: int, weights: StateDict | None
         return SeedResult(name, seed, None, None)
     data, withheld = run.splits.trial, run.splits.withheld
     spec = run.spec.trial({}, seed=0)
-    classes = len(data.class_names)
-    val = correct_predictions(
-        weights, spec, data.target_val_images, data.target_val_labels, classes
+    val = predict_labelled(
+        weights, spec, data.target_val_images, data.target_val_labels, data.class_names
     )
-    test = correct_predictions(
-        weights, spec, withheld.target_test_images, withheld.target_test_labels, classes
+    test = predict_labelled(
+        weights, spec, withheld.target_test_images, withheld.target_test_labels, data.class_names
     )
-    return SeedResult(name, seed, float(val.mean()), float(test.mean()))
+    metric = judging_metric(run.spec.search.metric)
+    return SeedResult(name, seed, val.values()[metric], test.values()[metric])

@@ -12,20 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.costs import search_costs
-from adaptune.evaluation.test_scores import (
-    ADAPTED,
-    INFORMATION_ONLY,
-    NO_GAN,
-    SOURCE_ONLY,
-    TARGET_SUPERVISED,
-    TestScores,
-)
+from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial, TrialPlacement
+from adaptune.training.bootstrap import Estimate
 from adaptune.version import __version__
 
 if TYPE_CHECKING:  # `status` and `report` read a summary without Ray
@@ -58,6 +52,9 @@ class Summary(BaseModel):
     best_params: dict[str, Value] | None = Field(description="its sampled values")
     best_epoch: int | None = Field(description="its exported epoch")
     target_val_accuracy: float | None = Field(description="its accuracy on target_val")
+    target_val_metrics: dict[str, float] | None = Field(
+        default=None, description="its metrics on target_val, such as mean_recall"
+    )
     target_test_accuracy: float | None = Field(description="its accuracy on target_test")
     target_test_ci95: tuple[float, float] | None = Field(description="exact 95% interval of it")
     target_test_size: int | None = Field(description="number of target_test samples")
@@ -73,6 +70,17 @@ class Summary(BaseModel):
     )
     target_test_evaluations: int = Field(
         description="models of this search that were evaluated on target_test"
+    )
+    test_metrics: dict[str, dict[str, Estimate]] | None = Field(
+        default=None,
+        description="by model: accuracy, mean_recall, macro_f1 and, for two classes, auroc on"
+        " target_test, each with its 95% interval",
+    )
+    target_test_recall: dict[str, Estimate | None] | None = Field(
+        default=None, description="test recall of each class, with its exact 95% interval"
+    )
+    verdict_metric: str | None = Field(
+        default=None, description="metric that verdict and gap_closed compare"
     )
     gap_closed: float | None = Field(
         description="(adapted − source only) / (target supervised − source only)"
@@ -94,26 +102,6 @@ class Summary(BaseModel):
     source_classifier_s: float = Field(description="seconds that the source classifier took")
     seed: int = Field(description="seed of the search")
     version: str = Field(description="version of adaptune")
-
-
-# Models that are evaluated on the held-out test, and the key of each accuracy.
-MODELS = {
-    SOURCE_ONLY: "source_only_test_accuracy",
-    INFORMATION_ONLY: "information_only_test_accuracy",
-    NO_GAN: "no_gan_test_accuracy",
-    ADAPTED: "target_test_accuracy",
-    TARGET_SUPERVISED: "target_supervised_test_accuracy",
-}
-
-
-def accuracies_by_model(summary: Summary) -> dict[str, float]:
-    """Return the known test accuracies by the name of the model."""
-    accuracies = {}
-    for name, key in MODELS.items():
-        accuracy = getattr(summary, key)
-        if accuracy is not None:
-            accuracies[name] = accuracy
-    return accuracies
 
 
 def summarise(
@@ -222,18 +210,22 @@ def _best_figures(best: TrialCheckpoint | None) -> dict[str, object]:
         "best_params": dict(best.values) if best else None,
         "best_epoch": best.record.epoch if best else None,
         "target_val_accuracy": best.record.target_val_accuracy if best else None,
+        "target_val_metrics": best.record.target_metrics() if best else None,
     }
 
 
 def _score_figures(scores: TestScores | None) -> dict[str, object]:
     return {
         "target_test_accuracy": scores.adapted if scores else None,
-        "target_test_ci95": scores.interval if scores else None,
+        "target_test_ci95": scores.accuracy_ci95 if scores else None,
         "target_test_size": scores.size if scores else None,
         "source_only_test_accuracy": scores.source_only if scores else None,
         "information_only_test_accuracy": scores.information_only if scores else None,
         "no_gan_test_accuracy": scores.no_gan if scores else None,
         "target_supervised_test_accuracy": scores.target_supervised if scores else None,
+        "test_metrics": (scores.metrics or None) if scores else None,
+        "target_test_recall": (scores.recall or None) if scores else None,
+        "verdict_metric": scores.metric if scores else None,
         "gap_closed": scores.gap_closed if scores else None,
     }
 

@@ -1,4 +1,4 @@
-"""Accuracies on the held-out test set, evaluated once per exported model.
+"""Scores on the held-out test set, evaluated once per exported model.
 
 The study counts every evaluation.
 """
@@ -6,21 +6,22 @@ The study counts every evaluation.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from adaptune.data.array_types import Labels
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.image_set import ImageSet
 from adaptune.data.splits import WithheldData
+from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.study.study import SearchStudy
+from adaptune.training.bootstrap import Bootstrap, Estimate, recall_by_class
 from adaptune.training.build import build_classifier
+from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.significance import accuracy_interval, mcnemar_p_value
 from adaptune.training.state import StateDict
 from adaptune.training.validation import predict_all
@@ -53,11 +54,15 @@ class Baselines:
 
 @dataclass(frozen=True)
 class TestScores:
-    """Accuracies on target_test, in [0, 1]; None if a baseline was not trained.
+    """Accuracies and other metrics on target_test, in [0, 1]; None if a baseline was not trained.
 
     Attributes:
         size: number of test samples.
-        p: by baseline, the p value of its difference to `adapted` (McNemar's exact test).
+        p: by baseline, the p value of its difference to `adapted`: McNemar's exact test for the
+            accuracy, otherwise a paired bootstrap.
+        metric: metric that is compared: a key of `METRICS`.
+        metrics: by model, such as `adapted`, its metrics with their 95% intervals.
+        recall: recall of `adapted` by class; None for a class without images.
     """
 
     size: int
@@ -67,55 +72,125 @@ class TestScores:
     no_gan: float | None = None
     target_supervised: float | None = None
     p: Mapping[str, float] = field(default_factory=dict)
+    metric: str = ACCURACY
+    metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    recall: Mapping[str, Estimate | None] = field(default_factory=dict)
+
+    def value(self, model: str) -> float | None:
+        """Return the compared metric of a model, such as `no_gan`; None if it was not trained."""
+        if self.metric == ACCURACY:
+            accuracy: float | None = getattr(self, model)
+            return accuracy
+        estimates = self.metrics.get(model)
+        return None if estimates is None else estimates[self.metric].value
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Exact binomial 95% interval of `adapted`."""
+    def adapted_value(self) -> float:
+        """The compared metric of `adapted`."""
+        value = self.value("adapted")
+        assert value is not None
+        return value
+
+    @property
+    def source_only_value(self) -> float:
+        """The compared metric of source only."""
+        value = self.value("source_only")
+        assert value is not None
+        return value
+
+    @property
+    def accuracy_ci95(self) -> tuple[float, float]:
+        """Exact binomial 95% interval of the accuracy of `adapted`."""
         return accuracy_interval(round(self.adapted * self.size), self.size)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the compared metric of `adapted`."""
+        if self.metric == ACCURACY:
+            return self.accuracy_ci95
+        return self.metrics["adapted"][self.metric].ci95
+
+    @property
     def gap_closed(self) -> float | None:
-        """(adapted − source only) / (target supervised − source only); None without a gap."""
-        upper_bound = self.target_supervised
-        if upper_bound is None or upper_bound <= self.source_only:
+        """(adapted − source only) / (target supervised − source only); None without a gap.
+
+        It is that of the compared metric.
+        """
+        upper_bound = self.value("target_supervised")
+        source_only = self.source_only_value
+        if upper_bound is None or upper_bound <= source_only:
             return None
-        return (self.adapted - self.source_only) / (upper_bound - self.source_only)
+        return (self.adapted_value - source_only) / (upper_bound - source_only)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TestScores:
+        """Return the scores whose `asdict` was stored as JSON."""
+        metrics = {}
+        for model, estimates in values.get("metrics", {}).items():
+            metrics[model] = {name: _parse(stored) for name, stored in estimates.items()}
+        recall: dict[str, Estimate | None] = {}
+        for name, stored in values.get("recall", {}).items():
+            recall[name] = None if stored is None else _parse(stored)
+        return cls(**{**values, "metrics": metrics, "recall": recall})
 
 
 def score_on_test(
     spec: TrialSpec,
     withheld: WithheldData,
     *,
-    classes: int,
+    class_names: Sequence[str],
     adapted: StateDict,
     source_only: StateDict,
     baselines: Baselines,
+    metric: str = ACCURACY,
 ) -> TestScores:
-    """Evaluate all models on target_test."""
+    """Evaluate all models on target_test.
+
+    Args:
+        metric: metric that is compared; the accuracy if the test set does not define it.
+    """
     models = {"adapted": adapted, "source_only": source_only} | vars(baselines)
     images, labels = withheld.target_test_images, withheld.target_test_labels
-    correct = {}
+    predictions = {}
     for name, weights in models.items():
         if weights is not None:
-            correct[name] = correct_predictions(weights, spec, images, labels, classes)
+            predictions[name] = predict_labelled(weights, spec, images, labels, class_names)
+    bootstrap = Bootstrap(predictions, derive_seed(spec.seed, "test bootstrap"))
+    metrics = {name: bootstrap.estimates(name) for name in predictions}
+    if metric not in metrics["adapted"]:
+        metric = ACCURACY
     p_values = {}
-    for name, hits in correct.items():
-        if name != "adapted":
-            p_values[name] = mcnemar_p_value(correct["adapted"], hits)
-    accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
-    return TestScores(size=len(labels), p=p_values, **accuracies)
+    for name, baseline in predictions.items():
+        if name == "adapted":
+            continue
+        if metric == ACCURACY:
+            p_values[name] = mcnemar_p_value(predictions["adapted"].hits, baseline.hits)
+        else:
+            p_values[name] = bootstrap.p_value("adapted", name, metric)
+    accuracies = {name: estimates[ACCURACY].value for name, estimates in metrics.items()}
+    return TestScores(
+        size=len(labels),
+        p=p_values,
+        metric=metric,
+        metrics=metrics,
+        recall=recall_by_class(predictions["adapted"]),
+        **accuracies,
+    )
 
 
-def correct_predictions(
-    weights: StateDict, spec: TrialSpec, images: ImageSet, labels: Labels, classes: int
-) -> NDArray[np.bool_]:
-    """Return which of N target images a classifier with these weights gets right, (N,)."""
-    classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
+def predict_labelled(
+    weights: StateDict,
+    spec: TrialSpec,
+    images: ImageSet,
+    labels: Labels,
+    class_names: Sequence[str],
+) -> Predictions:
+    """Return the predictions of a classifier with these weights for N labelled target images."""
+    classifier = build_classifier(spec.model.classifier, spec.data.target, len(class_names))
     classifier.load_state_dict(weights)
-    outputs = predict_all(classifier, DeviceImages(images, labels, torch.device("cpu")))
-    predicted = outputs.logits.argmax(dim=1).numpy()
-    correct: NDArray[np.bool_] = predicted == labels
-    return correct
+    device_images = DeviceImages(images, labels, torch.device("cpu"))
+    outputs = predict_all(classifier, device_images)
+    return outputs.predictions(device_images.labels, class_names)
 
 
 def evaluate_once(
@@ -130,7 +205,7 @@ def evaluate_once(
         score: evaluates it.
     """
     stored, count = run_once(study, model, lambda: asdict(score()))
-    return TestScores(**cast("dict[str, Any]", stored)), count
+    return TestScores.from_dict(stored), count
 
 
 def run_once(
@@ -159,6 +234,11 @@ def count_evaluation(study: SearchStudy, model: str) -> None:
     """
     if all(evaluation["model"] != model for evaluation in _evaluations(study)):
         _add_evaluation(study, model)
+
+
+def _parse(stored: Mapping[str, Any]) -> Estimate:
+    low, high = stored["ci95"]
+    return Estimate(stored["value"], (low, high))
 
 
 def _evaluations(study: SearchStudy) -> list[dict[str, Any]]:

@@ -10,13 +10,16 @@ from optuna.trial import TrialState
 
 from adaptune.study.objective import ENSEMBLE_VALIDATORS, Objective
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import judging_metric
 from adaptune.training.record import ENSEMBLE, EpochRecord
 from adaptune.training.validators import VALIDATORS
 
 
 @dataclass(frozen=True)
 class ValidatorRegret:
-    """A validator compared with target_val accuracy.
+    """A validator compared with the metric on target_val.
+
+    The metric is that of the search; it is the accuracy if a validator was the objective.
 
     Attributes:
         validator: its name.
@@ -24,7 +27,7 @@ class ValidatorRegret:
             two never changes.
         chosen_trial: trial that the validator would have chosen in this search.
         chosen_epoch: epoch that it would have chosen.
-        regret: best target_val accuracy of this search, minus that of the validator's choice.
+        regret: best value of the metric in this search, minus that of the validator's choice.
     """
 
     validator: str
@@ -38,12 +41,12 @@ class ValidatorRegret:
 class _Epoch:
     trial: int
     record: EpochRecord
-    accuracy: float
+    value: float
 
 
 def validator_regrets(study: SearchStudy) -> list[ValidatorRegret]:
     """Return the regret of every validator, the lowest first; none without target labels."""
-    epochs = _labelled_epochs(study)
+    epochs = _labelled_epochs(study, judging_metric(study.metric))
     if not epochs:
         return []
     names = []
@@ -57,15 +60,16 @@ def validator_regrets(study: SearchStudy) -> list[ValidatorRegret]:
     return sorted(regrets, key=lambda regret: regret.regret)
 
 
-def _labelled_epochs(study: SearchStudy) -> list[_Epoch]:
+def _labelled_epochs(study: SearchStudy, metric: str) -> list[_Epoch]:
     epochs = []
     for trial in study.started_trials():
         if trial.state == TrialState.FAIL:  # never exported
             continue
         for epoch in trial.epochs:
             record = epoch.record
-            if record.target_val_accuracy is not None and record.validators:
-                epochs.append(_Epoch(trial.number, record, record.target_val_accuracy))
+            value = record.target_metric(metric)
+            if value is not None and record.validators:
+                epochs.append(_Epoch(trial.number, record, value))
     return epochs
 
 
@@ -73,19 +77,19 @@ def _regret(name: str, epochs: Sequence[_Epoch]) -> ValidatorRegret:
     objective = Objective(name)
     for epoch in epochs:
         objective.observe(epoch.trial, epoch.record)
-    values = [objective.value(epoch.record) for epoch in epochs]
-    accuracies = [epoch.accuracy for epoch in epochs]
+    scores = [objective.value(epoch.record) for epoch in epochs]
+    values = [epoch.value for epoch in epochs]
     candidates = list(range(len(epochs)))
     if objective.is_rank_based:  # it takes the last epoch of each trial
         last_index = {epoch.trial: index for index, epoch in enumerate(epochs)}
         candidates = list(last_index.values())
-    chosen = epochs[max(candidates, key=values.__getitem__)]
+    chosen = epochs[max(candidates, key=scores.__getitem__)]
     return ValidatorRegret(
         validator=name,
-        correlation=_spearman(values, accuracies),
+        correlation=_spearman(scores, values),
         chosen_trial=chosen.trial,
         chosen_epoch=chosen.record.epoch,
-        regret=max(accuracies) - chosen.accuracy,
+        regret=max(values) - chosen.value,
     )
 
 

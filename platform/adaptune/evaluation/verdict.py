@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from adaptune.evaluation.test_scores import TestScores
+from adaptune.training.metrics import ACCURACY
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
 _BASELINE_SENTENCES = {
     "information_only": "the information term alone has {:.1%}",
     "no_gan": "task and information together have {:.1%}",
 }
+
+_WITH_ARTICLE = {"mean_recall": "a mean recall", "macro_f1": "a macro F1", "auroc": "an AUROC"}
 
 
 def verdict(scores: TestScores, evaluations: int = 1) -> str:
@@ -28,33 +31,36 @@ def verdict(scores: TestScores, evaluations: int = 1) -> str:
 
 def _against_source_only(scores: TestScores) -> str:
     low, high = scores.interval
+    adapted = scores.adapted_value
+    source_only = scores.source_only_value
+    metric = "" if scores.metric == ACCURACY else f" {_WITH_ARTICLE[scores.metric]} of"
     text = (
-        f"The adapted classifier has {scores.adapted:.1%} on the held-out test set"
+        f"The adapted classifier has{metric} {adapted:.1%} on the held-out test set"
         f" ({low:.1%} to {high:.1%}, 95%)"
     )
-    gain = scores.adapted - scores.source_only
+    gain = adapted - source_only
     if gain <= 0:
-        return f"{text}: adaptation did not help, source only has {scores.source_only:.1%}."
+        return f"{text}: adaptation did not help, source only has {source_only:.1%}."
     if scores.p["source_only"] >= SIGNIFICANCE_LEVEL:
         return (
-            f"{text}, source only {scores.source_only:.1%}: the gain of {100 * gain:.1f} points is"
+            f"{text}, source only {source_only:.1%}: the gain of {100 * gain:.1f} points is"
             f" within chance for {scores.size} samples."
         )
-    return f"{text}: adaptation helped, source only has {scores.source_only:.1%}."
+    return f"{text}: adaptation helped, source only has {source_only:.1%}."
 
 
 def _against_baselines(scores: TestScores) -> str:
-    accuracies = {}
+    values = {}
     for name in _BASELINE_SENTENCES:
-        accuracy = getattr(scores, name)
-        if accuracy is not None:
-            accuracies[name] = accuracy
-    if not accuracies:
+        value = scores.value(name)
+        if value is not None:
+            values[name] = value
+    if not values:
         return "Information maximisation without a GAN was not tried."
-    sentences = [_BASELINE_SENTENCES[name].format(value) for name, value in accuracies.items()]
+    sentences = [_BASELINE_SENTENCES[name].format(value) for name, value in values.items()]
     text = "Without a GAN, " + ", ".join(sentences)
-    best = max(accuracies, key=accuracies.__getitem__)
-    margin = 100 * (scores.adapted - accuracies[best])
+    best = max(values, key=values.__getitem__)
+    margin = 100 * (scores.adapted_value - values[best])
     if margin <= 0:
         return f"{text}: the GAN was not worth its cost here."
     text = f"{text}: the search is {margin:.1f} points better"

@@ -6,13 +6,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from adaptune.evaluation.summary import Summary, accuracies_by_model
+from adaptune.evaluation.summary import Summary
+from adaptune.evaluation.summary_scores import (
+    accuracies_by_model,
+    verdict_estimates,
+    verdict_metric_name,
+)
 from adaptune.evaluation.test_scores import ADAPTED
 from adaptune.report.svg import to_svg
 from adaptune.spec.distributions import Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
+from adaptune.training.metrics import ACCURACY, METRICS
 
 BEST_COLOUR = "#c2410c"
 COMPLETE_COLOUR = "#2563eb"
@@ -22,25 +28,33 @@ _COLUMNS = 3
 
 
 def accuracies_figure(summary: Summary) -> str | None:
-    """Return the test accuracies of all models, or None without target labels."""
-    accuracies = accuracies_by_model(summary)
+    """Return the test scores of all models, or None without target labels.
+
+    They are the accuracies, or the metric that the verdict compares.
+    """
+    scores = accuracies_by_model(summary)
     interval = summary.target_test_ci95
-    if ADAPTED not in accuracies or interval is None:
+    estimates = verdict_estimates(summary)
+    if estimates:
+        scores = {name: estimate.value for name, estimate in estimates.items()}
+        interval = estimates[ADAPTED].ci95
+    if ADAPTED not in scores or interval is None:
         return None
-    names = list(accuracies)
-    values = list(accuracies.values())
+    names = list(scores)
+    values = list(scores.values())
     colours = [BEST_COLOUR if name == ADAPTED else BASELINE_COLOUR for name in names]
     figure = Figure(figsize=(7, 0.5 + 0.4 * len(names)), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh(names, values, color=colours)
     labels = [f" {value:.1%}" for value in values]
     axes.bar_label(bars, labels, label_type="center", color="white")
-    adapted = accuracies[ADAPTED]
+    adapted = scores[ADAPTED]
     error = [[adapted - interval[0]], [interval[1] - adapted]]
     axes.errorbar(adapted, ADAPTED, xerr=error, color="black", capsize=3)
     axes.set_xlim(min(0.5, *values) - 0.02, 1)
     axes.invert_yaxis()
-    axes.set_xlabel(f"accuracy on target_test, {summary.target_test_size} samples")
+    metric = verdict_metric_name(summary) or METRICS[ACCURACY]
+    axes.set_xlabel(f"{metric} on target_test, {summary.target_test_size} samples")
     return to_svg(figure)
 
 

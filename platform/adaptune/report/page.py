@@ -7,12 +7,14 @@ from pathlib import Path
 
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
+from adaptune.evaluation.summary_scores import verdict_metric_name
 from adaptune.report import figures, tables
 from adaptune.report.template import render
 from adaptune.results.folder import ResultsFolder, write_atomically
 from adaptune.spec import dump_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import METRICS, judging_metric
 
 
 def write_report(folder: ResultsFolder, spec: SearchSpec, study: SearchStudy) -> Path:
@@ -40,7 +42,11 @@ def _contents(
     return {
         "spec": spec,
         "summary": summary,
+        "metric": METRICS[judging_metric(study.metric)],
         "accuracies": figures.accuracies_figure(summary),
+        "test_metrics": tables.metrics_table(summary),
+        "verdict_metric": verdict_metric_name(summary),
+        "test_recall": tables.recall_table(summary),
         "curves": figures.curves_figure(study, spec.epochs, best),
         "values": figures.values_figure(study, spec, best),
         "sample_grid": _sample_grid(folder, summary),

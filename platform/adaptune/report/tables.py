@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary
+from adaptune.evaluation.summary_scores import MODELS, model_key
 from adaptune.evaluation.validator_regret import validator_regrets
 from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder
@@ -17,6 +18,8 @@ from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value, metric_label
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
+from adaptune.training.bootstrap import Estimate
+from adaptune.training.metrics import ACCURACY, METRICS, judging_metric
 
 STATES = {
     "COMPLETE": "complete",
@@ -38,7 +41,7 @@ _COSTS = {
 
 @dataclass(frozen=True)
 class ReplicationTable:
-    """Mean accuracies that `confirm` or `ablate` found, and the conclusion in words."""
+    """Mean test scores that `confirm` or `ablate` found, and the conclusion in words."""
 
     table: Table
     conclusion: Sequence[str]
@@ -75,13 +78,37 @@ def validators_table(study: SearchStudy) -> Table:
             correlation = f"{regret.correlation:.2f}"
         choice = f"trial {regret.chosen_trial}, epoch {regret.chosen_epoch}"
         rows.append((regret.validator, correlation, choice, f"{100 * regret.regret:.1f}"))
+    metric = METRICS[judging_metric(study.metric)]
     header = (
         "validator as the objective",
         "rank correlation",
         "would choose",
-        "regret, points of target_val",
+        f"regret, points of {metric}",
     )
     return Table(header, rows)
+
+
+def metrics_table(summary: Summary) -> Table:
+    """Return the metrics of each model on the held-out test, in percent with 95% intervals."""
+    metrics: dict[str, dict[str, Estimate]] = {}
+    for name in MODELS:
+        estimates = (summary.test_metrics or {}).get(model_key(name))
+        if estimates is not None:
+            metrics[name] = estimates
+    columns = [key for key in METRICS if any(key in values for values in metrics.values())]
+    rows = []
+    for name, estimates in metrics.items():
+        rows.append((name, *(estimates[key].in_percent() for key in columns)))
+    return Table(("%, with 95% interval", *(METRICS[key] for key in columns)), rows)
+
+
+def recall_table(summary: Summary) -> Table:
+    """Return the accuracy per class of the exported model, in percent with 95% intervals."""
+    rows = []
+    for name, estimate in (summary.target_test_recall or {}).items():
+        text = "no image" if estimate is None else estimate.in_percent()
+        rows.append((name, text))
+    return Table(("class", "accuracy"), rows)
 
 
 def pareto_table(study: SearchStudy) -> Table:
@@ -106,10 +133,9 @@ def replication_table(folder: ResultsFolder, name: str) -> ReplicationTable:
     Raises:
         ResultsError: the file of the command cannot be read.
     """
-    header = ("configuration", "seeds", "test accuracy")
     file = folder.path / name / f"{name}.parquet"
     if not file.exists():
-        return ReplicationTable(Table(header, []), [])
+        return ReplicationTable(Table((), []), [])
     try:
         table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
@@ -119,14 +145,16 @@ def replication_table(folder: ResultsFolder, name: str) -> ReplicationTable:
     metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
     rows = []
     for row in table.to_pylist():
-        accuracy = format_accuracy(row["mean"], row["standard_error"])
-        rows.append((row["configuration"], str(row["seeds"]), accuracy))
+        score = format_mean(row["mean"], row["standard_error"])
+        rows.append((row["configuration"], str(row["seeds"]), score))
+    metric = metadata.get(b"metric", ACCURACY.encode()).decode()
+    header = ("configuration", "seeds", f"test {METRICS[metric]}")
     conclusion = metadata.get(b"conclusion", b"").decode().splitlines()
     return ReplicationTable(Table(header, rows), conclusion)
 
 
-def format_accuracy(mean: float | None, standard_error: float | None) -> str:
-    """Return an accuracy in percent with its standard error: `97.2 ± 0.3`."""
+def format_mean(mean: float | None, standard_error: float | None) -> str:
+    """Return a mean score in percent with its standard error: `97.2 ± 0.3`."""
     if mean is None:
         return "failed"
     if standard_error is None:

@@ -58,6 +58,11 @@ class TrialSpec(Section):
             raise ValueError(
                 f"classifier {model.classifier.name} takes {smallest} to {largest} px, not {size}"
             )
+        if self.training.adapt_batch_norm and model.classifier.name == "lenet":
+            raise ValueError(
+                "training.adapt_batch_norm: classifier lenet has no batch norm: take another"
+                " classifier, or leave the option out"
+            )
         layers = model.discriminator.layers
         if size >> layers < _MIN_PATCH_PX:
             raise ValueError(

@@ -33,6 +33,9 @@ class SearchOptions(Section):
 
     metric: Literal[
         "target_val_accuracy",
+        "target_val_mean_recall",
+        "target_val_macro_f1",
+        "target_val_auroc",
         "source_val",
         "entropy",
         "infomax",
@@ -45,8 +48,9 @@ class SearchOptions(Section):
         "ensemble",
     ] = Field(
         default="target_val_accuracy",
-        description="The objective, which is maximised. All but `target_val_accuracy` are"
-        " validators, which need no target label.",
+        description="The objective, which is maximised. Those that begin with `target_val_` need"
+        " target labels: accuracy, mean recall or mean F1 score of the classes, or area under the"
+        " ROC curve, which needs two classes. The others are validators, which need none.",
     )
     trials: Count = Field(default=20, description="Trials in all, start points included.")
     sampler: Sampler = Field(

@@ -128,6 +128,17 @@ class TrainingSpec(Section):
         description="Decay of the moving average of f_T's weights, which replaces them for"
         " evaluation and export; 0 switches it off.",
     )
+    source_sampling: Annotated[Literal["natural", "balanced"], _USED_FOR_F_S] = Field(
+        default="natural",
+        description="Labelled images of an update: each image of the source equally often, or"
+        " (`balanced`) each class equally often. It also applies to f_S and the baselines.",
+    )
+    adapt_batch_norm: Annotated[bool, Fixed("the baselines get it as well")] = Field(
+        default=False,
+        description="Re-estimate the batch norm statistics on `target_train` before f_T, and each"
+        " baseline, is evaluated or exported (AdaBN, Li et al. 2018). It needs a classifier with"
+        " batch norm, which lenet does not have.",
+    )
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."

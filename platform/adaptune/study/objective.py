@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from statistics import fmean
 
-from adaptune.training.record import ENSEMBLE, TARGET_VAL, EpochRecord
+from adaptune.training.metrics import metric_of
+from adaptune.training.record import ENSEMBLE, EpochRecord
 
 # Validators that `ensemble` averages: the best ones in published comparisons.
 ENSEMBLE_VALIDATORS = ("v_measure", "source_val", "infomax", "importance_weighted")
@@ -67,12 +68,12 @@ def format_objective(metric: str, value: float) -> str:
 
 
 def format_value(metric: str, value: float) -> str:
-    """Return a value of the metric: `89.7%` for an accuracy, `0.8124` for others."""
-    return f"{value:.1%}" if metric == TARGET_VAL else f"{value:.4f}"
+    """Return a value of the metric: `89.7%` on target labels, `0.8124` for a validator."""
+    return f"{value:.4f}" if metric_of(metric) is None else f"{value:.1%}"
 
 
 def metric_label(metric: str) -> str:
-    """Return the metric's name for tables: `target_val`, `v_measure`."""
+    """Return the metric's name for tables: `target_val`, `target_val_macro_f1`, `v_measure`."""
     return metric.removesuffix("_accuracy")
 
 

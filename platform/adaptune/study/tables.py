@@ -13,6 +13,13 @@ from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial, TrialPlacement
 
 OBJECTIVE = "objective"
+_TARGET_COLUMNS = (
+    "target_val_accuracy",
+    "target_val_loss",
+    "target_val_mean_recall",
+    "target_val_macro_f1",
+    "target_val_auroc",
+)
 Row = Mapping[str, object]
 
 
@@ -47,16 +54,15 @@ def _trial_row(trial: StudyTrial, placement: TrialPlacement) -> dict[str, object
         "epochs": trial.last_epoch,
         "best_epoch": None,
         OBJECTIVE: None,
-        "target_val_accuracy": None,
-        "target_val_loss": None,
+        **dict.fromkeys(_TARGET_COLUMNS),
     }
     best = trial.best_epoch
     if best is not None:
+        figures = best.record.flat()
         row |= {
             "best_epoch": best.number,
             OBJECTIVE: best.objective,
-            "target_val_accuracy": best.record.target_val_accuracy,
-            "target_val_loss": best.record.target_val_loss,
+            **{name: figures.get(name) for name in _TARGET_COLUMNS},
         }
     overhead_s = None
     if trial.wall_s is not None:

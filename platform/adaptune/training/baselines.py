@@ -13,7 +13,9 @@ from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average
+from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.build import build_classifier, to_device
+from adaptune.training.class_balance import balanced_labels
 from adaptune.training.schedule import lr_factor, set_lr
 from adaptune.training.source_classifier import to_cpu
 from adaptune.training.state import StateDict
@@ -53,7 +55,8 @@ def adapt_without_gan(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
         average = _train(net, spec, batches, task=task)
-    return to_cpu(average if spec.training.classifier_ema_decay else net)
+    weights = to_cpu(average if spec.training.classifier_ema_decay else net)
+    return adapted_weights(spec, weights, target, classes)
 
 
 def _train(net: nn.Module, spec: TrialSpec, batches: _Batches, *, task: bool) -> nn.Module:
@@ -88,7 +91,11 @@ class _Batches:
         self._target = target
         self._with_source = with_source
         self._sampler = UnpairedSampler(
-            len(source), len(target), spec.training.batch_size, order_seed
+            len(source),
+            len(target),
+            spec.training.batch_size,
+            order_seed,
+            balanced_labels(spec, source),
         )
 
     def take(self, step: int) -> tuple[Tensor, Tensor]:

@@ -127,7 +127,8 @@ def load_resume_point(contents: Contents) -> ResumePoint:
 def eval_weights(contents: Mapping[str, Any], network: str) -> dict[str, Tensor]:
     """Return the weights of a network for evaluation: its moving average if it has one.
 
-    This is what `TrainingState.eval_network` is for a running trial.
+    This is what `TrainingState.eval_network` is for a running trial, with the batch norm statistics
+    that its epoch was evaluated with.
 
     Args:
         contents: contents of a checkpoint.
@@ -135,7 +136,7 @@ def eval_weights(contents: Mapping[str, Any], network: str) -> dict[str, Tensor]
     """
     state = contents["state"]
     weights: dict[str, Tensor] = state["averages"].get(network, state["networks"][network])
-    return weights
+    return {**weights, **state.get("eval_buffers", {}).get(network, {})}
 
 
 def epoch_file(epoch: int) -> str:

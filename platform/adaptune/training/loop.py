@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 
+from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
@@ -15,8 +16,10 @@ from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
 from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.batch_norm import adapted_copy, running_statistics
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.checkpoint_format import ResumePoint
+from adaptune.training.class_balance import balanced_labels
 from adaptune.training.distributed import average_buffers, rank, unwrap
 from adaptune.training.health import HealthMonitor, HealthProbe
 from adaptune.training.loss_meter import LossMeter
@@ -75,7 +78,7 @@ def fit(
     meter = LossMeter(spec.loss_weights, device)
     meter.resume(resume_point.means, resume_point.updates)
     epoch_trainer = EpochTrainer(state, training, is_preempted)
-    evaluator = _EpochEvaluator(state, data, last, check_health=health)
+    evaluator = _EpochEvaluator(state, data, training.target, last, check_health=health)
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
         if not epoch_trainer.train(epoch, meter):
@@ -116,6 +119,7 @@ class EpochTrainer:
             len(images.target),
             spec.training.batch_size,
             order_seed,
+            balanced_labels(spec, images.source),
             labelled_size=0 if images.labelled_target is None else len(images.labelled_target),
         )
 
@@ -153,12 +157,14 @@ class _EpochEvaluator:
         self,
         state: TrainingState,
         data: TrialData,
+        target: DeviceImages,
         last: EpochRecord | None,
         *,
         check_health: bool,
     ) -> None:
         self._state = state
         training = state.spec.training
+        self._target = target
         self._validation = Validation(data, state.device, bf16=training.precision == "bf16")
         self._probe = HealthProbe(data, state.device, training) if check_health else None
         self._monitor = HealthMonitor(state.spec.training.gan_loss, state.lowest_losses, last)
@@ -170,6 +176,9 @@ class _EpochEvaluator:
         averages = [average.module for average in state.averages.values()]
         average_buffers([unwrap(state.networks.f_t), *averages])
         f_t = cast(Classifier, state.eval_network("f_t"))
+        if state.spec.training.adapt_batch_norm:
+            f_t = adapted_copy(f_t, self._target, state.spec)
+            state.eval_buffers = {"f_t": running_statistics(f_t)}
         scores = self._validation.scores(f_t, state.step)
         health = None
         if self._probe is not None and GENERATOR_TERMS & losses.keys():
@@ -182,6 +191,8 @@ class _EpochEvaluator:
             source_val_accuracy=scores.source_val_accuracy,
             target_val_accuracy=scores.target_val_accuracy,
             target_val_loss=scores.target_val_loss,
+            source_val=scores.source_val,
+            target_val=scores.target_val,
             losses=losses,
             validators=scores.validators,
             health=health,

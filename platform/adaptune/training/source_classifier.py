@@ -12,6 +12,7 @@ from adaptune.losses.classification import task_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier, to_device
+from adaptune.training.class_balance import balanced_labels
 from adaptune.training.schedule import lr_factor, set_lr
 from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.optimization import optimizer_step
@@ -37,7 +38,8 @@ def train_supervised(
         net = to_device(net, images.device, channels_last=spec.training.channels_last)
         optimizer = Adam(net.parameters(), lr=stage.lr)
         order_seed = derive_seed(spec.seed, purpose, "order")
-        sampler = UnpairedSampler(len(images), len(images), stage.batch_size, order_seed)
+        labels = balanced_labels(spec, images)
+        sampler = UnpairedSampler(len(images), len(images), stage.batch_size, order_seed, labels)
         for step in range(stage.steps):
             set_lr(optimizer, stage.lr * lr_factor(step / stage.steps, spec.training.lr_decay_from))
             indices, _ = sampler.indices(step)

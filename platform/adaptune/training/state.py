@@ -35,6 +35,8 @@ class TrainingState:
         best_epoch: the epoch with the best score so far; 0 before the first one.
         best_score: score of the best epoch, see `EpochRecord.score`.
         lowest_losses: see `HealthMonitor`.
+        eval_buffers: buffers that replace those of a network in evaluation and exports, by the name
+            of the network: statistics of batch norm on the target.
     """
 
     spec: TrialSpec
@@ -49,6 +51,7 @@ class TrainingState:
     best_epoch: int = 0
     best_score: tuple[float, float] = (float("-inf"), 0.0)
     lowest_losses: dict[str, float] = field(default_factory=dict)
+    eval_buffers: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def total_steps(self) -> int:
@@ -111,6 +114,7 @@ class TrainingState:
                 name: average.module.state_dict() for name, average in self.averages.items()
             },
             "semantic_open": self.semantic_open,
+            "eval_buffers": self.eval_buffers,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from adaptune.training.distributed import (
     world_size,
 )
 from adaptune.training.inference import infer
+from adaptune.training.metrics import ClassScores, Predictions
 from adaptune.training.validators import ValidatorInputs, score_all
 
 
@@ -41,6 +43,10 @@ class Outputs:
     def cross_entropy(self, labels: Tensor) -> float:
         """Return the mean cross-entropy in nats against labels (N,)."""
         return float(F.cross_entropy(self.logits, labels))
+
+    def predictions(self, labels: Tensor, class_names: Sequence[str]) -> Predictions:
+        """Return the predictions with labels (N,), indices into `class_names`."""
+        return Predictions(self.logits.cpu().numpy(), labels.cpu().numpy(), class_names)
 
 
 @torch.no_grad()
@@ -67,12 +73,16 @@ class ValidationScores:
         source_val_accuracy: accuracy on source_val, in [0, 1].
         target_val_accuracy: accuracy on target_val, in [0, 1]; None without target labels.
         target_val_loss: mean cross-entropy on target_val in nats; None without target labels.
+        source_val: further metrics on source_val.
+        target_val: further metrics on target_val; None without target labels.
         validators: score of each validator, by name.
     """
 
     source_val_accuracy: float
     target_val_accuracy: float | None
     target_val_loss: float | None
+    source_val: ClassScores
+    target_val: ClassScores | None
     validators: dict[str, float]
 
 
@@ -90,6 +100,7 @@ class Validation:
         self._source = DeviceImages(data.source_val_images, data.source_val_labels, device)
         self._target = DeviceImages(data.target_val_images, data.target_val_labels, device)
         self._target_labelled = data.target_labelled
+        self._class_names = data.class_names
 
     def scores(self, classifier: Classifier, step: int) -> ValidationScores:
         """Return the scores of f_T after update `step`.
@@ -105,16 +116,22 @@ class Validation:
                 " would not be finite either;"
                 " lower the learning rates or narrow the weights' ranges"
             )
-        target_accuracy = target_loss = None
+        target_accuracy = target_loss = target_scores = None
         if self._target_labelled:
             target_accuracy = target.accuracy(self._target.labels)
             target_loss = target.cross_entropy(self._target.labels)
+            target_scores = self._class_scores(target, self._target.labels)
         return ValidationScores(
             source_val_accuracy=source.accuracy(self._source.labels),
             target_val_accuracy=target_accuracy,
             target_val_loss=target_loss,
+            source_val=self._class_scores(source, self._source.labels),
+            target_val=target_scores,
             validators=self._validators(source, target),
         )
+
+    def _class_scores(self, outputs: Outputs, labels: Tensor) -> ClassScores:
+        return outputs.predictions(labels, self._class_names).class_scores()
 
     def _validators(self, source: Outputs, target: Outputs) -> dict[str, float]:
         """Return the score of each validator by name, which rank 0 computes."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from rich.console import Console
 
 from adaptune.errors import ResultsError
-from adaptune.evaluation.summary import Summary, accuracies_by_model
+from adaptune.evaluation.summary import Summary
+from adaptune.evaluation.summary_scores import accuracies_by_model
 from adaptune.report.page import write_report
+from adaptune.report.table import Table
+from adaptune.report.tables import metrics_table, recall_table
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.results.remote import upload
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
+from adaptune.text import escape_control
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -21,11 +25,27 @@ def print_summary(summary: Summary, console: Console) -> None:
         f" {summary.trials_pruned} stopped early, {summary.trials_failed} failed;"
         f" {summary.wall_s:.0f} s"
     )
-    for name, accuracy in accuracies_by_model(summary).items():
-        console.print(f"  {name:<18}{accuracy:.1%}")
+    if summary.test_metrics is None:
+        for name, accuracy in accuracies_by_model(summary).items():
+            console.print(f"  {name:<18}{accuracy:.1%}")
+    else:
+        _print_metrics(metrics_table(summary), console)
     if summary.gap_closed is not None:
         console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
+    recalls = recall_table(summary).rows
+    if recalls:
+        by_class = [f"{escape_control(name)} {text.partition(' (')[0]}" for name, text in recalls]
+        console.print(f"accuracy per class, %: {', '.join(by_class)}", soft_wrap=False)
     console.print(summary.verdict, soft_wrap=False)  # sentences break between words
+
+
+def _print_metrics(table: Table, console: Console) -> None:
+    """Print a table with columns as wide as their longest cells."""
+    header = ("", *table.header[1:])
+    widths = [max(map(len, column)) for column in zip(header, *table.rows, strict=True)]
+    for row in (header, *table.rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        console.print(f"  {'  '.join(cells)}".rstrip(), soft_wrap=True)
 
 
 def write_report_if_possible(

@@ -13,10 +13,10 @@ from adaptune.cluster.connection import connect
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.ablation import ablations, inactive_ablations
-from adaptune.evaluation.comparison import MeanAccuracy, mean_accuracies
+from adaptune.evaluation.comparison import MeanScore, mean_scores
 from adaptune.evaluation.confirmation import conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
-from adaptune.report.tables import format_accuracy
+from adaptune.report.tables import format_mean
 from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
 from adaptune.results.lease import DriverLease
 from adaptune.results.lifecycle import hold_copy, open_existing
@@ -24,6 +24,7 @@ from adaptune.results.scratch import remove_scratch
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import ACCURACY, METRICS, judging_metric
 from adaptune.workflows.finish import copy_to_remote, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.session import session
@@ -37,7 +38,7 @@ class Replication:
 
     Attributes:
         folder: folder of its tables.
-        results: accuracies per configuration and seed.
+        results: scores per configuration and seed.
         conclusion: what follows, in words; may be empty.
         copied: whether the results were copied to `storage.remote`, if the spec has one.
     """
@@ -72,7 +73,7 @@ def confirm(
     configurations = top_configurations(spec, study, top)
 
     def conclude(results: list[SeedResult]) -> str:
-        return conclusion(results, configurations)
+        return conclusion(results, configurations, judging_metric(spec.search.metric))
 
     command = _Command("confirm", configurations, seeds, conclude)
     return _replicate(folder, spec, study, command, address, console)
@@ -145,7 +146,8 @@ def _replicate(
             writable_study, spec, command.configurations, new_seeds, out, plan, screen
         )
         text = command.conclude(results)
-        markdown = _write_tables(out, command.name, results, text)
+        metric = judging_metric(spec.search.metric)
+        markdown = _write_tables(out, command.name, results, text, metric)
         screen.print(f"{markdown}\nkept in {out}")
         write_report_if_possible(folder, spec, study, screen)
         copied = copy_to_remote(folder, screen, lease)
@@ -160,24 +162,25 @@ def _seed_folder(folder: ResultsFolder, command: str, seed: int) -> ResultsFolde
     return ResultsFolder(folder.path.joinpath(*parts), remote)
 
 
-def _write_tables(out: Path, name: str, results: list[SeedResult], text: str) -> str:
+def _write_tables(out: Path, name: str, results: list[SeedResult], text: str, metric: str) -> str:
     """Write what was found as Parquet and Markdown; return the Markdown."""
-    means = mean_accuracies(results)
+    means = mean_scores(results)
     per_seed = pa.Table.from_pylist([asdict(result) for result in results])
     table = pa.Table.from_pylist([asdict(mean) for mean in means])
     write_table(out / f"{name}_seeds.parquet", per_seed)
-    write_table(out / f"{name}.parquet", table.replace_schema_metadata({"conclusion": text}))
-    markdown = markdown_table(means)
+    metadata = {"conclusion": text, "metric": metric}
+    write_table(out / f"{name}.parquet", table.replace_schema_metadata(metadata))
+    markdown = markdown_table(means, metric)
     if text:
         markdown += f"\n{text}\n"
     write_atomically(out / f"{name}.md", markdown)
     return markdown
 
 
-def markdown_table(means: list[MeanAccuracy]) -> str:
-    """Return the mean test accuracies with their standard errors as a Markdown table."""
-    lines = ["| configuration | seeds | test accuracy |", "|---|---|---|"]
+def markdown_table(means: list[MeanScore], metric: str = ACCURACY) -> str:
+    """Return the mean test scores with their standard errors as a Markdown table."""
+    lines = [f"| configuration | seeds | test {METRICS[metric]} |", "|---|---|---|"]
     for row in means:
-        accuracy = format_accuracy(row.mean, row.standard_error)
-        lines.append(f"| {row.configuration} | {row.seeds} | {accuracy} |")
+        score = format_mean(row.mean, row.standard_error)
+        lines.append(f"| {row.configuration} | {row.seeds} | {score} |")
     return "\n".join([*lines, ""])

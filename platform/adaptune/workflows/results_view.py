@@ -48,6 +48,8 @@ class ReportContents:
         study: study of the search.
         summary: figures of the search.
         warm_start: which earlier trials the sampler learned from, in one line, if any.
+        test_metrics: metrics of each model on the held-out test.
+        test_recall: accuracy per class of the exported model.
         costs: device seconds by purpose.
         pareto_front: trials that no other beats in both objectives, if there are two.
         validators: what a search by each validator would have lost.
@@ -59,6 +61,8 @@ class ReportContents:
     study: SearchStudy
     summary: Summary
     warm_start: str | None
+    test_metrics: Table
+    test_recall: Table
     costs: Table
     pareto_front: Table
     validators: Table
@@ -119,6 +123,8 @@ def search_report(path: Path) -> ReportContents:
         study=study,
         summary=summary,
         warm_start=study.describe_warm_start(),
+        test_metrics=tables.metrics_table(summary),
+        test_recall=tables.recall_table(summary),
         costs=tables.costs_table(summary),
         pareto_front=tables.pareto_table(study),
         validators=tables.validators_table(study),
@@ -160,6 +166,7 @@ def export_trial(path: Path, number: int | None = None, to: Path | None = None) 
             "epoch": best.number,
             "target_val_accuracy": best.record.target_val_accuracy,
             "target_val_loss": best.record.target_val_loss,
+            "target_val_metrics": best.record.target_metrics(),
         },
     )
     return f"trial {trial.number}, epoch {best.number}", export

@@ -29,7 +29,8 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
-from adaptune.training.record import TARGET_VAL
+from adaptune.training.batch_norm import has_batch_norm
+from adaptune.training.metrics import AUROC, metric_of
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
@@ -80,6 +81,7 @@ def run(
     spec = spec.model_copy(update=resolved)
     data = open_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, data)
+    check_batch_norm(spec)
     prior_trials(spec)  # wrong folders are reported before anything is created
     splits = None
     if address is None:
@@ -119,19 +121,49 @@ def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
 
 
 def check_metric(metric: str, target: str, data: OpenSplits) -> None:
-    """Check that the target has the labels that the metric needs.
+    """Check that the target has the labels and the classes that the metric needs.
 
     Args:
         target: name of the target domain.
 
     Raises:
-        SpecError: it has none.
+        SpecError: it has not.
     """
-    if metric == TARGET_VAL and not data.target_labelled:
+    if metric_of(metric) is None:
+        return
+    if not data.target_labelled:
         raise SpecError(
-            f"search.metric {TARGET_VAL}: no sample of {target} has a label; label some samples of"
+            f"search.metric {metric}: no sample of {target} has a label; label some samples of"
             " each class, or choose by a validator that needs no label:"
             " --set search.metric=ensemble"
+        )
+    if metric_of(metric) != AUROC:
+        return
+    classes = len(data.class_names)
+    if classes != 2:
+        raise SpecError(
+            f"search.metric {metric} needs two classes, and the data has {classes}; choose by"
+            " another metric: --set search.metric=target_val_mean_recall"
+        )
+    if len(set(data.target_val_labels.tolist())) < 2:
+        raise SpecError(
+            f"search.metric {metric} needs images of both classes in target_val, and {target} has"
+            " labels of one class only; label some samples of each class, or choose by a validator"
+            " that needs no label: --set search.metric=ensemble"
+        )
+
+
+def check_batch_norm(spec: SearchSpec) -> None:
+    """Check that the classifier has batch norm layers if the spec wants to adapt them.
+
+    Raises:
+        SpecError: it has none.
+    """
+    trial = spec.trial({})
+    if trial.training.adapt_batch_norm and not has_batch_norm(trial):
+        raise SpecError(
+            f"training.adapt_batch_norm: classifier {trial.model.classifier.name} has no batch"
+            " norm: take another classifier, or leave the option out"
         )
 
 

@@ -70,6 +70,11 @@ def test_evaluate_agrees_with_the_predictions_of_the_same_images(
     assert evaluation.n == 9
     assert evaluation.accuracy == pytest.approx(hits / 9)
     assert evaluation.accuracy_ci95 == accuracy_interval(hits, 9)
+    recalls = [evaluation.recall[name] or 0.0 for name in export.class_names]
+    assert list(evaluation.metrics) == ["accuracy", "mean_recall", "macro_f1"]
+    mean_recall = evaluation.metrics["mean_recall"]
+    assert mean_recall.value == pytest.approx(sum(recalls) / 3)
+    assert mean_recall.ci95[0] <= mean_recall.value <= mean_recall.ci95[1]
     assert [sum(row) for row in evaluation.confusion] == [3, 3, 3]
     for index, name in enumerate(export.class_names):
         assert evaluation.recall[name] == pytest.approx(evaluation.confusion[index][index] / 3)

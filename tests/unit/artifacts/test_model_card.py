@@ -41,6 +41,29 @@ def test_the_model_card_gives_verdict_metrics_and_loss_weights(
         assert line in card.splitlines()
 
 
+def test_the_model_card_has_tables_of_the_held_out_test(config: ExportConfig) -> None:
+    estimate: JsonValue = {"value": 0.9, "ci95": [0.85, 0.951]}
+    metrics: dict[str, JsonValue] = {
+        "test_metrics": {
+            "adapted": {"accuracy": estimate, "macro_f1": estimate},
+            "source_only": {"accuracy": estimate, "macro_f1": estimate},
+        },
+        "target_test_recall": {"a cat|": estimate, "dog": None},
+        "best_trial": 3,
+    }
+    lines = model_card(config, metrics).splitlines()
+    start = lines.index("| model | accuracy | macro F1 |")
+    assert lines[start + 1 : start + 4] == [
+        "| --- | --- | --- |",
+        "| adapted | 90.0 (85.0 to 95.1) | 90.0 (85.0 to 95.1) |",
+        "| source only | 90.0 (85.0 to 95.1) | 90.0 (85.0 to 95.1) |",
+    ]
+    assert r"| a cat\| | 90.0 (85.0 to 95.1) |" in lines
+    assert "| dog | no image |" in lines
+    assert "| best_trial | 3 |" in lines
+    assert not [line for line in lines if "test_metrics" in line or "target_test_recall" in line]
+
+
 def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
     best: Path, image: Callable[..., Path]
 ) -> None:

@@ -33,6 +33,7 @@ def test_export_has_target_val_figures_only(run: Run, killed: ResultsFolder) -> 
         "epoch": 2,
         "target_val_accuracy": 0.75,
         "target_val_loss": 1.0,
+        "target_val_metrics": {"accuracy": 0.75},
     }
     assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
 
@@ -132,6 +133,8 @@ def test_evaluate_scores_a_labelled_domain(
     status, out, _ = run("evaluate", exported, "--data", f"imagefolder:{tmp_path / 'target'}")
     assert status == 0
     assert " of 16 images (" in out
+    for metric in ("mean recall", "macro F1", "AUROC"):  # two classes have an AUROC
+        assert f"\n{metric}: " in out
     recalls = [line.split() for line in out.splitlines() if line.startswith("  ")]
     assert [name for name, _ in recalls] == ["cat", "dog"]
     assert "The model was trained on this domain" in out

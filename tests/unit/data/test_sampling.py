@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from adaptune.data.sampling import UnpairedSampler, shard
+from adaptune.seeding import derive_seed
 
 
 @pytest.mark.parametrize(("sizes", "batch"), [((10, 7), 4), ((3, 5), 16), ((8, 8), 8), ((1, 2), 3)])
@@ -50,6 +51,52 @@ def test_sampling_leaves_the_global_generator_alone() -> None:
 def test_empty_domains_and_batches_are_refused(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         UnpairedSampler(*sizes, seed=0)
+
+
+def test_the_order_is_the_one_that_earlier_results_were_trained_with() -> None:
+    sampler = UnpairedSampler(10, 7, batch_size=10, seed=3)
+    generator = torch.Generator().manual_seed(derive_seed(3, "source", 1))
+    assert torch.equal(sampler.indices(1)[0], torch.randperm(10, generator=generator))
+
+
+LABELS = torch.tensor([2] * 17 + [0] * 5 + [5] * 2)  # three classes of which one is rare
+
+
+def balanced(batch: int, seed: int = 0) -> UnpairedSampler:
+    return UnpairedSampler(len(LABELS), 7, batch, seed, balanced_labels=LABELS)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 32])
+def test_balanced_classes_come_equally_often_and_so_does_each_sample_of_a_class(batch: int) -> None:
+    sampler = balanced(batch)
+    steps = 2 * 3 * 17 * 5
+    stream = torch.cat([sampler.indices(step)[0] for step in range(-(-steps // batch))])
+    for start in range(0, steps, 3):  # each class once
+        assert sorted(LABELS[stream[start : start + 3]].tolist()) == [0, 2, 5]
+    counts = torch.bincount(stream[:steps], minlength=len(LABELS))
+    for label, members in ((2, 17), (0, 5), (5, 2)):
+        assert (counts[label == LABELS] == 2 * 17 * 5 // members).all()
+
+
+@pytest.mark.parametrize("batch", [1, 4, 32])
+def test_a_balanced_step_asked_for_alone_equals_the_stream(batch: int) -> None:
+    stream = balanced(batch)
+    streamed = [stream.indices(step) for step in range(12)]
+    for step in (11, 0, 7, 3):
+        assert all(map(torch.equal, balanced(batch).indices(step), streamed[step]))
+        assert all(map(torch.equal, stream.indices(step), streamed[step]))
+
+
+def test_the_seed_decides_the_balanced_order_and_the_target_is_not_balanced() -> None:
+    source, target = balanced(12).indices(0)
+    assert not torch.equal(source, balanced(12, seed=1).indices(0)[0])
+    assert torch.equal(target, UnpairedSampler(24, 7, 12, seed=0).indices(0)[1])
+    # Neither the classes nor the samples of a class come in a fixed order.
+    stream = balanced(30).indices(0)[0]
+    orders = {tuple(LABELS[stream[start : start + 3]].tolist()) for start in range(0, 30, 3)}
+    assert len(orders) > 1
+    frequent = stream[LABELS[stream] == 2].tolist()
+    assert frequent != sorted(frequent)
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from support.fake_run import make_run, make_splits, make_tiny_search
-from support.tiny_trial import make_source_weights
+from support.tiny_trial import make_data, make_source_weights
 
 from adaptune.data.domain import UNLABELLED
-from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.baselines import source_only_weights, train_baselines
 from adaptune.evaluation.test_scores import Baselines
 from adaptune.execution.base import SharedRefs
 from adaptune.training.state import StateDict
@@ -78,3 +78,48 @@ def test_the_upper_bound_is_trained_on_labelled_images_only(tmp_path: Path) -> N
         run = make_run(tmp_path, splits=replace(splits, withheld=data))
         weights.append(train_baselines(run, run.spec.trial({}), True).target_supervised)
     assert have_equal_weights(*weights)
+
+
+def with_batch_norm(path: Path, *, adapt: bool) -> Any:
+    """A run of a classifier with batch norm, whose f_S has random weights."""
+    form = {"domain": "noise", "size": 32, "channels": 1}
+    source = {"steps": 2, "batch_size": 4}
+    training = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "source": source}
+    spec = make_tiny_search(
+        data={"source": form, "target": form},
+        model={"classifier": {"name": "dtn"}},
+        training=training | {"adapt_batch_norm": adapt},
+    )
+    splits = make_splits()
+    data = make_data(32)
+    withheld = replace(splits.withheld, target_train_images=data.target_train_images)
+    splits = replace(splits, trial=data, withheld=withheld)
+    weights = make_source_weights(spec.trial({}))
+    run = make_run(path, spec, splits=splits)
+    return replace(run, source_weights=weights, shared=SharedRefs(data, weights))
+
+
+def statistics(weights: StateDict | None) -> StateDict:
+    assert weights is not None
+    return {name: value for name, value in weights.items() if "running" in name}
+
+
+def test_all_baselines_get_the_batch_norm_statistics_of_the_target(tmp_path: Path) -> None:
+    models: dict[bool, dict[str, StateDict | None]] = {}
+    for adapt in (False, True):
+        run = with_batch_norm(tmp_path / str(adapt), adapt=adapt)
+        spec = run.spec.trial({})
+        baselines = vars(train_baselines(run, spec, True))
+        models[adapt] = {"source_only": source_only_weights(run, spec)} | baselines
+    for name, adapted in models[True].items():
+        plain = models[False][name]
+        assert adapted is not None
+        assert plain is not None
+        changed = [key for key, value in adapted.items() if not torch.equal(value, plain[key])]
+        assert {key for key in changed if "num_batches" not in key} == set(statistics(plain)), name
+
+
+def test_source_only_is_f_s_itself_unless_batch_norm_is_adapted(tmp_path: Path) -> None:
+    run = with_batch_norm(tmp_path, adapt=False)
+    assert source_only_weights(run, run.spec.trial({})) is run.source_weights
+    assert run.tasks.submitted == []

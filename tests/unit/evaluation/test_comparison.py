@@ -8,11 +8,11 @@ import pytest
 
 from adaptune.evaluation.comparison import (
     Comparison,
-    MeanAccuracy,
-    accuracies_by_seed,
+    MeanScore,
     best_on_val,
     compare,
-    mean_accuracies,
+    mean_scores,
+    scores_by_seed,
 )
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.test_scores import SOURCE_ONLY, TARGET_SUPERVISED
@@ -78,7 +78,7 @@ def test_pairs_are_of_one_seed_and_a_failed_trial_makes_none() -> None:
     assert comparison.mean == pytest.approx(0.15)
     assert compare(results, "absent", SOURCE_ONLY) == Comparison(0.0, 0.0, 0.0, 1.0, 0)
     assert compare(results, "absent", SOURCE_ONLY).conclusion == "not shown to help"
-    assert accuracies_by_seed(results, "best") == {0: 0.9, 1: 0.8}
+    assert scores_by_seed(results, "best") == {0: 0.9, 1: 0.8}
 
 
 def test_target_val_chooses_among_configurations_and_the_test_does_not() -> None:
@@ -97,9 +97,9 @@ def test_the_table_has_means_and_standard_errors_with_the_upper_bound_last() -> 
         *results_of("best", [0.8, 0.9]),
         SeedResult("broken", 0, None, None),
     ]
-    best, broken, upper_bound = mean_accuracies(results)
+    best, broken, upper_bound = mean_scores(results)
     assert (best.configuration, best.seeds) == ("best", 2)
     assert best.mean == pytest.approx(0.85)
     assert best.standard_error == pytest.approx(0.05)
-    assert broken == MeanAccuracy("broken", 0, None, None)
-    assert upper_bound == MeanAccuracy(TARGET_SUPERVISED, 1, 1.0, None)
+    assert broken == MeanScore("broken", 0, None, None)
+    assert upper_bound == MeanScore(TARGET_SUPERVISED, 1, 1.0, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,22 @@ from adaptune.errors import ResultsError
 from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.summary import (
     Summary,
-    accuracies_by_model,
     read_summary,
     summarise,
     write_summary,
 )
+from adaptune.evaluation.summary_scores import accuracies_by_model, verdict_estimates
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.search.driver import SearchRun
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.trial import TrialPlacement
+from adaptune.training.bootstrap import Estimate
 
 KEYS = """
     format name method source target metric execution workers_per_trial seed version verdict
     trials_total trials_complete trials_pruned trials_failed trials_unhealthy
-    best_trial best_params best_epoch target_val_accuracy
+    best_trial best_params best_epoch target_val_accuracy target_val_metrics
+    test_metrics target_test_recall verdict_metric
     target_test_accuracy target_test_ci95 target_test_size target_test_evaluations
     source_only_test_accuracy information_only_test_accuracy no_gan_test_accuracy
     target_supervised_test_accuracy gap_closed
@@ -89,6 +92,38 @@ def test_the_figures_are_those_of_the_search(run: SearchRun) -> None:
         "adapted": 0.9,
         "target supervised": 0.95,
     }
+
+
+def test_the_metrics_of_the_test_are_in_the_file(run: SearchRun, tmp_path: Path) -> None:
+    estimate = Estimate(0.75, (0.5, 0.875))
+    recall = {"cat": estimate, "dog": None}
+    metrics = {name: {"macro_f1": estimate} for name in ("adapted", "no_gan")}
+    scores = replace(SCORES, metric="macro_f1", metrics=metrics, recall=recall)
+    scores = replace(scores, target_supervised=None)
+    metrics["source_only"] = {"macro_f1": estimate}
+    summary = summarise(run, best=best_of(run.study), scores=scores, evaluations=1, wall_s=9)
+    write_summary(summary, tmp_path / "summary.json")
+    stored = json.loads((tmp_path / "summary.json").read_text())
+    plain = {"value": 0.75, "ci95": [0.5, 0.875]}
+    assert stored["test_metrics"]["no_gan"] == {"macro_f1": plain}
+    assert stored["target_test_recall"] == {"cat": plain, "dog": None}
+    assert stored["verdict_metric"] == "macro_f1"
+    assert stored["target_test_ci95"] == list(SCORES.accuracy_ci95)
+    assert stored["target_val_metrics"]["accuracy"] == stored["target_val_accuracy"]
+    assert read_summary(tmp_path / "summary.json") == summary
+    assert verdict_estimates(summary) == dict.fromkeys(
+        ("source only", "no GAN", "adapted"), estimate
+    )
+
+
+def test_a_summary_of_an_earlier_version_has_no_metrics(tmp_path: Path) -> None:
+    values = make_summary().model_dump(mode="json")
+    for key in ("target_val_metrics", "test_metrics", "target_test_recall", "verdict_metric"):
+        del values[key]
+    (tmp_path / "summary.json").write_text(json.dumps(values))
+    summary = read_summary(tmp_path / "summary.json")
+    assert summary.test_metrics is None
+    assert verdict_estimates(summary) == {}
 
 
 def test_the_placement_is_that_of_the_best_trial(run: SearchRun) -> None:

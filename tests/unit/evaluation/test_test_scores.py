@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from support.fake_run import constant_classifier, make_splits, make_tiny_search
@@ -10,13 +9,14 @@ from support.fake_search import make_search
 
 from adaptune.evaluation.test_scores import (
     Baselines,
-    correct_predictions,
     evaluate_once,
+    predict_labelled,
     run_once,
     score_on_test,
 )
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.study.storage import open_study
+from adaptune.training.bootstrap import Estimate
 
 
 def scores(adapted: float, source_only: float, target_supervised: float | None = None) -> Scores:
@@ -37,20 +37,61 @@ def test_the_interval_is_exact() -> None:
     assert high == 1.0
 
 
-def test_all_models_are_scored_on_the_same_images() -> None:
+def score_constant_models(metric: str = "accuracy") -> Scores:
+    """Half of the images are of class 0, which `adapted` predicts, a quarter is of class 1."""
     spec = make_tiny_search().trial({})
-    result = score_on_test(
+    return score_on_test(
         spec,
         make_splits(test_samples=12).withheld,
-        classes=3,
+        class_names=("a", "b", "c"),
         adapted=constant_classifier(spec, 0),
         source_only=constant_classifier(spec, 1),
         baselines=Baselines(no_gan=constant_classifier(spec, 0)),
+        metric=metric,
     )
+
+
+def test_all_models_are_scored_on_the_same_images() -> None:
+    result = score_constant_models()
     assert (result.size, result.adapted, result.source_only) == (12, 0.5, 0.25)
     assert (result.information_only, result.no_gan, result.target_supervised) == (None, 0.5, None)
     # Six images for one model, three for the other: P(at least 6 or at most 3 of 9) = 260 / 512.
     assert result.p == {"source_only": pytest.approx(260 / 512), "no_gan": 1.0}
+
+
+def test_all_models_have_metrics_and_the_adapted_one_has_recalls_by_class() -> None:
+    result = score_constant_models()
+    assert list(result.metrics) == ["adapted", "source_only", "no_gan"]
+    assert list(result.metrics["no_gan"]) == ["accuracy", "mean_recall", "macro_f1"]
+    accuracy = result.metrics["adapted"]["accuracy"]
+    assert (accuracy.value, accuracy.ci95) == (result.adapted, result.accuracy_ci95)
+    # A constant classifier has the same recalls on every resample with the same classes.
+    recall = result.metrics["adapted"]["mean_recall"]
+    assert (recall.value, *recall.ci95) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    recalls = {name: recall.value for name, recall in result.recall.items() if recall is not None}
+    assert recalls == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+def test_models_are_compared_by_the_metric_of_the_search() -> None:
+    result = score_constant_models("mean_recall")
+    assert (result.adapted, result.source_only) == (0.5, 0.25)
+    assert result.adapted_value == result.source_only_value == pytest.approx(1 / 3)
+    assert result.p == {"source_only": 1.0, "no_gan": 1.0}
+    assert result.interval == result.metrics["adapted"]["mean_recall"].ci95
+    assert result.value("target_supervised") is None
+    assert result.gap_closed is None
+
+
+def test_the_accuracy_is_compared_if_the_test_does_not_define_the_metric() -> None:
+    assert score_constant_models("auroc") == score_constant_models()
+
+
+def test_the_gap_is_that_of_the_compared_metric() -> None:
+    metrics = {}
+    for name, value in (("adapted", 0.6), ("source_only", 0.4), ("target_supervised", 0.8)):
+        metrics[name] = {"macro_f1": Estimate(value, (0.0, 1.0))}
+    result = Scores(400, 0.9, 0.9, metric="macro_f1", metrics=metrics)
+    assert result.gap_closed == pytest.approx(0.5)
 
 
 def test_predictions_are_compared_image_by_image() -> None:
@@ -58,9 +99,9 @@ def test_predictions_are_compared_image_by_image() -> None:
     withheld = make_splits(test_samples=4).withheld
     weights = constant_classifier(spec, 2)
     images, labels = withheld.target_test_images, withheld.target_test_labels
-    correct = correct_predictions(weights, spec, images, labels, classes=3)
-    assert correct.tolist() == [False, False, False, True]
-    assert correct.dtype == np.bool_
+    predictions = predict_labelled(weights, spec, images, labels, ("a", "b", "c"))
+    assert predictions.hits.tolist() == [False, False, False, True]
+    assert predictions.recall() == {"a": 0.0, "b": 0.0, "c": 1.0}
     assert torch.is_tensor(weights["net.0.weight"])
 
 
@@ -103,7 +144,17 @@ def test_an_interrupted_evaluation_counts(tmp_path: Path) -> None:
 
 def test_stored_scores_are_the_scores(tmp_path: Path) -> None:
     study = open_study(make_search(), tmp_path / "journal")
-    first = Scores(size=400, adapted=0.9, source_only=0.8, no_gan=0.85, p={"no_gan": 0.25})
+    estimate = Estimate(0.75, (0.5, 0.875))
+    first = Scores(
+        size=400,
+        adapted=0.9,
+        source_only=0.8,
+        no_gan=0.85,
+        p={"no_gan": 0.25},
+        metric="mean_recall",
+        metrics={"adapted": {"mean_recall": estimate}},
+        recall={"cat": estimate, "dog": None},
+    )
     assert evaluate_once(study, "trial 0, epoch 1", lambda: first) == (first, 1)
     reopened = open_study(make_search(), tmp_path / "journal")
     other = scores(0.1, 0.1)

@@ -11,6 +11,7 @@ from support.fake_search import make_record, make_search
 from adaptune.evaluation.validator_regret import validator_regrets
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
+from adaptune.training.metrics import ClassScores
 from adaptune.training.record import ENSEMBLE
 from adaptune.training.validators import VALIDATORS
 
@@ -57,6 +58,21 @@ def test_the_lowest_regret_comes_first(tmp_path: Path) -> None:
     assert regrets[-1].validator == "entropy"
     assert regrets[-1].regret == pytest.approx(0.4)
     assert [regret.regret for regret in regrets[:-1]] == [0] * len(VALIDATORS)
+
+
+def test_the_metric_of_the_search_judges_the_validators(tmp_path: Path) -> None:
+    spec = make_search(training={"epochs": 2}, search={"metric": "target_val_mean_recall"})
+    study = open_study(spec, tmp_path / "journal")
+    trial = study.ask()
+    for epoch, (accuracy, recall, score) in enumerate(((0.9, 0.4, 2.0), (0.8, 0.7, 1.0)), start=1):
+        scores = ClassScores(mean_recall=recall, macro_f1=0.5, auroc=None, recall={})
+        record = make_record(epoch, accuracy, validators=validators(score), target_val=scores)
+        study.add_epoch(trial, record, recall)
+    study.tell_result(trial, epochs=2, error=None, wall_s=10)
+    regrets = {regret.validator: regret for regret in validator_regrets(study)}
+    # `infomax` chooses the epoch with the higher accuracy, which has the lower mean recall.
+    assert regrets["infomax"].regret == pytest.approx(0.3)
+    assert regrets["infomax"].correlation == pytest.approx(-1)
 
 
 def test_there_is_no_regret_without_labels(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.evaluation.verdict import verdict
+from adaptune.training.bootstrap import Estimate
 
 
 def scores(adapted: float, source_only: float, p: float = 0.001, **baselines: float) -> Scores:
@@ -49,6 +50,26 @@ def test_the_verdict_is_plain(test_scores: Scores, sentence: str) -> None:
         "The adapted classifier has 90.0% on the held-out test set (86.6% to 92.8%, 95%)"
     )
     assert sentence in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "beginning"),
+    [
+        ("mean_recall", "The adapted classifier has a mean recall of 70.0% on the held-out test"),
+        ("macro_f1", "The adapted classifier has a macro F1 of 70.0% on the held-out test set"),
+        ("auroc", "The adapted classifier has an AUROC of 70.0% on the held-out test set"),
+    ],
+)
+def test_the_verdict_compares_by_the_metric_of_the_search(metric: str, beginning: str) -> None:
+    values = {"adapted": 0.7, "source_only": 0.5, "no_gan": 0.75}
+    metrics = {name: {metric: Estimate(value, (0.6, 0.8))} for name, value in values.items()}
+    p_values = {"source_only": 0.001, "no_gan": 0.001}
+    # By accuracy, the adapted model would be the worst but for `no GAN`.
+    test_scores = Scores(400, 0.8, 0.9, no_gan=0.6, p=p_values, metric=metric, metrics=metrics)
+    text = verdict(test_scores)
+    assert text.startswith(beginning)
+    assert "(60.0% to 80.0%, 95%): adaptation helped, source only has 50.0%." in text
+    assert text.endswith("together have 75.0%: the GAN was not worth its cost here.")
 
 
 def test_the_comparison_with_the_baselines_ends_the_verdict() -> None:

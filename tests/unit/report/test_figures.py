@@ -17,6 +17,7 @@ from adaptune.report.figures import (
 )
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.training.bootstrap import Estimate
 
 NETWORKS = {"search": "choice", "values": ["unshuffle", "resnet"]}
 
@@ -51,6 +52,23 @@ def test_the_models_are_bars_of_which_one_is_the_searchs() -> None:
     labels = texts(svg)
     assert "accuracy on target_test, 400 samples" in labels
     assert [label for label in labels if label.endswith("%")] == [" 70.0%", " 80.0%", " 90.0%"]
+
+
+def test_the_bars_are_those_of_the_metric_that_the_verdict_compares() -> None:
+    metrics = {}
+    for name, value in (("source_only", 0.5), ("adapted", 0.6)):
+        metrics[name] = {"mean_recall": Estimate(value, (0.4, 0.7))}
+    summary = make_summary(
+        target_test_accuracy=0.9,
+        target_test_ci95=(0.87, 0.93),
+        target_test_size=400,
+        source_only_test_accuracy=0.95,
+        test_metrics=metrics,
+        verdict_metric="mean_recall",
+    )
+    labels = texts(accuracies_figure(summary) or "")
+    assert "mean recall on target_test, 400 samples" in labels
+    assert [label for label in labels if label.endswith("%")] == [" 50.0%", " 60.0%"]
 
 
 def test_there_are_no_bars_without_target_labels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from adaptune.report.page import write_report
 from adaptune.results.folder import ResultsFolder, write_table
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.training.bootstrap import Estimate
 
 SCORES = Scores(
     size=100,
@@ -71,6 +73,21 @@ def test_the_page_shows_verdict_models_curves_values_and_trials(
     tags = OpenTags()
     tags.feed(page)
     assert tags.open == []
+
+
+def test_the_page_shows_metrics_of_the_test_and_the_accuracy_per_class(
+    tmp_path: Path, study: SearchStudy
+) -> None:
+    spec = make_search(search={"metric": "target_val_accuracy"})
+    estimates = {"accuracy": Estimate(0.95, (0.9, 0.98)), "mean_recall": Estimate(0.5, (0.4, 0.6))}
+    recall = {"<cat>": Estimate(0.25, (0.1, 0.5)), "dog": None}
+    metrics = {"adapted": estimates, "source_only": estimates}
+    page = page_of(tmp_path, study, spec, replace(SCORES, metrics=metrics, recall=recall))
+    assert page.count("<td>50.0 (40.0 to 60.0)</td>") == 2
+    assert "<th>mean recall</th>" in page
+    assert "<th>AUROC</th>" not in page
+    assert "<td>&lt;cat&gt;</td><td>25.0 (10.0 to 50.0)</td>" in page
+    assert "<td>dog</td><td>no image</td>" in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, study: SearchStudy) -> None:

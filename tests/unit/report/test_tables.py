@@ -12,7 +12,7 @@ from adaptune.errors import ResultsError
 from adaptune.report.tables import (
     Table,
     costs_table,
-    format_accuracy,
+    format_mean,
     pareto_table,
     replication_table,
     trials_table,
@@ -114,7 +114,7 @@ def test_a_search_with_one_objective_has_no_pareto_front() -> None:
 def test_accuracies_have_their_standard_errors(
     mean: float | None, standard_error: float | None, text: str
 ) -> None:
-    assert format_accuracy(mean, standard_error) == text
+    assert format_mean(mean, standard_error) == text
 
 
 def test_a_command_that_has_not_run_has_an_empty_table(tmp_path: Path) -> None:

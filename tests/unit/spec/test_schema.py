@@ -149,3 +149,10 @@ def test_a_changed_copy_has_its_own_space_and_budget() -> None:
         update={"loss_weights": other.loss_weights, "training": other.training}
     )
     assert (changed.space, changed.epochs) == ({}, 2)
+
+
+def test_batch_norm_can_be_adapted_only_in_a_network_that_has_it() -> None:
+    with pytest.raises(ValidationError, match="adapt_batch_norm: classifier lenet has no batch"):
+        make_search(training={"adapt_batch_norm": True}).trial({})
+    dtn = make_search(training={"adapt_batch_norm": True}, model={"classifier": {"name": "dtn"}})
+    assert dtn.trial({}).training.adapt_batch_norm

@@ -60,6 +60,7 @@ def test_an_accuracy_is_printed_as_a_percentage_and_a_validator_as_a_number() ->
     assert format_objective(TARGET_VAL, 0.8974) == "target_val 89.7%"
     assert format_objective("v_measure", 0.81236) == "v_measure 0.8124"
     assert format_value(TARGET_VAL, 1.0) == "100.0%"
+    assert format_objective("target_val_macro_f1", 0.5) == "target_val_macro_f1 50.0%"
     assert format_value("ensemble", 0.5) == "0.5000"
 
 

@@ -9,6 +9,7 @@ from support.fake_search import make_record, make_search
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.trial import StudyTrial
+from adaptune.training.metrics import ClassScores
 from adaptune.training.record import ENSEMBLE, TARGET_VAL
 
 Ranked = list[tuple[int, int]]  # number of the trial and of the epoch
@@ -49,6 +50,19 @@ def brute_force(study: SearchStudy, metric: str, states: set[TrialState]) -> Ran
             candidates += [(trial, index) for index in range(len(trial.epochs))]
     candidates.sort(key=score, reverse=True)
     return [(trial.number, trial.epochs[index].number) for trial, index in candidates]
+
+
+def test_the_metric_of_the_search_ranks_trials_and_epochs() -> None:
+    study = create_study(make_search(search={"metric": "target_val_mean_recall"}))
+    for recalls in ((0.2, 0.9), (0.5, 0.4)):
+        trial = study.ask()
+        for epoch, recall in enumerate(recalls, start=1):
+            scores = ClassScores(mean_recall=recall, macro_f1=0.5, auroc=None, recall={})
+            study.add_epoch(trial, make_record(epoch, 1 - recall, target_val=scores), recall)
+        study.tell_result(trial, epochs=2, error=None, wall_s=None)
+    ranked = [(trial.number, epoch.number) for trial, epoch in study.ranked_epochs()]
+    assert ranked == [(0, 2), (1, 1), (1, 2), (0, 1)]
+    assert [trial.best_value for trial in study.ranked_trials()] == [0.9, 0.5]
 
 
 @pytest.mark.parametrize("metric", [TARGET_VAL, "v_measure", ENSEMBLE])

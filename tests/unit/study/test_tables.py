@@ -11,6 +11,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
+from adaptune.training.metrics import ClassScores
 from adaptune.training.record import HealthReport
 
 WORKERS = 2
@@ -45,7 +46,14 @@ def test_the_row_of_a_trial_describes_its_best_epoch_and_its_times(tmp_path: Pat
     trial = study.ask()
     health = HealthReport(1.0, 1.0, 0.0, 1.0, "", unhealthy="collapse: 0.1")
     for epoch, score in ((1, 0.25), (2, 0.75), (3, 0.5)):
-        record = make_record(epoch, score / 2, validators={"infomax": score}, health=health)
+        target_val = ClassScores(mean_recall=score / 4, macro_f1=0.1, auroc=None, recall={})
+        record = make_record(
+            epoch,
+            score / 2,
+            validators={"infomax": score},
+            health=health,
+            target_val=target_val,
+        )
         study.add_epoch(trial, record, score)
     study.tell_result(trial, epochs=9, error=None, wall_s=10.0)
     [row], _ = read(study, tmp_path)
@@ -61,6 +69,9 @@ def test_the_row_of_a_trial_describes_its_best_epoch_and_its_times(tmp_path: Pat
         "objective": 0.75,
         "target_val_accuracy": 0.375,
         "target_val_loss": 1.0,
+        "target_val_mean_recall": 0.1875,
+        "target_val_macro_f1": 0.1,
+        "target_val_auroc": None,
         "wall_s": 10.0,
         "device_s": 15.0,
         "overhead_s": 2.5,

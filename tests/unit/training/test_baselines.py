@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from support.tiny_trial import CLASSES, CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 from torch import nn
@@ -88,3 +89,9 @@ def test_no_gan_lowers_the_task_loss_on_source_images() -> None:
 
 def test_the_average_differs_from_the_last_weights() -> None:
     assert not same(adapt(task=True), adapt(task=True, classifier_ema_decay=0.0))
+
+
+@pytest.mark.parametrize("task", [False, True])
+def test_balanced_sampling_concerns_the_baseline_that_reads_the_source(task: bool) -> None:
+    balanced = adapt(task=task, source_sampling="balanced")
+    assert same(adapt(task=task), balanced) is not task

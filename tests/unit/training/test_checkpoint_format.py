@@ -56,6 +56,20 @@ def test_contents_survive_encoding(point: ResumePoint, state: TrainingState) -> 
     torch.testing.assert_close(contents["state"], state.state_dict(), rtol=0, atol=0)
 
 
+def test_the_weights_for_evaluation_have_the_statistics_of_the_evaluation() -> None:
+    state = make_state(make_spec(classifier="dtn", size=32, classifier_ema_decay=0.9))
+    name = "net.1.running_mean"
+    state.eval_buffers = {"f_t": {name: torch.full((64,), 2.0)}}
+    contents = decode(file_of(state), "x.pt")
+    weights = eval_weights(contents, "f_t")
+    average = contents["state"]["averages"]["f_t"]
+    assert torch.equal(weights.pop(name), torch.full((64,), 2.0))
+    assert average[name].abs().max() == 0
+    assert all(torch.equal(value, average[key]) for key, value in weights.items())
+    del contents["state"]["eval_buffers"]  # of an earlier version
+    assert torch.equal(eval_weights(contents, "f_t")[name], average[name])
+
+
 @pytest.mark.parametrize("position", [0, 40, 1000, -1])
 def test_a_flipped_bit_is_found(position: int, state: TrainingState) -> None:
     raw = bytearray(file_of(state))

@@ -60,6 +60,12 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
 }
+FIT_CASES: dict[str, dict[str, Any]] = {
+    "cycada": CASES["cycada"],
+    "cyclegan": CASES["cyclegan"],
+    "balanced": CASES["cycada"] | {"source_sampling": "balanced"},
+    "batch norm": {"classifier": "dtn", "size": 32, "adapt_batch_norm": True},
+}
 
 
 def train(case: str) -> dict[str, Any]:
@@ -108,8 +114,10 @@ def train(case: str) -> dict[str, Any]:
 
 def fit_numbers(case: str, data: TrialData | None = None, **options: Any) -> list[dict[str, Any]]:
     """Return the numbers of a trial of three epochs, up to its preemption if there is one."""
-    data = data or make_data()
-    spec = make_spec(batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **CASES[case])
+    spec = make_spec(
+        batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **FIT_CASES[case]
+    )
+    data = data or make_data(spec.data.source.size)
     records = []
     with suppress(PreemptedError):
         records.extend(fit(spec, data, make_source_weights(spec), device=CPU, **options))
@@ -156,7 +164,7 @@ def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     results: dict[str, Any] = {case: train(case) for case in CASES}
-    results["fit"] = {case: fit_numbers(case) for case in ("cycada", "cyclegan")}
+    results["fit"] = {case: fit_numbers(case) for case in FIT_CASES}
     streamed = on_disk(make_data(), Path(folder) / f"images-{rank}")
     results["streamed"] = fit_numbers("cycada", streamed)
     results["preempted"] = preempted_numbers("cycada", CheckpointFolder(f"{folder}/preempted"))
@@ -185,7 +193,7 @@ def test_two_workers_equal_one(case: str, workers: list[Any], alone: dict[str, A
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["cycada", "cyclegan"])
+@pytest.mark.parametrize("case", list(FIT_CASES))
 def test_two_workers_have_the_losses_of_one_over_three_epochs(
     case: str, workers: list[Any]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
+from adaptune.training.metrics import ClassScores
 from adaptune.training.record import EpochRecord, HealthReport
 
 HEALTH = HealthReport(
@@ -17,6 +18,7 @@ HEALTH = HealthReport(
     flips="",
     symptom="colour inversion: images and translations correlate by -0.75",
 )
+SCORES = ClassScores(mean_recall=0.7, macro_f1=0.6, auroc=0.8, recall={"cat": 0.9, "dog": 0.5})
 RECORD = EpochRecord(
     epoch=3,
     train_s=2.0,
@@ -24,11 +26,14 @@ RECORD = EpochRecord(
     source_val_accuracy=0.9,
     target_val_accuracy=0.75,
     target_val_loss=1.25,
+    target_val=SCORES,
     losses={"task": 0.5, "cycle": 2.0},
     validators={"entropy": -0.25, "infomax": 0.125},
     health=HEALTH,
 )
-UNLABELLED = replace(RECORD, target_val_accuracy=None, target_val_loss=None, health=None)
+UNLABELLED = replace(
+    RECORD, target_val_accuracy=None, target_val_loss=None, target_val=None, health=None
+)
 
 
 @pytest.mark.parametrize("record", [RECORD, UNLABELLED])
@@ -68,6 +73,11 @@ def test_the_row_of_a_table_has_one_column_per_value() -> None:
         "target_val_accuracy": 0.75,
         "target_val_loss": 1.25,
         "source_val_accuracy": 0.9,
+        "target_val_mean_recall": 0.7,
+        "target_val_macro_f1": 0.6,
+        "target_val_auroc": 0.8,
+        "target_val_recall/cat": 0.9,
+        "target_val_recall/dog": 0.5,
         "validator/entropy": -0.25,
         "validator/infomax": 0.125,
         "health/diversity": 0.5,
@@ -89,6 +99,29 @@ def test_the_row_has_no_health_columns_if_health_was_not_checked() -> None:
     assert row["target_val_accuracy"] is None
 
 
+def test_the_row_leaves_out_metrics_that_are_not_defined() -> None:
+    scores = ClassScores(
+        mean_recall=1.0, macro_f1=0.5, auroc=None, recall={"cat": 1.0, "dog": None}
+    )
+    row = replace(RECORD, target_val=None, source_val=scores).flat()
+    columns = {name: value for name, value in row.items() if name.startswith("source_val_")}
+    assert columns == {
+        "source_val_accuracy": 0.9,
+        "source_val_mean_recall": 1.0,
+        "source_val_macro_f1": 0.5,
+        "source_val_recall/cat": 1.0,
+    }
+
+
+def test_a_record_without_the_metrics_of_later_versions_is_read() -> None:
+    values = RECORD.to_dict()
+    del values["source_val"], values["target_val"]
+    record = EpochRecord.from_dict(values)
+    assert record == replace(RECORD, target_val=None)
+    assert record.target_metric("accuracy") == 0.75
+    assert record.target_metric("macro_f1") is None
+
+
 def test_seconds_of_training_and_evaluation_are_active() -> None:
     assert RECORD.active_s == 2.5
 
@@ -107,6 +140,20 @@ def test_the_score_is_accuracy_then_loss() -> None:
     assert more_accurate.score(metric) > RECORD.score(metric)
     lower_loss = replace(RECORD, target_val_loss=1.0)
     assert lower_loss.score(metric) > RECORD.score(metric)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [("target_val_mean_recall", 0.7), ("target_val_macro_f1", 0.6), ("target_val_auroc", 0.8)],
+)
+def test_the_score_of_another_metric_is_its_value_then_the_loss(metric: str, value: float) -> None:
+    assert RECORD.score(metric) == (value, -1.25)
+
+
+def test_the_score_of_auroc_needs_two_classes() -> None:
+    record = replace(RECORD, target_val=replace(SCORES, auroc=None))
+    with pytest.raises(ValueError, match="AUROC two classes"):
+        record.score("target_val_auroc")
 
 
 def test_the_score_of_a_validator_needs_no_target_labels() -> None:

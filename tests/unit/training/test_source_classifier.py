@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.tiny_trial import CLASSES, CPU, make_data, make_spec
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.spec.schema import TrialSpec
+from adaptune.training import source_classifier
 from adaptune.training.build import build_classifier
 from adaptune.training.source_classifier import to_cpu, train_supervised
 
@@ -57,3 +59,21 @@ def test_weights_on_the_cpu_are_a_copy(steps: int) -> None:
         net.weight.add_(steps)
     assert torch.equal(weights["weight"] + steps, net.weight)
     assert not weights["weight"].requires_grad
+
+
+@pytest.mark.parametrize(("sampling", "fewest"), [("natural", 1), ("balanced", 3)])
+def test_balanced_batches_have_all_classes_however_rare_they_are(
+    sampling: str, fewest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec(source={"steps": 4, "batch_size": 3}, source_sampling=sampling)
+    labels = np.array([0] * 12 + [1, 2])
+    images = DeviceImages(make_data().source_train_images, labels, CPU)
+    classes_per_batch: list[int] = []
+
+    def count_classes(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        classes_per_batch.append(len(labels.unique()))
+        return logits.sum()
+
+    monkeypatch.setattr(source_classifier, "task_loss", count_classes)
+    train_supervised(spec, images, CLASSES)
+    assert min(classes_per_batch) == fewest

@@ -4,8 +4,10 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, recall_score
 from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec, make_state
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
@@ -69,8 +71,23 @@ def test_scores_of_both_domains_and_of_each_validator(classifier: Classifier) ->
     assert scores.target_val_loss == pytest.approx(
         float(F.cross_entropy(target.logits, target_labels))
     )
+    assert scores.target_val is not None
+    predicted = target.logits.argmax(dim=1).numpy()
+    recalls = recall_score(
+        data.target_val_labels, predicted, labels=range(CLASSES), average=None, zero_division=0
+    )
+    assert list(scores.target_val.recall) == list(data.class_names)
+    assert list(scores.target_val.recall.values()) == pytest.approx(recalls.tolist())
+    assert scores.target_val.mean_recall == pytest.approx(recalls.mean())
     assert scores.validators.keys() == VALIDATORS.keys()
     assert scores.validators["source_val"] == pytest.approx(scores.source_val_accuracy)
+
+
+def source_predictions(classifier: Classifier) -> npt.NDArray[np.int64]:
+    data = make_data()
+    images = DeviceImages(data.source_val_images, None, CPU)
+    predicted: npt.NDArray[np.int64] = predict_all(classifier, images).logits.argmax(dim=1).numpy()
+    return predicted
 
 
 def test_without_target_labels_there_is_no_score_of_the_target(classifier: Classifier) -> None:
@@ -79,6 +96,10 @@ def test_without_target_labels_there_is_no_score_of_the_target(classifier: Class
     scores = Validation(unlabelled, CPU).scores(classifier, step=1)
     assert scores.target_val_accuracy is None
     assert scores.target_val_loss is None
+    assert scores.target_val is None
+    assert scores.source_val.mean_recall == pytest.approx(
+        balanced_accuracy_score(data.source_val_labels, source_predictions(classifier))
+    )
     assert scores.validators == Validation(data, CPU).scores(classifier, step=1).validators
 
 

@@ -13,6 +13,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.spec import load_spec
 from adaptune.study.storage import read_study
+from adaptune.training.bootstrap import Estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 
 
@@ -36,6 +37,24 @@ def test_the_summary_has_counts_accuracies_and_the_verdict(console: Console) -> 
         "  adapted           90.0%",
         "  target supervised 95.0%",
         "  gap closed        0.80",
+        "It helped.",
+    ]
+
+
+def test_the_metrics_of_the_test_are_a_table_with_intervals(console: Console) -> None:
+    low = {"accuracy": Estimate(0.7, (0.6, 0.8)), "macro_f1": Estimate(0.05, (0.0, 0.1))}
+    high = {"accuracy": Estimate(1.0, (0.9, 1.0)), "macro_f1": Estimate(0.5, (0.25, 0.75))}
+    summary = make_summary(
+        test_metrics={"adapted": high, "source_only": low},
+        target_test_recall={"cat": Estimate(0.9, (0.8, 1.0)), "dog\n": None},
+        target_test_accuracy=1.0,
+    )
+    print_summary(summary, console)
+    assert printed(console).splitlines()[2:] == [
+        "               accuracy               macro F1",
+        "  source only  70.0 (60.0 to 80.0)    5.0 (0.0 to 10.0)",
+        "  adapted      100.0 (90.0 to 100.0)  50.0 (25.0 to 75.0)",
+        "accuracy per class, %: cat 90.0, dog\\n no image",
         "It helped.",
     ]
 

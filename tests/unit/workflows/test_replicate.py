@@ -17,7 +17,7 @@ from support.image_search import make_killed_search
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
-from adaptune.evaluation.comparison import MeanAccuracy
+from adaptune.evaluation.comparison import MeanScore
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.summary import write_summary
 from adaptune.evaluation.test_scores import count_evaluation, run_once
@@ -219,7 +219,7 @@ def test_results_that_cannot_be_copied_are_kept(
 
 
 def test_a_configuration_whose_trials_failed_is_in_the_table() -> None:
-    means = [MeanAccuracy("full", 2, 0.9, 0.01), MeanAccuracy("no cycle", 0, None, None)]
+    means = [MeanScore("full", 2, 0.9, 0.01), MeanScore("no cycle", 0, None, None)]
     assert markdown_table(means).splitlines()[2:] == [
         "| full | 2 | 90.0 ± 1.0 |",
         "| no cycle | 0 | failed |",

@@ -88,6 +88,7 @@ def test_the_best_trial_is_exported_with_target_val_figures_only(killed: Results
         "epoch": 2,
         "target_val_accuracy": 0.75,
         "target_val_loss": 1.0,
+        "target_val_metrics": {"accuracy": 0.75},
     }
     assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
 

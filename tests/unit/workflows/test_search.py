@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 from support.fake_run import (
     LOST,
     SimulatedTrials,
     fail_with,
-    make_splits,
     make_tiny_search,
     opened,
     printed,
@@ -28,7 +25,6 @@ from adaptune.errors import (
     ResourceError,
     ResultsError,
     SearchFailedError,
-    SpecError,
 )
 from adaptune.evaluation.summary import read_summary
 from adaptune.results.folder import ResultsFolder
@@ -36,7 +32,7 @@ from adaptune.search.driver import SearchRun
 from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows import search
-from adaptune.workflows.search import check_metric, print_start, run
+from adaptune.workflows.search import print_start, run
 
 
 @pytest.fixture
@@ -236,17 +232,6 @@ def test_a_search_that_cannot_fit_on_this_machine_is_refused_first(
         run(large)
     assert list(tmp_path.iterdir()) == []
     assert run(large, address="127.0.0.1:6379").export is not None
-
-
-def test_the_metric_needs_target_labels() -> None:
-    splits = make_splits()
-    unlabelled = np.full_like(splits.trial.target_val_labels, -1)
-    trial = replace(splits.trial, target_val_labels=unlabelled)
-    without_labels = opened(replace(splits, trial=trial))
-    check_metric("target_val_accuracy", "optdigits", opened(splits))
-    check_metric("ensemble", "optdigits", without_labels)
-    with pytest.raises(SpecError, match=r"no sample of optdigits has a label; .*=ensemble"):
-        check_metric("target_val_accuracy", "optdigits", without_labels)
 
 
 def test_remarks_on_the_data_are_printed(
