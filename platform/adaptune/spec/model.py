@@ -8,9 +8,6 @@ from pydantic import Field
 
 from adaptune.spec.base import Count, Fixed, OnlyIn, Section
 
-# The image sizes (px) of each network; the flattened layers of the LeNets grow with size².
-CLASSIFIER_SIZES = {"lenet": (16, 64), "dtn": (32, 64), "resnet18": (32, 256)}
-
 
 class GeneratorSpec(Section):
     """The networks of G_st and G_ts."""
@@ -51,7 +48,7 @@ class ClassifierSpec(Section):
     name: Literal["lenet", "dtn", "resnet18"] = Field(
         default="lenet",
         description="Network. `lenet`: images of 16 to 64 px; `dtn`: 32 to 64 px;"
-        " `resnet18`: 32 to 256 px.",
+        " `resnet18`: 32 to 512 px.",
     )
     width: Annotated[int, Field(ge=2, multiple_of=2)] = Field(
         default=20,

@@ -8,7 +8,7 @@ from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscrimina
 
 # The spec refuses a discriminator that leaves less than 4 px.
 CASES = []
-for case_size in (16, 32, 64, 128, 256):
+for case_size in (16, 36, 32, 64, 96, 128, 160, 224, 256):
     CASES += [(case_size, layers) for layers in range(1, 6) if case_size >> layers >= 4]
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from adaptune.spec.model import CLASSIFIER_SIZES, ClassifierSpec, ModelSpec
+from adaptune.spec.model import ClassifierSpec, ModelSpec
+from adaptune.spec.sizes import CLASSIFIER_SIZES
 
 
 def test_every_classifier_has_its_image_sizes_in_its_description() -> None:

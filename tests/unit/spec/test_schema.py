@@ -76,9 +76,9 @@ def test_a_trial_refuses_a_value_that_its_field_does_not_allow() -> None:
 
 def test_a_trial_whose_networks_do_not_fit_its_images_is_refused() -> None:
     sizes = [
-        ({"model.discriminator.layers": 4}, "a discriminator of 4 layers leaves less than 4 px"),
+        ({"model.discriminator.layers": 4}, "a discriminator of 4 layers takes 64 to 512 px"),
         ({"data.source.size": 16, "data.target.size": 16, "model.generator.factor": 8}, "factor 8"),
-        ({"data.source.size": 128, "data.target.size": 128}, "classifier lenet takes 16 to 64 px"),
+        ({"data.source.size": 128, "data.target.size": 128}, "lenet takes 16 to 64 px, not 128"),
     ]
     for values, message in sizes:
         with pytest.raises(ValidationError, match=message):
