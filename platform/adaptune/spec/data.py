@@ -122,7 +122,7 @@ class DomainSpec(Section):
         kind, colon, path = self.domain.partition(":")
         if not colon:
             return self
-        return self.model_copy(update={"domain": f"{kind}:{_absolute(path)}"})
+        return self.model_copy(update={"domain": f"{kind}:{absolute_path(path)}"})
 
     @field_validator("size")
     @classmethod
@@ -205,8 +205,8 @@ class DataSpec(Section):
         paths lead elsewhere.
         """
         domains = {"source": self.source.resolved(), "target": self.target.resolved()}
-        cache = self.cache if self.cache is None else _absolute(self.cache)
-        return self.model_copy(update={"root": _absolute(self.root), "cache": cache, **domains})
+        cache = self.cache if self.cache is None else absolute_path(self.cache)
+        return self.model_copy(update={"root": absolute_path(self.root), "cache": cache, **domains})
 
     @model_validator(mode="after")
     def _domains_fit(self) -> DataSpec:
@@ -229,6 +229,11 @@ def cache_folder(cache: str | None = None) -> Path:
     return Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser()
 
 
+def absolute_path(path: str) -> str:
+    """Return an absolute path; one in a home folder stays as it is."""
+    return path if path.startswith("~") else str(Path(path).absolute())
+
+
 def nearest_sizes(size: int, allowed: Sequence[int]) -> str:
     """Return the allowed sizes next to `size`, such as "96 or 128".
 
@@ -247,8 +252,3 @@ def _pairs(value_range: ValueRange) -> list[Interval]:
         return pairs
     low, high = (bound for bound in value_range if isinstance(bound, float))
     return [(low, high)]
-
-
-def _absolute(path: str) -> str:
-    """Return an absolute path; one in a home folder stays as it is."""
-    return path if path.startswith("~") else str(Path(path).absolute())

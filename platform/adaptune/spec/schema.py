@@ -48,6 +48,22 @@ class TrialSpec(Section):
             raise ValueError(fault)
         return self
 
+    @model_validator(mode="after")
+    def _options_fit_the_classifier(self) -> TrialSpec:
+        classifier = self.model.classifier
+        channels = self.data.source.channels
+        if classifier.is_pretrained and channels not in (1, 3):
+            raise ValueError(
+                f"pretrained weights take images of 1 or 3 channels, not {channels}: set"
+                " data.source.channels and data.target.channels, or model.classifier.weights: none"
+            )
+        if classifier.library is None and self.training.backbone_lr_factor is not None:
+            raise ValueError(
+                f"training.backbone_lr_factor is for networks of torchvision and timm, not for"
+                f" {classifier.name}: leave it out"
+            )
+        return self
+
 
 class SearchSpec(Section):
     """A whole search space file. Distributions are in the place of the values that they draw."""

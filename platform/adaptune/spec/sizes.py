@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 from adaptune.spec.data import MAX_SIZE, MIN_SIZE, SIZE_STEP, nearest_sizes
@@ -10,6 +12,10 @@ from adaptune.spec.model import ClassifierSpec, DiscriminatorSpec, GeneratorSpec
 _MIN_PATCH_PX = 4  # of the smallest map inside a generator or an image discriminator
 _RESNET_STRIDE = 4
 _DTN_STRIDE = 8
+_VIT_NAME = re.compile(r"vit_[a-z]+_(\d+)$")
+_MAXVIT_STEP = 224  # a window of 7 px at a stride of 32
+_MIN_BACKBONE_SIZE = 32
+_LARGER_BACKBONES = {"alexnet": 64, "inception_v3": 76, "efficientnet_v2": 36}
 CLASSIFIER_SIZES = {"lenet": (16, 64), "dtn": (32, 64), "resnet18": (32, MAX_SIZE)}
 
 
@@ -90,6 +96,24 @@ def _discriminator_rule(spec: DiscriminatorSpec) -> SizeRule:
 
 
 def _classifier_rule(spec: ClassifierSpec) -> SizeRule:
+    if spec.library is not None:
+        return _backbone_rule(spec)
     smallest, largest = CLASSIFIER_SIZES[spec.name]
     step = _DTN_STRIDE if spec.name == "dtn" else SIZE_STEP
     return SizeRule(f"classifier {spec.name}", "take another one", smallest, largest, step)
+
+
+def _backbone_rule(spec: ClassifierSpec) -> SizeRule:
+    smallest = _MIN_BACKBONE_SIZE
+    step = SIZE_STEP
+    vit = _VIT_NAME.match(spec.backbone)
+    if spec.library == "torchvision" and vit is not None:
+        step = math.lcm(SIZE_STEP, int(vit[1]))  # whole patches
+    elif spec.backbone == "maxvit_t":
+        step = _MAXVIT_STEP
+    for prefix, size in _LARGER_BACKBONES.items():
+        if spec.backbone.startswith(prefix):
+            smallest = size
+    # The smallest size that messages name is a multiple, too.
+    smallest = math.ceil(smallest / step) * step
+    return SizeRule(f"classifier {spec.name}", "take another one", smallest=smallest, step=step)

@@ -85,6 +85,23 @@ def test_a_trial_whose_networks_do_not_fit_its_images_is_refused() -> None:
             make_search().trial(values)
 
 
+def test_pretrained_weights_need_grey_or_colour() -> None:
+    values = {"data.source.channels": 5, "data.target.channels": 5}
+    backbone = {"name": "torchvision:resnet18", "weights": "a.pth"}
+    with pytest.raises(ValidationError, match="take images of 1 or 3 channels, not 5"):
+        make_search(model={"classifier": backbone}).trial(values)
+    untrained = {"name": "torchvision:resnet18"}
+    assert make_search(model={"classifier": untrained}).trial(values).data.source.channels == 5
+
+
+def test_a_rate_of_the_backbone_needs_a_backbone() -> None:
+    training = {"backbone_lr_factor": 0.1}
+    with pytest.raises(ValidationError, match="networks of torchvision and timm, not for lenet"):
+        make_search(training=training).trial({})
+    spec = make_search(training=training, model={"classifier": {"name": "torchvision:resnet18"}})
+    assert spec.trial({}).training.backbone_lr_factor == 0.1
+
+
 @pytest.mark.parametrize(
     ("distribution", "sizes"),
     [

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision import models
 
 from adaptune.spec.data import MAX_SIZE, MIN_SIZE, SIZE_STEP, DomainSpec
 from adaptune.spec.model import ModelSpec
@@ -85,3 +86,42 @@ def test_the_networks_take_the_sizes_that_are_allowed(
             assert build_generator(spec, 1, 0.02)(images).shape == images.shape
             assert min(build_discriminator(spec, 1, 0.02)(images).shape[2:]) >= 2
             assert build_classifier(spec.classifier, domain, 3)(images).shape == (2, 3)
+
+
+def backbone_sizes(name: str) -> list[int]:
+    spec = model(classifier={"name": f"torchvision:{name}"}, generator={"name": "resnet"})
+    return [size for size in SIZES if size_fault(size, spec) is None]
+
+
+def test_torchvisions_networks_take_no_less_than_they_need() -> None:
+    for name in models.list_models(module=models):
+        weights = models.get_model_weights(name).DEFAULT
+        if name.startswith(("vit", "swin", "maxvit")):  # theirs is the size of the training
+            assert weights.meta["min_size"][0] in {224, 256, 518}
+        elif not name.startswith("squeezenet"):
+            assert min(backbone_sizes(name)) >= weights.meta["min_size"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "smallest"),
+    [
+        ("alexnet", 64),
+        ("efficientnet_v2_s", 36),
+        ("inception_v3", 76),
+        ("maxvit_t", 224),
+        ("regnet_y_400mf", 32),
+        ("resnet50", 32),
+        ("swin_t", 32),
+        ("vit_b_16", 32),
+        ("vit_h_14", 56),
+    ],
+)
+def test_a_backbone_takes_the_smallest_and_other_sizes(name: str, smallest: int) -> None:
+    sizes = backbone_sizes(name)
+    assert sizes[0] == smallest
+    spec = model(classifier={"name": f"torchvision:{name}"})
+    for size in (sizes[0], sizes[1]):
+        domain = DomainSpec(domain="a", size=size, channels=1)
+        with torch.device("meta"):
+            net = build_classifier(spec.classifier, domain, 3).eval()
+            assert net(torch.zeros(1, 1, size, size)).shape == (1, 3)

@@ -7,6 +7,7 @@ import torch
 from support.tiny_trial import CLASSES, CPU, make_spec
 from torch import nn
 
+from adaptune.models.backbones import Backbone
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.model import ModelSpec
@@ -75,6 +76,7 @@ def test_the_feature_discriminator_reads_logits() -> None:
         ({"name": "lenet", "width": 4}, LeNet),
         ({"name": "dtn"}, DTN),
         ({"name": "resnet18"}, ResNet18),
+        ({"name": "torchvision:resnet18", "bottleneck": 4}, Backbone),
     ],
 )
 def test_the_classifier_of_the_spec_has_a_logit_per_class(
