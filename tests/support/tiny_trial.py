@@ -18,6 +18,7 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.data.store import StoredImages, open_store, prepare_missing
 from adaptune.spec.data import DomainSpec
+from adaptune.spec.model import ClassifierSpec
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
@@ -64,6 +65,13 @@ def make_spec(
             "loss_weights": {"identity": 5, "information": 0.3} | (loss_weights or {}),
         }
     )
+
+
+def with_classifier(spec: TrialSpec, name: str, **options: Any) -> TrialSpec:
+    """Return the spec with another classifier and its options."""
+    classifier = ClassifierSpec.model_validate({"name": name, **options})
+    model = spec.model.model_copy(update={"classifier": classifier})
+    return spec.model_copy(update={"model": model})
 
 
 def make_data(size: int = 16, samples: int = 14) -> TrialData:

@@ -17,6 +17,7 @@ from adaptune.data.splits import TrialData, content_hash
 from adaptune.files import remove_drafts
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
+from adaptune.training.pretrained import pretrained_identity
 from adaptune.training.source_classifier import train_supervised
 from adaptune.training.weights_file import read_weights, write_weights
 from adaptune.version import __version__
@@ -83,14 +84,23 @@ def _write_to_cache(file: Path, weights: dict[str, Tensor]) -> None:
 
 
 def _cache_key(spec: TrialSpec, data: TrialData) -> str:
+    used = {
+        "source",
+        "source_sampling",
+        "augment",
+        "lr_decay_from",
+        "classifier_schedule",
+        "backbone_lr_factor",
+    }
     settings = spec.model_dump_json(
-        include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}}
+        include={"seed": True, "model": {"classifier"}, "training": used},
+        # The content of the file stands for its place.
+        exclude={"model": {"classifier": {"weights", "weights_sha256"}}},
     )
+    weights = pretrained_identity(spec.model.classifier)
     arrays = content_hash(data.source_train_images.pixel_digests(), data.source_train_labels)
     versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
-    text = f"{versions} {settings} {spec.training.lr_decay_from} {arrays}"
-    if spec.training.source_sampling != "natural":  # weights from before the option stay valid
-        text += f" {spec.training.source_sampling}"
+    text = f"{versions} {settings} {weights} {arrays}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from adaptune.models.backbones import Backbone
+
 
 class LeNet(nn.Module):
     """The LeNet of ADDA and CyCADA for MNIST and USPS: two convolutions and two dense layers.
@@ -128,7 +130,7 @@ class ResNet18(nn.Module):
         return logits
 
 
-Classifier = LeNet | DTN | ResNet18
+Classifier = LeNet | DTN | ResNet18 | Backbone
 
 
 def _dtn_block(channels: int, out: int, dropout: float) -> list[nn.Module]:

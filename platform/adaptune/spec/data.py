@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,7 +20,9 @@ Interval = tuple[float, float]
 ValueRange = Interval | Annotated[tuple[Interval, ...], Field(min_length=1)]
 
 MAX_CHANNELS = 64
-_SIZES = [16, 32, 64, 128, 256]
+MIN_SIZE = 16
+MAX_SIZE = 512
+SIZE_STEP = 4  # the networks fold or halve the edge twice at least
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
 
@@ -50,10 +53,11 @@ class DomainSpec(Section):
     )
     size: int = Field(
         default=32,
-        ge=_SIZES[0],
-        le=_SIZES[-1],
-        json_schema_extra={"enum": [*_SIZES]},
-        description="Edge in px after resizing. Training costs grow with its square.",
+        ge=MIN_SIZE,
+        le=MAX_SIZE,
+        json_schema_extra={"multipleOf": SIZE_STEP},
+        description="Edge in px after resizing; the networks may allow fewer sizes. Training costs"
+        " grow with its square.",
     )
     channels: int = Field(
         default=3,
@@ -118,13 +122,17 @@ class DomainSpec(Section):
         kind, colon, path = self.domain.partition(":")
         if not colon:
             return self
-        return self.model_copy(update={"domain": f"{kind}:{_absolute(path)}"})
+        return self.model_copy(update={"domain": f"{kind}:{absolute_path(path)}"})
 
     @field_validator("size")
     @classmethod
-    def _power_of_two(cls, size: int) -> int:
-        if size not in _SIZES:
-            raise ValueError(f"size must be a power of two from 16 to 256, not {size}")
+    def _multiple(cls, size: int) -> int:
+        if size % SIZE_STEP:
+            sizes = range(MIN_SIZE, MAX_SIZE + 1, SIZE_STEP)
+            raise ValueError(
+                f"size must be a multiple of {SIZE_STEP} from {MIN_SIZE} to {MAX_SIZE}, not {size}:"
+                f" take {nearest_sizes(size, sizes)}"
+            )
         return size
 
     @model_validator(mode="after")
@@ -213,8 +221,8 @@ class DataSpec(Section):
         paths lead elsewhere.
         """
         domains = {"source": self.source.resolved(), "target": self.target.resolved()}
-        cache = self.cache if self.cache is None else _absolute(self.cache)
-        return self.model_copy(update={"root": _absolute(self.root), "cache": cache, **domains})
+        cache = self.cache if self.cache is None else absolute_path(self.cache)
+        return self.model_copy(update={"root": absolute_path(self.root), "cache": cache, **domains})
 
     @model_validator(mode="after")
     def _domains_fit(self) -> DataSpec:
@@ -237,6 +245,22 @@ def cache_folder(cache: str | None = None) -> Path:
     return Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser()
 
 
+def absolute_path(path: str) -> str:
+    """Return an absolute path; one in a home folder stays as it is."""
+    return path if path.startswith("~") else str(Path(path).absolute())
+
+
+def nearest_sizes(size: int, allowed: Sequence[int]) -> str:
+    """Return the allowed sizes next to `size`, such as "96 or 128".
+
+    Args:
+        allowed: sizes in px, ascending, at least one of them.
+    """
+    below = [other for other in allowed if other < size]
+    above = [other for other in allowed if other > size]
+    return " or ".join(str(other) for other in (*below[-1:], *above[:1]))
+
+
 def _pairs(value_range: ValueRange) -> list[Interval]:
     """Return one pair, or one pair per channel."""
     pairs = [bounds for bounds in value_range if isinstance(bounds, tuple)]
@@ -244,8 +268,3 @@ def _pairs(value_range: ValueRange) -> list[Interval]:
         return pairs
     low, high = (bound for bound in value_range if isinstance(bound, float))
     return [(low, high)]
-
-
-def _absolute(path: str) -> str:
-    """Return an absolute path; one in a home folder stays as it is."""
-    return path if path.startswith("~") else str(Path(path).absolute())

@@ -15,10 +15,11 @@ from adaptune.spec.data import DataSpec
 from adaptune.spec.distributions import Choice, Distribution, Int, Value
 from adaptune.spec.evaluation import EvaluationSpec
 from adaptune.spec.loss_terms import LossWeights
-from adaptune.spec.model import CLASSIFIER_SIZES, ModelSpec
+from adaptune.spec.model import ModelSpec
 from adaptune.spec.resources import Execution, ResourcesSpec
 from adaptune.spec.search import SearchOptions
 from adaptune.spec.searchable import Searchable
+from adaptune.spec.sizes import size_fault
 from adaptune.spec.storage import StorageSpec
 from adaptune.spec.training import TrainingSpec
 from adaptune.spec.tree import put
@@ -28,7 +29,6 @@ SEARCHABLE = ("loss_weights", "training", "model")
 
 _METHOD = "CyCADA, or CycleGAN, which adapts the images only."
 _SEED = "Seed from which all randomness is derived."
-_MIN_PATCH_PX = 4  # of the smallest map inside a generator or an image discriminator
 
 
 class TrialSpec(Section):
@@ -52,27 +52,29 @@ class TrialSpec(Section):
 
     @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
-        size, model = self.data.source.size, self.model
-        smallest, largest = CLASSIFIER_SIZES[model.classifier.name]
-        if not smallest <= size <= largest:
+        fault = size_fault(self.data.source.size, self.model)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _options_fit_the_classifier(self) -> TrialSpec:
+        classifier = self.model.classifier
+        channels = self.data.source.channels
+        if classifier.is_pretrained and channels not in (1, 3):
             raise ValueError(
-                f"classifier {model.classifier.name} takes {smallest} to {largest} px, not {size}"
+                f"pretrained weights take images of 1 or 3 channels, not {channels}: set"
+                " data.source.channels and data.target.channels, or model.classifier.weights: none"
             )
-        if self.training.adapt_batch_norm and model.classifier.name == "lenet":
+        if self.training.adapt_batch_norm and classifier.name == "lenet":
             raise ValueError(
                 "training.adapt_batch_norm: classifier lenet has no batch norm: take another"
                 " classifier, or leave the option out"
             )
-        layers = model.discriminator.layers
-        if size >> layers < _MIN_PATCH_PX:
+        if classifier.library is None and self.training.backbone_lr_factor is not None:
             raise ValueError(
-                f"a discriminator of {layers} layers leaves less than {_MIN_PATCH_PX} px of {size}:"
-                " take fewer layers"
-            )
-        factor = model.generator.factor
-        if model.generator.name == "unshuffle" and size // factor < _MIN_PATCH_PX:
-            raise ValueError(
-                f"generator factor {factor} leaves less than {_MIN_PATCH_PX} px of {size}"
+                f"training.backbone_lr_factor is for networks of torchvision and timm, not for"
+                f" {classifier.name}: leave it out"
             )
         return self
 

@@ -36,6 +36,9 @@ def fingerprint(spec: SearchSpec) -> str:
     del search["trials"]
     search["warm_start"] = [_last_name(folder) for folder in spec.search.warm_start]
     tree["data"] = data_without_paths(spec.data)
+    classifier = spec.trial({}).model.classifier
+    if classifier.weights_file is not None:  # the hash of the file is compared
+        put(tree, "model.classifier.weights", "file")
     return hashlib.sha256(_to_yaml(tree).encode()).hexdigest()
 
 

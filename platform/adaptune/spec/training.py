@@ -23,6 +23,12 @@ SemanticLabels = Annotated[
 ]
 
 
+OptimizerName = Literal["adam", "sgd"]
+WeightDecay = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(ge=0, le=1)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
 class AugmentSpec(Section):
     """Random affine changes of the images that a classifier is trained on. No image is flipped."""
 
@@ -42,7 +48,18 @@ class SourceClassifierSpec(Section):
 
     steps: Count = Field(default=600, description="Updates.")
     batch_size: Count = Field(default=64, description="Images per update.")
-    lr: Rate = Field(default=1e-3, description="Adam's learning rate.")
+    lr: Rate = Field(default=1e-3, description="Learning rate.")
+    optimizer: OptimizerName = Field(
+        default="adam", description="Adam, or stochastic gradient descent with Nesterov momentum."
+    )
+    weight_decay: WeightDecay = Field(
+        default=0.0, description="Weight of the L2 penalty, which is added to the gradient."
+    )
+    momentum: Momentum = Field(default=0.9, description="sgd only: Nesterov momentum.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Part of each label that is spread evenly over all classes; SHOT has 0.1.",
+    )
 
 
 class TrainingSpec(Section):
@@ -69,15 +86,32 @@ class TrainingSpec(Section):
     discriminator_lr: Rate = Field(
         default=2e-4, description="Adam's learning rate for D_s and D_t."
     )
-    classifier_lr: Rate = Field(default=1e-4, description="Adam's learning rate for f_T.")
+    classifier_lr: Rate = Field(default=1e-4, description="Learning rate for f_T.")
+    classifier_optimizer: OptimizerName = Field(
+        default="adam",
+        description="Optimizer of f_T: Adam, or stochastic gradient descent with Nesterov"
+        " momentum.",
+    )
+    classifier_weight_decay: WeightDecay = Field(
+        default=0.0,
+        description="Weight of the L2 penalty of f_T, which is added to the gradient.",
+    )
+    classifier_momentum: Momentum = Field(
+        default=0.9, description="sgd only: Nesterov momentum for f_T."
+    )
+    backbone_lr_factor: Annotated[Factor | None, _USED_FOR_F_S] = Field(
+        default=None,
+        description="Learning rate of a backbone of torchvision or timm, relative to that of the"
+        " other layers of f_S and f_T. `null`: 0.1 with pretrained weights, otherwise 1.",
+    )
     feature_discriminator_lr: Annotated[Rate, OnlyIn("cycada")] = Field(
         default=1e-4, description="Adam's learning rate for D_feat. CyCADA only."
     )
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.5, description="Adam's β₁, for all networks."
+        default=0.5, description="Adam's β₁, for all networks of a trial."
     )
     beta2: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.999, description="Adam's β₂, for all networks."
+        default=0.999, description="Adam's β₂, for all networks of a trial."
     )
     init_gain: Annotated[float, Field(gt=0)] = Field(
         default=0.02,
@@ -88,6 +122,11 @@ class TrainingSpec(Section):
         default=0.5,
         description="Fraction of the run after which the learning rates fall linearly to 0;"
         " 1 keeps them constant.",
+    )
+    classifier_schedule: Annotated[Literal["linear", "tllib"], _USED_FOR_F_S] = Field(
+        default="linear",
+        description="Schedule of the learning rates of f_S and f_T: as `lr_decay_from` sets it, or"
+        " (1 + 10 p)^-0.75 at the fraction p of the run, as in TLLib and SHOT.",
     )
     gan_loss: Literal["lsgan", "log"] = Field(
         default="lsgan",

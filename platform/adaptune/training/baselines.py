@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
@@ -16,7 +15,8 @@ from adaptune.training.averages import moving_average
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.class_balance import balanced_labels
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.optimizers import classifier_lr_factor, target_classifier_optimizer
+from adaptune.training.schedule import set_lr
 from adaptune.training.source_classifier import to_cpu
 from adaptune.training.state import StateDict
 from adaptune.training.steps.augment import apply_affine, sample_affine
@@ -62,12 +62,11 @@ def adapt_without_gan(
 def _train(net: nn.Module, spec: TrialSpec, batches: _Batches, *, task: bool) -> nn.Module:
     """Train a classifier, and return its moving average."""
     training = spec.training
-    betas = (training.beta1, training.beta2)
-    optimizer = Adam(net.parameters(), lr=training.classifier_lr, betas=betas)
+    optimizer = target_classifier_optimizer(net, spec)
     average = moving_average(net, training.classifier_ema_decay)
     total_steps = training.epochs * training.steps_per_epoch
     for step in range(total_steps):
-        factor = lr_factor(step / total_steps, training.lr_decay_from)
+        factor = classifier_lr_factor(step / total_steps, spec)
         set_lr(optimizer, training.classifier_lr * factor)
         images, source_labels = batches.take(step)
         target_logits, source_logits = net(images).tensor_split([training.batch_size])

@@ -7,11 +7,18 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from adaptune.errors import SpecError
+from adaptune.models.backbones import Backbone, timm_backbone, torchvision_backbone
 from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
-from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
+from adaptune.models.discriminators import (
+    CycleGANDiscriminator,
+    FeatureDiscriminator,
+    PatchDiscriminator,
+)
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.model import ClassifierSpec, ModelSpec
+from adaptune.training.pretrained import read_pretrained
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -45,7 +52,8 @@ def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn
         init_gain: standard deviation of the initial weights.
     """
     spec = model.discriminator
-    return PatchDiscriminator(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
+    network = CycleGANDiscriminator if spec.name == "cyclegan" else PatchDiscriminator
+    return network(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
 
 
 def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
@@ -53,12 +61,19 @@ def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:
     return FeatureDiscriminator(classes, width=model.feature_discriminator.width)
 
 
-def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> Classifier:
+def build_classifier(
+    spec: ClassifierSpec, images: DomainSpec, classes: int, *, load_pretrained: bool = False
+) -> Classifier:
     """Return a new f_S or f_T: (N, C, H, W) in [-1, 1] → (N, K) logits.
 
     Args:
         images: the domain whose images it classifies, for C, H and W.
         classes: K.
+        load_pretrained: whether to load the pretrained weights of the spec. Without it, no file is
+            read, since most classifiers get the weights of a trained one.
+
+    Raises:
+        SpecError: a backbone or its pretrained weights cannot be used.
     """
     match spec.name:
         case "lenet":
@@ -69,6 +84,10 @@ def build_classifier(spec: ClassifierSpec, images: DomainSpec, classes: int) -> 
             return DTN(images.channels, images.size, classes, dropout=spec.dropout)
         case "resnet18":
             return ResNet18(images.channels, classes)
+    network = _build_backbone(spec, images, classes)
+    if load_pretrained and spec.is_pretrained:
+        network.load_pretrained(read_pretrained(spec, images.size))
+    return network
 
 
 def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
@@ -80,3 +99,25 @@ def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     net.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     return net
+
+
+def _build_backbone(spec: ClassifierSpec, images: DomainSpec, classes: int) -> Backbone:
+    build = torchvision_backbone if spec.library == "torchvision" else timm_backbone
+    try:
+        return build(
+            spec.backbone,
+            images.channels,
+            images.size,
+            classes,
+            bottleneck=spec.bottleneck,
+            pretrained=spec.is_pretrained,
+        )
+    except ModuleNotFoundError as error:
+        raise SpecError(
+            f"{spec.name} needs timm, on every node: pip install 'adaptune[timm]'"
+        ) from error
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        raise SpecError(
+            f"{spec.name} cannot be built for images of {images.size} px: {error}; take another"
+            " network or data.source.size"
+        ) from error

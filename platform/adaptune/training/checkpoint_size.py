@@ -24,7 +24,13 @@ from adaptune.training.sample_grid import COLUMNS, ROWS
 _BYTES_PER_TENSOR = 290
 _ADAM_STEP_BYTES = 4
 _PNG_BYTES_PER_VALUE = 0.75  # natural images are compressed to about this
-_SEARCHED = ("model.", "training.pool_size", "training.precision", "loss_weights.")
+_SEARCHED = (
+    "model.",
+    "training.classifier_optimizer",
+    "training.pool_size",
+    "training.precision",
+    "loss_weights.",
+)
 _SEARCHED_DECAYS = ("training.ema_decay", "training.classifier_ema_decay")
 _MAX_COMBINATIONS = 64
 
@@ -78,8 +84,12 @@ def _tensor_bytes(spec: TrialSpec, classes: int, workers: int) -> Iterator[int]:
     for name in _averaged(spec):
         yield from _state_bytes(networks[name])
     for name in _updated(spec):
-        for parameter in networks[name].parameters():  # Adam's count and moments
-            yield from (_ADAM_STEP_BYTES, parameter.nbytes, parameter.nbytes)
+        is_adam = name != "f_t" or spec.training.classifier_optimizer == "adam"
+        for parameter in networks[name].parameters():
+            if is_adam:  # count and two moments
+                yield from (_ADAM_STEP_BYTES, parameter.nbytes, parameter.nbytes)
+            elif spec.training.classifier_momentum:
+                yield parameter.nbytes
     if spec.loss_weights.adversarial:
         images = spec.data.source
         value_bytes = 2 if spec.training.precision == "bf16" else 4
@@ -118,7 +128,7 @@ def _averaged(spec: TrialSpec) -> list[str]:
 
 
 def _updated(spec: TrialSpec) -> list[str]:
-    """Return the names of the networks that are updated: Adam has no moments of the others."""
+    """Return the names of the networks that are updated: there are no moments of the others."""
     weights = spec.loss_weights
     names = ["f_t"]
     if any(getattr(weights, term) for term in terms_of("generators")):

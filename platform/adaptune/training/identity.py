@@ -37,8 +37,12 @@ def trial_identity(spec: TrialSpec, data: str, source_classifier: str) -> str:
         source_classifier: digest of the weights of f_S.
     """
     settings = spec.model_dump_json(
-        # The data may be at another place after a resume; their digest stands for them.
-        exclude={"data": {"root": True, "source": {"domain"}, "target": {"domain"}}},
+        # Files may be at another place after a resume; their digests stand for them, and that of
+        # f_S for the pretrained weights.
+        exclude={
+            "data": {"root": True, "source": {"domain"}, "target": {"domain"}},
+            "model": {"classifier": {"weights", "weights_sha256"}},
+        },
         # A key that a later version of adaptune adds then leaves the identity as it is.
         exclude_defaults=True,
     )

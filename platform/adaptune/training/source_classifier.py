@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
@@ -13,7 +12,8 @@ from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.class_balance import balanced_labels
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.optimizers import classifier_lr_factor, source_classifier_optimizer
+from adaptune.training.schedule import set_lr
 from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.optimization import optimizer_step
 
@@ -34,20 +34,23 @@ def train_supervised(
     stage = spec.training.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, purpose))
-        net = build_classifier(spec.model.classifier, spec.data.source, classes).train()
-        net = to_device(net, images.device, channels_last=spec.training.channels_last)
-        optimizer = Adam(net.parameters(), lr=stage.lr)
+        net = build_classifier(
+            spec.model.classifier, spec.data.source, classes, load_pretrained=True
+        )
+        net = to_device(net.train(), images.device, channels_last=spec.training.channels_last)
+        optimizer = source_classifier_optimizer(net, spec)
         order_seed = derive_seed(spec.seed, purpose, "order")
         labels = balanced_labels(spec, images)
         sampler = UnpairedSampler(len(images), len(images), stage.batch_size, order_seed, labels)
         for step in range(stage.steps):
-            set_lr(optimizer, stage.lr * lr_factor(step / stage.steps, spec.training.lr_decay_from))
+            set_lr(optimizer, stage.lr * classifier_lr_factor(step / stage.steps, spec))
             indices, _ = sampler.indices(step)
             seed = derive_seed(spec.seed, purpose, "augment", step)
             rng = torch.Generator().manual_seed(seed)
             maps = sample_affine(spec.training.augment, len(indices), rng)
             logits = net(apply_affine(images.take(indices), maps))
-            loss = task_loss(logits, images.labels_of(indices))
+            labels = images.labels_of(indices)
+            loss = task_loss(logits, labels, label_smoothing=stage.label_smoothing)
             optimizer_step(optimizer, loss)
     return to_cpu(net)
 

@@ -16,7 +16,12 @@ from adaptune.training.averages import moving_average, resume_average
 from adaptune.training.distributed import rank, unwrap
 from adaptune.training.image_pool import ImagePool
 from adaptune.training.networks import Networks, build_networks, prepare_for_training
-from adaptune.training.optimizers import Optimizers, base_learning_rates, build_optimizers
+from adaptune.training.optimizers import (
+    Optimizers,
+    base_learning_rates,
+    build_optimizers,
+    classifier_lr_factor,
+)
 from adaptune.training.schedule import lr_factor, set_lr
 
 StateDict = Mapping[str, Tensor]
@@ -60,10 +65,13 @@ class TrainingState:
 
     def set_learning_rates(self) -> None:
         """Set the learning rates of the coming update in all optimizers."""
-        factor = lr_factor(self.step / self.total_steps, self.spec.training.lr_decay_from)
+        progress = self.step / self.total_steps
+        factor = lr_factor(progress, self.spec.training.lr_decay_from)
         base_lrs = base_learning_rates(self.spec)
         for name, optimizer in self.optimizers.by_name().items():
             set_lr(optimizer, base_lrs[name] * factor)
+        classifier_factor = classifier_lr_factor(progress, self.spec)
+        set_lr(self.optimizers.f_t, base_lrs["f_t"] * classifier_factor)
 
     def update_averages(self) -> None:
         """Move the averages after an update of the networks."""

@@ -30,6 +30,7 @@ from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
 from adaptune.training.batch_norm import has_batch_norm
+from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.metrics import AUROC, metric_of
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
@@ -78,7 +79,7 @@ def run(
     """
     start = time.perf_counter()
     resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
-    spec = spec.model_copy(update=resolved)
+    spec = with_checked_classifier(spec.model_copy(update=resolved))
     data = open_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, data)
     check_batch_norm(spec)

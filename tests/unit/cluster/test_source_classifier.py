@@ -205,6 +205,8 @@ def test_the_weights_are_those_of_the_classifier_of_the_spec(tmp_path: Path) -> 
         make_spec(source={"steps": 3, "batch_size": 4}),
         make_spec(augment={"shift": 0.1}),
         make_spec(lr_decay_from=0.25),
+        make_spec(classifier_schedule="tllib"),
+        make_spec(source={"steps": 2, "batch_size": 4, "label_smoothing": 0.1}),
         make_search(model={"classifier": {"dropout": 0.25}}).trial({}, seed=0),
         make_spec().model_copy(update={"seed": 1}),
     ],
@@ -213,6 +215,18 @@ def test_it_is_trained_again_for_each_setting_that_changes_it(
     tmp_path: Path, changed: TrialSpec
 ) -> None:
     assert cache_names(tmp_path, changed) != cache_names(tmp_path, make_spec())
+
+
+def test_it_depends_on_the_content_of_the_pretrained_weights(tmp_path: Path) -> None:
+    def names(file: Path, content: bytes) -> list[str]:
+        file.write_bytes(content)
+        backbone = {"name": "torchvision:resnet18", "weights": str(file)}
+        spec = make_search(model={"classifier": backbone}).trial({}, seed=0)
+        return cache_names(tmp_path, spec)
+
+    expected = names(tmp_path / "a.pth", b"first")
+    assert names(tmp_path / "b.pth", b"first") == expected
+    assert names(tmp_path / "a.pth", b"other") != expected
 
 
 @pytest.mark.parametrize(

@@ -33,3 +33,9 @@ def test_gradient_is_probability_minus_label(loss: Loss) -> None:
     labels = torch.tensor([0, 1, 2, 2])
     (slope,) = torch.autograd.grad(loss(logits, labels), logits)
     torch.testing.assert_close(slope, (logits.detach().softmax(1) - torch.eye(3)[labels]) / 4)
+
+
+def test_a_smoothed_label_is_spread_over_all_classes() -> None:
+    logits = torch.tensor([[math.log(1.0), math.log(3.0)]])
+    loss = task_loss(logits, torch.tensor([1]), label_smoothing=0.2)
+    assert loss.item() == pytest.approx(0.9 * math.log(4 / 3) + 0.1 * math.log(4))

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
-from adaptune.spec.model import CLASSIFIER_SIZES
+from adaptune.spec.sizes import CLASSIFIER_SIZES
 
-SIZES = [16, 32, 64, 128, 256]
+SIZES = [16, 24, 32, 40, 64, 96, 128, 224, 256]
 CASES = []
 for case_name, (smallest, largest) in CLASSIFIER_SIZES.items():
     CASES += [(case_name, size) for size in SIZES if smallest <= size <= largest]

@@ -10,17 +10,18 @@ from adaptune.spec.data import ColumnsSpec, DataSpec, DomainSpec
 DOMAINS = {"source": {"domain": "a"}, "target": {"domain": "b"}}
 
 
-@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
-def test_powers_of_two_are_sizes(size: int) -> None:
+@pytest.mark.parametrize("size", [16, 32, 48, 96, 160, 224, 320, 512])
+def test_multiples_of_four_are_sizes(size: int) -> None:
     assert DomainSpec(domain="a", size=size).size == size
 
 
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        (48, "size must be a power of two from 16 to 256, not 48"),
+        (50, "size must be a multiple of 4 from 16 to 512, not 50: take 48 or 52"),
+        (511, "not 511: take 508 or 512"),
         (8, "greater than or equal to 16"),
-        (512, "less than or equal to 256"),
+        (516, "less than or equal to 512"),
     ],
 )
 def test_other_sizes_are_refused(size: int, message: str) -> None:

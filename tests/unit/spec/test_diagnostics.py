@@ -100,7 +100,8 @@ ONE_FAULT = {
     ),
     "sizes that do not fit": (
         "model: {classifier: {name: lenet}, discriminator: {layers: 4}}\n",
-        "2: data: a discriminator of 4 layers leaves less than 4 px of 32: take fewer layers",
+        "2: data: a discriminator of 4 layers takes 64 to 512 px, not 32: take fewer layers,"
+        " or images of 64 px, which all networks take",
     ),
 }
 

@@ -76,13 +76,30 @@ def test_a_trial_refuses_a_value_that_its_field_does_not_allow() -> None:
 
 def test_a_trial_whose_networks_do_not_fit_its_images_is_refused() -> None:
     sizes = [
-        ({"model.discriminator.layers": 4}, "a discriminator of 4 layers leaves less than 4 px"),
+        ({"model.discriminator.layers": 4}, "a discriminator of 4 layers takes 64 to 512 px"),
         ({"data.source.size": 16, "data.target.size": 16, "model.generator.factor": 8}, "factor 8"),
-        ({"data.source.size": 128, "data.target.size": 128}, "classifier lenet takes 16 to 64 px"),
+        ({"data.source.size": 128, "data.target.size": 128}, "lenet takes 16 to 64 px, not 128"),
     ]
     for values, message in sizes:
         with pytest.raises(ValidationError, match=message):
             make_search().trial(values)
+
+
+def test_pretrained_weights_need_grey_or_colour() -> None:
+    values = {"data.source.channels": 5, "data.target.channels": 5}
+    backbone = {"name": "torchvision:resnet18", "weights": "a.pth"}
+    with pytest.raises(ValidationError, match="take images of 1 or 3 channels, not 5"):
+        make_search(model={"classifier": backbone}).trial(values)
+    untrained = {"name": "torchvision:resnet18"}
+    assert make_search(model={"classifier": untrained}).trial(values).data.source.channels == 5
+
+
+def test_a_rate_of_the_backbone_needs_a_backbone() -> None:
+    training = {"backbone_lr_factor": 0.1}
+    with pytest.raises(ValidationError, match="networks of torchvision and timm, not for lenet"):
+        make_search(training=training).trial({})
+    spec = make_search(training=training, model={"classifier": {"name": "torchvision:resnet18"}})
+    assert spec.trial({}).training.backbone_lr_factor == 0.1
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,12 @@ def test_the_fingerprint_knows_an_earlier_search_by_its_name(read: Read) -> None
 def test_the_fingerprint_does_not_depend_on_how_a_value_is_written(read: Read) -> None:
     override = "loss_weights.cycle={search: loguniform, low: 1e-1, high: 3.0e+1}"
     assert fingerprint(read(SEARCHED, override)) == fingerprint(read(SEARCHED))
+
+
+def test_the_place_of_pretrained_weights_may_change_but_not_their_content(read: Read) -> None:
+    def backbone(weights: str, digest: str = "a" * 64) -> str:
+        text = "model: {classifier: {name: torchvision:resnet18, weights: %s, weights_sha256: %s}}"
+        return fingerprint(read(text % (weights, digest)))
+
+    assert backbone("/a.pth") == backbone("/mnt/b.safetensors")
+    assert backbone("/a.pth") != backbone("/a.pth", "b" * 64)

@@ -100,8 +100,8 @@ ONE_FAULT = {
     ),
     "a bound that does not fit": (
         "model: {discriminator: {layers: {search: int, low: 2, high: 4}}}",
-        "model.discriminator.layers = 4: a discriminator of 4 layers leaves less than 4 px of 32:"
-        " take fewer layers",
+        "model.discriminator.layers = 4: a discriminator of 4 layers takes 64 to 512 px, not 32:"
+        " take fewer layers, or images of 64 px, which all networks take",
     ),
 }
 
@@ -221,7 +221,8 @@ model:
 """
     assert fail(text, head=head) == [
         "space.yaml:6: model.generator.factor = 8, model.generator.name = unshuffle:"
-        " generator factor 8 leaves less than 4 px of 16"
+        " generator unshuffle with factor 8 takes multiples of 8 from 32 to 512 px, not 16:"
+        " take a smaller factor, or images of 32 px, which all networks take"
     ]
 
 

@@ -26,6 +26,13 @@ def test_the_boolean_that_yaml_makes_of_true_names_the_true_labels(labels: objec
         {"augment": {"rotate": 46}},
         {"augment": {"flip": True}},
         {"source": {"steps": 0}},
+        {"source": {"optimizer": "rmsprop"}},
+        {"source": {"label_smoothing": 1}},
+        {"source": {"momentum": 1}},
+        {"classifier_optimizer": "lamb"},
+        {"classifier_weight_decay": -0.1},
+        {"backbone_lr_factor": 1.1},
+        {"classifier_schedule": "cosine"},
     ],
 )
 def test_training_that_makes_no_sense_is_refused(tree: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ import torch
 from support.tiny_trial import CLASSES, CPU, make_spec
 from torch import nn
 
+from adaptune.models.backbones import Backbone
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.model import ModelSpec
@@ -64,6 +65,11 @@ def test_the_discriminator_has_a_logit_per_patch() -> None:
     assert net(IMAGES).shape == (2, 1, 8, 8)
 
 
+def test_the_discriminator_may_be_cyclegans() -> None:
+    spec = model(discriminator={"name": "cyclegan", "width": 4, "layers": 2})
+    assert build_discriminator(spec, 1, 0.02)(IMAGES).shape == (2, 1, 6, 6)
+
+
 def test_the_feature_discriminator_reads_logits() -> None:
     net = build_feature_discriminator(model(feature_discriminator={"width": 8}), CLASSES)
     assert net(torch.zeros(2, CLASSES)).shape == (2, 2)
@@ -75,6 +81,7 @@ def test_the_feature_discriminator_reads_logits() -> None:
         ({"name": "lenet", "width": 4}, LeNet),
         ({"name": "dtn"}, DTN),
         ({"name": "resnet18"}, ResNet18),
+        ({"name": "torchvision:resnet18", "bottleneck": 4}, Backbone),
     ],
 )
 def test_the_classifier_of_the_spec_has_a_logit_per_class(

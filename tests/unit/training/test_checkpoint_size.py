@@ -81,6 +81,16 @@ def test_the_size_for_the_example_files_is_within_a_twentieth(tmp_path: Path, na
     )
 
 
+@pytest.mark.parametrize(("momentum", "moments"), [(0.9, 1), (0.0, 0)])
+def test_stochastic_gradient_descent_has_fewer_moments(momentum: float, moments: int) -> None:
+    adam = make_spec()
+    sgd = make_spec(classifier_optimizer="sgd", classifier_momentum=momentum)
+    parameters = build_classifier(adam.model.classifier, adam.data.source, CLASSES).parameters()
+    weights = sum(parameter.nbytes for parameter in parameters)
+    saved = checkpoint_bytes(adam, CLASSES, 1) - checkpoint_bytes(sgd, CLASSES, 1)
+    assert saved == pytest.approx((2 - moments) * weights, rel=0.05)
+
+
 def test_each_worker_has_image_pools_of_its_own() -> None:
     spec = make_spec(pool_size=50)
     pools = 2 * 50 * 16 * 16 * 4

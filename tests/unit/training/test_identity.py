@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_trial import make_spec
+from support.tiny_trial import make_spec, with_classifier
 
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.identity import trial_identity, weights_digest
@@ -45,6 +45,16 @@ def test_the_place_of_the_data_does_not_matter() -> None:
     elsewhere = spec.data.source.model_copy(update={"domain": "imagefolder:/mnt/noise"})
     moved = with_data(spec, root="/mnt/data", source=elsewhere, target=elsewhere)
     assert identity(moved) == identity(spec)
+
+
+def test_the_place_of_the_pretrained_weights_does_not_matter() -> None:
+    backbone = "torchvision:resnet18"
+    first = with_classifier(make_spec(size=32), backbone, weights="/a.pth")
+    moved = with_classifier(
+        make_spec(size=32), backbone, weights="/mnt/b.pth", weights_sha256="0" * 64
+    )
+    assert identity(first) == identity(moved)
+    assert identity(with_classifier(make_spec(size=32), backbone, bottleneck=8)) != identity(first)
 
 
 def test_a_key_at_its_default_does_not_matter() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.schedule import LR_FACTOR, inverse_lr_factor, lr_factor, set_lr
 
 
 def test_schedule_against_golden_factors() -> None:
@@ -24,3 +24,16 @@ def test_all_parameter_groups_get_the_rate() -> None:
     optimizer = Adam(groups, lr=1.0)
     set_lr(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+def test_the_inverse_schedule_against_golden_factors() -> None:
+    golden = [1, 0.594604, 0.260847, 0.165560]
+    factors = [inverse_lr_factor(progress) for progress in (0.0, 0.1, 0.5, 1.0)]
+    assert factors == pytest.approx(golden, abs=1e-6)
+
+
+def test_a_group_may_have_a_rate_of_its_own() -> None:
+    first = {"params": [nn.Parameter(torch.zeros(1))], LR_FACTOR: 0.1}
+    optimizer = Adam([first, {"params": [nn.Parameter(torch.zeros(1))]}], lr=1.0)
+    set_lr(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.5]

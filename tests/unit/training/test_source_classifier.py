@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from support.tiny_trial import CLASSES, CPU, make_data, make_spec
+from support.tiny_trial import CLASSES, CPU, make_data, make_spec, with_classifier
+from torchvision import models
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.spec.schema import TrialSpec
 from adaptune.training import source_classifier
 from adaptune.training.build import build_classifier
+from adaptune.training.pretrained import forget_pretrained
 from adaptune.training.source_classifier import to_cpu, train_supervised
 
 
@@ -49,6 +52,35 @@ def test_the_weights_fit_a_classifier_that_learned_its_training_images() -> None
         predictions = net.eval()(images.take(torch.arange(len(images)))).argmax(dim=1)
     accuracy = float((predictions == images.labels).float().mean())
     assert accuracy > 0.9
+
+
+def test_label_smoothing_leaves_the_classifier_less_certain() -> None:
+    largest = []
+    for label_smoothing in (0.0, 0.3):
+        spec = make_spec(augment={})
+        net = build_classifier(spec.model.classifier, spec.data.source, CLASSES)
+        stage: dict[str, Any] = {"steps": 60, "batch_size": 14, "lr": 1e-2}
+        net.load_state_dict(train(label_smoothing=label_smoothing, **stage))
+        with torch.no_grad():
+            probabilities = net.eval()(training_images(spec).take(torch.arange(14))).softmax(1)
+        largest.append(float(probabilities.amax(1).mean()))
+    assert largest[1] < largest[0] - 0.05
+
+
+def test_a_backbone_starts_from_its_pretrained_weights(tmp_path: Path) -> None:
+    forget_pretrained()
+    file = tmp_path / "weights.pth"
+    reference = models.mobilenet_v3_small().state_dict()
+    torch.save(reference, file)
+    spec = make_spec(size=32, source={"steps": 1, "batch_size": 4, "lr": 1e-12})
+    spec = with_classifier(spec, "torchvision:mobilenet_v3_small", weights=str(file), bottleneck=5)
+    weights = train_supervised(spec, training_images(spec), CLASSES)
+    name = "features.0.0.weight"
+    torch.testing.assert_close(weights[f"body.{name}"], reference[name])
+    # A network that gets the weights of f_S reads no file.
+    file.unlink()
+    forget_pretrained()
+    build_classifier(spec.model.classifier, spec.data.source, CLASSES).load_state_dict(weights)
 
 
 @pytest.mark.parametrize("steps", [0, 1])

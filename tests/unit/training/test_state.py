@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
-from support.tiny_trial import WITH_MEMORY, make_batch, make_spec, make_state
+from support.tiny_trial import WITH_MEMORY, make_batch, make_spec, make_state, with_classifier
 
+from adaptune.spec.schema import TrialSpec
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.cycada import cycada_step
+
+BACKBONE = "torchvision:mobilenet_v3_small"
 
 
 def test_the_average_is_evaluated_if_there_is_one() -> None:
@@ -73,8 +77,26 @@ def test_random_numbers_depend_on_seed_purpose_and_step_only() -> None:
     assert draw(first) != expected
 
 
-def test_a_loaded_state_makes_the_same_updates() -> None:
-    spec = make_spec(**WITH_MEMORY)
+def with_slow_backbone() -> TrialSpec:
+    training: dict[str, Any] = {"classifier_optimizer": "sgd", "classifier_schedule": "tllib"}
+    spec = make_spec(
+        size=32, classifier=BACKBONE, backbone_lr_factor=0.1, **WITH_MEMORY, **training
+    )
+    return with_classifier(spec, BACKBONE, bottleneck=5)
+
+
+def test_the_classifier_may_have_a_schedule_of_its_own() -> None:
+    state = make_state(with_slow_backbone())
+    state.step = 6
+    state.set_learning_rates()
+    assert state.optimizers.generators.param_groups[0]["lr"] == pytest.approx(1e-4)
+    rates = [group["lr"] for group in state.optimizers.f_t.param_groups]
+    rate = 1e-4 * 8.5**-0.75
+    assert rates == pytest.approx([0.1 * rate, rate])
+
+
+@pytest.mark.parametrize("spec", [make_spec(**WITH_MEMORY), with_slow_backbone()])
+def test_a_loaded_state_makes_the_same_updates(spec: TrialSpec) -> None:
     whole = make_state(spec)
     for step in range(2):
         update(whole, step)
@@ -88,6 +110,8 @@ def test_a_loaded_state_makes_the_same_updates() -> None:
 
 
 def update(state: TrainingState, step: int) -> dict[str, float]:
+    torch.manual_seed(step)  # for dropout, as `fit` does
+    state.set_learning_rates()
     terms = cycada_step(state, make_batch(state.spec, state, step))
     state.update_averages()
     state.step += 1
