@@ -122,5 +122,20 @@ def _adapt_without_gan(
         data.source_train_images, data.source_train_labels, device, is_resident=is_resident
     )
     target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
-    classes = len(data.class_names)
-    return adapt_without_gan(spec, source, target, source_weights, classes, task=with_task_term)
+    labelled_target = None
+    if data.labelled_target_images is not None:
+        labelled_target = DeviceImages(
+            data.labelled_target_images,
+            data.labelled_target_labels,
+            device,
+            is_resident=is_resident,
+        )
+    return adapt_without_gan(
+        spec,
+        source,
+        target,
+        source_weights,
+        len(data.class_names),
+        task=with_task_term,
+        labelled_target=labelled_target,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +33,12 @@ def adapt_without_gan(
     classes: int,
     *,
     task: bool,
+    labelled_target: DeviceImages | None = None,
 ) -> dict[str, Tensor]:
     """Adapt f_S by the information loss on target images; a baseline for f_T.
 
     The baseline is trained like f_T in a trial: the same number of updates, learning rate, moving
-    average and augmentation.
+    average and augmentation, and the same labelled target images.
 
     Args:
         source: labelled training images of the source.
@@ -44,6 +47,7 @@ def adapt_without_gan(
         classes: number of classes, K.
         task: whether to add the task loss on source images. With it, the baseline is "no GAN";
             without it, "information only".
+        labelled_target: the labelled target images of the search; None without any.
 
     Returns:
         The weights of the adapted classifier, on the CPU.
@@ -51,15 +55,18 @@ def adapt_without_gan(
     net = build_classifier(spec.model.classifier, spec.data.source, classes)
     net.load_state_dict(source_weights)
     net = to_device(net.train(), target.device, channels_last=spec.training.channels_last)
-    batches = _Batches(spec, source, target, with_source=task)
+    labelled = {"source": source} if task else {}
+    if labelled_target is not None:
+        labelled["labelled"] = labelled_target
+    batches = _Batches(spec, source, target, labelled)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
-        average = _train(net, spec, batches, task=task)
+        average = _train(net, spec, batches)
     weights = to_cpu(average if spec.training.classifier_ema_decay else net)
     return adapted_weights(spec, weights, target, classes)
 
 
-def _train(net: nn.Module, spec: TrialSpec, batches: _Batches, *, task: bool) -> nn.Module:
+def _train(net: nn.Module, spec: TrialSpec, batches: _Batches) -> nn.Module:
     """Train a classifier, and return its moving average."""
     training = spec.training
     optimizer = target_classifier_optimizer(net, spec)
@@ -68,45 +75,61 @@ def _train(net: nn.Module, spec: TrialSpec, batches: _Batches, *, task: bool) ->
     for step in range(total_steps):
         factor = classifier_lr_factor(step / total_steps, spec)
         set_lr(optimizer, training.classifier_lr * factor)
-        images, source_labels = batches.take(step)
-        target_logits, source_logits = net(images).tensor_split([training.batch_size])
+        images, labels = batches.take(step)
+        target_logits, *labelled_logits = net(images).split(training.batch_size)
         loss = information_loss(target_logits)
-        if task:
-            loss = loss + task_loss(source_logits, source_labels)
+        for logits, labels_of_group in zip(labelled_logits, labels, strict=True):
+            loss = loss + task_loss(logits, labels_of_group)
         optimizer_step(optimizer, loss)
         average.update_parameters(net)
     return average.module
 
 
 class _Batches:
-    """Augmented batches of target images, with source images if the task loss needs them."""
+    """Augmented batches of target images, with images of labelled groups.
+
+    Args:
+        source: labelled training images of the source.
+        labelled: the groups: `source`, and `labelled` target images.
+    """
 
     def __init__(
-        self, spec: TrialSpec, source: DeviceImages, target: DeviceImages, *, with_source: bool
+        self,
+        spec: TrialSpec,
+        source: DeviceImages,
+        target: DeviceImages,
+        labelled: Mapping[str, DeviceImages],
     ) -> None:
         order_seed = derive_seed(spec.seed, "no-gan")
         self._spec = spec
-        self._source = source
         self._target = target
-        self._with_source = with_source
+        self._labelled = labelled
         self._sampler = UnpairedSampler(
             len(source),
             len(target),
             spec.training.batch_size,
             order_seed,
             balanced_labels(spec, source),
+            labelled_size=len(labelled.get("labelled", ())),
         )
 
-    def take(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the images of update `step` and the labels of its source images.
+    def take(self, step: int) -> tuple[Tensor, list[Tensor]]:
+        """Return the images of update `step`, and the labels of each labelled group.
 
         Returns:
-            (B, C, H, W), or (2 B, C, H, W) with the source images at the end; and int64 (B,).
+            (B, C, H, W) of the target, followed by as many images of each group; and int64 (B,)
+            per group.
         """
         source_indices, target_indices = self._sampler.indices(step)
-        images = self._target.take(target_indices)
-        if self._with_source:
-            images = torch.cat([images, self._source.take(source_indices)])
+        images = [self._target.take(target_indices)]
+        labels = []
+        for name, group in self._labelled.items():
+            indices = source_indices
+            if name == "labelled":
+                indices = self._sampler.labelled_indices(step)
+            images.append(group.take(indices))
+            labels.append(group.labels_of(indices))
+        batch = torch.cat(images)
         rng = torch.Generator().manual_seed(derive_seed(self._spec.seed, "no-gan", step))
-        maps = sample_affine(self._spec.training.augment, len(images), rng)
-        return apply_affine(images, maps), self._source.labels_of(source_indices)
+        maps = sample_affine(self._spec.training.augment, len(batch), rng)
+        return apply_affine(batch, maps), labels
