@@ -59,6 +59,10 @@ class NodesLostError(AdaptuneError):
     """The cluster had no node with room for a trial for too long; the search can be resumed."""
 
 
+class TaskTimeoutError(NodesLostError):
+    """A task of a search ran for longer than it may."""
+
+
 class NonFiniteLossError(AdaptuneError):
     """A loss term became NaN or infinite.
 

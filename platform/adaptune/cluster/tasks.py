@@ -13,7 +13,7 @@ import torch
 
 from adaptune.cluster.nodes import REFRESH_S, ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.errors import NodesLostError
+from adaptune.errors import NodesLostError, TaskTimeoutError
 from adaptune.spec.schema import SearchSpec
 
 T = TypeVar("T")
@@ -92,7 +92,8 @@ class ClusterTasks:
 
         Raises:
             NodesLostError: no node had room for a trial, or other jobs left none for a task, for
-                `ClusterCapacity.node_timeout_s`; or a task ran longer than `timeout_s`.
+                `ClusterCapacity.node_timeout_s`. The tasks are cancelled, as for the next error.
+            TaskTimeoutError: a task ran longer than `timeout_s`.
         """
         wait = _Wait(self._capacity, self._notify, self._timeout_s)
         while pending := [task for task in tasks if not task.result]:
@@ -101,7 +102,13 @@ class ClusterTasks:
             for task in pending:
                 if task.outputs in ready:
                     _take_output(task)
-            wait.check([task for task in tasks if not task.result])
+            unfinished = [task for task in tasks if not task.result]
+            try:
+                wait.check(unfinished)
+            except NodesLostError:
+                for task in unfinished:
+                    ray.cancel(task.outputs, force=True)
+                raise
         return [ray.get(task.result[0]) for task in tasks]
 
 
@@ -155,24 +162,27 @@ class _Wait:
         elif self._shortage_since is None:
             self._shortage_since = now
         elif now - self._shortage_since > room_timeout_s:
-            raise _too_long(f"no node had room for a trial for {room_timeout_s:g} s")
+            raise _lost(f"no node had room for a trial for {room_timeout_s:g} s")
         for task in pending:
             if task.start is None:
                 self._check_start(task.name, now - self._start, room_timeout_s)
             elif now - task.start > self._timeout_s:
-                raise _too_long(f"the task '{task.name}' ran for more than {self._timeout_s:g} s")
+                reason = f"the task '{task.name}' ran for more than {self._timeout_s:g} s"
+                raise TaskTimeoutError(_explain(reason))
 
     def _check_start(self, name: str, waited_s: float, timeout_s: float) -> None:
         if self._shortage_since is not None:
             return
         if waited_s > timeout_s:
-            raise _too_long(f"other jobs left no room for the task '{name}' for {timeout_s:g} s")
+            raise _lost(f"other jobs left no room for the task '{name}' for {timeout_s:g} s")
         if waited_s > NOTICE_S and name not in self._notified:
             self._notified.add(name)
             self._notify(f"the task '{name}' waits for room on the cluster, which other jobs use")
 
 
-def _too_long(reason: str) -> NodesLostError:
-    return NodesLostError(
-        f"{reason}. Everything is kept; the same command, with --resume for a search, continues"
-    )
+def _lost(reason: str) -> NodesLostError:
+    return NodesLostError(_explain(reason))
+
+
+def _explain(reason: str) -> str:
+    return f"{reason}. Everything is kept; the same command, with --resume for a search, continues"

@@ -16,7 +16,13 @@ from adaptune.cluster.source_classifier import is_trained
 from adaptune.cluster.tasks import ClusterTasks
 from adaptune.data.registry import find_entry
 from adaptune.data.splits import OpenSplits, Splits, open_splits
-from adaptune.errors import AdaptuneError, DataError, ResourceError, ResultsError
+from adaptune.errors import (
+    AdaptuneError,
+    DataError,
+    ResourceError,
+    ResultsError,
+    TaskTimeoutError,
+)
 from adaptune.execution.cause import MEMORY_HINT, cause_of, is_out_of_memory
 from adaptune.results.folder import ResultsFolder, results_folder
 from adaptune.spec.schema import SearchSpec
@@ -40,6 +46,7 @@ from adaptune.workflows.progress import duration
 log = logging.getLogger(__name__)
 
 _CLUSTER_START_S = 10.0  # of a local one
+_CALIBRATION_TIMEOUT_S = 300.0
 _NO_CALIBRATION = "no estimate of time and memory: {}"
 
 
@@ -121,6 +128,10 @@ class PlannedSearch:
         estimate = Estimate()
         try:
             worker = calibrate(min(sharing, MAX_COPIES))
+        except TaskTimeoutError as error:
+            log.warning("the calibration took too long: %s", error)
+            estimate.warnings.append(_NO_CALIBRATION.format("the calibration took too long"))
+            return self._with_disk(estimate)
         except AdaptuneError:
             raise
         except Exception as error:
@@ -197,7 +208,8 @@ def estimate_on_cluster(
 
     def calibrate(copies: int) -> MeasuredWorker:
         capacity = ClusterCapacity(plan, spec.resources.wait_for_nodes_s)
-        tasks = ClusterTasks(plan, capacity, notify, spec.resources.epoch_timeout_s)
+        timeout_s = min(spec.resources.epoch_timeout_s, _CALIBRATION_TIMEOUT_S)
+        tasks = ClusterTasks(plan, capacity, notify, timeout_s)
         return calibrate_on_cluster(planned.spec, sizes, plan, copies, tasks)
 
     return planned.estimate(

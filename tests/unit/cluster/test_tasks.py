@@ -12,7 +12,7 @@ from adaptune.cluster import tasks as tasks_module
 from adaptune.cluster.nodes import LOST_NODES_TIMEOUT_S, REFRESH_S
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.cluster.tasks import ClusterTask, ClusterTasks, task_device, task_timeout_s
-from adaptune.errors import BAD_INPUT, NodesLostError
+from adaptune.errors import BAD_INPUT, NodesLostError, TaskTimeoutError
 from adaptune.spec.resources import WorkerResources
 
 RESOURCES = WorkerResources(2, 1, 0.5, "A100", {"market": "spot"})
@@ -56,6 +56,7 @@ class FakeRay:
     now_s: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
     arguments: tuple[object, ...] = ()
+    cancelled: list[str] = field(default_factory=list)
 
     def wait(
         self, outputs: list[Outputs], num_returns: int, timeout: float
@@ -65,6 +66,10 @@ class FakeRay:
             self.now_s += timeout
             ready = [output for output in outputs if output.is_ready(self.now_s)]
         return ready, [output for output in outputs if output not in ready]
+
+    def cancel(self, outputs: Outputs, *, force: bool) -> None:
+        assert force
+        self.cancelled.append(outputs.name)
 
     def get(self, reference: str) -> str:
         return f"result of {reference}"
@@ -84,7 +89,7 @@ class FakeRay:
 @pytest.fixture
 def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
-    for name in ("wait", "get", "remote"):
+    for name in ("wait", "get", "remote", "cancel"):
         monkeypatch.setattr(tasks_module.ray, name, getattr(fake, name))
     monkeypatch.setattr(tasks_module.time, "monotonic", lambda: fake.now_s)
     return fake
@@ -150,12 +155,12 @@ def test_a_task_for_which_other_jobs_leave_no_room_is_waited_for_in_public() -> 
         wait.results(never=(float("inf"), float("inf")))
 
 
-@pytest.mark.usefixtures("fake_ray")
-def test_a_task_that_hangs_ends_the_search_so_that_it_can_be_resumed() -> None:
+def test_a_task_that_hangs_is_cancelled_and_can_be_repeated_by_a_resume(fake_ray: FakeRay) -> None:
     wait = Wait(Capacity([1]), timeout_s=3600.0)
     assert wait.results(long=3500.0) == ["result of long"]
-    with pytest.raises(NodesLostError, match=r"'hung' ran for more than 3600 s\. Everything is"):
-        wait.results(hung=float("inf"))
+    with pytest.raises(TaskTimeoutError, match=r"'hung' ran for more than 3600 s\. Everything is"):
+        wait.results(hung=float("inf"), ended=1.0)
+    assert fake_ray.cancelled == ["hung"]
 
 
 def test_a_task_may_take_the_time_of_as_many_updates_of_epochs() -> None:

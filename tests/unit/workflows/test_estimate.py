@@ -13,7 +13,7 @@ from support.fake_calibration import CALIBRATION, WORKER, replace_calibration
 from support.fake_run import PLAN, make_splits, make_tiny_search, printed
 from support.fake_search import make_record
 
-from adaptune.errors import NodesLostError, ResourceError
+from adaptune.errors import NodesLostError, ResourceError, TaskTimeoutError
 from adaptune.execution.cause import MEMORY_HINT
 from adaptune.results.folder import ResultsFolder
 from adaptune.spec import load_spec
@@ -125,6 +125,15 @@ def test_another_failure_of_the_calibration_leaves_the_estimate_of_disk(
     estimate = on_cluster(make_spec(), tmp_path)
     assert len(estimate.figures) == 1
     assert estimate.warnings == ["no estimate of time and memory: RuntimeError: a process died"]
+
+
+def test_a_calibration_that_takes_too_long_ends_no_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_calibration(monkeypatch, TaskTimeoutError("the task ran for more than 10 s"))
+    estimate = on_cluster(make_spec(), tmp_path)
+    assert len(estimate.figures) == 1
+    assert estimate.warnings == ["no estimate of time and memory: the calibration took too long"]
 
 
 def test_a_cluster_without_room_is_an_error(

@@ -28,7 +28,7 @@ def test_a_plan_describes_the_search(space: Path) -> None:
     assert "cycle: {search: loguniform, low: 0.1, high: 30.0}" in text
     *lines, estimate = text.splitlines()
     assert estimate.startswith("# estimate: about ")
-    assert estimate.endswith(" free")
+    assert " free, 24.6 kB for prepared images in " in estimate
     assert lines[-5:] == [
         "# 3 trials over loss_weights.cycle, by target_val_accuracy",
         "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU",
