@@ -29,8 +29,29 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
         wanted: `evaluation.baselines`; `auto` trains the target-supervised one for built-in data
             only, whose target is labelled completely.
     """
-    if not wanted:
-        return Baselines()
+    cpus = run.plan.resources.cpus_per_worker
+    shared = run.shared
+    tasks: dict[str, ClusterTask[dict[str, torch.Tensor]]] = {}
+    if wanted:
+        tasks = _submit_training(run, spec, wanted)
+    if spec.training.adapt_batch_norm:
+        tasks["source_only"] = run.tasks.submit(
+            "baseline source_only",
+            _adapt_source_only,
+            spec,
+            shared.data,
+            shared.source_weights,
+            cpus,
+            cpus=cpus,
+        )
+    weights = run.tasks.results(list(tasks.values()))
+    return Baselines(**dict(zip(tasks, weights, strict=True)))
+
+
+def _submit_training(
+    run: SearchRun, spec: TrialSpec, wanted: Literal["auto", True]
+) -> dict[str, ClusterTask[dict[str, torch.Tensor]]]:
+    """Submit a task per baseline that is trained."""
     cpus = run.plan.resources.cpus_per_worker
     shared = run.shared
     tasks: dict[str, ClusterTask[dict[str, torch.Tensor]]] = {}
@@ -56,31 +77,7 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
             cpus,
             cpus=cpus,
         )
-    weights = run.tasks.results(list(tasks.values()))
-    return Baselines(**dict(zip(tasks, weights, strict=True)))
-
-
-def source_only_weights(run: SearchRun, spec: TrialSpec) -> StateDict:
-    """Return the weights of f_S as they are evaluated: with `adapt_batch_norm` if the spec has it.
-
-    Args:
-        spec: settings of the training.
-    """
-    if not spec.training.adapt_batch_norm:
-        return run.source_weights
-    cpus = run.plan.resources.cpus_per_worker
-    shared = run.shared
-    task: ClusterTask[dict[str, torch.Tensor]] = run.tasks.submit(
-        "baseline source_only",
-        _adapt_source_only,
-        spec,
-        shared.data,
-        shared.source_weights,
-        cpus,
-        cpus=cpus,
-    )
-    [weights] = run.tasks.results([task])
-    return weights
+    return tasks
 
 
 def _adapt_source_only(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adaptune.errors import CheckpointError
-from adaptune.evaluation.baselines import source_only_weights, train_baselines
+from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
@@ -94,7 +94,7 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
             withheld,
             class_names=run.splits.trial.class_names,
             adapted=eval_weights(best.contents, "f_t"),
-            source_only=source_only_weights(run, spec),
+            source_only=run.source_weights,
             baselines=train_baselines(run, spec, run.spec.evaluation.baselines),
             metric=judging_metric(run.spec.search.metric),
         )

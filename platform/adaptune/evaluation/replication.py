@@ -14,7 +14,7 @@ from rich.console import Console
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, OtherSpecError, ResultsError
-from adaptune.evaluation.baselines import source_only_weights, train_baselines
+from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.held_out import load_trial_checkpoint
 from adaptune.evaluation.test_scores import (
     INFORMATION_ONLY,
@@ -206,7 +206,7 @@ def _models(run: SearchRun, configurations: Sequence[Configuration]) -> dict[str
     spec = run.spec.trial(configurations[0].values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
     models: dict[str, StateDict | None] = {
-        SOURCE_ONLY: source_only_weights(run, spec),
+        SOURCE_ONLY: baselines.source_only or run.source_weights,
         INFORMATION_ONLY: baselines.information_only,
         NO_GAN: baselines.no_gan,
     }

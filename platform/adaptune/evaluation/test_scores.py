@@ -41,12 +41,14 @@ class Baselines:
     """Weights of the models that a search is compared with, besides f_S; None if not trained.
 
     Attributes:
+        source_only: f_S with batch norm statistics of the target, if the spec asks for them.
         information_only: f_S adapted by the information term alone.
         no_gan: f_S adapted by the task term on source images and the information term: all that the
             searched model has, except for the GAN.
         target_supervised: classifier trained on the labelled target_train, the upper bound.
     """
 
+    source_only: StateDict | None = None
     information_only: StateDict | None = None
     no_gan: StateDict | None = None
     target_supervised: StateDict | None = None
@@ -147,14 +149,15 @@ def score_on_test(
     """Evaluate all models on target_test.
 
     Args:
+        source_only: weights of f_S, unless the baselines have their own.
         metric: metric that is compared; the accuracy if the test set does not define it.
     """
-    models = {"adapted": adapted, "source_only": source_only} | vars(baselines)
+    models = {"adapted": adapted, "source_only": source_only}
+    models |= {name: weights for name, weights in vars(baselines).items() if weights is not None}
     images, labels = withheld.target_test_images, withheld.target_test_labels
     predictions = {}
     for name, weights in models.items():
-        if weights is not None:
-            predictions[name] = predict_labelled(weights, spec, images, labels, class_names)
+        predictions[name] = predict_labelled(weights, spec, images, labels, class_names)
     bootstrap = Bootstrap(predictions, derive_seed(spec.seed, "test bootstrap"))
     metrics = {name: bootstrap.estimates(name) for name in predictions}
     if metric not in metrics["adapted"]:

@@ -18,6 +18,7 @@ from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value, metric_label
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
+from adaptune.text import escape_control
 from adaptune.training.bootstrap import Estimate
 from adaptune.training.metrics import ACCURACY, METRICS, judging_metric
 
@@ -107,7 +108,7 @@ def recall_table(summary: Summary) -> Table:
     rows = []
     for name, estimate in (summary.target_test_recall or {}).items():
         text = "no image" if estimate is None else estimate.in_percent()
-        rows.append((name, text))
+        rows.append((escape_control(name), text))
     return Table(("class", "accuracy"), rows)
 
 

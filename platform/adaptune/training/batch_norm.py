@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from adaptune.data.device_images import DeviceImages
+from adaptune.errors import SpecError
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier, to_device
@@ -21,11 +22,21 @@ _MIN_CHUNK = 8
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def has_batch_norm(spec: TrialSpec) -> bool:
-    """Return whether the classifier has a batch norm layer."""
+def check_batch_norm(spec: TrialSpec) -> None:
+    """Check that the classifier has batch norm layers if the spec wants to adapt them.
+
+    Raises:
+        SpecError: it has none.
+    """
+    if not spec.training.adapt_batch_norm:
+        return
     with torch.device("meta"):
         classifier = build_classifier(spec.model.classifier, spec.data.target, classes=2)
-    return bool(_batch_norms(classifier))
+    if not _batch_norms(classifier):
+        raise SpecError(
+            f"training.adapt_batch_norm: classifier {spec.model.classifier.name} has no batch norm:"
+            " take another classifier, or leave the option out"
+        )
 
 
 def adapted_copy(classifier: Net, images: DeviceImages, spec: TrialSpec) -> Net:

@@ -15,7 +15,6 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.remote import upload
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
-from adaptune.text import escape_control
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -34,7 +33,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
     recalls = recall_table(summary).rows
     if recalls:
-        by_class = [f"{escape_control(name)} {text.partition(' (')[0]}" for name, text in recalls]
+        by_class = [f"{name} {text.partition(' (')[0]}" for name, text in recalls]
         console.print(f"accuracy per class, %: {', '.join(by_class)}", soft_wrap=False)
     console.print(summary.verdict, soft_wrap=False)  # sentences break between words
 

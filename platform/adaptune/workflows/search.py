@@ -29,7 +29,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
-from adaptune.training.batch_norm import has_batch_norm
+from adaptune.training.batch_norm import check_batch_norm
 from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.metrics import AUROC, metric_of
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
@@ -82,7 +82,7 @@ def run(
     spec = with_checked_classifier(spec.model_copy(update=resolved))
     data = open_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, data)
-    check_batch_norm(spec)
+    check_batch_norm(spec.trial({}))
     prior_trials(spec)  # wrong folders are reported before anything is created
     splits = None
     if address is None:
@@ -151,20 +151,6 @@ def check_metric(metric: str, target: str, data: OpenSplits) -> None:
             f"search.metric {metric} needs images of both classes in target_val, and {target} has"
             " labels of one class only; label some samples of each class, or choose by a validator"
             " that needs no label: --set search.metric=ensemble"
-        )
-
-
-def check_batch_norm(spec: SearchSpec) -> None:
-    """Check that the classifier has batch norm layers if the spec wants to adapt them.
-
-    Raises:
-        SpecError: it has none.
-    """
-    trial = spec.trial({})
-    if trial.training.adapt_batch_norm and not has_batch_norm(trial):
-        raise SpecError(
-            f"training.adapt_batch_norm: classifier {trial.model.classifier.name} has no batch"
-            " norm: take another classifier, or leave the option out"
         )
 
 

@@ -11,7 +11,7 @@ from support.fake_run import make_run, make_splits, make_tiny_search
 from support.tiny_trial import make_data, make_source_weights
 
 from adaptune.data.domain import UNLABELLED
-from adaptune.evaluation.baselines import source_only_weights, train_baselines
+from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.test_scores import Baselines
 from adaptune.execution.base import SharedRefs
 from adaptune.training.state import StateDict
@@ -109,8 +109,9 @@ def test_all_baselines_get_the_batch_norm_statistics_of_the_target(tmp_path: Pat
     for adapt in (False, True):
         run = with_batch_norm(tmp_path / str(adapt), adapt=adapt)
         spec = run.spec.trial({})
-        baselines = vars(train_baselines(run, spec, True))
-        models[adapt] = {"source_only": source_only_weights(run, spec)} | baselines
+        models[adapt] = dict(vars(train_baselines(run, spec, True)))
+    assert models[False]["source_only"] is None
+    models[False]["source_only"] = run.source_weights
     for name, adapted in models[True].items():
         plain = models[False][name]
         assert adapted is not None
@@ -119,7 +120,9 @@ def test_all_baselines_get_the_batch_norm_statistics_of_the_target(tmp_path: Pat
         assert {key for key in changed if "num_batches" not in key} == set(statistics(plain)), name
 
 
-def test_source_only_is_f_s_itself_unless_batch_norm_is_adapted(tmp_path: Path) -> None:
-    run = with_batch_norm(tmp_path, adapt=False)
-    assert source_only_weights(run, run.spec.trial({})) is run.source_weights
-    assert run.tasks.submitted == []
+def test_source_only_gets_the_statistics_even_if_no_baseline_is_trained(tmp_path: Path) -> None:
+    run = with_batch_norm(tmp_path, adapt=True)
+    baselines = train_baselines(run, run.spec.trial({}), False)
+    assert run.tasks.submitted == ["baseline source_only, 1 CPU"]
+    assert baselines == Baselines(source_only=baselines.source_only)
+    assert baselines.source_only is not None

@@ -59,6 +59,19 @@ def test_all_models_are_scored_on_the_same_images() -> None:
     assert result.p == {"source_only": pytest.approx(260 / 512), "no_gan": 1.0}
 
 
+def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s() -> None:
+    spec = make_tiny_search().trial({})
+    result = score_on_test(
+        spec,
+        make_splits(test_samples=12).withheld,
+        class_names=("a", "b", "c"),
+        adapted=constant_classifier(spec, 1),
+        source_only=constant_classifier(spec, 1),
+        baselines=Baselines(source_only=constant_classifier(spec, 0)),
+    )
+    assert (result.adapted, result.source_only) == (0.25, 0.5)
+
+
 def test_all_models_have_metrics_and_the_adapted_one_has_recalls_by_class() -> None:
     result = score_constant_models()
     assert list(result.metrics) == ["adapted", "source_only", "no_gan"]

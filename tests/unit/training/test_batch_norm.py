@@ -10,13 +10,14 @@ from torch import nn
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.image_set import in_memory
+from adaptune.errors import SpecError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import TrialSpec
 from adaptune.training import batch_norm
 from adaptune.training.batch_norm import (
     adapted_copy,
     adapted_weights,
-    has_batch_norm,
+    check_batch_norm,
     running_statistics,
 )
 from adaptune.training.build import build_classifier
@@ -115,11 +116,14 @@ def test_without_the_option_the_weights_stay_the_same() -> None:
     assert all(value is weights[name] for name, value in same.items())
 
 
-def test_a_network_without_batch_norm_is_recognised() -> None:
-    assert has_batch_norm(make_dtn_spec())
-    assert not has_batch_norm(make_spec(classifier="lenet"))
+def test_a_network_without_batch_norm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_batch_norm(make_dtn_spec())
+    check_batch_norm(make_spec(classifier="lenet"))
     lenet = nn.Sequential(nn.Flatten(), nn.Linear(1024, 2))
-    assert running_statistics(adapted_copy(lenet, images_of(4), make_dtn_spec())) == {}
+    monkeypatch.setattr(batch_norm, "build_classifier", lambda *_, **__: lenet)
+    check_batch_norm(make_dtn_spec(adapt_batch_norm=False))
+    with pytest.raises(SpecError, match="adapt_batch_norm: classifier dtn has no batch norm"):
+        check_batch_norm(make_dtn_spec())
 
 
 def train(spec: TrialSpec, folder: CheckpointFolder | None = None) -> list[EpochRecord]:

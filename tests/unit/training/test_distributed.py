@@ -26,6 +26,7 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
 from adaptune.training import loop
+from adaptune.training.batch_norm import adapted_copy, running_statistics
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.distributed import (
     all_gather_with_grad,
@@ -64,7 +65,6 @@ FIT_CASES: dict[str, dict[str, Any]] = {
     "cycada": CASES["cycada"],
     "cyclegan": CASES["cyclegan"],
     "balanced": CASES["cycada"] | {"source_sampling": "balanced"},
-    "batch norm": {"classifier": "dtn", "size": 32, "adapt_batch_norm": True},
 }
 
 
@@ -117,7 +117,7 @@ def fit_numbers(case: str, data: TrialData | None = None, **options: Any) -> lis
     spec = make_spec(
         batch_size=8, epochs=3, classifier_ema_decay=0.9, ema_decay=0.9, **FIT_CASES[case]
     )
-    data = data or make_data(spec.data.source.size)
+    data = data or make_data()
     records = []
     with suppress(PreemptedError):
         records.extend(fit(spec, data, make_source_weights(spec), device=CPU, **options))
@@ -136,6 +136,14 @@ def preempted_numbers(case: str, checkpoints: CheckpointFolder) -> list[dict[str
     assert before == []
     dist.barrier()  # rank 0 has written the checkpoint from which both resume
     return fit_numbers(case, checkpoints=checkpoints)
+
+
+def adapted_batch_norm() -> dict[str, torch.Tensor]:
+    """Return the batch norm statistics of a classifier on the target."""
+    spec = make_spec(classifier="dtn", size=32, adapt_batch_norm=True)
+    state = make_state(spec)
+    target = make_images(spec, state).target
+    return running_statistics(adapted_copy(unwrap(state.networks.f_t), target, spec))
 
 
 def communicate() -> dict[str, Any]:
@@ -169,6 +177,7 @@ def work(rank: int, folder: str) -> None:
     results["streamed"] = fit_numbers("cycada", streamed)
     results["preempted"] = preempted_numbers("cycada", CheckpointFolder(f"{folder}/preempted"))
     results["communication"] = communicate()
+    results["batch norm"] = adapted_batch_norm()
     torch.save(results, f"{folder}/rank{rank}.pt")
     dist.destroy_process_group()
 
@@ -198,6 +207,12 @@ def test_two_workers_have_the_losses_of_one_over_three_epochs(
     case: str, workers: list[Any]
 ) -> None:
     torch.testing.assert_close(workers[0]["fit"][case], fit_numbers(case), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_workers_adapt_batch_norm_as_one_does(workers: list[Any]) -> None:
+    for worker in workers:
+        torch.testing.assert_close(worker["batch norm"], adapted_batch_norm(), rtol=0, atol=0)
 
 
 @pytest.mark.slow

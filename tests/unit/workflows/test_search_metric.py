@@ -1,4 +1,4 @@
-"""Options of the evaluation that the data or the network do not allow."""
+"""The metric of a search and the labels of its data."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.fake_run import make_splits, make_tiny_search, opened
+from support.fake_run import make_splits, opened
 
 from adaptune.errors import SpecError
-from adaptune.workflows import search
-from adaptune.workflows.search import check_batch_norm, check_metric
+from adaptune.workflows.search import check_metric
 
 
 def test_the_metric_needs_target_labels() -> None:
@@ -43,19 +42,3 @@ def test_auroc_needs_two_classes_with_images_in_target_val() -> None:
     data.target_val_labels = np.array([1, 1, 1])
     with pytest.raises(SpecError, match="optdigits has labels of one class only"):
         check_metric("target_val_auroc", "optdigits", data)
-
-
-def test_batch_norm_can_be_adapted_only_if_the_classifier_has_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    form = {"domain": "noise", "size": 32, "channels": 1}
-    spec = make_tiny_search(
-        data={"source": form, "target": form},
-        model={"classifier": {"name": "dtn"}},
-        training={"adapt_batch_norm": True},
-    )
-    check_batch_norm(spec)
-    monkeypatch.setattr(search, "has_batch_norm", lambda trial: False)
-    with pytest.raises(SpecError, match="adapt_batch_norm: classifier dtn has no batch norm"):
-        check_batch_norm(spec)
-    check_batch_norm(make_tiny_search())
