@@ -47,6 +47,50 @@ class PatchDiscriminator(nn.Module):
         return logits
 
 
+class CycleGANDiscriminator(nn.Module):
+    """CycleGAN's PatchGAN for D_s and D_t: 70 × 70 px per logit with three layers.
+
+    The convolutions are Ck of Zhu et al. (2017, app. 7.2): 4 × 4, with stride 2 up to the last two.
+    Instance norms have no parameters, and so the convolutions before them have no bias.
+
+    Args:
+        channels: C of the images.
+        width: channels of the first convolution (64 in the paper); each further one doubles them,
+            up to 8 `width`.
+        layers: number of stride-2 convolutions, at least 1 (3 in the paper).
+        init_gain: standard deviation of the normal initialisation.
+    """
+
+    def __init__(
+        self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02
+    ) -> None:
+        super().__init__()
+        parts: list[nn.Module] = [
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        current = width
+        for stride in [2] * (layers - 1) + [1]:
+            out = min(2 * current, 8 * width)
+            parts += [
+                nn.Conv2d(current, out, 4, stride=stride, padding=1, bias=False),
+                nn.InstanceNorm2d(out),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+            current = out
+        parts.append(nn.Conv2d(current, 1, 4, padding=1))
+        self.net = nn.Sequential(*parts)
+        init_normal(self, init_gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify patches as real or fake, without a sigmoid.
+
+        (N, C, H, W) in [-1, 1] → (N, 1, H / 2^layers - 2, W / 2^layers - 2) logits.
+        """
+        logits: Tensor = self.net(x)
+        return logits
+
+
 class FeatureDiscriminator(nn.Module):
     """D_feat of CyCADA: an MLP width-width-2 on the K logits of f_T.
 

@@ -10,7 +10,11 @@ from torch import nn
 from adaptune.errors import SpecError
 from adaptune.models.backbones import Backbone, timm_backbone, torchvision_backbone
 from adaptune.models.classifiers import DTN, Classifier, LeNet, ResNet18
-from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
+from adaptune.models.discriminators import (
+    CycleGANDiscriminator,
+    FeatureDiscriminator,
+    PatchDiscriminator,
+)
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.model import ClassifierSpec, ModelSpec
@@ -48,7 +52,8 @@ def build_discriminator(model: ModelSpec, channels: int, init_gain: float) -> nn
         init_gain: standard deviation of the initial weights.
     """
     spec = model.discriminator
-    return PatchDiscriminator(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
+    network = CycleGANDiscriminator if spec.name == "cyclegan" else PatchDiscriminator
+    return network(channels, width=spec.width, layers=spec.layers, init_gain=init_gain)
 
 
 def build_feature_discriminator(model: ModelSpec, classes: int) -> nn.Module:

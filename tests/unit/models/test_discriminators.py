@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from adaptune.models.discriminators import FeatureDiscriminator, PatchDiscriminator
+from adaptune.models.discriminators import (
+    CycleGANDiscriminator,
+    FeatureDiscriminator,
+    PatchDiscriminator,
+)
+
+Discriminator = type[CycleGANDiscriminator] | type[PatchDiscriminator]
+both = pytest.mark.parametrize("network", [CycleGANDiscriminator, PatchDiscriminator])
 
 # The spec refuses a discriminator that leaves less than 4 px.
 CASES = []
@@ -22,6 +29,49 @@ def test_one_logit_per_patch(size: int, layers: int, channels: int) -> None:
     assert logits.shape == (2, 1, edge, edge)
 
 
+@pytest.mark.parametrize(("size", "layers"), CASES)
+def test_cyclegans_has_two_logits_less_per_edge(size: int, layers: int) -> None:
+    edge = (size >> layers) - 2
+    with torch.device("meta"):
+        net = CycleGANDiscriminator(3, width=4, layers=layers)
+        assert net(torch.zeros(2, 3, size, size)).shape == (2, 1, edge, edge)
+
+
+def test_cyclegans_has_as_many_weights_as_in_its_code() -> None:
+    weights = sum(parameter.numel() for parameter in CycleGANDiscriminator(3).parameters())
+    # There, 2,764,737 with 128 + 256 + 512 biases that instance norm cancels.
+    assert weights == 2_764_737 - 896
+
+
+def receptive_field(net: nn.Module, size: int) -> int:
+    """The edge in px of the area whose pixels change the logit in the middle."""
+    layers: list[nn.Module] = []
+    for part in net.modules():
+        if isinstance(part, nn.Conv2d):  # norms see the whole image
+            layers.append(part)
+    convolutions = nn.Sequential(*layers).double()
+    with torch.no_grad():
+        for parameter in convolutions.parameters():
+            parameter.fill_(1.0)
+    images = torch.zeros(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    logits = convolutions(images)
+    middle = logits.shape[-1] // 2
+    (slope,) = torch.autograd.grad(logits[0, 0, middle, middle], images)
+    return int((slope[0, 0].abs().sum(0) > 0).sum())
+
+
+# The table of docs/concepts/losses.md.
+@pytest.mark.parametrize(
+    ("network", "fields"),
+    [(PatchDiscriminator, [8, 18, 38, 78, 158]), (CycleGANDiscriminator, [16, 34, 70, 142, 286])],
+)
+def test_the_receptive_fields_are_those_of_the_table(
+    network: Discriminator, fields: list[int]
+) -> None:
+    for layers, field in enumerate(fields, start=1):
+        assert receptive_field(network(1, width=1, layers=layers), 640) == field
+
+
 def test_the_width_doubles_up_to_eight_times() -> None:
     net = PatchDiscriminator(3, width=4, layers=5)
     convolutions = [layer for layer in net.net if isinstance(layer, nn.Conv2d)]
@@ -29,15 +79,17 @@ def test_the_width_doubles_up_to_eight_times() -> None:
     assert [layer.out_channels for layer in convolutions] == [4, 8, 16, 32, 32, 1]
 
 
-def test_real_and_fake_in_one_call_equal_two_calls() -> None:
-    net = PatchDiscriminator(3, width=4, layers=2).double()
+@both
+def test_real_and_fake_in_one_call_equal_two_calls(network: Discriminator) -> None:
+    net = network(3, width=4, layers=2).double()
     real, fake = torch.randn(2, 3, 3, 16, 16, dtype=torch.float64)
     together = net(torch.cat([real, fake]))
     torch.testing.assert_close(together, torch.cat([net(real), net(fake)]), rtol=1e-10, atol=1e-10)
 
 
-def test_eval_equals_train() -> None:
-    net, images = PatchDiscriminator(1, width=4, layers=2), torch.randn(2, 1, 16, 16)
+@both
+def test_eval_equals_train(network: Discriminator) -> None:
+    net, images = network(1, width=4, layers=2), torch.randn(2, 1, 16, 16)
     assert torch.equal(net.train()(images), net.eval()(images))
 
 

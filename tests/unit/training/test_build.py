@@ -65,6 +65,11 @@ def test_the_discriminator_has_a_logit_per_patch() -> None:
     assert net(IMAGES).shape == (2, 1, 8, 8)
 
 
+def test_the_discriminator_may_be_cyclegans() -> None:
+    spec = model(discriminator={"name": "cyclegan", "width": 4, "layers": 2})
+    assert build_discriminator(spec, 1, 0.02)(IMAGES).shape == (2, 1, 6, 6)
+
+
 def test_the_feature_discriminator_reads_logits() -> None:
     net = build_feature_discriminator(model(feature_discriminator={"width": 8}), CLASSES)
     assert net(torch.zeros(2, CLASSES)).shape == (2, 2)

@@ -57,7 +57,7 @@ def test_label_smoothing_leaves_the_classifier_less_certain() -> None:
     for label_smoothing in (0.0, 0.3):
         spec = make_spec(augment={})
         net = build_classifier(spec.model.classifier, spec.data.source, CLASSES)
-        stage = {"steps": 60, "batch_size": 14, "lr": 1e-2}
+        stage: dict[str, Any] = {"steps": 60, "batch_size": 14, "lr": 1e-2}
         net.load_state_dict(train(label_smoothing=label_smoothing, **stage))
         with torch.no_grad():
             probabilities = net.eval()(training_images(spec).take(torch.arange(14))).softmax(1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_random_numbers_depend_on_seed_purpose_and_step_only() -> None:
 
 
 def with_slow_backbone() -> TrialSpec:
-    training = {"classifier_optimizer": "sgd", "classifier_schedule": "tllib"}
+    training: dict[str, Any] = {"classifier_optimizer": "sgd", "classifier_schedule": "tllib"}
     spec = make_spec(
         size=32, classifier=BACKBONE, backbone_lr_factor=0.1, **WITH_MEMORY, **training
     )
