@@ -15,6 +15,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, content_hash
 from adaptune.files import remove_drafts
+from adaptune.spec.base import Section
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.source_classifier import train_supervised
@@ -23,6 +24,8 @@ from adaptune.version import __version__
 
 log = logging.getLogger(__name__)
 _CACHE_FORMAT = 3
+# Settings that are part of a key even at their defaults.
+_KEYED = {"name", "width", "dropout", "shift", "rotate", "scale", "steps", "batch_size", "lr"}
 _DRAFT_MAX_AGE_S = 86_400.0  # younger ones may be those of other searches
 
 
@@ -83,13 +86,33 @@ def _write_to_cache(file: Path, weights: dict[str, Tensor]) -> None:
 
 
 def _cache_key(spec: TrialSpec, data: TrialData) -> str:
-    settings = spec.model_dump_json(
-        include={"seed": True, "model": {"classifier"}, "training": {"source", "augment"}}
-    )
+    settings = _settings(spec)
     arrays = content_hash(data.source_train_images.pixel_digests(), data.source_train_labels)
     versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
     text = f"{versions} {settings} {spec.training.lr_decay_from} {arrays}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _settings(spec: TrialSpec) -> str:
+    """Return the settings of f_S as JSON.
+
+    A setting that is not in `_KEYED` is left out at its default, so that a new one leaves the keys
+    of older weights as they are.
+    """
+    classifier = _keyed(spec.model.classifier)
+    training = {"augment": _keyed(spec.training.augment), "source": _keyed(spec.training.source)}
+    return spec.model_dump_json(
+        include={"seed": True, "model": {"classifier": classifier}, "training": training}
+    )
+
+
+def _keyed(section: Section) -> set[str]:
+    """Return the names of the settings of a section that belong to the key."""
+    names = set()
+    for name, field in type(section).model_fields.items():
+        if name in _KEYED or getattr(section, name) != field.default:
+            names.add(name)
+    return names
 
 
 def _train(spec: TrialSpec, data: TrialData, threads: int) -> dict[str, Tensor]:

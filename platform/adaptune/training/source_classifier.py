@@ -11,9 +11,9 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.losses.classification import task_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.augment.images import augment_images
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.schedule import lr_factor, set_lr
-from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.optimization import optimizer_step
 
 
@@ -43,9 +43,8 @@ def train_supervised(
             indices, _ = sampler.indices(step)
             seed = derive_seed(spec.seed, purpose, "augment", step)
             rng = torch.Generator().manual_seed(seed)
-            maps = sample_affine(spec.training.augment, len(indices), rng)
-            logits = net(apply_affine(images.take(indices), maps))
-            loss = task_loss(logits, images.labels_of(indices))
+            batch = augment_images(spec.training.augment, images.take(indices), rng)
+            loss = task_loss(net(batch), images.labels_of(indices))
             optimizer_step(optimizer, loss)
     return to_cpu(net)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from support.tiny_trial import CLASSES, CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 from torch import nn
@@ -88,3 +89,13 @@ def test_no_gan_lowers_the_task_loss_on_source_images() -> None:
 
 def test_the_average_differs_from_the_last_weights() -> None:
     assert not same(adapt(task=True), adapt(task=True, classifier_ema_decay=0.0))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"augment": {"flip": 0.5}}, {"augment": {"erase": 0.5}}, {"gan_augment": {"enlarge": 1.5}}],
+)
+def test_the_images_are_augmented_as_those_of_f_t(option: dict[str, Any]) -> None:
+    changed = adapt(task=True, **option)
+    assert same(changed, adapt(task=True, **option))
+    assert not same(changed, adapt(task=True, augment={}))

@@ -49,6 +49,18 @@ def test_the_weights_fit_a_classifier_that_learned_its_training_images() -> None
     assert accuracy > 0.9
 
 
+@pytest.mark.parametrize(
+    "augment", [{"crop": [0.3, 0.6]}, {"jitter": {"contrast": 0.5}}, {"policy": "rand"}]
+)
+def test_the_augmentation_changes_the_weights(augment: dict[str, Any]) -> None:
+    def trained(options: dict[str, Any]) -> dict[str, torch.Tensor]:
+        spec = make_spec(augment=options, source={"steps": 2, "batch_size": 7})
+        return train_supervised(spec, training_images(spec), CLASSES)
+
+    assert same(trained(augment), trained(augment))
+    assert not same(trained(augment), trained({}))
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 def test_weights_on_the_cpu_are_a_copy(steps: int) -> None:
     net = torch.nn.Linear(2, 2)
