@@ -47,14 +47,16 @@ def change_colours(images: Tensor, factors: Tensor) -> Tensor:
     """
     is_used = factors != torch.tensor(_NEUTRAL)
     is_changed = is_used.any(dim=1, keepdim=True)
-    columns = torch.cat([factors, is_changed.float()], dim=1)
-    columns = columns.to(images.device, non_blocking=True)
-    *values, change = columns[:, :, None, None, None].unbind(dim=1)
+    # One copy to the device holds everything.
+    columns = torch.cat([factors, is_used, is_changed], dim=1)
+    columns = columns.to(images.device, non_blocking=True)[:, :, None, None, None]
     changed = (images + 1) / 2
-    for number, apply in enumerate((_brightness, _contrast, _saturation, _hue)):
+    for number, change in enumerate((_brightness, _contrast, _saturation, _hue)):
         if is_used[:, number].any():
-            changed = apply(changed, values[number])
-    return torch.where(change > 0, changed * 2 - 1, images)
+            result = change(changed, columns[:, number])
+            # The numbers of an image must not depend on the other images of its worker.
+            changed = torch.where(columns[:, len(_NEUTRAL) + number] > 0, result, changed)
+    return torch.where(columns[:, -1] > 0, changed * 2 - 1, images)
 
 
 def luma(images: Tensor) -> Tensor:
@@ -65,7 +67,8 @@ def luma(images: Tensor) -> Tensor:
     if images.shape[1] != COLOUR_CHANNELS:
         return images.mean(dim=1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    grey: Tensor = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return grey
 
 
 def _brightness(images: Tensor, factor: Tensor) -> Tensor:
