@@ -78,6 +78,11 @@ class TrialSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _augmentation_fits_the_channels(self) -> TrialSpec:
+        self.training.augment.check_channels(self.data.source.channels)
+        return self
+
 
 class SearchSpec(Section):
     """A whole search space file. Distributions are in the place of the values that they draw."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import Count, Fixed, OnlyIn, Rate, Section
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
@@ -27,20 +28,6 @@ OptimizerName = Literal["adam", "sgd"]
 WeightDecay = Annotated[float, Field(ge=0, lt=1)]
 Factor = Annotated[float, Field(ge=0, le=1)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-
-
-class AugmentSpec(Section):
-    """Random affine changes of the images that a classifier is trained on. No image is flipped."""
-
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0.0, description="Largest shift along each axis, as a fraction of the image's edge."
-    )
-    rotate: Annotated[float, Field(ge=0, le=45)] = Field(
-        default=0.0, description="Largest rotation in either direction, in degrees."
-    )
-    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Largest relative change of size: 0.1 scales by 0.9 to 1.1."
-    )
 
 
 class SourceClassifierSpec(Section):
@@ -179,6 +166,7 @@ class TrainingSpec(Section):
         " batch norm, which lenet does not have.",
     )
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
+    gan_augment: GanAugmentSpec = GanAugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."
     )

@@ -13,6 +13,7 @@ from adaptune.losses.classification import task_loss
 from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.augment.images import augment_images
 from adaptune.training.averages import moving_average
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.build import build_classifier, to_device
@@ -21,7 +22,6 @@ from adaptune.training.optimizers import classifier_lr_factor, target_classifier
 from adaptune.training.schedule import set_lr
 from adaptune.training.source_classifier import to_cpu
 from adaptune.training.state import StateDict
-from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.optimization import optimizer_step
 
 
@@ -129,7 +129,16 @@ class _Batches:
                 indices = self._sampler.labelled_indices(step)
             images.append(group.take(indices))
             labels.append(group.labels_of(indices))
-        batch = torch.cat(images)
-        rng = torch.Generator().manual_seed(derive_seed(self._spec.seed, "no-gan", step))
-        maps = sample_affine(self._spec.training.augment, len(batch), rng)
-        return apply_affine(batch, maps), labels
+        batch = self._augmented(torch.cat(images), step)
+        return batch, labels
+
+    def _augmented(self, images: Tensor, step: int) -> Tensor:
+        """Change images as f_T sees them in a trial: (N, C, H, W) → (N, C, H, W)."""
+        training = self._spec.training
+        if training.gan_augment.is_active:
+            changes = training.gan_augment.as_augment()
+            images = augment_images(changes, images, self._rng("gan-augment", step))
+        return augment_images(training.augment, images, self._rng(step))
+
+    def _rng(self, *parts: int | str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive_seed(self._spec.seed, "no-gan", *parts))

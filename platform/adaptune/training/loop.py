@@ -26,6 +26,7 @@ from adaptune.training.loss_meter import LossMeter
 from adaptune.training.record import TARGET_VAL, EpochRecord
 from adaptune.training.sample_grid import sample_grid
 from adaptune.training.state import StateDict, TrainingState, build_state
+from adaptune.training.steps.augment import augmented_batch
 from adaptune.training.steps.batch import TrainingImages
 from adaptune.training.steps.cycada import cycada_step
 from adaptune.training.steps.cyclegan import cyclegan_step
@@ -137,6 +138,7 @@ class EpochTrainer:
             torch.manual_seed(derive_seed(spec.seed, "dropout", state.step, rank()))
             state.set_learning_rates()
             batch = self._images.batch(self._sampler, state.step, true_semantic=true_semantic)
+            batch = augmented_batch(state, batch)
             with torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
                 terms = self._step(state, batch)
             state.update_averages()

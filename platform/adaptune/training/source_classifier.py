@@ -10,11 +10,11 @@ from adaptune.data.sampling import UnpairedSampler
 from adaptune.losses.classification import task_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.augment.images import augment_images
 from adaptune.training.build import build_classifier, to_device
 from adaptune.training.class_balance import balanced_labels
 from adaptune.training.optimizers import classifier_lr_factor, source_classifier_optimizer
 from adaptune.training.schedule import set_lr
-from adaptune.training.steps.augment import apply_affine, sample_affine
 from adaptune.training.steps.optimization import optimizer_step
 
 
@@ -47,10 +47,9 @@ def train_supervised(
             indices, _ = sampler.indices(step)
             seed = derive_seed(spec.seed, purpose, "augment", step)
             rng = torch.Generator().manual_seed(seed)
-            maps = sample_affine(spec.training.augment, len(indices), rng)
-            logits = net(apply_affine(images.take(indices), maps))
+            batch = augment_images(spec.training.augment, images.take(indices), rng)
             labels = images.labels_of(indices)
-            loss = task_loss(logits, labels, label_smoothing=stage.label_smoothing)
+            loss = task_loss(net(batch), labels, label_smoothing=stage.label_smoothing)
             optimizer_step(optimizer, loss)
     return to_cpu(net)
 

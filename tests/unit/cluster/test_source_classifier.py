@@ -204,6 +204,8 @@ def test_the_weights_are_those_of_the_classifier_of_the_spec(tmp_path: Path) -> 
     [
         make_spec(source={"steps": 3, "batch_size": 4}),
         make_spec(augment={"shift": 0.1}),
+        make_spec(augment={"flip": 0.5}),
+        make_spec(augment={"jitter": {"contrast": 0.5}}),
         make_spec(lr_decay_from=0.25),
         make_spec(classifier_schedule="tllib"),
         make_spec(source={"steps": 2, "batch_size": 4, "label_smoothing": 0.1}),
@@ -231,10 +233,24 @@ def test_it_depends_on_the_content_of_the_pretrained_weights(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "changed",
-    [make_spec(epochs=3), make_spec(batch_size=4), make_spec(pool_size=7)],
+    [
+        make_spec(epochs=3),
+        make_spec(batch_size=4),
+        make_spec(pool_size=7),
+        make_spec(gan_augment={"flip": 0.5}),
+    ],
 )
 def test_settings_of_the_trials_do_not_change_it(tmp_path: Path, changed: TrialSpec) -> None:
     assert cache_names(tmp_path, changed) == cache_names(tmp_path, make_spec())
+
+
+def test_settings_that_are_new_leave_the_keys_of_older_weights_as_they_are() -> None:
+    settings = module._settings(make_spec(augment={"shift": 0.1}))
+    assert settings == (
+        '{"seed":0,"model":{"classifier":{"name":"lenet","width":20,"dropout":0.5}},'
+        '"training":{"augment":{"shift":0.1,"rotate":0.0,"scale":0.0},'
+        '"source":{"steps":2,"batch_size":4,"lr":0.001}}}'
+    )
 
 
 def test_it_depends_on_the_labelled_source_only(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ SHAPE = re.compile(r"[(\[](?:[A-Z0-9]\w*|\d+)(?:,| [+·×/] )|scalar|any shape|s
 TENSOR_PACKAGES = (
     PACKAGE / "losses",
     PACKAGE / "models",
+    PACKAGE / "training" / "augment",
     PACKAGE / "training" / "steps",
 )
 

@@ -95,3 +95,13 @@ def test_the_average_differs_from_the_last_weights() -> None:
 def test_balanced_sampling_concerns_the_baseline_that_reads_the_source(task: bool) -> None:
     balanced = adapt(task=task, source_sampling="balanced")
     assert same(adapt(task=task), balanced) is not task
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"augment": {"flip": 0.5}}, {"augment": {"erase": 0.5}}, {"gan_augment": {"enlarge": 1.5}}],
+)
+def test_the_images_are_augmented_as_those_of_f_t(option: dict[str, Any]) -> None:
+    changed = adapt(task=True, **option)
+    assert same(changed, adapt(task=True, **option))
+    assert not same(changed, adapt(task=True, augment={}))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from support.augmentations import ALL_OF_GREY
 from support.tiny_trial import (
     CPU,
     make_data,
@@ -40,6 +41,7 @@ from adaptune.training.distributed import (
     world_size,
 )
 from adaptune.training.loop import fit
+from adaptune.training.steps.augment import augmented_batch
 from adaptune.training.steps.cycada import cycada_step
 from adaptune.training.steps.cyclegan import cyclegan_step
 
@@ -60,6 +62,12 @@ CASES: dict[str, dict[str, Any]] = {
         "loss_weights": {"task": 0, "information": 1, "feature": 0, "semantic": 0},
     },
     "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
+    "augmented": CYCADA
+    | {
+        "feature_gate": 0.4,
+        "augment": ALL_OF_GREY,
+        "gan_augment": {"flip": 0.5, "enlarge": 1.2},
+    },
 }
 FIT_CASES: dict[str, dict[str, Any]] = {
     "cycada": CASES["cycada"],
@@ -74,13 +82,8 @@ def train(case: str) -> dict[str, Any]:
     Returns:
         Terms (means over the workers), gradients of each update, parameters and averages.
     """
-    spec = make_spec(
-        batch_size=8,
-        augment={"shift": 0.1, "rotate": 10},
-        classifier_ema_decay=0.9,
-        ema_decay=0.9,
-        **CASES[case],
-    )
+    options = {"augment": {"shift": 0.1, "rotate": 10}} | CASES[case]
+    spec = make_spec(batch_size=8, classifier_ema_decay=0.9, ema_decay=0.9, **options)
     state = make_state(spec)
     images = make_images(spec, state)
     sampler = UnpairedSampler(len(images.source), len(images.target), 8, seed=0)
@@ -97,6 +100,7 @@ def train(case: str) -> dict[str, Any]:
     for _ in range(STEPS):
         state.set_learning_rates()
         batch = images.batch(sampler, state.step, true_semantic=False)
+        batch = augmented_batch(state, batch)
         means = {}
         for name, value in step(state, batch).items():
             means[name] = all_reduce_mean(value.float()).item()

@@ -83,6 +83,18 @@ def test_a_backbone_starts_from_its_pretrained_weights(tmp_path: Path) -> None:
     build_classifier(spec.model.classifier, spec.data.source, CLASSES).load_state_dict(weights)
 
 
+@pytest.mark.parametrize(
+    "augment", [{"crop": [0.3, 0.6]}, {"jitter": {"contrast": 0.5}}, {"policy": "rand"}]
+)
+def test_the_augmentation_changes_the_weights(augment: dict[str, Any]) -> None:
+    def trained(options: dict[str, Any]) -> dict[str, torch.Tensor]:
+        spec = make_spec(augment=options, source={"steps": 2, "batch_size": 7})
+        return train_supervised(spec, training_images(spec), CLASSES)
+
+    assert same(trained(augment), trained(augment))
+    assert not same(trained(augment), trained({}))
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 def test_weights_on_the_cpu_are_a_copy(steps: int) -> None:
     net = torch.nn.Linear(2, 2)

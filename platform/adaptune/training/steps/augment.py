@@ -1,45 +1,48 @@
-"""Random affine changes of the images that a classifier is trained on."""
+"""Random changes of the images of an update, the same for any number of workers."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from adaptune.spec.training import AugmentSpec
+from adaptune.spec.augment import AugmentSpec
+from adaptune.training.augment.images import augment_images
+from adaptune.training.distributed import rank
+from adaptune.training.state import TrainingState
+from adaptune.training.steps.batch import Batch
 
 
-def sample_affine(spec: AugmentSpec, count: int, generator: torch.Generator) -> Tensor | None:
-    """Sample N random affine maps: float32 (N, 2, 3) on the CPU, or None if nothing is to change.
+def augmented(state: TrainingState, spec: AugmentSpec, images: Tensor, purpose: str) -> Tensor:
+    """Change this worker's part of a batch: (N, C, H, W) in [-1, 1] → the same.
 
-    Sampling is separate from use, so that each worker can take its part of one global sample.
+    All workers sample the changes of the global batch, so that their number changes no result.
 
     Args:
-        count: N.
-        generator: random numbers on the CPU.
+        spec: changes to make.
+        purpose: name of the random stream.
     """
-    if not (spec.shift or spec.rotate or spec.scale):
-        return None
-    angle, scale, shift_x, shift_y = 2 * torch.rand(4, count, generator=generator) - 1
-    angle = angle * math.radians(spec.rotate)
-    scale = 1 + scale * spec.scale
-    cos = angle.cos() * scale
-    sin = angle.sin() * scale
-    # affine_grid counts the edge of an image as 2.
-    first_row = torch.stack([cos, -sin, 2 * spec.shift * shift_x], 1)
-    second_row = torch.stack([sin, cos, 2 * spec.shift * shift_y], 1)
-    return torch.stack([first_row, second_row], dim=1)
-
-
-def apply_affine(images: Tensor, maps: Tensor | None) -> Tensor:
-    """Transform each image by its map: (N, C, H, W), (N, 2, 3) → (N, C, H, W).
-
-    Pixels from outside an image repeat its border. Without maps, the images stay as they are.
-    """
-    if maps is None:
+    if not spec.is_active:
         return images
-    maps = maps.to(images.device, images.dtype)
-    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return augment_images(
+        spec,
+        images,
+        state.rng(purpose),
+        first=rank() * len(images),
+        batch_size=state.spec.training.batch_size,
+    )
+
+
+def augmented_batch(state: TrainingState, batch: Batch) -> Batch:
+    """Return the batch with the changes of `training.gan_augment`; labels stay with their images.
+
+    Source and target images, (N, C, H, W) each, have draws of their own.
+    """
+    if not state.spec.training.gan_augment.is_active:
+        return batch
+    spec = state.spec.training.gan_augment.as_augment()
+    return replace(
+        batch,
+        source=augmented(state, spec, batch.source, "gan-augment-source"),
+        target=augmented(state, spec, batch.target, "gan-augment-target"),
+    )

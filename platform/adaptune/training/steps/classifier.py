@@ -10,9 +10,9 @@ from torch import Tensor
 from adaptune.losses.classification import task_loss
 from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss, feature_loss
 from adaptune.losses.information import information_loss
-from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
+from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, unwrap
 from adaptune.training.state import TrainingState
-from adaptune.training.steps.augment import apply_affine, sample_affine
+from adaptune.training.steps.augment import augmented
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
@@ -134,11 +134,5 @@ def _task_terms(batch: Batch, logits: Mapping[str, Tensor], labels: Tensor) -> L
 
 
 def _augmented(state: TrainingState, images: Tensor, purpose: str) -> Tensor:
-    """Augment this worker's part of a batch: (N, C, H, W) → (N, C, H, W)."""
-    rng = state.rng(f"augment-{purpose}")
-    # All workers sample the maps of the global batch, so that their number changes no result.
-    maps = sample_affine(state.spec.training.augment, state.spec.training.batch_size, rng)
-    if maps is None:
-        return images
-    first = rank() * len(images)
-    return apply_affine(images, maps[first : first + len(images)])
+    """Change images for f_T by `training.augment`: (N, C, H, W) → (N, C, H, W)."""
+    return augmented(state, state.spec.training.augment, images, f"augment-{purpose}")

@@ -1,73 +1,98 @@
 from __future__ import annotations
 
-import math
+from dataclasses import fields
+from typing import Any
 
+import pytest
 import torch
+from support.augmentations import photographs
+from support.tiny_trial import make_batch, make_spec, make_state
+from torch import Tensor
 
-from adaptune.spec.training import AugmentSpec
-from adaptune.training.steps.augment import apply_affine, sample_affine
+from adaptune.spec.augment import AugmentSpec
+from adaptune.training.steps import augment
+from adaptune.training.steps.augment import augmented, augmented_batch
+from adaptune.training.steps.batch import Batch
 
-IDENTITY = torch.eye(2, 3)
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def test_zero_samples_nothing_and_leaves_the_images_alone() -> None:
-    images = torch.randn(3, 1, 8, 8)
-    maps = sample_affine(AugmentSpec(), 3, seeded())
-    assert maps is None
-    assert apply_affine(images, maps) is images
+ENLARGED: dict[str, Any] = {"gan_augment": {"flip": 0.5, "enlarge": 1.5}}
 
 
-def test_identity_map_reproduces() -> None:
-    images = torch.randn(3, 2, 16, 16)
-    torch.testing.assert_close(
-        apply_affine(images, IDENTITY.expand(3, 2, 3)), images, atol=1e-5, rtol=0
+def changed_batch(step: int = 0, **training: Any) -> tuple[Batch, Batch]:
+    """Return a batch before and after the change."""
+    spec = make_spec(**training)
+    state = make_state(spec)
+    state.step = step
+    batch = make_batch(spec, state)
+    return batch, augmented_batch(state, batch)
+
+
+def test_without_options_a_batch_is_returned_itself() -> None:
+    batch, changed = changed_batch()
+    assert changed is batch
+
+
+def test_without_options_images_are_returned_themselves_and_nothing_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = make_state(make_spec())
+    monkeypatch.setattr(state, "rng", None)
+    images = photographs(4, 16, 1)
+    assert augmented(state, AugmentSpec(), images, "purpose") is images
+
+
+def test_both_domains_are_changed_and_labels_stay_with_their_images() -> None:
+    batch, changed = changed_batch(**ENLARGED)
+    assert not torch.equal(changed.source, batch.source)
+    assert not torch.equal(changed.target, batch.target)
+    for field in fields(Batch):
+        if field.name not in ("source", "target"):
+            assert getattr(changed, field.name) is getattr(batch, field.name)
+
+
+def test_images_stay_in_their_rows() -> None:
+    spec = make_spec(**ENLARGED)
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    values = torch.linspace(-1, 1, 4)[:, None, None, None].expand_as(batch.source)
+    plain = Batch(values, batch.source_labels, values, batch.semantic_source, batch.semantic_target)
+    changed = augmented_batch(state, plain)
+    torch.testing.assert_close(changed.source, values, rtol=0, atol=1e-5)
+    torch.testing.assert_close(changed.target, values, rtol=0, atol=1e-5)
+
+
+def test_source_and_target_have_draws_of_their_own() -> None:
+    spec = make_spec(**ENLARGED)
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    twins = Batch(
+        batch.source,
+        batch.source_labels,
+        batch.source,
+        batch.semantic_source,
+        batch.semantic_target,
     )
+    changed = augmented_batch(state, twins)
+    assert not torch.equal(changed.source, changed.target)
 
 
-def test_shift_by_whole_pixels_repeats_the_border() -> None:
-    images = torch.randn(1, 1, 8, 8)
-    shift = IDENTITY.clone()
-    shift[0, 2] = 2 * 2 / 8  # 2 of 8 px, and the edge counts as 2
-    moved = apply_affine(images, shift[None])
-    torch.testing.assert_close(moved[..., :6], images[..., 2:], atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        moved[..., 6:], images[..., 7:].expand(1, 1, 8, 2), atol=1e-5, rtol=0
-    )
+def test_the_draws_depend_on_the_update() -> None:
+    _, first = changed_batch(step=3, **ENLARGED)
+    _, again = changed_batch(step=3, **ENLARGED)
+    _, later = changed_batch(step=4, **ENLARGED)
+    assert torch.equal(first.source, again.source)
+    assert not torch.equal(first.source, later.source)
 
 
-def test_quarter_turn() -> None:
-    images = torch.randn(1, 1, 8, 8)
-    quarter = torch.tensor([[[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]])
-    torch.testing.assert_close(
-        apply_affine(images, quarter), torch.rot90(images, 1, (2, 3)), atol=1e-5, rtol=0
-    )
-
-
-def test_maps_stay_in_their_ranges_and_never_flip() -> None:
-    maps = sample_affine(AugmentSpec(shift=0.1, rotate=15, scale=0.2), 2000, seeded())
-    assert maps is not None
-    assert maps.shape == (2000, 2, 3)
-    scale = torch.linalg.det(maps[:, :, :2]).sqrt()
-    angle = torch.atan2(maps[:, 1, 0], maps[:, 0, 0])
-    for value, low, high in (
-        (scale, 0.8, 1.2),
-        (angle, -math.radians(15), math.radians(15)),
-        (maps[:, :, 2], -0.2, 0.2),
-    ):
-        assert low - 1e-5 <= value.min() < low + 0.02 * (high - low)
-        assert high - 0.02 * (high - low) < value.max() <= high + 1e-5
-
-
-def test_maps_come_from_the_given_generator_only() -> None:
-    spec = AugmentSpec(shift=0.1)
-    before = torch.get_rng_state()
-    first = sample_affine(spec, 4, seeded())
-    second = sample_affine(spec, 4, seeded())
-    assert first is not None
-    assert second is not None
-    assert torch.equal(first, second)
-    assert torch.equal(torch.get_rng_state(), before)
+@pytest.mark.parametrize("workers", [2, 4])
+def test_each_worker_has_its_part_of_the_global_batch(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = make_state(make_spec(batch_size=8))
+    images = photographs(8, 16, 1)
+    spec = AugmentSpec(flip=0.5, crop=(0.3, 0.8), blur=0.5)
+    whole = augmented(state, spec, images, "purpose")
+    parts: list[Tensor] = []
+    for rank, part in enumerate(images.chunk(workers)):
+        monkeypatch.setattr(augment, "rank", lambda rank=rank: rank)
+        parts.append(augmented(state, spec, part, "purpose"))
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-6)

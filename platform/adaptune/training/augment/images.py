@@ -1,0 +1,114 @@
+"""The augmentation of a batch: each image has its own random changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adaptune.spec.augment import AugmentSpec
+from adaptune.training.augment.colour import change_colours, colour_factors
+from adaptune.training.augment.draws import draw
+from adaptune.training.augment.filters import blur, blur_radius, blur_sigmas, erase, erase_boxes
+from adaptune.training.augment.geometry import affine_maps, apply_affine
+from adaptune.training.augment.policy import choose
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The random changes of N images, sampled on the CPU; None stands for no change of a kind.
+
+    Attributes:
+        maps: see `affine_maps`, (N, 2, 3).
+        colours: see `colour_factors`, (N, 4).
+        sigmas: standard deviations of the blur in px, (N,).
+        blur_radius: radius of the kernels of the blur in px.
+        boxes: see `erase_boxes`, (N, 4).
+    """
+
+    maps: Tensor | None
+    colours: Tensor | None
+    sigmas: Tensor | None
+    blur_radius: int
+    boxes: Tensor | None
+
+    def rows(self, first: int, count: int) -> Augmentation:
+        """Return the changes of `count` images from the image `first` on."""
+        return Augmentation(
+            maps=_rows(self.maps, first, count),
+            colours=_rows(self.colours, first, count),
+            sigmas=_rows(self.sigmas, first, count),
+            blur_radius=self.blur_radius,
+            boxes=_rows(self.boxes, first, count),
+        )
+
+
+def sample_augmentation(
+    spec: AugmentSpec, channels: int, count: int, generator: torch.Generator
+) -> Augmentation:
+    """Sample the changes of N images.
+
+    Sampling is separate from use, so that each worker can take its part of one global sample.
+
+    Args:
+        channels: channels of the images.
+        count: N.
+        generator: random numbers on the CPU.
+    """
+    draws = draw(spec, count, generator)
+    policy = choose(spec, channels, draws) if spec.has_policy else None
+    return Augmentation(
+        maps=affine_maps(spec, draws, policy),
+        colours=colour_factors(spec, draws, policy),
+        sigmas=blur_sigmas(spec, draws),
+        blur_radius=blur_radius(spec),
+        boxes=erase_boxes(spec, draws),
+    )
+
+
+def apply_augmentation(images: Tensor, augmentation: Augmentation) -> Tensor:
+    """Change images: (N, C, H, W) in [-1, 1] → the same shape and type.
+
+    Each image is moved, then coloured, blurred and erased. All of it is computed in float32, even
+    under autocast. Changes that are None cost nothing.
+    """
+    changed = images.float()
+    if augmentation.maps is not None:
+        changed = apply_affine(changed, augmentation.maps)
+    if augmentation.colours is not None:
+        changed = change_colours(changed, augmentation.colours)
+    if augmentation.sigmas is not None:
+        changed = blur(changed, augmentation.sigmas, augmentation.blur_radius)
+    if augmentation.boxes is not None:
+        changed = erase(changed, augmentation.boxes)
+    return changed.to(images.dtype)
+
+
+def augment_images(
+    spec: AugmentSpec,
+    images: Tensor,
+    generator: torch.Generator,
+    *,
+    first: int = 0,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Change the images of a batch, or of a part of it: (N, C, H, W) in [-1, 1] → the same.
+
+    The result depends on the generator and on the place of an image in the whole batch, and not on
+    the part. Without any option, the images are returned as they are.
+
+    Args:
+        generator: random numbers on the CPU.
+        first: place of the first image in the whole batch.
+        batch_size: images in the whole batch; N by default.
+    """
+    if not spec.is_active:
+        return images
+    count = len(images) if batch_size is None else batch_size
+    sample = sample_augmentation(spec, images.shape[1], count, generator)
+    return apply_augmentation(images, sample.rows(first, len(images)))
+
+
+def _rows(values: Tensor | None, first: int, count: int) -> Tensor | None:
+    return None if values is None else values[first : first + count]
