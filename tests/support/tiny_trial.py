@@ -47,6 +47,7 @@ def make_spec(
     classifier: str = "lenet",
     dropout: float = 0.0,
     loss_weights: dict[str, float] | None = None,
+    train_labels: int = 0,
     **training: Any,
 ) -> TrialSpec:
     domain = {"domain": "noise", "size": size, "channels": 1}
@@ -54,7 +55,7 @@ def make_spec(
     return TrialSpec.model_validate(
         {
             "method": method,
-            "data": {"source": domain, "target": domain},
+            "data": {"source": domain, "target": domain | {"train_labels": train_labels}},
             "model": {
                 "generator": {"name": generator, "width": 4, "blocks": 1},
                 "discriminator": {"width": 4, "layers": 2},
@@ -95,6 +96,16 @@ def make_data(size: int = 16, samples: int = 14) -> TrialData:
     )
 
 
+def with_labelled_target(data: TrialData, per_class: int) -> TrialData:
+    """Return the data with labels of some target images, as many of each class."""
+    labelled = np.arange(per_class * CLASSES)
+    return replace(
+        data,
+        labelled_target_images=data.target_train_images.subset(labelled),
+        labelled_target_labels=labelled % CLASSES,
+    )
+
+
 def on_disk(data: TrialData, folder: Path) -> TrialData:
     """Return the same data with its images prepared on disk, in chunks of a few images."""
     parts = ("source_train", "source_val", "target_train", "target_val")
@@ -131,11 +142,16 @@ def make_state(spec: TrialSpec) -> TrainingState:
 
 
 def make_images(spec: TrialSpec, state: TrainingState) -> TrainingImages:
-    return TrainingImages(make_data(spec.data.source.size), state.networks.f_s, CPU)
+    data = make_data(spec.data.source.size)
+    per_class = spec.data.target.train_labels
+    if per_class:
+        data = with_labelled_target(data, per_class)
+    return TrainingImages(data, state.networks.f_s, CPU)
 
 
 def make_batch(spec: TrialSpec, state: TrainingState, step: int = 0) -> Batch:
-    sampler = UnpairedSampler(14, 11, spec.training.batch_size, seed=0)
+    labelled_size = CLASSES * spec.data.target.train_labels
+    sampler = UnpairedSampler(14, 11, spec.training.batch_size, seed=0, labelled_size=labelled_size)
     return make_images(spec, state).batch(sampler, step, true_semantic=False)
 
 

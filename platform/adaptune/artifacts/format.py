@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from adaptune.spec.base import Method, Section
-from adaptune.spec.data import DomainSpec
+from adaptune.spec.data import DomainSpec, TargetSpec
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.training import TrainingSpec
@@ -46,7 +46,7 @@ class ExportDomains(Section):
     """The two domains of an export and the preprocessing of their images."""
 
     source: DomainSpec = Field(description="the labelled domain")
-    target: DomainSpec = Field(description="the domain that f_T was adapted to")
+    target: TargetSpec = Field(description="the domain that f_T was adapted to")
 
 
 class ExportConfig(Section):

@@ -49,12 +49,12 @@ class LossWeights(Section):
         description="Cross-entropy of f_T on translated source images with the source's labels"
         " (CyCADA, eq. 1).",
     )
-    task_target: Annotated[Weight, Term(trains="classifier", kept_in=PARTIAL_CONFIGURATIONS)] = (
-        Field(
-            default=0.0,
-            description="Cross-entropy of f_T on the labelled target images of"
-            " `data.target.train_labels`; an addition to CyCADA.",
-        )
+    task_target: Annotated[
+        Weight, Term(trains="classifier", kept_in=PARTIAL_CONFIGURATIONS, ablated=False)
+    ] = Field(
+        default=0.0,
+        description="Cross-entropy of f_T on the labelled target images of"
+        " `data.target.train_labels`; an addition to CyCADA.",
     )
     adversarial: Annotated[
         Weight, Term(trains="generators", kept_in=("pixel only",), ablated=False)

@@ -70,7 +70,7 @@ def test_a_bad_file(refused: Refuse, tmp_path: Path, text: str, message: str) ->
         ("data.target.domain=optdigits", "source and target must have the same classes"),
         ("data.target.domain=imagefolder:/nowhere", "there is no folder /nowhere"),
         ("resources.workers_per_trial=64", "64 worker(s) × 1 CPU = 64 CPU"),
-        ("resources.workers_per_trial=3", "cannot be split evenly among 3 workers"),
+        ("resources.workers_per_trial=3", "cannot be split evenly among 3 worker(s)"),
     ],
 )
 def test_a_bad_override(refused: Refuse, space: Path, override: str, message: str) -> None:

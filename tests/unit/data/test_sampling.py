@@ -108,3 +108,13 @@ def test_the_ranks_shares_make_up_the_batch(world: int) -> None:
 def test_a_batch_that_the_ranks_cannot_share_evenly_is_refused() -> None:
     with pytest.raises(ValueError, match="batch of 8 cannot be shared by 3"):
         shard(torch.arange(8), 0, 3)
+
+
+def test_labelled_target_samples_are_a_stream_of_their_own() -> None:
+    sampler = UnpairedSampler(7, 5, 4, seed=0, labelled_size=3)
+    drawn = torch.cat([sampler.labelled_indices(step) for step in range(3)])
+    assert torch.bincount(drawn).tolist() == [4, 4, 4]
+    assert torch.equal(sampler.labelled_indices(1), drawn[4:8])
+    source, target = UnpairedSampler(7, 5, 4, seed=0).indices(2)
+    assert torch.equal(source, sampler.indices(2)[0])
+    assert torch.equal(target, sampler.indices(2)[1])

@@ -72,7 +72,8 @@ def test_images_and_labels_belong_to_their_indices(monkeypatch: pytest.MonkeyPat
             if hasattr(data, f"{part}_labels"):
                 assert np.array_equal(getattr(data, f"{part}_labels"), domain.raw.labels[indices])
                 checked += 1
-    assert checked == len(fields(TrialData)) - 1 + len(fields(WithheldData))
+    # A trial has class names as well, and no labelled target images.
+    assert checked == len(fields(TrialData)) - 3 + len(fields(WithheldData))
 
 
 def test_a_trial_has_no_label_of_target_train_and_nothing_of_target_test() -> None:
@@ -171,3 +172,39 @@ def test_content_hash_depends_on_values_shape_and_type() -> None:
     assert len(set(different)) == len(different)
     transposed = array.reshape(2, 3).T
     assert content_hash(transposed) == content_hash(np.ascontiguousarray(transposed))
+
+
+def few_labels(count: int, **settings: object) -> DataSpec:
+    target = DATA["target"] | {"train_labels": count}
+    return DataSpec.model_validate(DATA | {"target": target} | settings)
+
+
+def test_labelled_target_images_are_of_target_train_and_as_many_of_each_class() -> None:
+    splits = load_splits(few_labels(5), seed=0)
+    trial = splits.trial
+    labelled = splits.indices["target_labelled"]
+    assert set(labelled) <= set(splits.indices["target_train"])
+    assert trial.labelled_target_labels is not None
+    assert np.bincount(trial.labelled_target_labels).tolist() == [5] * 10
+    assert trial.labelled_target_images is not None
+    in_train = np.searchsorted(splits.indices["target_train"], labelled)
+    images = trial.target_train_images.take(in_train)
+    assert np.array_equal(trial.labelled_target_images.take(np.arange(50)), images)
+    assert np.array_equal(
+        splits.withheld.target_train_labels[in_train], trial.labelled_target_labels
+    )
+
+
+def test_labelled_target_images_change_no_other_part_and_are_part_of_the_identity() -> None:
+    without = load_splits(DataSpec.model_validate(DATA), seed=0)
+    splits = load_splits(few_labels(5), seed=0)
+    for part, indices in without.indices.items():
+        assert np.array_equal(splits.indices[part], indices)
+    assert without.trial.labelled_target_images is None
+    assert splits.digest() != without.digest()
+    assert splits.digest() == load_splits(few_labels(5), seed=0).digest()
+
+
+def test_more_labelled_target_images_than_there_are_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"class '0' has \d+ labelled samples in target_train, but"):
+        load_splits(few_labels(500), seed=0)

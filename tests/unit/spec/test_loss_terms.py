@@ -12,6 +12,7 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
     assert {name: term.default_weight for name, term in LOSS_TERMS.items()} == weights
     assert weights == {
         "task": 1,
+        "task_target": 0,
         "adversarial": 1,
         "cycle": 10,
         "identity": 0,
@@ -26,14 +27,14 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
 
 def test_every_term_trains_either_the_generators_or_the_classifier() -> None:
     assert terms_of("generators") == ("adversarial", "cycle", "identity", "semantic")
-    assert terms_of("classifier") == ("task", "feature", "information")
+    assert terms_of("classifier") == ("task", "task_target", "feature", "information")
 
 
 def test_cyclegan_lacks_the_terms_that_cycada_adds() -> None:
     cycada_only = [name for name, term in LOSS_TERMS.items() if term.methods == ("cycada",)]
     assert cycada_only == ["semantic", "feature", "information"]
     others = [term.methods for term in LOSS_TERMS.values() if term.name not in cycada_only]
-    assert others == [("cycada", "cyclegan")] * 4
+    assert others == [("cycada", "cyclegan")] * 5
 
 
 def test_the_ablations_are_cycadas_own_and_one_per_term_that_can_be_left_out() -> None:

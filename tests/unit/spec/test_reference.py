@@ -151,7 +151,7 @@ def test_the_reference_has_a_row_per_key() -> None:
         "| `baselines` | `auto`, `true` or `false` | `auto` | ",
         "| `sampler` | name or mapping, see below | `tpe` | ",
         "| `name` | text | required | ",
-        "### `data.source` and `data.target`",
+        "### `data.target`",
         "**`search: loguniform`**: ",
         "- `training.epochs`: early stopping needs the same budget for all trials.",
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.tiny_trial import CLASSES, CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
@@ -16,7 +17,9 @@ from adaptune.training.build import build_classifier
 Weights = dict[str, torch.Tensor]
 
 
-def adapt(*, task: bool, shuffled_labels: bool = False, **options: Any) -> Weights:
+def adapt(
+    *, task: bool, shuffled_labels: bool = False, labelled_target: bool = False, **options: Any
+) -> Weights:
     spec = make_spec(**WITH_MEMORY | {"epochs": 1, "steps_per_epoch": 3} | options)
     data = make_data(spec.data.source.size)
     labels = data.source_train_labels
@@ -25,7 +28,13 @@ def adapt(*, task: bool, shuffled_labels: bool = False, **options: Any) -> Weigh
     source = DeviceImages(data.source_train_images, labels, CPU)
     target = DeviceImages(data.target_train_images, None, CPU)
     weights = {name: value.clone() for name, value in make_source_weights(spec).items()}
-    return adapt_without_gan(spec, source, target, weights, CLASSES, task=task)
+    labelled = None
+    if labelled_target:
+        labels = np.arange(6) % CLASSES
+        labelled = DeviceImages(data.target_train_images.subset(np.arange(6)), labels, CPU)
+    return adapt_without_gan(
+        spec, source, target, weights, CLASSES, task=task, labelled_target=labelled
+    )
 
 
 def same(first: Weights, second: Weights) -> bool:
@@ -105,3 +114,9 @@ def test_the_images_are_augmented_as_those_of_f_t(option: dict[str, Any]) -> Non
     changed = adapt(task=True, **option)
     assert same(changed, adapt(task=True, **option))
     assert not same(changed, adapt(task=True, augment={}))
+
+
+@pytest.mark.parametrize("task", [False, True])
+def test_the_baselines_learn_the_labelled_target_images(task: bool) -> None:
+    assert not same(adapt(task=task), adapt(task=task, labelled_target=True))
+    assert same(adapt(task=task, labelled_target=True), adapt(task=task, labelled_target=True))

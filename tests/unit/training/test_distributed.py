@@ -56,6 +56,12 @@ CASES: dict[str, dict[str, Any]] = {
     "cycada": CYCADA | {"feature_gate": 0.4},
     "task on both": CYCADA | {"feature_gate": 0.4, "task_images": "both"},
     "in parts": CYCADA | {"feature_gate": 0.4, "accumulate": 2, "recompute_blocks": True},
+    "labelled target": {
+        "method": "cycada",
+        "train_labels": 2,
+        "loss_weights": {"task_target": 1},
+        "feature_gate": 0.4,
+    },
     "feature gate shut": CYCADA | {"feature_gate": 0.53},
     "information": {
         "method": "cycada",
@@ -86,7 +92,12 @@ def train(case: str) -> dict[str, Any]:
     spec = make_spec(batch_size=8, classifier_ema_decay=0.9, ema_decay=0.9, **options)
     state = make_state(spec)
     images = make_images(spec, state)
-    sampler = UnpairedSampler(len(images.source), len(images.target), 8, seed=0)
+    labelled_size = 0
+    if images.labelled_target is not None:
+        labelled_size = len(images.labelled_target)
+    sampler = UnpairedSampler(
+        len(images.source), len(images.target), 8, seed=0, labelled_size=labelled_size
+    )
     gradients: list[torch.Tensor] = []
 
     def remember(optimizer: torch.optim.Optimizer, *_: Any) -> None:

@@ -114,7 +114,9 @@ def test_balanced_batches_have_all_classes_however_rare_they_are(
     images = DeviceImages(make_data().source_train_images, labels, CPU)
     classes_per_batch: list[int] = []
 
-    def count_classes(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def count_classes(
+        logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float
+    ) -> torch.Tensor:
         classes_per_batch.append(len(labels.unique()))
         return logits.sum()
 

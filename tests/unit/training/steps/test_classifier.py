@@ -128,3 +128,36 @@ def test_augmentation_depends_on_the_step() -> None:
         terms.append(task_phase(state, batch, batch.source)["task"].item())
     assert terms[0] == terms[1]
     assert terms[0] != terms[2]
+
+
+@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
+def test_the_task_on_the_target_is_the_cross_entropy_of_labelled_target_images(method: str) -> None:
+    weights = {"task_target": 1.0}
+    if method == "cyclegan":
+        weights["information"] = 0.0
+    spec = make_spec(method=method, train_labels=2, loss_weights=weights)
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    assert batch.labelled_target is not None
+    assert batch.labelled_target_labels is not None
+    with torch.no_grad():
+        logits = state.networks.f_t(batch.labelled_target)
+    expected = F.cross_entropy(logits, batch.labelled_target_labels)
+    torch.testing.assert_close(run_step(state, batch)["task_target"], expected)
+
+
+def test_without_their_term_labelled_target_images_are_not_read() -> None:
+    spec = make_spec(train_labels=2)
+    assert images_per_network(spec)["f_t"] == images_per_network(make_spec())["f_t"]
+    state = make_state(spec)
+    assert "task_target" not in run_step(state, make_batch(spec, state))
+
+
+def test_the_task_on_the_target_has_its_own_weight() -> None:
+    updated = []
+    for weight in (1.0, 5.0):
+        spec = make_spec(train_labels=2, loss_weights={"task_target": weight})
+        state = make_state(spec)
+        adaptation_phase(state, make_batch(spec, state), make_batch(spec, state).source)
+        updated.append(torch.cat([p.flatten() for p in state.networks.f_t.parameters()]))
+    assert not torch.equal(*updated)
