@@ -33,7 +33,8 @@ WITH_MEMORY: dict[str, Any] = {
     "pool_size": 6,
     "ema_decay": 0.9,
     "classifier_ema_decay": 0.9,
-    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1},
+    "augment": {"shift": 0.1, "rotate": 10, "scale": 0.1, "flip": 0.5, "erase": 0.5},
+    "gan_augment": {"flip": 0.5, "enlarge": 1.2},
     "semantic_gate": 1.1,
     "feature_gate": 0.5,
 }

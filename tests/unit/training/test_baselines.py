@@ -69,6 +69,7 @@ def test_one_update_of_information_only_follows_the_gradient_of_the_information_
         steps_per_epoch=1,
         batch_size=11,  # all target images
         augment={},
+        gan_augment={},
         classifier_ema_decay=0.0,
         classifier_lr=1e-3,
     )
@@ -111,9 +112,10 @@ def test_balanced_sampling_concerns_the_baseline_that_reads_the_source(task: boo
     [{"augment": {"flip": 0.5}}, {"augment": {"erase": 0.5}}, {"gan_augment": {"enlarge": 1.5}}],
 )
 def test_the_images_are_augmented_as_those_of_f_t(option: dict[str, Any]) -> None:
-    changed = adapt(task=True, **option)
-    assert same(changed, adapt(task=True, **option))
-    assert not same(changed, adapt(task=True, augment={}))
+    plain: dict[str, Any] = {"augment": {}, "gan_augment": {}}
+    changed = adapt(task=True, **(plain | option))
+    assert same(changed, adapt(task=True, **(plain | option)))
+    assert not same(changed, adapt(task=True, **plain))
 
 
 @pytest.mark.parametrize("task", [False, True])
