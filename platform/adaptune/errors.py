@@ -7,6 +7,7 @@ AdaptuneError
 ├── ResultsError
 │   └── OtherSpecError
 ├── NodesLostError
+│   └── TaskTimeoutError
 ├── NonFiniteLossError
 ├── CheckpointError
 ├── TrialCrashedError

@@ -18,7 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from adaptune.spec.search import SearchOptions
 from adaptune.training import validators as module
-from adaptune.training.record import ENSEMBLE, TARGET_VAL
+from adaptune.training.metrics import METRICS
+from adaptune.training.record import ENSEMBLE
 from adaptune.training.validators import SAMPLES, VALIDATORS, ValidatorInputs, score_all, snd
 
 
@@ -245,9 +246,10 @@ def test_deep_embedded_validation_needs_four_source_samples(samples: int, finite
     assert np.isfinite(score) == finite
 
 
-def test_every_validator_can_be_the_metric_of_a_search() -> None:
+def test_every_metric_and_every_validator_can_be_the_metric_of_a_search() -> None:
     names = get_args(SearchOptions.model_fields["metric"].annotation)
-    assert names == (TARGET_VAL, *VALIDATORS, ENSEMBLE)
+    of_target = [f"target_val_{metric}" for metric in METRICS]
+    assert names == (*of_target, *VALIDATORS, ENSEMBLE)
 
 
 def test_snd_is_the_same_in_blocks_of_rows(
