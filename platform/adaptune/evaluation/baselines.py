@@ -19,6 +19,7 @@ from adaptune.training.baselines import adapt_without_gan
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.source_classifier import train_supervised
 from adaptune.training.state import StateDict
+from adaptune.training.steps.batch import labelled_target
 
 
 def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:
@@ -119,14 +120,6 @@ def _adapt_without_gan(
         data.source_train_images, data.source_train_labels, device, is_resident=is_resident
     )
     target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
-    labelled_target = None
-    if data.labelled_target_images is not None:
-        labelled_target = DeviceImages(
-            data.labelled_target_images,
-            data.labelled_target_labels,
-            device,
-            is_resident=is_resident,
-        )
     return adapt_without_gan(
         spec,
         source,
@@ -134,5 +127,5 @@ def _adapt_without_gan(
         source_weights,
         len(data.class_names),
         task=with_task_term,
-        labelled_target=labelled_target,
+        labelled_target=labelled_target(data, device, is_resident=is_resident),
     )

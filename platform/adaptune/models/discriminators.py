@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from adaptune.models.generators import init_normal
@@ -21,21 +23,8 @@ class PatchDiscriminator(nn.Module):
         self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02
     ) -> None:
         super().__init__()
-        parts: list[nn.Module] = [
-            nn.Conv2d(channels, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
-        current = width
-        for _ in range(layers - 1):
-            out = min(2 * current, 8 * width)
-            parts += [
-                nn.Conv2d(current, out, 4, stride=2, padding=1, bias=False),
-                nn.InstanceNorm2d(out, affine=True),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-            current = out
-        parts.append(nn.Conv2d(current, 1, 3, padding=1))
-        self.net = nn.Sequential(*parts)
+        strides = [2] * (layers - 1)
+        self.net = _patch_net(channels, width, strides, is_affine=True, last_kernel=3)
         init_normal(self, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,21 +54,8 @@ class CycleGANDiscriminator(nn.Module):
         self, channels: int, *, width: int = 64, layers: int = 3, init_gain: float = 0.02
     ) -> None:
         super().__init__()
-        parts: list[nn.Module] = [
-            nn.Conv2d(channels, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
-        current = width
-        for stride in [2] * (layers - 1) + [1]:
-            out = min(2 * current, 8 * width)
-            parts += [
-                nn.Conv2d(current, out, 4, stride=stride, padding=1, bias=False),
-                nn.InstanceNorm2d(out),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-            current = out
-        parts.append(nn.Conv2d(current, 1, 4, padding=1))
-        self.net = nn.Sequential(*parts)
+        strides = [2] * (layers - 1) + [1]
+        self.net = _patch_net(channels, width, strides, is_affine=False, last_kernel=4)
         init_normal(self, init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,3 +91,30 @@ class FeatureDiscriminator(nn.Module):
         """Classify logits of f_T by their domain: (N, K) → (N, 2) logits."""
         domain_logits: Tensor = self.net(logits)
         return domain_logits
+
+
+def _patch_net(
+    channels: int, width: int, strides: Sequence[int], *, is_affine: bool, last_kernel: int
+) -> nn.Sequential:
+    """Return the layers of a PatchGAN.
+
+    Args:
+        strides: of the convolutions between the first and the last one.
+        is_affine: whether instance norms have parameters.
+        last_kernel: edge of the last convolution in px.
+    """
+    parts: list[nn.Module] = [
+        nn.Conv2d(channels, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
+    current = width
+    for stride in strides:
+        out = min(2 * current, 8 * width)
+        parts += [
+            nn.Conv2d(current, out, 4, stride=stride, padding=1, bias=False),
+            nn.InstanceNorm2d(out, affine=is_affine),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        current = out
+    parts.append(nn.Conv2d(current, 1, last_kernel, padding=1))
+    return nn.Sequential(*parts)

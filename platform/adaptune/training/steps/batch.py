@@ -84,14 +84,7 @@ class TrainingImages:
             is_resident=is_resident,
         )
         self.target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
-        self.labelled_target: DeviceImages | None = None
-        if data.labelled_target_images is not None:
-            self.labelled_target = DeviceImages(
-                data.labelled_target_images,
-                data.labelled_target_labels,
-                device,
-                is_resident=is_resident,
-            )
+        self.labelled_target = labelled_target(data, device, is_resident=is_resident)
         self.predicted_source = predict_labels(f_s, self.source)
         self.predicted_target = predict_labels(f_s, self.target)
 
@@ -123,6 +116,21 @@ class TrainingImages:
             labelled_target=self.labelled_target.take(labelled_indices),
             labelled_target_labels=self.labelled_target.labels_of(labelled_indices),
         )
+
+
+def labelled_target(
+    data: TrialData, device: torch.device, *, is_resident: bool
+) -> DeviceImages | None:
+    """Return the labelled target images on a device, or None without any.
+
+    Args:
+        is_resident: see `DeviceImages`.
+    """
+    if data.labelled_target_images is None:
+        return None
+    return DeviceImages(
+        data.labelled_target_images, data.labelled_target_labels, device, is_resident=is_resident
+    )
 
 
 def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:
