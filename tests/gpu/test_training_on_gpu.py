@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
-from torch import multiprocessing, nn
+from support.two_workers import run_two_workers
+from torch import nn
 
 from adaptune.execution.runtime import TrialJob, WorkerRuntime
 from adaptune.training.averages import moving_average
@@ -82,18 +82,13 @@ def test_averaging_never_makes_the_cpu_wait_for_the_gpu() -> None:
     assert average.n_averaged.device == CPU
 
 
-def nccl_worker(rank: int, folder: str) -> None:
+def nccl_worker(rank: int, folder: Path) -> list[dict[str, float]]:
     torch.cuda.set_device(rank)
-    dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    device = torch.device("cuda", rank)
-    losses = list(epoch_losses(device, Path(folder) / "two", pool_size=0))
-    torch.save(losses, f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
+    return list(epoch_losses(torch.device("cuda", rank), folder / "two", pool_size=0))
 
 
 @pytest.mark.skipif(GPUS < 2, reason="needs two CUDA devices")
 def test_two_gpus_have_the_losses_of_one(tmp_path: Path) -> None:
-    multiprocessing.spawn(nccl_worker, args=(str(tmp_path),), nprocs=2)
     expected = list(epoch_losses(cuda(), tmp_path / "one", pool_size=0))
-    for rank in range(2):
-        assert_close(torch.load(tmp_path / f"rank{rank}.pt"), expected)
+    for losses in run_two_workers(nccl_worker, tmp_path, backend="nccl"):
+        assert_close(losses, expected)

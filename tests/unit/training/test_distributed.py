@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from support.tiny_trial import (
     make_state,
     on_disk,
 )
-from torch import multiprocessing
+from support.two_workers import run_two_workers
 
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
@@ -182,26 +181,20 @@ def communicate() -> dict[str, Any]:
     }
 
 
-def work(rank: int, folder: str) -> None:
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def work(rank: int, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {case: train(case) for case in CASES}
     results["fit"] = {case: fit_numbers(case) for case in FIT_CASES}
-    streamed = on_disk(make_data(), Path(folder) / f"images-{rank}")
+    streamed = on_disk(make_data(), folder / f"images-{rank}")
     results["streamed"] = fit_numbers("cycada", streamed)
     results["preempted"] = preempted_numbers("cycada", CheckpointFolder(f"{folder}/preempted"))
     results["communication"] = communicate()
     results["batch norm"] = adapted_batch_norm()
-    torch.save(results, f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
+    return results
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder: Path = tmp_path_factory.mktemp("ddp")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+    return run_two_workers(work, tmp_path_factory.mktemp("ddp"))
 
 
 @pytest.fixture(scope="module")

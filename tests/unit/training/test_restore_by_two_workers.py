@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import torch.distributed as dist
 from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
-from torch import multiprocessing
+from support.two_workers import run_two_workers
 
 from adaptune.errors import AdaptuneError
 from adaptune.training import restore
@@ -25,7 +23,7 @@ from adaptune.training.state import TrainingState
 class Worker:
     """One of two workers that train in processes of their own."""
 
-    def __init__(self, rank: int, folder: str) -> None:
+    def __init__(self, rank: int, folder: Path) -> None:
         self.rank = rank
         self.folder = folder
         self.outcomes: dict[str, Any] = {}
@@ -33,7 +31,7 @@ class Worker:
     def run(self, case: str, **spec: Any) -> None:
         """Train three epochs from the checkpoints of a case, and keep losses or the error."""
         trial = make_spec(batch_size=8, epochs=3, **spec)
-        checkpoints = CheckpointFolder(f"{self.folder}/{case}", keep=9)
+        checkpoints = CheckpointFolder(str(self.folder / case), keep=9)
         losses: list[Any] = []
         try:
             for record in fit(
@@ -71,15 +69,12 @@ class Worker:
 
     def forget_last_epoch(self, case: str) -> None:
         if self.rank == 0:
-            Path(f"{self.folder}/{case}/epoch-0003.pt").unlink()
+            (self.folder / case / "epoch-0003.pt").unlink()
         dist.barrier()
 
 
-def work(rank: int, folder: str) -> None:
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    torch.set_num_threads(1)
+def work(rank: int, folder: Path) -> dict[str, Any]:
     logging.disable()
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     worker = Worker(rank, folder)
     for case in ("undisturbed", "late", "blind", "changed", "diverged"):
         worker.run(case)
@@ -102,15 +97,12 @@ def work(rank: int, folder: str) -> None:
     if rank == 1:
         worker.hide_newest(for_s=1000)
     worker.run("blind")
-    torch.save(worker.outcomes, f"{folder}/rank{rank}.pt")
-    dist.destroy_process_group()
+    return worker.outcomes
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder: Path = tmp_path_factory.mktemp("ddp")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+    return run_two_workers(work, tmp_path_factory.mktemp("ddp"))
 
 
 @pytest.mark.slow
