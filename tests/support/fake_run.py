@@ -56,6 +56,7 @@ class LocalTasks:
     """Runs a task as soon as it is submitted."""
 
     submitted: list[str] = field(default_factory=list)
+    cpus_per_task: int = 2
 
     def submit(self, name: str, function: Callable[..., Any], *arguments: Any, cpus: int) -> Any:
         self.submitted.append(f"{name}, {cpus} CPU")

@@ -117,11 +117,6 @@ class SearchWithoutRay:
         def connect(address: str | None, name: str) -> Iterator[str]:
             yield ""
 
-        def local_tasks(*_: object) -> Any:
-            tasks: Any = LocalTasks()
-            tasks.cpus_per_task = 1
-            return tasks
-
         def with_parameters(_: object, context: TrialContext) -> SimpleNamespace:
             return SimpleNamespace(context=context)
 
@@ -143,7 +138,7 @@ class SearchWithoutRay:
         patch.setattr(driver, "ray", fake_ray)
         patch.setattr(driver, "tune", fake_tune)
         patch.setattr(driver, "ClusterCapacity", Capacity)
-        patch.setattr(driver, "ClusterTasks", local_tasks)
+        patch.setattr(driver, "ClusterTasks", lambda *_: LocalTasks(cpus_per_task=1))
         patch.setattr(trainable, "ray", fake_ray)
         patch.setattr(trainable, "Gauge", lambda *_, **__: gauge)
 
@@ -154,6 +149,7 @@ class SearchWithoutRay:
         patch.setattr(search, "open_splits", lambda *_: opened(SPLITS))
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
+        patch.setattr(held_out, "predict", lambda *_: {})
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)
         patch.setattr(export, "model_card", lambda *_: "# A model\n")
         # Reading and writing YAML takes a while.

@@ -8,6 +8,7 @@ from typing import Any
 
 from adaptune.errors import CheckpointError
 from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.predictions import predict
 from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
@@ -88,15 +89,13 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
 
     def score() -> TestScores:
         run.console.print("evaluating it and the baselines on the held-out test set")
+        models = {"adapted": eval_weights(best.contents, "f_t"), "source_only": run.source_weights}
         spec = run.spec.trial(best.values, seed=run.spec.seed)
-        return score_on_test(
-            best.spec,
-            withheld,
-            class_names=run.splits.trial.class_names,
-            adapted=eval_weights(best.contents, "f_t"),
-            source_only=run.source_weights,
-            baselines=train_baselines(run, spec, run.spec.evaluation.baselines),
-            metric=judging_metric(run.spec.search.metric),
-        )
+        baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
+        models |= {name: weights for name, weights in vars(baselines).items() if weights}
+        images, labels = withheld.target_test_images, withheld.target_test_labels
+        predictions = predict(run, best.spec, models, images, labels)
+        metric = judging_metric(run.spec.search.metric)
+        return score_on_test(predictions, metric=metric, seed=best.spec.seed)
 
     return evaluate_once(run.study, best.name, score)

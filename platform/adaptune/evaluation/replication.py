@@ -16,13 +16,13 @@ from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, OtherSpecError, ResultsError
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.held_out import load_trial_checkpoint
+from adaptune.evaluation.predictions import predict
 from adaptune.evaluation.test_scores import (
     INFORMATION_ONLY,
     NO_GAN,
     SOURCE_ONLY,
     TARGET_SUPERVISED,
     count_evaluation,
-    predict_labelled,
     run_once,
 )
 from adaptune.results.folder import ResultsFolder, join_uri
@@ -186,10 +186,8 @@ def _evaluate_seed(
             # Counted first: an evaluation that is interrupted counts all the same.
             if models[configuration.name] is not None:
                 count.add(configuration)
-        results = []
-        for name, weights in models.items():
-            results.append(asdict(_seed_result(run, name, count.seed, weights)))
-        return {"results": results}
+        results = _seed_results(run, models, count.seed)
+        return {"results": [asdict(result) for result in results]}
 
     stored: Any = run_once(run.study, "all", evaluate)[0]["results"]
     results = [SeedResult(**result) for result in stored]
@@ -229,16 +227,21 @@ def _trial_weights(run: SearchRun, trial: StudyTrial) -> StateDict | None:
     return eval_weights(checkpoint.contents, "f_t")
 
 
-def _seed_result(run: SearchRun, name: str, seed: int, weights: StateDict | None) -> SeedResult:
-    if weights is None:
-        return SeedResult(name, seed, None, None)
-    data, withheld = run.splits.trial, run.splits.withheld
+def _seed_results(
+    run: SearchRun, models: Mapping[str, StateDict | None], seed: int
+) -> list[SeedResult]:
+    """Evaluate models on target_val and target_test."""
+    trained = {name: weights for name, weights in models.items() if weights is not None}
     spec = run.spec.trial({}, seed=0)
-    val = predict_labelled(
-        weights, spec, data.target_val_images, data.target_val_labels, data.class_names
-    )
-    test = predict_labelled(
-        weights, spec, withheld.target_test_images, withheld.target_test_labels, data.class_names
-    )
+    data, withheld = run.splits.trial, run.splits.withheld
+    val = predict(run, spec, trained, data.target_val_images, data.target_val_labels)
+    test = predict(run, spec, trained, withheld.target_test_images, withheld.target_test_labels)
     metric = judging_metric(run.spec.search.metric)
-    return SeedResult(name, seed, val.values()[metric], test.values()[metric])
+    results = []
+    for name in models:
+        if name in trained:
+            scores = val[name].values()[metric], test[name].values()[metric]
+            results.append(SeedResult(name, seed, *scores))
+        else:
+            results.append(SeedResult(name, seed, None, None))
+    return results

@@ -6,25 +6,16 @@ The study counts every evaluation.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-import torch
-
-from adaptune.data.array_types import Labels
-from adaptune.data.device_images import DeviceImages
-from adaptune.data.image_set import ImageSet
-from adaptune.data.splits import WithheldData
 from adaptune.seeding import derive_seed
-from adaptune.spec.schema import TrialSpec
 from adaptune.study.study import SearchStudy
 from adaptune.training.bootstrap import Bootstrap, Estimate, recall_by_class
-from adaptune.training.build import build_classifier
 from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.significance import accuracy_interval, mcnemar_p_value
 from adaptune.training.state import StateDict
-from adaptune.training.validation import predict_all
 
 # Names of the models in tables and figures.
 SOURCE_ONLY = "source only"
@@ -137,28 +128,18 @@ class TestScores:
 
 
 def score_on_test(
-    spec: TrialSpec,
-    withheld: WithheldData,
-    *,
-    class_names: Sequence[str],
-    adapted: StateDict,
-    source_only: StateDict,
-    baselines: Baselines,
-    metric: str = ACCURACY,
+    predictions: Mapping[str, Predictions], *, metric: str = ACCURACY, seed: int
 ) -> TestScores:
-    """Evaluate all models on target_test.
+    """Compare the adapted model with the others on target_test.
 
     Args:
-        source_only: weights of f_S, unless the baselines have their own.
+        predictions: by name of the model, its predictions for target_test: `adapted`, and those of
+            `Baselines`.
         metric: metric that is compared; the accuracy if the test set does not define it.
+        seed: seed of the bootstrap.
     """
-    models = {"adapted": adapted, "source_only": source_only}
-    models |= {name: weights for name, weights in vars(baselines).items() if weights is not None}
-    images, labels = withheld.target_test_images, withheld.target_test_labels
-    predictions = {}
-    for name, weights in models.items():
-        predictions[name] = predict_labelled(weights, spec, images, labels, class_names)
-    bootstrap = Bootstrap(predictions, derive_seed(spec.seed, "test bootstrap"))
+    adapted = predictions["adapted"]
+    bootstrap = Bootstrap(predictions, derive_seed(seed, "test bootstrap"))
     metrics = {name: bootstrap.estimates(name) for name in predictions}
     if metric not in metrics["adapted"]:
         metric = ACCURACY
@@ -167,33 +148,18 @@ def score_on_test(
         if name == "adapted":
             continue
         if metric == ACCURACY:
-            p_values[name] = mcnemar_p_value(predictions["adapted"].hits, baseline.hits)
+            p_values[name] = mcnemar_p_value(adapted.hits, baseline.hits)
         else:
             p_values[name] = bootstrap.p_value("adapted", name, metric)
     accuracies = {name: estimates[ACCURACY].value for name, estimates in metrics.items()}
     return TestScores(
-        size=len(labels),
+        size=len(adapted.labels),
         p=p_values,
         metric=metric,
         metrics=metrics,
-        recall=recall_by_class(predictions["adapted"]),
+        recall=recall_by_class(adapted),
         **accuracies,
     )
-
-
-def predict_labelled(
-    weights: StateDict,
-    spec: TrialSpec,
-    images: ImageSet,
-    labels: Labels,
-    class_names: Sequence[str],
-) -> Predictions:
-    """Return the predictions of a classifier with these weights for N labelled target images."""
-    classifier = build_classifier(spec.model.classifier, spec.data.target, len(class_names))
-    classifier.load_state_dict(weights)
-    device_images = DeviceImages(images, labels, torch.device("cpu"))
-    outputs = predict_all(classifier, device_images)
-    return outputs.predictions(device_images.labels, class_names)
 
 
 def evaluate_once(

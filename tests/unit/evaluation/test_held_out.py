@@ -16,7 +16,9 @@ from support.fake_run import (
 from support.fake_search import make_record, make_search, simulate, smooth
 
 from adaptune.errors import CheckpointError
+from adaptune.evaluation import held_out
 from adaptune.evaluation.held_out import best_checkpoint, evaluate_best, load_trial_checkpoint
+from adaptune.evaluation.test_scores import Baselines
 from adaptune.search.driver import SearchRun
 from adaptune.training.checkpoint import CheckpointFolder
 
@@ -75,16 +77,30 @@ def test_a_checkpoint_is_loaded_with_the_values_and_the_spec_of_its_trial(tmp_pa
 
 
 def test_the_best_model_is_evaluated_once_with_f_s(tmp_path: Path) -> None:
-    run = run_of_one_trial(tmp_path, test_samples=8)
+    run: Any = run_of_one_trial(tmp_path, test_samples=8)
     best = best_checkpoint(run)
     assert best is not None
     scores, evaluations = evaluate_best(run, best)
     assert scores is not None
     assert (scores.adapted, scores.source_only, evaluations) == (0.5, 0.25, 1)
     assert "evaluating it and the baselines on the held-out test set" in printed(run.console)
+    assert run.tasks.submitted == ["evaluation, 2 CPU"]
     # Other weights of the same epoch are not looked up: the scores are stored.
     changed = replace(run, source_weights=constant_classifier(run.spec.trial({}), 0))
     assert evaluate_best(changed, best) == (scores, 1)
+
+
+def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)
+    adapted = Baselines(source_only=constant_classifier(run.spec.trial({}), 0))
+    monkeypatch.setattr(held_out, "train_baselines", lambda *_: adapted)
+    best = best_checkpoint(run)
+    assert best is not None
+    scores, _ = evaluate_best(run, best)
+    assert scores is not None
+    assert scores.source_only == 0.5
 
 
 def test_the_evaluation_needs_target_labels(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_an_interrupted_evaluation_under_a_new_seed_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(replication, "predict_labelled", interrupt)
+        interrupted.setattr(replication, "predict", interrupt)
         with pytest.raises(KeyboardInterrupt):
             replicate_seeds(spec, configurations, [1], tmp_path / "ablation", study)
     assert evaluated_models(study) == ["ablation seed 1: full"]
