@@ -31,7 +31,7 @@ POLL_INTERVAL_S = 0.05  # some states of a search last a second only
 # make room for two.
 SETTINGS = {
     "training__epochs": EPOCHS,
-    "training__steps_per_epoch": 40,
+    "training__steps_per_epoch": 20,
     "search__scheduler": "none",
     "resources__max_concurrent": 1,
 }
