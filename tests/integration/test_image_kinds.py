@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.image_kinds import KINDS, ImagePair
 from support.real_ray import IN_PROCESS, Cluster, tail, trials_of, wait_for_cleanup, wait_until
+from torchvision import models
 
 from adaptune.artifacts.load import load_export
 
@@ -39,7 +42,32 @@ def adaptune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_whole_chain(cluster: Cluster, tmp_path: Path, kind: str) -> None:
-    pair = KINDS[kind](tmp_path)
+    check_chain(cluster, tmp_path, KINDS[kind](tmp_path), is_labelled=kind != "flat_target")
+
+
+@pytest.mark.parametrize(("network", "size"), [("mobilenet_v3_small", 96), ("resnet50", 224)])
+def test_the_whole_chain_with_a_backbone_from_a_file(
+    cluster: Cluster, tmp_path: Path, network: str, size: int
+) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save(models.get_model(network).state_dict(), weights)
+    settings = {
+        "data__source__size": size,
+        "data__target__size": size,
+        "model__classifier": f"{{name: 'torchvision:{network}', weights: {weights}}}",
+        "model__classifier__bottleneck": 8,
+        "model__generator__factor": 8,
+        "training__accumulate": 2,
+        "training__batch_size": 4,
+        "training__source__batch_size": 4,
+        "training__source__steps": 2,
+    }
+    pair = KINDS["image_lists"](tmp_path)
+    check_chain(cluster, tmp_path, replace(pair, settings=settings), is_labelled=True)
+
+
+def check_chain(cluster: Cluster, tmp_path: Path, pair: ImagePair, *, is_labelled: bool) -> None:
+    """Search, kill, resume, confirm, export and predict."""
     settings = settings_of(pair, tmp_path / "cache")
     results = tmp_path / "s"
     driver = cluster.start(tmp_path, "s", output=tmp_path / "output", **settings)
@@ -56,7 +84,7 @@ def test_the_whole_chain(cluster: Cluster, tmp_path: Path, kind: str) -> None:
     summary = cluster.search(tmp_path, "s", "--resume", **settings)
     assert summary["trials_total"] == 2
     assert summary["trials_failed"] == 0
-    check_confirmation(cluster, results, is_labelled=kind != "flat_target")
+    check_confirmation(cluster, results, is_labelled=is_labelled)
     check_export(pair, results, tmp_path)
 
 

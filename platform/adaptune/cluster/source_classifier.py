@@ -105,7 +105,7 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
 
 
 def _train(spec: TrialSpec, data: TrialData, threads: int) -> dict[str, Tensor]:
-    device = task_device(threads)
+    device = task_device(spec, threads)
     images = DeviceImages(
         data.source_train_images,
         data.source_train_labels,

@@ -14,7 +14,8 @@ import torch
 from adaptune.cluster.nodes import REFRESH_S, ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import NodesLostError, TaskTimeoutError
-from adaptune.spec.schema import SearchSpec
+from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.training.build import set_tf32
 
 T = TypeVar("T")
 NOTICE_S = 60.0
@@ -119,9 +120,10 @@ def task_timeout_s(spec: SearchSpec) -> float:
     return spec.resources.epoch_timeout_s * ceil(updates / training.steps_per_epoch)
 
 
-def task_device(threads: int) -> torch.device:
-    """Set torch's threads in a task's process, and return the device to train on."""
+def task_device(spec: TrialSpec, threads: int) -> torch.device:
+    """Set torch's threads and TF32 in a task's process, and return the device to train on."""
     torch.set_num_threads(threads)
+    set_tf32(spec)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

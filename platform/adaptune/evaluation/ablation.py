@@ -23,11 +23,10 @@ def ablations(spec: SearchSpec, sampled: Mapping[str, Value]) -> list[Configurat
     full = all_values(spec, sampled)
     configurations = [Configuration(FULL, full)]
     for name, terms in ABLATIONS.items():
-        if name == FEATURE_ONLY:
-            adapts = spec.method == "cycada" and full["loss_weights.feature"]
-            if not adapts:
-                continue
-        values = full | {f"loss_weights.{term}": 0.0 for term in terms}
+        if name == FEATURE_ONLY and not full.get("loss_weights.feature"):
+            continue  # nothing would adapt
+        off = {f"loss_weights.{term}": 0.0 for term in terms}
+        values = full | {path: zero for path, zero in off.items() if path in full}
         if all(values != configuration.values for configuration in configurations):
             configurations.append(Configuration(name, values))
     return configurations
@@ -37,6 +36,6 @@ def inactive_ablations(full: Configuration) -> list[str]:
     """Return the ablations that equal the full configuration: their terms are already off."""
     inactive = []
     for name, terms in ABLATIONS.items():
-        if not any(full.values[f"loss_weights.{term}"] for term in terms):
+        if not any(full.values.get(f"loss_weights.{term}") for term in terms):
             inactive.append(name)
     return inactive

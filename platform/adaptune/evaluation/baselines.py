@@ -67,7 +67,15 @@ def _submit_training(
             cpus,
             cpus=cpus,
         )
-    if wanted is True or ":" not in run.spec.data.target.domain:
+    is_wanted = wanted is True or ":" not in run.spec.data.target.domain
+    if is_wanted and not (run.splits.withheld.target_train_labels != UNLABELLED).any():
+        run.console.print(
+            "target supervised is left out: all labelled target images are in target_val and"
+            " target_test",
+            style="yellow",
+        )
+        is_wanted = False
+    if is_wanted:
         classes = len(run.splits.trial.class_names)
         tasks["target_supervised"] = run.tasks.submit(
             "baseline target_supervised",
@@ -84,7 +92,7 @@ def _submit_training(
 def _adapt_source_only(
     spec: TrialSpec, data: TrialData, source_weights: StateDict, threads: int
 ) -> dict[str, torch.Tensor]:
-    device = task_device(threads)
+    device = task_device(spec, threads)
     target = DeviceImages(data.target_train_images, None, device, is_resident=False)
     return adapted_weights(spec, source_weights, target, len(data.class_names))
 
@@ -93,7 +101,7 @@ def _train_on_target(
     spec: TrialSpec, withheld: WithheldData, classes: int, threads: int
 ) -> dict[str, torch.Tensor]:
     labelled = np.flatnonzero(withheld.target_train_labels != UNLABELLED)
-    device = task_device(threads)
+    device = task_device(spec, threads)
     images = DeviceImages(
         withheld.target_train_images.subset(labelled),
         withheld.target_train_labels[labelled],
@@ -114,7 +122,7 @@ def _adapt_without_gan(
     with_task_term: bool,
     threads: int,
 ) -> dict[str, torch.Tensor]:
-    device = task_device(threads)
+    device = task_device(spec, threads)
     is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
     source = DeviceImages(
         data.source_train_images, data.source_train_labels, device, is_resident=is_resident

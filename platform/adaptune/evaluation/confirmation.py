@@ -8,14 +8,14 @@ from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.test_scores import INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
 from adaptune.spec.distributions import Value
-from adaptune.spec.loss_terms import LossWeights
+from adaptune.spec.loss_terms import LOSS_TERMS
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
 from adaptune.study.job import format_values
 from adaptune.study.study import SearchStudy
 from adaptune.training.metrics import ACCURACY, METRICS
 
-_WEIGHTS = [f"loss_weights.{term}" for term in LossWeights.model_fields]
+_TASK = "loss_weights.task"
 
 
 def top_configurations(spec: SearchSpec, study: SearchStudy, count: int) -> list[Configuration]:
@@ -35,9 +35,13 @@ def top_configurations(spec: SearchSpec, study: SearchStudy, count: int) -> list
 
 
 def all_values(spec: SearchSpec, sampled: Mapping[str, Value]) -> dict[str, Value]:
-    """Return every loss weight, and everything else that is searched, sampled or not."""
+    """Return every loss weight of the method, and everything else that is searched."""
     tree = spec.trial(sampled).model_dump()
-    paths = dict.fromkeys([*_WEIGHTS, *spec.space])
+    weights = []
+    for name, term in LOSS_TERMS.items():
+        if spec.method in term.methods:
+            weights.append(f"loss_weights.{name}")
+    paths = dict.fromkeys([*weights, *spec.space])
     return {path: value_at(tree, path) for path in paths}
 
 
@@ -54,7 +58,8 @@ def conclusion(
     best = best_on_val(results, configurations)
     points = "points" if metric == ACCURACY else f"points of {METRICS[metric]}"
     lines = []
-    adapts = any(best.values.get(path) for path in _WEIGHTS if path != "loss_weights.task")
+    weights = [path for path in best.values if path.startswith("loss_weights.")]
+    adapts = any(best.values[path] for path in weights if path != _TASK)
     if not adapts:
         lines.append(
             f"{best.name}: not shown to help: every weight except task is 0, so nothing in it"

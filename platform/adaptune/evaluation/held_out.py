@@ -9,7 +9,12 @@ from typing import Any
 from adaptune.errors import CheckpointError
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.predictions import predict
-from adaptune.evaluation.test_scores import TestScores, evaluate_once, score_on_test
+from adaptune.evaluation.test_scores import (
+    TestScores,
+    evaluate_once,
+    score_on_test,
+    stored_scores,
+)
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import TrialSpec
@@ -87,15 +92,20 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
     if not len(withheld.target_test_labels):
         return None, 0
 
+    stored = stored_scores(run.study, best.name)
+    if stored is not None:
+        return stored
+    run.console.print("evaluating it and the baselines on the held-out test set")
+    models = {"adapted": eval_weights(best.contents, "f_t"), "source_only": run.source_weights}
+    spec = run.spec.trial(best.values, seed=run.spec.seed)
+    baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
+    models |= {name: weights for name, weights in vars(baselines).items() if weights}
+
     def score() -> TestScores:
-        run.console.print("evaluating it and the baselines on the held-out test set")
-        models = {"adapted": eval_weights(best.contents, "f_t"), "source_only": run.source_weights}
-        spec = run.spec.trial(best.values, seed=run.spec.seed)
-        baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
-        models |= {name: weights for name, weights in vars(baselines).items() if weights}
         images, labels = withheld.target_test_images, withheld.target_test_labels
         predictions = predict(run, best.spec, models, images, labels)
         metric = judging_metric(run.spec.search.metric)
         return score_on_test(predictions, metric=metric, seed=best.spec.seed)
 
+    # The baselines are trained before: an interruption of that is no evaluation.
     return evaluate_once(run.study, best.name, score)

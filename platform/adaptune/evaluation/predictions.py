@@ -55,7 +55,7 @@ def _predict(
     class_names: tuple[str, ...],
     threads: int,
 ) -> dict[str, Predictions]:
-    device = task_device(threads)
+    device = task_device(spec, threads)
     classifier = build_classifier(spec.model.classifier, spec.data.target, len(class_names))
     classifier.to(device)
     device_images = DeviceImages(images, labels, device, is_resident=False)

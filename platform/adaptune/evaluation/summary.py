@@ -60,7 +60,7 @@ class Summary(BaseModel):
     target_test_size: int | None = Field(description="number of target_test samples")
     source_only_test_accuracy: float | None = Field(description="test accuracy of f_S")
     information_only_test_accuracy: float | None = Field(
-        description="test accuracy of f_S adapted by the information term alone"
+        description="test accuracy of f_S adapted by the information term on target images"
     )
     no_gan_test_accuracy: float | None = Field(
         description="test accuracy of f_S adapted by task and information terms, without a GAN"

@@ -8,11 +8,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from adaptune.seeding import derive_seed
 from adaptune.study.study import SearchStudy
-from adaptune.training.bootstrap import Bootstrap, Estimate, recall_by_class
+from adaptune.training.bootstrap import (
+    Bootstrap,
+    Estimate,
+    permutation_p_value,
+    recall_by_class,
+)
 from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.significance import accuracy_interval, mcnemar_p_value
 from adaptune.training.state import StateDict
@@ -25,6 +30,7 @@ ADAPTED = "adapted"
 TARGET_SUPERVISED = "target supervised"
 
 _EVALUATION_KEY = "test_evaluation:"
+Scores = dict[str, object]  # as they are stored
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Baselines:
 
     Attributes:
         source_only: f_S with batch norm statistics of the target, if the spec asks for them.
-        information_only: f_S adapted by the information term alone.
+        information_only: f_S adapted by the information term on target images.
         no_gan: f_S adapted by the task term on source images and the information term: all that the
             searched model has, except for the GAN.
         target_supervised: classifier trained on the labelled target_train, the upper bound.
@@ -52,7 +58,7 @@ class TestScores:
     Attributes:
         size: number of test samples.
         p: by baseline, the p value of its difference to `adapted`: McNemar's exact test for the
-            accuracy, otherwise a paired bootstrap.
+            accuracy, otherwise a paired permutation test.
         metric: metric that is compared: a key of `METRICS`.
         metrics: by model, such as `adapted`, its metrics with their 95% intervals.
         recall: recall of `adapted` by class; None for a class without images.
@@ -136,7 +142,7 @@ def score_on_test(
         predictions: by name of the model, its predictions for target_test: `adapted`, and those of
             `Baselines`.
         metric: metric that is compared; the accuracy if the test set does not define it.
-        seed: seed of the bootstrap.
+        seed: seed of the resamples.
     """
     adapted = predictions["adapted"]
     bootstrap = Bootstrap(predictions, derive_seed(seed, "test bootstrap"))
@@ -150,7 +156,8 @@ def score_on_test(
         if metric == ACCURACY:
             p_values[name] = mcnemar_p_value(adapted.hits, baseline.hits)
         else:
-            p_values[name] = bootstrap.p_value("adapted", name, metric)
+            permutation_seed = derive_seed(seed, "test permutation")
+            p_values[name] = permutation_p_value(adapted, baseline, metric, permutation_seed)
     accuracies = {name: estimates[ACCURACY].value for name, estimates in metrics.items()}
     return TestScores(
         size=len(adapted.labels),
@@ -160,6 +167,18 @@ def score_on_test(
         recall=recall_by_class(adapted),
         **accuracies,
     )
+
+
+def stored_scores(study: SearchStudy, model: str) -> tuple[TestScores, int] | None:
+    """Return the scores of a model, and how many models were evaluated; None if it was not.
+
+    Args:
+        model: description of the model, unique in the search.
+    """
+    scores = _evaluations(study).get(model)
+    if scores is None:
+        return None
+    return TestScores.from_dict(scores), len(_evaluations(study))
 
 
 def evaluate_once(
@@ -177,32 +196,29 @@ def evaluate_once(
     return TestScores.from_dict(stored), count
 
 
-def run_once(
-    study: SearchStudy, model: str, score: Callable[[], dict[str, object]]
-) -> tuple[dict[str, object], int]:
-    """Return a stored evaluation of a model, or run and store it; and the number of evaluations."""
-    evaluations = _evaluations(study)
-    for evaluation in evaluations:
-        if evaluation["model"] == model and evaluation["scores"] is not None:
-            return cast("dict[str, object]", evaluation["scores"]), len(evaluations)
-    # Stored first: an evaluation that is interrupted counts all the same.
-    key = _add_evaluation(study, model)
-    scores = score()
-    evaluation = study.optuna_study.user_attrs[key]
-    study.optuna_study.set_user_attr(key, evaluation | {"scores": scores})
-    return scores, len(evaluations) + 1
+def run_once(study: SearchStudy, model: str, score: Callable[[], Scores]) -> tuple[Scores, int]:
+    """Return a stored evaluation of a model, or run and store it; and the number of models."""
+    scores = _evaluations(study).get(model)
+    if scores is None:
+        # Counted first: an evaluation that is interrupted counts all the same.
+        count_evaluation(study, model)
+        scores = score()
+        key, evaluation = _stored(study)[model]
+        study.optuna_study.set_user_attr(key, evaluation | {"scores": scores})
+    return scores, len(_evaluations(study))
 
 
 def count_evaluation(study: SearchStudy, model: str) -> None:
-    """Count an evaluation of a model on the test set whose scores are stored elsewhere.
-
-    A repetition is not counted again.
+    """Count a model as evaluated on the test set; a repetition is not counted again.
 
     Args:
         model: description of the model, unique in the search.
     """
-    if all(evaluation["model"] != model for evaluation in _evaluations(study)):
-        _add_evaluation(study, model)
+    evaluations = _stored(study)
+    if model not in evaluations:
+        key = f"{_EVALUATION_KEY}{len(evaluations)}"
+        time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        study.optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
 
 
 def _parse(stored: Mapping[str, Any]) -> Estimate:
@@ -210,17 +226,15 @@ def _parse(stored: Mapping[str, Any]) -> Estimate:
     return Estimate(stored["value"], (low, high))
 
 
-def _evaluations(study: SearchStudy) -> list[dict[str, Any]]:
-    evaluations = []
+def _evaluations(study: SearchStudy) -> dict[str, Scores | None]:
+    """Return the scores of each evaluated model; None if its evaluation was interrupted."""
+    return {model: evaluation["scores"] for model, (_, evaluation) in _stored(study).items()}
+
+
+def _stored(study: SearchStudy) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the key and the value of the study's attribute for each evaluated model."""
+    stored = {}
     for key, evaluation in study.optuna_study.user_attrs.items():
         if key.startswith(_EVALUATION_KEY):
-            evaluations.append(evaluation)
-    return evaluations
-
-
-def _add_evaluation(study: SearchStudy, model: str) -> str:
-    """Store an evaluation without scores, and return its key."""
-    key = f"{_EVALUATION_KEY}{len(_evaluations(study))}"
-    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    study.optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
-    return key
+            stored[evaluation["model"]] = key, evaluation
+    return stored

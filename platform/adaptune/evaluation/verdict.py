@@ -7,7 +7,7 @@ from adaptune.training.metrics import ACCURACY
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
 _BASELINE_SENTENCES = {
-    "information_only": "the information term alone has {:.1%}",
+    "information_only": "information only has {:.1%}",
     "no_gan": "task and information together have {:.1%}",
 }
 

@@ -11,7 +11,7 @@ from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData
 from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import build_classifier
+from adaptune.training.build import build_classifier, set_tf32
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import IsPreempted, fit
 from adaptune.training.record import EpochRecord
@@ -77,9 +77,7 @@ class WorkerRuntime:
             torch.cuda.empty_cache()
 
     def _fit(self, job: TrialJob, is_preempted: IsPreempted | None) -> Iterator[EpochRecord]:
-        tf32 = job.spec.training.tf32
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
+        set_tf32(job.spec)
         if self._images is None:
             self._images = self._training_images(job.spec)
         return fit(

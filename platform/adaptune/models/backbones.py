@@ -186,23 +186,18 @@ def timm_backbone(
     """
     import timm
 
-    body = timm.create_model(
-        name,
-        num_classes=0,
-        in_chans=_RGB if pretrained else channels,
-        **timm_options(name, size),
-    )
+    options = {"in_chans": _RGB if pretrained else channels, **timm_options(name, size)}
+    body = timm.create_model(name, num_classes=0, **options)
+    with torch.device("meta"):
+        whole = timm.create_model(name, num_classes=classes, **options)
     settings = body.pretrained_cfg
-    head_names = settings["classifier"]
-    if isinstance(head_names, str):
-        head_names = (head_names,)
     return Backbone(
         body,
         getattr(body, "head_hidden_size", body.num_features),
         classes,
         bottleneck=bottleneck,
         statistics=(settings["mean"], settings["std"]) if pretrained else None,
-        head_names=tuple(f"{head_name}." for head_name in head_names),
+        head_names=tuple(whole.state_dict().keys() - body.state_dict().keys()),
     )
 
 

@@ -118,16 +118,6 @@ class SearchSpec(Section):
             raise ValueError(GRID_WITH_CONDITION)
         return self
 
-    @model_validator(mode="after")
-    def _term_for_labelled_target_images(self) -> SearchSpec:
-        if not self.data.target.train_labels or "loss_weights.task_target" in self.space:
-            return self
-        if not self._first_trial.loss_weights.task_target:
-            raise ValueError(
-                "data.target.train_labels has no effect: set or search loss_weights.task_target"
-            )
-        return self
-
     @cached_property
     def space(self) -> dict[str, Distribution]:
         """The distributions by dotted path, sorted by path: a sampler draws in this order."""

@@ -26,7 +26,8 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """Return a moving average that starts as a copy of a network, frozen and in eval mode.
 
     `update_parameters` moves it after each update of the network. Floating-point buffers, such as
-    the running statistics of batch norm, are averaged in the same way as the parameters.
+    the running statistics of batch norm, are averaged in the same way as the parameters. Other
+    buffers, such as indices, are those of the network.
 
     Args:
         network: a network on its device, neither compiled nor wrapped.
@@ -58,7 +59,12 @@ def warmed_up_decay(decay: float, step: int) -> float:
 
 
 def _warmed_up_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    # AveragedModel passes tensors of one type at a time.
     def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
+        if not averages[0].is_floating_point():
+            for average, value in zip(averages, values, strict=True):
+                average.copy_(value)
+            return
         step = int(count) - 1
         get_ema_multi_avg_fn(warmed_up_decay(decay, step))(averages, values, count)
 

@@ -120,17 +120,27 @@ class _Batches:
             (B, C, H, W) of the target, followed by as many images of each group; and int64 (B,)
             per group.
         """
-        source_indices, target_indices = self._sampler.indices(step)
-        images = [self._target.take(target_indices)]
+        self._expect(step + 1)
+        images = [self._target.take(self._sampler.indices(step)[1])]
         labels = []
         for name, group in self._labelled.items():
-            indices = source_indices
-            if name == "labelled":
-                indices = self._sampler.labelled_indices(step)
+            indices = self._labelled_indices(name, step)
             images.append(group.take(indices))
             labels.append(group.labels_of(indices))
         batch = self._augmented(torch.cat(images), step)
         return batch, labels
+
+    def _expect(self, step: int) -> None:
+        """Begin to read the images of update `step`."""
+        self._target.expect(self._sampler.indices(step)[1])
+        for name, group in self._labelled.items():
+            group.expect(self._labelled_indices(name, step))
+
+    def _labelled_indices(self, group: str, step: int) -> Tensor:
+        """Return the images of a labelled group in update `step`: int64 (B,)."""
+        if group == "labelled":
+            return self._sampler.labelled_indices(step)
+        return self._sampler.indices(step)[0]
 
     def _augmented(self, images: Tensor, step: int) -> Tensor:
         """Change images as f_T sees them in a trial: (N, C, H, W) → (N, C, H, W)."""

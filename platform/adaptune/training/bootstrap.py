@@ -13,6 +13,7 @@ from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.significance import SIGNIFICANCE_LEVEL, accuracy_interval
 
 RESAMPLES = 2000
+_ROUNDING = 1e-12
 Draws = dict[str, list[float]]  # values of each metric, in the order of the resamples
 
 
@@ -38,7 +39,7 @@ class Bootstrap:
     """Metrics of models on resamples of the same images.
 
     The resamples are drawn per class, which keep their numbers of images, and are the same for all
-    models (Efron & Tibshirani 1993, chapters 13 and 16).
+    models (Efron & Tibshirani 1993, chapter 13).
 
     Args:
         models: predictions of each model for the same images, by its name.
@@ -72,12 +73,30 @@ class Bootstrap:
             estimates[metric] = Estimate(value, (float(low), float(high)))
         return estimates
 
-    def p_value(self, first: str, second: str, metric: str) -> float:
-        """Return the two-sided p value of the difference of two models; 1 if they never differ."""
-        draws = np.array(self._draws[first][metric]) - np.array(self._draws[second][metric])
-        not_above = int((draws <= 0).sum())
-        not_below = int((draws >= 0).sum())
-        return min(1.0, 2 * (min(not_above, not_below) + 1) / (len(draws) + 1))
+
+def permutation_p_value(
+    first: Predictions, second: Predictions, metric: str, seed: int, resamples: int = RESAMPLES
+) -> float:
+    """Return the two-sided p value of the difference of two models on the same images.
+
+    If the models were alike, their predictions of each image could be exchanged: a paired
+    permutation test (Good 2005, section 3.2).
+
+    Args:
+        metric: a key of `METRICS`.
+        seed: decides which predictions are exchanged.
+    """
+
+    def difference(first: Predictions, second: Predictions) -> float:
+        return abs(first.values()[metric] - second.values()[metric])
+
+    random = np.random.default_rng(seed)
+    observed = difference(first, second) - _ROUNDING
+    as_large = 0
+    for _ in range(resamples):
+        exchanged = random.random(len(first.labels)) < 0.5
+        as_large += difference(*first.exchanged(second, exchanged)) >= observed
+    return (as_large + 1) / (resamples + 1)
 
 
 def hit_rate(hits: NDArray[np.bool_]) -> Estimate:

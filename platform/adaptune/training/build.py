@@ -18,6 +18,7 @@ from adaptune.models.discriminators import (
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.model import ClassifierSpec, ModelSpec
+from adaptune.spec.schema import TrialSpec
 from adaptune.training.pretrained import read_pretrained
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -121,3 +122,9 @@ def _build_backbone(spec: ClassifierSpec, images: DomainSpec, classes: int) -> B
             f"{spec.name} cannot be built for images of {images.size} px: {error}; take another"
             " network or data.source.size"
         ) from error
+
+
+def set_tf32(spec: TrialSpec) -> None:
+    """Let this process use TF32 on GPUs, or not, as `training.tf32` says."""
+    torch.backends.cuda.matmul.allow_tf32 = spec.training.tf32
+    torch.backends.cudnn.allow_tf32 = spec.training.tf32

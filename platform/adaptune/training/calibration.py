@@ -22,7 +22,7 @@ from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.baselines import adapt_without_gan
-from adaptune.training.build import build_classifier
+from adaptune.training.build import build_classifier, set_tf32
 from adaptune.training.calibration_data import DataSizes, noise_data, noise_outputs
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import HealthProbe
@@ -99,7 +99,10 @@ def calibrate(
         torch.OutOfMemoryError, RuntimeError, MemoryError: there is too little memory for a trial.
     """
     start = clock()
-    available = _available_bytes(device)
+    available = available_memory_bytes()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        _, available = torch.cuda.mem_get_info(device)
     with _without_trace(spec, device):
         measurement = _Measurement(spec, sizes, device, workers, clock)
         evaluation_s = measurement.evaluation_s()
@@ -128,7 +131,8 @@ class _Measurement:
         self._workers = workers
         self._device = device
         self._clock = clock
-        self._data = noise_data(spec.data.source, sizes)
+        labelled_target = spec.data.target.train_labels * sizes.classes
+        self._data = noise_data(spec.data.source, sizes, labelled_target)
         torch.manual_seed(derive_seed(spec.seed, "calibration"))
         classifier = build_classifier(spec.model.classifier, spec.data.source, sizes.classes)
         self._source_weights = classifier.state_dict()
@@ -157,9 +161,9 @@ class _Measurement:
         features = predict_all(f_t, images).features.shape[1]
         predict_s = self._settled_s(lambda: predict_all(f_t, images))
         predictions_s = predict_s / len(images) * self._sizes.val / self._workers
-        probe = HealthProbe(self._data, self._device)
-        g_st = self._state.eval_network("g_st")
-        probe_s = self._settled_s(lambda: probe.report(g_st, self._state.networks.f_s))
+        probe = HealthProbe(self._data, self._device, self._spec.training)
+        g_st, f_s = self._state.eval_network("g_st"), self._state.networks.f_s
+        probe_s = self._settled_s(lambda: probe.report(g_st, f_s))
         return predictions_s + probe_s + self._validators_s(features)
 
     def _validators_s(self, features: int) -> float:
@@ -191,8 +195,7 @@ class _Measurement:
 
     def labels_s(self) -> float:
         """Return the seconds in which f_S predicts the labels of all training images."""
-        source = self._images.source
-        f_s = self._state.networks.f_s
+        source, f_s = self._images.source, self._state.networks.f_s
         predict_s = self._settled_s(lambda: predict_labels(f_s, source))
         return predict_s / len(source) * self._sizes.train
 
@@ -203,7 +206,8 @@ class _Measurement:
             stage = self._spec.training.source.model_copy(update={"steps": updates})
             training = self._spec.training.model_copy(update={"source": stage})
             spec = self._spec.model_copy(update={"training": training})
-            return train_supervised(spec, self._images.source, self._sizes.classes)
+            images = self._images.source
+            return train_supervised(spec, images, self._sizes.classes, load_pretrained=False)
 
         return self._update_s(train)
 
@@ -220,16 +224,22 @@ class _Measurement:
                 self._source_weights,
                 self._sizes.classes,
                 task=True,
+                labelled_target=self._images.labelled_target,
             )
 
         return self._update_s(train)
 
     def _update_s(self, train: Callable[[int], object]) -> float:
-        """Return the seconds of an update of a function that trains so many."""
+        """Return the seconds of an update of a function that trains so many.
+
+        The function also builds the network, which takes as long for any number of updates.
+        """
         first_s = self._duration_s(lambda: train(1))
         if first_s > _SHORT_S:
             return first_s
-        return self._duration_s(lambda: train(2 * MIN_UPDATES)) / (2 * MIN_UPDATES)
+        updates = 2 * MIN_UPDATES
+        all_s = self._duration_s(lambda: train(1 + updates))
+        return max(all_s - self._duration_s(lambda: train(1)), 0.0) / updates
 
     def _settled_s(self, function: Callable[[], object]) -> float:
         first_s = self._duration_s(function)
@@ -260,25 +270,15 @@ def _one_update_per_epoch(spec: TrialSpec, workers: int) -> TrialSpec:
     return spec.model_copy(update={"training": training})
 
 
-def _available_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        _, total = torch.cuda.mem_get_info(device)
-        return total
-    return available_memory_bytes()
-
-
 def _memory_bytes(
     spec: TrialSpec, sizes: DataSizes, device: torch.device, device_share: float
 ) -> int:
     if device.type != "cuda":
         return peak_memory_bytes()
     form = spec.data.source
-    image_bytes = form.channels * form.size**2
-    on_device = sizes.val * image_bytes
-    all_bytes = (sizes.train + sizes.val) * image_bytes
-    if fits_on_device(all_bytes, device, spec.data.resident_gb, device_share):
-        on_device = all_bytes
+    on_device = (sizes.train + sizes.val) * form.channels * form.size**2
+    if not fits_on_device(on_device, device, spec.data.resident_gb, device_share):
+        on_device = 0
     return torch.cuda.max_memory_reserved(device) + on_device + _CUDA_CONTEXT_BYTES
 
 
@@ -291,8 +291,7 @@ def _without_trace(spec: TrialSpec, device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
-            matmul.allow_tf32 = spec.training.tf32
-            cudnn.allow_tf32 = spec.training.tf32
+            set_tf32(spec)
             yield
         finally:
             matmul.allow_tf32, cudnn.allow_tf32 = tf32

@@ -65,11 +65,12 @@ class DataSizes:
         return self.source_val + self.target_val
 
 
-def noise_data(form: DomainSpec, sizes: DataSizes) -> TrialData:
+def noise_data(form: DomainSpec, sizes: DataSizes, labelled_target: int = 0) -> TrialData:
     """Return data of one image of noise, which is repeated up to `SAMPLE` times in each part.
 
     Args:
         form: size and channels of the images.
+        labelled_target: number of labelled target images.
     """
     random = np.random.default_rng(0)
     shape = (1, form.channels, form.size, form.size)
@@ -89,6 +90,10 @@ def noise_data(form: DomainSpec, sizes: DataSizes) -> TrialData:
         target_val_images=images(sizes.target_val),
         target_val_labels=_labels(min(sizes.target_val, SAMPLE), sizes.classes),
         class_names=tuple(str(label) for label in range(sizes.classes)),
+        labelled_target_images=images(labelled_target) if labelled_target else None,
+        labelled_target_labels=_labels(min(labelled_target, SAMPLE), sizes.classes)
+        if labelled_target
+        else None,
     )
 
 

@@ -8,7 +8,6 @@ from typing import cast
 
 import torch
 
-from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
@@ -79,7 +78,7 @@ def fit(
     meter = LossMeter(spec.loss_weights, device)
     meter.resume(resume_point.means, resume_point.updates)
     epoch_trainer = EpochTrainer(state, training, is_preempted)
-    evaluator = _EpochEvaluator(state, data, training.target, last, check_health=health)
+    evaluator = _EpochEvaluator(state, data, training, last, check_health=health)
     for epoch in range(state.step // spec.training.steps_per_epoch + 1, spec.training.epochs + 1):
         start = time.perf_counter()
         if not epoch_trainer.train(epoch, meter):
@@ -159,15 +158,20 @@ class _EpochEvaluator:
         self,
         state: TrainingState,
         data: TrialData,
-        target: DeviceImages,
+        images: TrainingImages,
         last: EpochRecord | None,
         *,
         check_health: bool,
     ) -> None:
         self._state = state
         training = state.spec.training
-        self._target = target
-        self._validation = Validation(data, state.device, bf16=training.precision == "bf16")
+        self._target = images.target
+        self._validation = Validation(
+            data,
+            state.device,
+            bf16=training.precision == "bf16",
+            is_resident=images.is_resident,
+        )
         self._probe = HealthProbe(data, state.device, training) if check_health else None
         self._monitor = HealthMonitor(state.spec.training.gan_loss, state.lowest_losses, last)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,8 +78,9 @@ class Predictions:
         self.class_names = class_names
         self._margins: Array | None = None
         if logits.shape[1] == 2:
-            # Probabilities would tie where the softmax saturates.
-            self._margins = logits[:, 1] - logits[:, 0]
+            # Probabilities would tie where the softmax saturates. Ranks can be compared between
+            # models.
+            self._margins = _ranks(logits[:, 1] - logits[:, 0])
 
     def values(self, counts: NDArray[np.int64] | None = None) -> dict[str, float]:
         """Return the metrics, by their keys in `METRICS`; AUROC for two classes only.
@@ -102,6 +104,19 @@ class Predictions:
         if self._margins is not None and present.all():
             values[AUROC] = self._auroc(counts)
         return values
+
+    def exchanged(
+        self, other: Predictions, images: NDArray[np.bool_]
+    ) -> tuple[Predictions, Predictions]:
+        """Return both predictions after the exchange of those for some images, bool (N,)."""
+        pair = copy(self), copy(other)
+        for changed, kept, given in zip(pair, (self, other), (other, self), strict=True):
+            vars(changed).pop("_ranking", None)
+            changed.predicted = np.where(images, given.predicted, kept.predicted)
+            changed.hits = changed.predicted == changed.labels
+            if kept._margins is not None and given._margins is not None:
+                changed._margins = np.where(images, given._margins, kept._margins)
+        return pair
 
     def confusion(self, counts: NDArray[np.int64] | None = None) -> Array:
         """Return the images by class (rows) and predicted class (columns), (K, K)."""
@@ -147,3 +162,11 @@ class Predictions:
         below = negatives.cumsum() - negatives
         wins = (positives * (below + negatives / 2)).sum()
         return float(wins / (positive.sum() * negative.sum()))
+
+
+def _ranks(values: Array) -> Array:
+    """Return the ranks of N values, (N,); equal ones share the mean of their ranks."""
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, side="left")
+    not_above = np.searchsorted(ordered, values, side="right")
+    return (below + not_above) / 2

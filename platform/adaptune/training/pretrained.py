@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import models
 
 from adaptune.errors import SpecError
@@ -126,13 +126,9 @@ def _parse(path: Path, body: bytes) -> Mapping[str, Tensor]:
 @lru_cache(maxsize=1)
 def _from_library(spec: ClassifierSpec, size: int) -> Mapping[str, Tensor]:
     try:
-        if spec.library == "torchvision":
-            model = models.get_model(spec.backbone, weights="DEFAULT")
-        else:
-            import timm
-
-            options = timm_options(spec.backbone, size)
-            model = timm.create_model(spec.backbone, pretrained=True, **options)
+        # The weights that it draws first must not change what the caller draws.
+        with torch.random.fork_rng(devices=[]):
+            model = _library_model(spec, size)
     except (OSError, RuntimeError) as error:
         raise SpecError(
             f"the weights of {spec.name} cannot be downloaded: {error}; without internet, give a"
@@ -140,6 +136,16 @@ def _from_library(spec: ClassifierSpec, size: int) -> Mapping[str, Tensor]:
         ) from error
     weights: Mapping[str, Tensor] = model.state_dict()
     return weights
+
+
+def _library_model(spec: ClassifierSpec, size: int) -> nn.Module:
+    if spec.library == "torchvision":
+        model: nn.Module = models.get_model(spec.backbone, weights="DEFAULT")
+        return model
+    import timm
+
+    model = timm.create_model(spec.backbone, pretrained=True, **timm_options(spec.backbone, size))
+    return model
 
 
 def _unreadable(path: Path, error: OSError) -> SpecError:

@@ -19,7 +19,12 @@ from adaptune.training.steps.optimization import optimizer_step
 
 
 def train_supervised(
-    spec: TrialSpec, images: DeviceImages, classes: int, purpose: str = "source"
+    spec: TrialSpec,
+    images: DeviceImages,
+    classes: int,
+    purpose: str = "source",
+    *,
+    load_pretrained: bool = True,
 ) -> dict[str, Tensor]:
     """Train a classifier on labelled images (eq. 1); f_S if they are those of the source.
 
@@ -27,6 +32,7 @@ def train_supervised(
         images: labelled training images.
         classes: number of classes, K.
         purpose: name of the random streams.
+        load_pretrained: whether training starts from the pretrained weights, if the spec has any.
 
     Returns:
         The weights of the classifier, on the CPU.
@@ -35,7 +41,7 @@ def train_supervised(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(spec.seed, purpose))
         net = build_classifier(
-            spec.model.classifier, spec.data.source, classes, load_pretrained=True
+            spec.model.classifier, spec.data.source, classes, load_pretrained=load_pretrained
         )
         net = to_device(net.train(), images.device, channels_last=spec.training.channels_last)
         optimizer = source_classifier_optimizer(net, spec)
@@ -45,6 +51,7 @@ def train_supervised(
         for step in range(stage.steps):
             set_lr(optimizer, stage.lr * classifier_lr_factor(step / stage.steps, spec))
             indices, _ = sampler.indices(step)
+            images.expect(sampler.indices(step + 1)[0])
             seed = derive_seed(spec.seed, purpose, "augment", step)
             rng = torch.Generator().manual_seed(seed)
             batch = augment_images(spec.training.augment, images.take(indices), rng)

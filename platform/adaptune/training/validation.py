@@ -58,7 +58,7 @@ def predict_all(classifier: Classifier, images: DeviceImages, *, bf16: bool = Fa
     Args:
         bf16: whether the features are computed in bf16.
     """
-    classifier.eval()
+    classifier.train().eval()  # networks of timm keep values of an evaluation until they train
     own_part = torch.arange(rank(), len(images), world_size())
     features = infer(classifier.features, images, own_part, bf16=bf16)
     logits = classifier.head(features).double()
@@ -87,18 +87,30 @@ class ValidationScores:
 
 
 class Validation:
-    """Scores f_T on source_val and target_val, which stay on the device.
+    """Scores f_T on source_val and target_val.
 
     Args:
         data: data of the trial.
         device: device of f_T.
         bf16: see `predict_all`.
+        is_resident: see `DeviceImages`.
     """
 
-    def __init__(self, data: TrialData, device: torch.device, *, bf16: bool = False) -> None:
+    def __init__(
+        self,
+        data: TrialData,
+        device: torch.device,
+        *,
+        bf16: bool = False,
+        is_resident: bool = True,
+    ) -> None:
         self._bf16 = bf16
-        self._source = DeviceImages(data.source_val_images, data.source_val_labels, device)
-        self._target = DeviceImages(data.target_val_images, data.target_val_labels, device)
+        self._source = DeviceImages(
+            data.source_val_images, data.source_val_labels, device, is_resident=is_resident
+        )
+        self._target = DeviceImages(
+            data.target_val_images, data.target_val_labels, device, is_resident=is_resident
+        )
         self._target_labelled = data.target_labelled
         self._class_names = data.class_names
 

@@ -136,7 +136,7 @@ def _largest(distribution: Distribution) -> Value:
 
 def _calibrate(trial: TrialSpec, sizes: DataSizes, plan: PlacementPlan) -> Calibration:
     resources = plan.resources
-    device = task_device(resources.cpus_per_worker)
+    device = task_device(trial, resources.cpus_per_worker)
     return calibrate(
         trial,
         sizes,

@@ -80,6 +80,7 @@ def run(
     start = time.perf_counter()
     resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
     spec = with_checked_classifier(spec.model_copy(update=resolved))
+    check_labelled_target(spec)
     data = open_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, data)
     check_batch_norm(spec.trial({}))
@@ -119,6 +120,22 @@ def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
     if chunks:
         prepare_on_nodes(chunks, partial(progress, "source and target"))
     return data.load(progress)
+
+
+def check_labelled_target(spec: SearchSpec) -> None:
+    """Check that trials learn from the labelled target images, if there are any.
+
+    `confirm` and `ablate` may train settings in which they do not.
+
+    Raises:
+        SpecError: no trial would.
+    """
+    if not spec.data.target.train_labels or "loss_weights.task_target" in spec.space:
+        return
+    if not spec.trial({}).loss_weights.task_target:
+        raise SpecError(
+            "data.target.train_labels has no effect: set or search loss_weights.task_target"
+        )
 
 
 def check_metric(metric: str, target: str, data: OpenSplits) -> None:

@@ -212,5 +212,8 @@ def test_a_task_trains_on_its_gpu_if_it_has_one_with_the_threads_of_its_cpus(
     threads: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    assert task_device(3) == torch.device(device)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    spec = make_search(training={"tf32": False}).trial({})
+    assert task_device(spec, 3) == torch.device(device)
     assert threads == [3]
+    assert not torch.backends.cudnn.allow_tf32

@@ -40,11 +40,17 @@ def test_the_feature_term_alone_needs_a_feature_term() -> None:
     assert FEATURE_ONLY not in names(feature=0)
 
 
-def test_cyclegan_has_no_feature_term_to_be_alone() -> None:
+def test_terms_of_cycada_are_no_part_of_cyclegan() -> None:
     spec = make_search(method="cyclegan", loss_weights={"identity": 1.0}, space={})
-    configurations = [configuration.name for configuration in ablations(spec, {})]
-    assert FEATURE_ONLY not in configurations
-    assert {"no cycle", "no identity"} <= set(configurations)
+    configurations = ablations(spec, {})
+    assert [configuration.name for configuration in configurations] == [
+        FULL,
+        "no cycle",
+        "no identity",
+    ]
+    assert "loss_weights.semantic" not in configurations[0].values
+    inactive = inactive_ablations(configurations[0])
+    assert inactive == ["pixel only", "no semantic", "no feature", "no information"]
 
 
 @pytest.mark.parametrize(

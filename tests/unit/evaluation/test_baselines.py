@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.fake_run import make_run, make_splits, make_tiny_search
+from support.fake_run import make_run, make_splits, make_tiny_search, printed
 from support.tiny_trial import make_data, make_source_weights
 
 from adaptune.data.domain import UNLABELLED
@@ -48,6 +48,16 @@ def test_auto_trains_the_upper_bound_for_built_in_data_only(
     baselines = train_baselines(run, run.spec.trial({}), wanted)
     assert run.tasks.submitted == names
     assert (baselines.target_supervised is not None) == (SUPERVISED in names)
+
+
+def test_without_labels_left_for_training_there_is_no_upper_bound(tmp_path: Path) -> None:
+    splits = make_splits()
+    unlabelled = np.full_like(splits.withheld.target_train_labels, UNLABELLED)
+    withheld = replace(splits.withheld, target_train_labels=unlabelled)
+    run: Any = make_run(tmp_path, splits=replace(splits, withheld=withheld))
+    baselines = train_baselines(run, run.spec.trial({}), True)
+    assert baselines.target_supervised is None
+    assert "target supervised is left out: all labelled" in printed(run.console)
 
 
 def test_each_baseline_is_another_model(tmp_path: Path) -> None:

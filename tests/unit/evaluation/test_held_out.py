@@ -103,6 +103,22 @@ def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     assert scores.source_only == 0.5
 
 
+def test_an_interrupted_training_of_the_baselines_is_no_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)
+    best = best_checkpoint(run)
+    assert best is not None
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(held_out, "train_baselines", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_best(run, best)
+    assert run.study.optuna_study.user_attrs.keys() == {"metric"}
+
+
 def test_the_evaluation_needs_target_labels(tmp_path: Path) -> None:
     run = run_of_one_trial(tmp_path, test_samples=0)
     best = best_checkpoint(run)

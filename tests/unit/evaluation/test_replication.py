@@ -58,6 +58,17 @@ def test_the_search_of_a_seed_keeps_its_results_in_the_commands_folder(tmp_path:
     assert seed_spec.evaluation.baselines == "auto"
 
 
+def test_a_configuration_may_do_without_the_labelled_target_images(tmp_path: Path) -> None:
+    domain = {"domain": "mnist5k", "size": 32, "channels": 1}
+    data = {"source": domain, "target": domain | {"train_labels": 5}}
+    term = {"loss_weights.task_target": {"search": "choice", "values": [0, 1]}}
+    spec = make_search(data=data, space=term)
+    configuration = Configuration("without", all_values(spec, {"loss_weights.task_target": 0.0}))
+    seed_spec = spec_of_seed(spec, [configuration], 7, tmp_path)
+    assert seed_spec.trial({}).loss_weights.task_target == 0
+    assert seed_spec.data.target.train_labels == 5  # the baselines still learn from them
+
+
 @pytest.fixture
 def simulation(monkeypatch: pytest.MonkeyPatch) -> SimulatedTrials:
     """Replaces what needs Ray."""

@@ -126,6 +126,9 @@ def test_an_interrupted_evaluation_counts(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_once(study, "trial 1, epoch 2", interrupt)
+    other = run_once(study, "trial 3, epoch 9", lambda: {"adapted": 0.8})
+    assert other == ({"adapted": 0.8}, 2)
+    # It is still one model.
     result = run_once(study, "trial 1, epoch 2", lambda: {"adapted": 0.9})
     assert result == ({"adapted": 0.9}, 2)
 

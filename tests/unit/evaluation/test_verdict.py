@@ -23,11 +23,11 @@ def scores(adapted: float, source_only: float, p: float = 0.001, **baselines: fl
         (scores(0.9, 0.8), "Information maximisation without a GAN was not tried."),
         (
             scores(0.9, 0.8, information_only=0.9),
-            "alone has 90.0%: the GAN was not worth its cost here.",
+            "information only has 90.0%: the GAN was not worth its cost here.",
         ),
         (
             scores(0.9, 0.8, information_only=0.8),
-            "alone has 80.0%: the search is 10.0 points better.",
+            "information only has 80.0%: the search is 10.0 points better.",
         ),
         (
             scores(0.9, 0.8, information_only=0.8, no_gan=0.91),
@@ -35,7 +35,7 @@ def scores(adapted: float, source_only: float, p: float = 0.001, **baselines: fl
         ),
         (
             scores(0.9, 0.8, information_only=0.8, no_gan=0.88),
-            "alone has 80.0%, task and information together have 88.0%:"
+            "information only has 80.0%, task and information together have 88.0%:"
             " the search is 2.0 points better.",
         ),
         (

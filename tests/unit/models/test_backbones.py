@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 from torchvision import models
 
+from adaptune.data.device_images import DeviceImages
+from adaptune.data.image_set import in_memory
 from adaptune.models.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     timm_backbone,
     torchvision_backbone,
 )
+from adaptune.training.validation import predict_all
 
 # A name and the name of its head, per family.
 FAMILIES = {
@@ -163,53 +168,34 @@ def test_a_regnet_can_be_built_without_memory() -> None:
     assert {value.device.type for value in net.state_dict().values()} == {"meta"}
 
 
-class FakeTimmModel(nn.Module):
-    """A network of timm without a head."""
-
-    pretrained_cfg: Mapping[str, Any] = {
-        "classifier": ("head", "head_dist"),
-        "mean": (0.5, 0.5, 0.5),
-        "std": (0.25, 0.25, 0.25),
-    }
-    num_features = 6
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self.options = options
-        self.stem = nn.Conv2d(options["in_chans"], 6, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.stem(x).mean((2, 3))
-        return features
-
-
-@pytest.fixture
-def _fake_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    def settings(name: str) -> Any:
-        return SimpleNamespace(fixed_input_size=True) if name.startswith("vit") else None
-
-    def create_model(name: str, **options: Any) -> nn.Module:
-        return FakeTimmModel(**options)
-
-    fake = SimpleNamespace(create_model=create_model, get_pretrained_cfg=settings)
-    monkeypatch.setitem(__import__("sys").modules, "timm", fake)
-
-
-@pytest.mark.usefixtures("_fake_timm")
-def test_a_network_of_timm_has_its_own_statistics_and_a_new_head() -> None:
-    net = timm_backbone("vit_tiny", 1, 48, 4, bottleneck=5, pretrained=True).eval()
-    assert net.body.options == {"num_classes": 0, "in_chans": 3, "img_size": 48}
-    images = torch.rand(2, 1, 48, 48) * 2 - 1
+@pytest.mark.parametrize("name", ["convnextv2_atto", "repvit_m0_9", "levit_128s"])
+def test_the_weights_of_a_whole_network_of_timm_are_those_of_its_body(name: str) -> None:
+    whole = timm.create_model(name, num_classes=7).eval()
+    net = timm_backbone(name, 3, 224, 4, bottleneck=5, pretrained=True).eval()
+    net.load_pretrained(whole.state_dict())
+    images = torch.rand(2, 3, 224, 224)
+    mean, std = (torch.tensor(whole.pretrained_cfg[key]).view(3, 1, 1) for key in ("mean", "std"))
     with torch.no_grad():
-        expected = net.body(((images + 1) / 2 - 0.5).repeat(1, 3, 1, 1) / 0.25)
-        torch.testing.assert_close(net.features(images), net.bottleneck(expected))
-    stem = {name: torch.ones_like(value) for name, value in net.body.state_dict().items()}
-    net.load_pretrained(stem | {"head.weight": torch.ones(1), "head_dist.weight": torch.ones(1)})
-    assert bool((net.body.state_dict()["stem.weight"] == 1).all())
+        expected = whole.forward_head(
+            whole.forward_features((images - mean) / std), pre_logits=True
+        )
+        torch.testing.assert_close(net.features(2 * images - 1), net.bottleneck(expected))
 
 
-@pytest.mark.usefixtures("_fake_timm")
-def test_an_untrained_network_of_timm_takes_the_images_as_they_are() -> None:
-    net = timm_backbone("resnet", 5, 48, 4)
-    assert net.body.options == {"num_classes": 0, "in_chans": 5}
+def test_a_vision_transformer_of_timm_takes_other_sizes_and_channels() -> None:
+    net = timm_backbone("vit_tiny_patch16_224", 5, 48, 4).eval()
     assert net(torch.zeros(2, 5, 48, 48)).shape == (2, 4)
+
+
+def test_an_evaluation_of_timms_network_uses_the_weights_that_it_has() -> None:
+    """Some of its networks keep values that depend on the weights until they are trained."""
+    images = DeviceImages(in_memory(np.zeros((2, 3, 224, 224), dtype=np.uint8)), None, "cpu")
+    net = timm_backbone("levit_128s", 3, 224, 4)
+    predict_all(net, images)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(2)
+    outputs = predict_all(net, images)
+    torch.testing.assert_close(
+        outputs.features, predict_all(deepcopy(net).train(), images).features
+    )

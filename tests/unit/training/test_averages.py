@@ -33,6 +33,15 @@ class Scalar(nn.Module):
             self.get_buffer("statistic").fill_(10 * value)
 
 
+def test_buffers_of_integers_are_those_of_the_network() -> None:
+    network = Scalar(1.0)
+    network.register_buffer("index", torch.arange(100))
+    average = moving_average(network, 0.9)
+    for _ in range(3):
+        average.update_parameters(network)
+    assert torch.equal(average.module.get_buffer("index"), torch.arange(100))
+
+
 def test_the_decay_warms_up() -> None:
     assert [warmed_up_decay(0.999, step) for step in (0, 1, 90)] == [1 / 10, 2 / 11, 91 / 100]
     assert warmed_up_decay(0.3, 0) == 1 / 10

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adaptune.training.bootstrap import Bootstrap, Estimate, hit_rate, recall_by_class
+from adaptune.training.bootstrap import (
+    Bootstrap,
+    Estimate,
+    hit_rate,
+    permutation_p_value,
+    recall_by_class,
+)
 from adaptune.training.metrics import Predictions
 from adaptune.training.significance import accuracy_interval
 
@@ -60,15 +66,39 @@ def test_the_seed_decides_the_resamples() -> None:
     assert interval(0) != interval(1)
 
 
-def test_two_models_are_compared_on_the_same_resamples() -> None:
+@pytest.mark.parametrize("metric", ["mean_recall", "macro_f1"])
+def test_two_models_are_compared_image_by_image(metric: str) -> None:
     better = make_predictions((0.8, 0.6), (400, 100))
     worse = make_predictions((0.76, 0.56), (400, 100))  # wrong on the same images, and on more
-    bootstrap = Bootstrap({"better": better, "worse": worse}, seed=0, resamples=500)
-    intervals = [bootstrap.estimates(name)["mean_recall"].ci95 for name in ("better", "worse")]
+    bootstrap = Bootstrap({"better": better, "worse": worse}, seed=0, resamples=200)
+    intervals = [bootstrap.estimates(name)[metric].ci95 for name in ("better", "worse")]
     assert intervals[0][0] < intervals[1][1]  # they overlap
-    assert bootstrap.p_value("better", "worse", "mean_recall") == pytest.approx(2 / 501)
-    assert bootstrap.p_value("worse", "better", "mean_recall") == pytest.approx(2 / 501)
-    assert bootstrap.p_value("better", "better", "mean_recall") == 1.0
+    for pair in ((better, worse), (worse, better)):
+        assert permutation_p_value(*pair, metric, seed=0, resamples=500) == pytest.approx(1 / 501)
+    assert permutation_p_value(better, better, metric, seed=0, resamples=500) == 1.0
+
+
+@pytest.mark.parametrize(("images", "p"), [(1, 1.0), (2, 0.5), (5, 2 / 2**5)])
+def test_a_few_images_of_a_rare_class_are_worth_what_they_are_in_mcnemars_test(
+    images: int, p: float
+) -> None:
+    better = make_predictions((0.9, 1.0), (100, images))
+    worse = make_predictions((0.9, 0.0), (100, images))
+    assert permutation_p_value(better, worse, "mean_recall", seed=0) == pytest.approx(p, abs=0.03)
+
+
+def test_auroc_is_compared_whatever_the_scale_of_the_logits() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    margins = random.normal(size=200) + labels
+    first = Predictions(np.stack([np.zeros(200), margins], axis=1), labels, NAMES)
+    second = Predictions(np.stack([np.zeros(200), 1000 * margins], axis=1), labels, NAMES)
+    assert permutation_p_value(first, second, "auroc", seed=0, resamples=100) == 1.0
+    noise = random.normal(size=200)
+    third = Predictions(np.stack([np.zeros(200), 1000 * noise], axis=1), labels, NAMES)
+    assert permutation_p_value(first, third, "auroc", seed=0, resamples=100) == pytest.approx(
+        1 / 101
+    )
 
 
 def test_a_difference_within_chance_is_not_significant() -> None:
@@ -76,7 +106,7 @@ def test_a_difference_within_chance_is_not_significant() -> None:
     labels = first.labels
     predicted = np.roll(first.predicted, 1)  # as many errors on other images
     second = Predictions(np.eye(2)[predicted], labels, NAMES)
-    assert Bootstrap({"a": first, "b": second}, seed=0).p_value("a", "b", "macro_f1") > 0.05
+    assert permutation_p_value(first, second, "macro_f1", seed=0) > 0.05
 
 
 def test_recalls_have_exact_intervals_and_a_class_without_images_has_none() -> None:

@@ -123,6 +123,32 @@ def test_few_slow_updates_are_enough(
     assert len(updates) == 1 + timed
 
 
+def test_an_update_of_f_s_is_timed_without_the_network_that_is_built_first(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    def train(spec: TrialSpec, *_: Any, load_pretrained: bool) -> None:
+        assert not load_pretrained
+        clock.now += 2.0 + 0.5 * spec.training.source.steps
+
+    slow_updates(monkeypatch, clock, lambda _: 1.0)
+    monkeypatch.setattr(module, "train_supervised", train)
+    assert calibrate(make_spec(), SIZES, CPU, clock=clock).source_step_s == 0.5
+
+
+def test_labelled_target_images_are_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    terms: set[str] = set()
+    step = module.EpochTrainer.train
+
+    def train(self: Any, epoch: int, meter: Any) -> bool:
+        is_complete = step(self, epoch, meter)
+        terms.update(meter.means())
+        return is_complete
+
+    monkeypatch.setattr(EpochTrainer, "train", train)
+    calibrate(make_spec(train_labels=2, loss_weights={"task_target": 1.0}), SIZES, CPU)
+    assert "task_target" in terms
+
+
 def test_large_data_takes_more_time_but_no_more_images(
     monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:

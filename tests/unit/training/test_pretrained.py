@@ -113,6 +113,15 @@ def test_the_weights_of_the_library_are_those_of_its_default(
     assert list(read_pretrained(classifier("DEFAULT"), 32)) == ["weight", "bias"]
 
 
+def test_the_weights_of_the_library_change_no_random_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(models, "get_model", lambda *_, **__: nn.Linear(2, 2))  # draws its weights
+    before = torch.get_rng_state()
+    read_pretrained(classifier("DEFAULT"), 32)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_weights_that_cannot_be_downloaded_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def get_model(name: str, weights: str) -> nn.Module:
         raise OSError("no route to host")

@@ -25,6 +25,7 @@ from adaptune.errors import (
     ResourceError,
     ResultsError,
     SearchFailedError,
+    SpecError,
 )
 from adaptune.evaluation.summary import read_summary
 from adaptune.results.folder import ResultsFolder
@@ -174,6 +175,16 @@ def test_wrong_input_before_the_first_trial_leaves_nothing(
     fail_with(monkeypatch, "prepare_run", error)
     with pytest.raises(type(error)):
         run(spec)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_of_target_images_that_no_trial_would_learn_from_are_refused(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path
+) -> None:
+    target = spec.data.target.model_copy(update={"train_labels": 5})
+    data = spec.data.model_copy(update={"target": target})
+    with pytest.raises(SpecError, match="train_labels has no effect: set or search"):
+        run(spec.model_copy(update={"data": data}))
     assert list(tmp_path.iterdir()) == []
 
 

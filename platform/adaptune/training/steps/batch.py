@@ -62,6 +62,7 @@ class TrainingImages:
         is_resident: see `DeviceImages`.
 
     Attributes:
+        is_resident: see `DeviceImages`.
         source: labelled source images.
         target: target images.
         predicted_source: argmax f_S of all source images, int64 (N,).
@@ -77,6 +78,7 @@ class TrainingImages:
         *,
         is_resident: bool = True,
     ) -> None:
+        self.is_resident = is_resident
         self.source = DeviceImages(
             data.source_train_images,
             data.source_train_labels,
@@ -98,6 +100,8 @@ class TrainingImages:
             source_indices, target_indices = _own_part(sampler, next_step)
             self.source.expect(source_indices)
             self.target.expect(target_indices)
+            if self.labelled_target is not None:
+                self.labelled_target.expect(_own_labelled_part(sampler, next_step))
         source_indices, target_indices = _own_part(sampler, step)
         labels = self.source.labels_of(source_indices)
         semantic_source = labels if true_semantic else self.predicted_source[source_indices]
@@ -110,7 +114,7 @@ class TrainingImages:
         )
         if self.labelled_target is None:
             return batch
-        labelled_indices = shard(sampler.labelled_indices(step), rank(), world_size())
+        labelled_indices = _own_labelled_part(sampler, step)
         return replace(
             batch,
             labelled_target=self.labelled_target.take(labelled_indices),
@@ -137,6 +141,11 @@ def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:
     """Return the source and the target indices of this worker, int64 (N,)."""
     source, target = sampler.indices(step)
     return shard(source, rank(), world_size()), shard(target, rank(), world_size())
+
+
+def _own_labelled_part(sampler: UnpairedSampler, step: int) -> Tensor:
+    """Return the indices of this worker's labelled target images, int64 (N,)."""
+    return shard(sampler.labelled_indices(step), rank(), world_size())
 
 
 def predict_labels(classifier: nn.Module, images: DeviceImages) -> Tensor:
