@@ -15,6 +15,7 @@ from adaptune.data.formats import accepted_suffixes
 from adaptune.data.image_walk import walk_images
 from adaptune.data.preprocessing import decode, images_of_any_size
 from adaptune.errors import DataError
+from adaptune.training.inference import inference_batch_size
 
 Paths = Path | str | Sequence[Path | str]
 
@@ -53,11 +54,12 @@ def apply_to_files(
     Args:
         network: a network of `export`, float32 [B, C, H, W] in [-1, 1] → [B, …].
         role: the domain whose preprocessing is applied to the images.
-        batch_size: images per batch; the last batch may be smaller.
+        batch_size: images per batch, or fewer if they are large.
 
     Raises:
         DataError: an image cannot be read or is smaller than the domain's crop.
     """
+    batch_size = min(batch_size, inference_batch_size(export.domains[role].size))
     for start in range(0, len(files), batch_size):
         batch_files = files[start : start + batch_size]
         with images_of_any_size():

@@ -65,27 +65,21 @@ def translate(
 
 
 def _output_paths(files: Sequence[Path], folder: Path, suffix: str) -> list[Path]:
-    taken = {_comparable(file) for file in files}
+    real_folder = folder.resolve()
+    # Some file systems ignore case: there, A.png would overwrite a.png.
+    taken = {str(file.resolve()).casefold() for file in files}
+    last_numbers: dict[str, int] = {}  # by stem
     outputs: list[Path] = []
     for file in files:
-        output = _free_path(folder, file.stem, suffix, taken)
-        taken.add(_comparable(output))
-        outputs.append(output)
+        name = f"{file.stem}{suffix}"
+        number = last_numbers.get(file.stem.casefold(), 1)
+        while (place := str(real_folder / name).casefold()) in taken:
+            number += 1
+            name = f"{file.stem}-{number}{suffix}"
+        last_numbers[file.stem.casefold()] = number
+        taken.add(place)
+        outputs.append(folder / name)
     return outputs
-
-
-def _free_path(folder: Path, stem: str, suffix: str, taken: set[str]) -> Path:
-    path = folder / f"{stem}{suffix}"
-    number = 2
-    while _comparable(path) in taken:
-        path = folder / f"{stem}-{number}{suffix}"
-        number += 1
-    return path
-
-
-def _comparable(path: Path) -> str:
-    # Some file systems ignore case: there, A.png would overwrite a.png.
-    return str(path.resolve()).casefold()
 
 
 def _write_image(image: Tensor, path: Path) -> None:

@@ -46,6 +46,11 @@ class Chunk:
         return len(self.source) * math.prod(self.image_shape)
 
     @property
+    def is_prepared(self) -> bool:
+        """True if both files are there; a cache may have been cleaned in part."""
+        return self.file.exists() and self.digests_file.exists()
+
+    @property
     def digests_file(self) -> Path:
         """File of the digests of the stored and of the prepared images, uint8 (n, 64)."""
         return self.file.with_suffix(".digests.npy")
@@ -56,7 +61,7 @@ class Chunk:
         Raises:
             OSError: the file cannot be written.
         """
-        if self.file.exists():  # another process was faster
+        if self.is_prepared:  # another process was faster
             return []
         prepared, digests, unreadable = self.prepare()
         if unreadable:
@@ -64,7 +69,7 @@ class Chunk:
         make_folder(self.file.parent)
         both = np.hstack([digest_rows(digests), digest_rows(array_digests(prepared))])
         write_file(self.digests_file, _npy(both))
-        write_file(self.file, _npy(prepared))  # last: it shows that the chunk is complete
+        write_file(self.file, _npy(prepared))
         return []
 
     def prepare(self) -> tuple[Images, list[bytes], list[UnreadableImage]]:

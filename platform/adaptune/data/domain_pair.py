@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from adaptune.data.class_match import ClassMatch, match_classes
@@ -127,8 +127,8 @@ def _check_no_file_is_in_both(source: UndecodedDomain, target: UndecodedDomain) 
         return
     source_paths = source.raw.images.paths
     target_paths = target.raw.images.paths
-    in_source = {os.path.abspath(source_paths[index]) for index in source.indices}
-    in_target = {os.path.abspath(target_paths[index]) for index in target.indices}
+    in_source = {_real_path(source_paths[index]) for index in source.indices}
+    in_target = {_real_path(target_paths[index]) for index in target.indices}
     shared = in_source & in_target
     if shared:
         raise DataError(
@@ -136,6 +136,19 @@ def _check_no_file_is_in_both(source: UndecodedDomain, target: UndecodedDomain) 
             f" such as {min(shared)}: they would be seen, with their labels, in training; remove"
             " them from one of the two"
         )
+
+
+def _real_path(path: str) -> str:
+    """Return the path of a file without links."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name)
+
+
+@cache  # a folder has many files
+def _real_folder(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:

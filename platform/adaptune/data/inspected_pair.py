@@ -161,8 +161,10 @@ def _source_parts(source: InspectedDomain, spec: DataSpec, seed: int) -> tuple[P
 def _target_parts(target: InspectedDomain, spec: DataSpec, seed: int) -> tuple[Parts, list[str]]:
     parts = np.full(len(target), "target", dtype="<U12")
     try:
-        for part, indices in divide_target(target.samples, spec, seed).items():
-            parts[indices] = part
+        divided = divide_target(target.samples, spec, seed)
+        for part in PARTS:  # the labelled images for training are in target_train, too
+            if part in divided:
+                parts[divided[part]] = part
     except DataError as error:
         return parts, [str(error)]
     return parts, []

@@ -219,7 +219,11 @@ def open_domain(
     raw = entry.loader(request)
     for name in raw.class_names:
         _check_class_name(name, spec.domain)
-    raw = replace(raw, class_names=composed_names(raw.class_names, spec.domain))
+    raw = replace(
+        raw,
+        class_names=composed_names(raw.class_names, spec.domain),
+        notes=tuple(map(escape_control, raw.notes)),  # they may contain names of files
+    )
     indices = choose_samples(spec, raw.labels, seed)
     return UndecodedDomain(spec, raw, indices, cache or cache_folder())
 
@@ -245,4 +249,4 @@ def _display_name(kind: str) -> str:
 
 def _parse(name: str) -> tuple[str, Path | None]:
     kind, colon, path = name.partition(":")
-    return kind, Path(path).expanduser() if colon else None
+    return kind, Path(path).expanduser().absolute() if colon else None

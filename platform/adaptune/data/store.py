@@ -2,8 +2,9 @@
 
 The images of a domain are stored in chunks of some MB. A chunk is named by a digest of everything
 that decides its pixels: the stamps of its stored images and the form that they are brought to. So
-nothing is ever out of date, a change of one image costs one chunk, and several processes can
-prepare the same images at a time: a chunk is written once more at worst.
+nothing is ever out of date, and several processes can prepare the same images at a time: a chunk is
+written once more at worst. Where a chunk ends depends on the stamps as well: an image that is
+changed, added or removed costs the chunks around it, and not all that follow.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import hashlib
 import json
 import random
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,8 @@ from adaptune.files import make_folder
 from adaptune.spec.data import DomainSpec
 
 # Small enough that all processes have work almost to the end of a domain.
-CHUNK_BYTES = 8 * 1024**2
-_FORMAT = 1
+CHUNK_BYTES = 8 * 1024**2  # of a chunk in the mean; one has at most twice as much
+_FORMAT = 2
 
 # Called with the number of images that are prepared, and of all that are to be prepared.
 Progress = Callable[[int, int], None]
@@ -42,7 +45,7 @@ class StoredImages:
     """An `ImageSet` on disk.
 
     Attributes:
-        chunks: all images of a domain; all chunks but the last one have the same length.
+        chunks: all images of a domain, in order.
         indices: those in the set, int64 (N,).
     """
 
@@ -85,10 +88,18 @@ class StoredImages:
 
     def _by_chunk(self, indices: Indices) -> Iterator[tuple[Chunk, Indices, Indices]]:
         """Yield each chunk with some of the images, their places in `indices` and their rows."""
-        numbers, rows = np.divmod(indices, len(self.chunks[0].source))
+        numbers = np.searchsorted(self._starts, indices, side="right") - 1
+        rows = indices - self._starts[numbers]
         for number in np.unique(numbers):
             places = np.flatnonzero(numbers == number)
             yield self.chunks[number], places, rows[places]
+
+    @cached_property
+    def _starts(self) -> Indices:
+        """The index of the first image of each chunk."""
+        lengths = [len(chunk.source) for chunk in self.chunks]
+        starts: Indices = np.cumsum([0, *lengths[:-1]])
+        return starts
 
 
 def open_store(folder: Path, source: ImageSource, form: DomainSpec) -> StoredImages:
@@ -106,16 +117,17 @@ def open_store(folder: Path, source: ImageSource, form: DomainSpec) -> StoredIma
     length = max(1, CHUNK_BYTES // (form.channels * form.size**2))
     stamps = source.stamps(everything)
     chunks = []
-    for start in range(0, len(source), length):
-        part = everything[start : start + length]
-        file = folder / f"{_key(stamps[start : start + length], form)}.npy"
-        chunks.append(Chunk(file, source.subset(part), form))
+    start = 0
+    for end in _chunk_ends(stamps, length):
+        file = folder / f"{_key(stamps[start:end], form)}.npy"
+        chunks.append(Chunk(file, source.subset(everything[start:end]), form))
+        start = end
     return StoredImages(tuple(chunks), everything)
 
 
 def missing_chunks(images: StoredImages) -> list[Chunk]:
     """Return the chunks that have not been prepared yet."""
-    return [chunk for chunk in images.chunks if not chunk.file.exists()]
+    return [chunk for chunk in images.chunks if not chunk.is_prepared]
 
 
 def prepare_missing(images: StoredImages, workers: int, progress: Progress | None = None) -> None:
@@ -164,6 +176,20 @@ def _write_all(
 
 def _write(chunk: Chunk) -> tuple[int, list[UnreadableImage]]:
     return len(chunk.source), chunk.write()
+
+
+def _chunk_ends(stamps: Sequence[str], length: int) -> Iterator[int]:
+    """Yield the index after the last image of each chunk.
+
+    Args:
+        length: images of a chunk, about; one has at most twice as many.
+    """
+    start = 0
+    for end, stamp in enumerate(stamps, 1):
+        digest = zlib.crc32(stamp.encode("utf-8", "surrogateescape"))
+        if digest % length == 0 or end - start == 2 * length or end == len(stamps):
+            yield end
+            start = end
 
 
 def _key(stamps: Sequence[str], form: DomainSpec) -> str:

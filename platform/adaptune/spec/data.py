@@ -242,7 +242,8 @@ class DataSpec(Section):
 
 def cache_folder(cache: str | None = None) -> Path:
     """Return the folder of prepared images for a value of `data.cache`."""
-    return Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE).expanduser()
+    folder = Path(cache or os.environ.get(_CACHE_VARIABLE) or _DEFAULT_CACHE)
+    return folder.expanduser().absolute()
 
 
 def absolute_path(path: str) -> str:

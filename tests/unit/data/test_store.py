@@ -105,19 +105,51 @@ def test_several_processes_prepare_the_same_files(tmp_path: Path, source: Source
     images = open_store(tmp_path / "two", source, FORM)
     prepare_missing(images, workers=2, progress=lambda *counts: done.append(counts))
     assert done[-1] == (10, 10)
-    assert len(done) == 3
+    assert len(done) == len(images.chunks) > 1
     for file in (tmp_path / "one").iterdir():
         assert (tmp_path / "two" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_a_changed_image_costs_its_chunk(tmp_path: Path, source: Source) -> None:
-    prepare_missing(open_store(tmp_path / "cache", source, FORM), workers=1)
-    decoded(source)
-    changed = Source((*range(5), 50, *range(6, 10)), source.log)
-    images = open_store(tmp_path / "cache", changed, FORM)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (*range(5), 250, *range(6, 200)),
+        (*range(5), 250, *range(5, 200)),
+        (*range(5), *range(6, 200)),
+        tuple(range(150)),
+    ],
+    ids=["changed", "added", "removed", "cut"],
+)
+def test_a_change_costs_the_chunks_around_it(tmp_path: Path, changed: tuple[int, ...]) -> None:
+    before = Source(tuple(range(200)), tmp_path / "decoded")
+    prepare_missing(open_store(tmp_path / "cache", before, FORM), workers=1)
+    decoded(before)
+    images = open_store(tmp_path / "cache", Source(changed, before.log), FORM)
     prepare_missing(images, workers=1)
-    assert values(images) == [0, 1, 2, 3, 4, 50, 6, 7, 8, 9]
-    assert decoded(source) == [4, 6, 7, 50]
+    assert values(images) == list(changed)
+    assert len(decoded(before)) <= 2 * 8  # at most two chunks of twice the mean length
+
+
+def test_chunks_have_the_mean_length_and_at_most_twice_of_it(tmp_path: Path) -> None:
+    source = Source(tuple(range(5000)), tmp_path / "decoded")
+    lengths = [len(chunk.source) for chunk in open_store(tmp_path, source, FORM).chunks]
+    assert sum(lengths) == 5000
+    assert max(lengths) == 8
+    assert 3 < sum(lengths) / len(lengths) < 5
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".digests.npy"])
+def test_a_chunk_that_was_cleaned_in_part_is_prepared_again(
+    tmp_path: Path, source: Source, suffix: str
+) -> None:
+    images = open_store(tmp_path / "cache", source, FORM)
+    prepare_missing(images, workers=1)
+    images.chunks[1].file.with_suffix(suffix).unlink()
+    assert len(images.stored_digests()) == 10
+    images.chunks[0].file.with_suffix(suffix).unlink()
+    prepare_missing(images, workers=1)
+    assert all(chunk.is_prepared for chunk in images.chunks)
+    assert values(images) == list(range(10))
 
 
 def test_another_form_is_prepared_beside_the_first(tmp_path: Path, source: Source) -> None:
@@ -138,8 +170,15 @@ def test_all_unreadable_images_are_named_and_the_others_are_kept(
         "2 images cannot be used:\n  image 1 cannot be read\n  image 6 cannot be read"
     )
     decoded(source)
-    prepare_missing(open_store(tmp_path / "cache", source, FORM), workers=1)
-    assert decoded(source) == list(range(8))  # the last chunk was complete
+    images = open_store(tmp_path / "cache", source, FORM)
+    expected: list[int] = []
+    for chunk in images.chunks:
+        assert isinstance(chunk.source, Source)
+        if {1, 6} & {*chunk.source.values}:  # the other chunks were complete
+            expected += chunk.source.values
+    prepare_missing(images, workers=1)
+    assert decoded(source) == expected
+    assert len(expected) < 10
 
 
 def test_a_long_list_of_unreadable_images_is_cut(
@@ -162,7 +201,9 @@ def test_an_image_that_does_not_fit_the_form_is_named(tmp_path: Path, source: So
 def test_a_node_without_the_prepared_images_makes_them(tmp_path: Path, source: Source) -> None:
     images: StoredImages = pickle.loads(pickle.dumps(open_store(tmp_path / "new", source, FORM)))
     assert values(images, np.array([9])) == [9]
-    assert decoded(source) == [8, 9]  # its chunk
+    last = images.chunks[-1].source
+    assert isinstance(last, Source)
+    assert decoded(source) == list(last.values)
     assert images.stored_digests()[0].tobytes() == image_digest(bytes([0]))
 
 

@@ -9,7 +9,7 @@ from adaptune.training.distributed import all_reduce_mean
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import adaptation_phase
-from adaptune.training.steps.generators import Translations, discriminator_phase, generator_phase
+from adaptune.training.steps.generators import Translations, gan_phase
 from adaptune.training.steps.optimization import LossTerms
 
 
@@ -21,19 +21,8 @@ def cycada_step(state: TrainingState, batch: Batch) -> LossTerms:
     Returns:
         Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    weights = state.spec.loss_weights
-    terms: LossTerms = {}
-
-    # Without a term that trains the generators, f_T is trained on the source images themselves.
-    translated = batch.source
-    if weights.adversarial or weights.cycle or weights.identity or weights.semantic:
-        generator_terms, images = generator_phase(
-            state, batch, semantic_term if weights.semantic else None
-        )
-        terms |= generator_terms
-        terms |= discriminator_phase(state, batch, images)
-        translated = images.source
-
+    has_semantic_term = state.spec.loss_weights.semantic > 0
+    terms, translated = gan_phase(state, batch, semantic_term if has_semantic_term else None)
     terms |= adaptation_phase(state, batch, translated)
     update_semantic_gate(state, terms["task"])
     return {name: value.detach() for name, value in terms.items()}

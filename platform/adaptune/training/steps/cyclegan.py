@@ -5,7 +5,7 @@ from __future__ import annotations
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import task_phase
-from adaptune.training.steps.generators import discriminator_phase, generator_phase
+from adaptune.training.steps.generators import gan_phase
 from adaptune.training.steps.optimization import LossTerms
 
 
@@ -17,16 +17,6 @@ def cyclegan_step(state: TrainingState, batch: Batch) -> LossTerms:
     Returns:
         Each term, unweighted and detached: a scalar over this worker's part of the batch.
     """
-    weights = state.spec.loss_weights
-    terms: LossTerms = {}
-
-    # Without a term that trains the generators, f_T is trained on the source images themselves.
-    translated = batch.source
-    if weights.adversarial or weights.cycle or weights.identity:
-        generator_terms, images = generator_phase(state, batch)
-        terms |= generator_terms
-        terms |= discriminator_phase(state, batch, images)
-        translated = images.source
-
+    terms, translated = gan_phase(state, batch)
     terms |= task_phase(state, batch, translated)
     return {name: value.detach() for name, value in terms.items()}

@@ -59,6 +59,28 @@ class Translated:
     target: Tensor
 
 
+def gan_phase(
+    state: TrainingState, batch: Batch, semantic_term: SemanticTerm | None = None
+) -> tuple[LossTerms, Tensor]:
+    """Update G_st and G_ts, and then D_s and D_t.
+
+    Args:
+        semantic_term: see `generator_phase`.
+
+    Returns:
+        The terms, as scalars, and the images that f_T learns the source labels from,
+        (N, C, H, W): translations of the source images or, without a term that trains the
+        generators, the source images themselves.
+    """
+    weights = state.spec.loss_weights
+    has_terms = weights.adversarial or weights.cycle or weights.identity or semantic_term
+    if not has_terms:
+        return {}, batch.source
+    terms, images = generator_phase(state, batch, semantic_term)
+    terms |= discriminator_phase(state, batch, images)
+    return terms, images.source
+
+
 def generator_phase(
     state: TrainingState, batch: Batch, semantic_term: SemanticTerm | None = None
 ) -> tuple[LossTerms, Translated]:
