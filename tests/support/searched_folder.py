@@ -50,7 +50,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Rows = list[dict[str, Any]]
 SPLITS = replace(make_splits(), indices={"source_train": np.arange(14)})
-TUNE_NAMES = ("TuneConfig", "RunConfig", "CheckpointConfig", "FailureConfig")
+TUNE_NAMES = ("TuneConfig", "RunConfig", "CheckpointConfig", "FailureConfig", "SyncConfig")
 
 
 def make_spec(out: Path, **sections: Any) -> SearchSpec:

@@ -151,7 +151,7 @@ class _Wait:
         self._capacity = capacity
         self._notify = notify
         self._timeout_s = timeout_s
-        self._start = time.monotonic()
+        self._idle_since = time.monotonic()  # no task of ours runs since then
         self._shortage_since: float | None = None
         self._notified: set[str] = set()
 
@@ -165,9 +165,11 @@ class _Wait:
             self._shortage_since = now
         elif now - self._shortage_since > room_timeout_s:
             raise _lost(f"no node had room for a trial for {room_timeout_s:g} s")
+        if any(task.start is not None for task in pending):
+            self._idle_since = now  # the others may wait for its room
         for task in pending:
             if task.start is None:
-                self._check_start(task.name, now - self._start, room_timeout_s)
+                self._check_start(task.name, now - self._idle_since, room_timeout_s)
             elif now - task.start > self._timeout_s:
                 reason = f"the task '{task.name}' ran for more than {self._timeout_s:g} s"
                 raise TaskTimeoutError(_explain(reason))

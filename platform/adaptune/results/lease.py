@@ -182,14 +182,18 @@ class DriverLease:
             raise LeaseLostError(self._lost)
 
     def release(self) -> None:
-        """Give up all leases, so that another driver need not wait."""
+        """Give up all leases, so that another driver need not wait.
+
+        A place that does not answer for a while keeps its lease until it counts as dead.
+        """
         self._released.set()
-        if self._thread is not None:
-            self._thread.join(timeout=self.times.timeout_s)
-        with self._lock:
-            for lease in self._held:
-                self._give_up(lease)
-            self._held.clear()
+        if not self._held:
+            return
+        thread = threading.Thread(target=self._give_up_all, daemon=True)
+        thread.start()
+        thread.join(timeout=self.times.timeout_s)
+        if thread.is_alive():
+            log.warning("a lease was not released within %g s", self.times.timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -240,6 +244,14 @@ class DriverLease:
             lease.confirmed = time.monotonic()
         except Exception as error:  # each database has its own errors
             log.warning("the lease of %s was not renewed: %s", lease.place.name, error)
+
+    def _give_up_all(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        with self._lock:
+            for lease in self._held:
+                self._give_up(lease)
+            self._held.clear()
 
     def _give_up(self, lease: _HeldLease) -> None:
         try:

@@ -203,7 +203,7 @@ def _check_no_other_files(folder: ResultsFolder) -> None:
 def _upload_new(folder: ResultsFolder) -> None:
     try:
         _upload(folder)
-    except ResultsError:
+    except BaseException:  # Ctrl-C, too: nothing was written, as the message says
         remote.discard(folder)
         raise
 

@@ -34,8 +34,8 @@ class Uploader:
     """Copies a search to `storage.remote` in a thread; a newer state replaces one that waits.
 
     The interval between two uploads is 20 times the duration of the last one, and one second for
-    the journal and ten for the other files at least. Errors are logged. At the end of the context,
-    the last state is uploaded.
+    the journal and ten for the other files at least. Errors are logged, and the upload is repeated.
+    At the end of the context, the last state is uploaded.
 
     Args:
         folder: results folder; without a remote, nothing happens.
@@ -140,20 +140,24 @@ class Uploader:
     def _upload(self, size: int, *, files: bool) -> bool:
         """Upload; return False if the lease is lost."""
         start = time.monotonic()
+        journal_interval_s = self._min_interval_s
         try:
             self._check()
             self._copy.upload_journal(size)
+            self._uploaded_size = size
             if files:
                 self._copy.upload_files()
+            journal_interval_s = MIN_JOURNAL_INTERVAL_S
         except LeaseLostError as error:
             log.warning("%s", error)
             return False
-        except Exception as error:  # the next upload repeats it
+        except Exception as error:  # repeated when it is due again
             log.warning("the copy to storage.remote failed: %s", error)
-        self._uploaded_size = size
+            with self._changed:
+                self._files_wait |= files
         end = time.monotonic()
         duration_s = end - start
-        self._journal_due = end + interval_after(duration_s, MIN_JOURNAL_INTERVAL_S)
+        self._journal_due = end + interval_after(duration_s, journal_interval_s)
         if files:
             self._files_due = end + interval_after(duration_s, self._min_interval_s)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -46,8 +47,10 @@ from adaptune.study.warm_start import prior_trials
 from adaptune.training.identity import TrialInputs, weights_digest
 from adaptune.training.state import StateDict
 
+log = logging.getLogger(__name__)
 MAX_ACTOR_RESTARTS = 3
 CLEANUP_TIMEOUT_S = 60.0
+SYNC_TIMEOUT_S = 60  # of Tune's own files, which nobody reads
 # A Tune trial with Ray Train workers only directs them: it needs a place on the driver's node, not
 # a CPU.
 DRIVER_BUNDLE = {"node:__internal_head__": 0.001}
@@ -187,10 +190,8 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     uploader = Uploader(run.folder, run.lease.check)
     deletion = CheckpointDeletion(study, run.folder, spec.storage.checkpoint_budget_gb)
     if searcher.remaining():
-        failure = searcher.failure
-        scheduler = StudyScheduler(
-            spec.search.scheduler, spec.epochs, study, objective, failure, searcher.note_death
-        )
+        rules, failure, note_death = spec.search.scheduler, searcher.failure, searcher.note_death
+        scheduler = StudyScheduler(rules, spec.epochs, study, objective, failure, note_death)
         tuner = tune.Tuner(
             _with_resources(run, trainable),
             tune_config=tune.TuneConfig(
@@ -207,16 +208,21 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
                 verbose=0,
                 callbacks=_callbacks(run, searcher, objective, placement, deletion, uploader),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                sync_config=tune.SyncConfig(sync_timeout=SYNC_TIMEOUT_S),
                 failure_config=tune.FailureConfig(max_failures=MAX_ACTOR_RESTARTS),
             ),
         )
         try:
             with uploader:
+                uploader.request_all()  # a resume elsewhere needs f_S and the splits
                 tuner.fit()
         except Exception:
             failure.check()  # Tune's own error would hide it
             raise
-    write_tables(study, run.folder, placement)
+    try:
+        write_tables(study, run.folder, placement)
+    except OSError as error:  # the study has everything
+        log.warning("the tables were not written: %s", error)
     deletion.delete_files(CLEANUP_TIMEOUT_S)
 
 
@@ -230,7 +236,6 @@ def _callbacks(
 ) -> list[tune.Callback]:
     study, folder, console, spec = run.study, run.folder, run.console, run.spec
     remote_copy = RemoteCopyCallback(uploader)
-    watchdog = Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
@@ -238,7 +243,9 @@ def _callbacks(
         ConsoleCallback(console, study, objective, trials=spec.planned_trials, epochs=spec.epochs),
         TablesCallback(study, folder, placement, remote_copy.mark_due),
         remote_copy,
-        WatchdogCallback(console, watchdog),
+        WatchdogCallback(
+            console, Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
+        ),
         ShortageCallback(searcher, console),
         DriverLeaseCallback(run.lease),
     ]

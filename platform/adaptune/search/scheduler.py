@@ -95,7 +95,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
     ) -> str:
         """Return Ray's decision on an epoch."""
         record = TrialResult.from_tune(result).record
-        if record is None or self._has_epoch(trial, record):
+        if record is None or record.epoch in self._history[trial]:
             # New workers report the last epoch of the lost ones again: it was decided then.
             return str(TrialScheduler.CONTINUE)
         self._replay_past(trial, before=record.epoch)
@@ -116,7 +116,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         elif record is None:  # it failed: there is no further epoch to compare
             self._replay_past(trial, before=math.inf)
             self._inner.on_trial_remove(tune_controller, trial)
-        elif self._has_epoch(trial, record):  # it was stopped: Tune passes its last epoch again
+        elif record.epoch in self._history[trial]:  # stopped: Tune passes its last epoch again
             self._inner.on_trial_remove(tune_controller, trial)
         else:
             self._replay_past(trial, before=record.epoch)
@@ -146,10 +146,6 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         trial.set_config(replace(config, death=cause, death_epoch=last_epoch).to_tune())
         self._inner.on_trial_error(tune_controller, trial)
 
-    def debug_string(self) -> str:
-        """Return Ray's description of the scheduler's state."""
-        return str(self._inner.debug_string())
-
     def _requeue(self, trial: Trial) -> None:
         """Forget a trial that comes again under another of Tune's ids."""
         number = TrialConfig.from_tune(trial.config).number
@@ -161,19 +157,15 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._inner = self._replayed_scheduler()
 
     def _replay_past(self, trial: Trial, before: float) -> None:
-        """Replay the epochs that a continued trial reported in earlier runs.
+        """Replay the epochs of a continued trial whose decision was made in earlier runs.
 
         A resumed trial reports its last epoch again, or the next one if it was interrupted between
-        checkpoint and report. The decision on that epoch is made now; on earlier ones it was made
-        then.
+        checkpoint and report; the decision on that one is made now.
         """
         for record in self._pending_replay.pop(trial.trial_id, []):
             if record.epoch < before:
                 self._add(trial, record)
                 self._replay(self._inner, trial, record)
-
-    def _has_epoch(self, trial: Trial, record: EpochRecord) -> bool:
-        return record.epoch in self._history[trial]
 
     def _add(self, trial: Trial, record: EpochRecord) -> dict[str, object]:
         """Store an epoch, and return it as Ray's scheduler reads it."""
@@ -236,10 +228,6 @@ class BracketedScheduler(FIFOScheduler):  # type: ignore[misc]
     def on_trial_remove(self, tune_controller: object, trial: Trial) -> None:
         """Remove a trial from its bracket."""
         self._bracket(trial).on_trial_remove(tune_controller, trial)
-
-    def debug_string(self) -> str:
-        """Return Ray's description of each bracket."""
-        return "\n".join(str(bracket.debug_string()) for bracket in self._brackets)
 
     def _bracket(self, trial: Trial) -> TrialScheduler:
         number = TrialConfig.from_tune(trial.config).number

@@ -18,6 +18,8 @@ from adaptune.study.study import SearchStudy
 from adaptune.study.trial import TrialPlacement
 
 MAX_EARLY_DEATHS = 3  # of processes, for each trial
+# A trial that finds no workers for a minute is requeued: after this time, it has some.
+_WORKERS_START_S = 180.0
 Clock = Callable[[], float]
 
 
@@ -113,7 +115,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         else:
             trial = self._study.ask(self._prior_trials)
             start = self._clock()
-        self._live[trial_id] = _LiveTrial(trial, start)
+        self._live[trial_id] = _LiveTrial(trial, start, since=self._clock())
         return TrialConfig(trial.number, trial.params).to_tune()
 
     @ends_search
@@ -182,6 +184,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._contention.end()
         for live in self._live.values():
             live.has_reported = False
+            live.since = self._clock()
         self._shortage.note(NO_ROOM)
         self._check_timeout()
         return self._shortage.notice
@@ -203,23 +206,21 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         return self._early_deaths[trial.number] <= MAX_EARLY_DEATHS
 
     def _check_timeout(self) -> None:
-        if not any(live.has_reported for live in self._live.values()):
+        """Check the shortage unless a trial trains; the watchdog bounds that one."""
+        have_workers = self._clock() - _WORKERS_START_S
+        live = self._live.values()
+        if not any(trial.has_reported or trial.since < have_workers for trial in live):
             self._shortage.check()
 
-    # The study is stored at every moment: Tune has nothing to save, and reads nothing back.
+    def save_to_dir(self, *_: object) -> None:
+        """Save nothing: the study is stored at every moment, and Tune reads nothing back."""
 
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Save nothing."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Save nothing."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing."""
+    save = restore = save_to_dir
 
 
 @dataclass
 class _LiveTrial:
     trial: Trial
     start: float | None
+    since: float  # when its process was there last
     has_reported: bool = False

@@ -82,7 +82,8 @@ class SearchStudy:
         space = self._spec.space
         if all(path in trial.params for path in space if space[path].is_drawn(trial.params)):
             return trial
-        return self._draw(trial)
+        # The sampler prepares a trial when the object is made.
+        return self._draw(Trial(self.optuna_study, trial._trial_id))
 
     def interrupted_trials(self) -> list[Trial]:
         """Return the trials that were running when the search ended; they keep their numbers."""
@@ -98,8 +99,11 @@ class SearchStudy:
             False if it is stored already: a resumed trial reports its last epoch a second time.
         """
         is_new = store_epoch(trial, StudyEpoch(record, objective))
-        if is_new and len(self.optuna_study.directions) == 1:
-            trial.report(objective, record.epoch)  # Optuna has no curves of several objectives
+        if len(self.optuna_study.directions) > 1:  # Optuna has no curves of several objectives
+            return is_new
+        # An interruption may have come between the epoch and its point in the curve.
+        if is_new or record.epoch not in self._frozen(trial.number).intermediate_values:
+            trial.report(objective, record.epoch)
         return is_new
 
     def tell_result(

@@ -146,6 +146,13 @@ def test_results_come_in_the_order_of_the_tasks_however_long_they_take() -> None
 
 
 @pytest.mark.usefixtures("fake_ray")
+def test_a_task_may_wait_for_the_room_of_another_one_of_the_search() -> None:
+    wait = Wait(Capacity([1]))
+    wait.results(first=5000.0, second=(5010.0, 9000.0), third=(9010.0, 9020.0))
+    assert wait.lines == []
+
+
+@pytest.mark.usefixtures("fake_ray")
 def test_a_task_for_which_other_jobs_leave_no_room_is_waited_for_in_public() -> None:
     wait = Wait(Capacity([1]))
     wait.results(baseline=(500.0, 510.0))

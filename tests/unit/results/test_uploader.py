@@ -132,6 +132,18 @@ def test_a_store_that_fails_is_logged_and_tried_again(
     assert copied_table(tmp_path).exists()
 
 
+def test_a_failed_upload_is_repeated_without_another_request(
+    started: ResultsFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "store").write_text("not a folder")
+    with Uploader(started, min_interval_s=0.05) as uploader:
+        uploader.request_all()
+        wait_until(lambda: bool(caplog.messages))
+        (tmp_path / "store").unlink()
+        wait_until(lambda: copied_table(tmp_path).exists())
+        assert copied_journal(started) == b"one\n"
+
+
 def test_after_the_lease_is_lost_nothing_is_uploaded(
     started: ResultsFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

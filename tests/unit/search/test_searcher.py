@@ -127,6 +127,19 @@ def test_a_trial_with_long_epochs_is_no_shortage(study: SearchStudy) -> None:
     assert searcher.suggest("again") is not None
 
 
+def test_a_trial_that_has_workers_is_no_shortage_before_its_first_epoch(
+    study: SearchStudy,
+) -> None:
+    clock = FakeClock()
+    searcher = make_searcher(study, capacity=lambda _: 2, clock=clock)
+    searcher.suggest("long")
+    searcher.suggest("requeued")
+    clock.now = 60  # by then, the first trial would have been requeued as well
+    searcher.on_trial_complete("requeued", requeued("no room"))
+    clock.now = 5000
+    assert searcher.suggest("again") is not None
+
+
 def test_a_cluster_without_nodes_is_waited_for(study: SearchStudy) -> None:
     clock = FakeClock()
     searcher = make_searcher(study, capacity=lambda _: 0, clock=clock)

@@ -10,13 +10,14 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.training.record import EpochRecord
 
 
 class RemoteCopyCallback(SearchCallback):
     """Asks for uploads, which a thread does.
 
     The study is uploaded when a trial starts, so that it is in the store before a checkpoint of
-    that trial is, and the tables after they were written.
+    that trial is, and after each epoch; the tables are uploaded after they were written.
     """
 
     def __init__(self, uploader: Uploader) -> None:
@@ -29,6 +30,10 @@ class RemoteCopyCallback(SearchCallback):
 
     def on_start(self, trial: Trial) -> None:
         """Ask for an upload of the study, which has the values of this trial."""
+        self._uploader.request_journal()
+
+    def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
+        """Ask for an upload of the study."""
         self._uploader.request_journal()
 
     def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_search import make_search, simulate, smooth
+from support.fake_search import make_record, make_search, simulate, smooth
 
 from adaptune.errors import LeaseLostError
 from adaptune.results.lease import DriverLease
@@ -78,6 +78,13 @@ def test_the_study_is_in_the_store_before_a_trial_ends(tmp_path: Path) -> None:
             time.sleep(0.01)
         elsewhere = create_or_resume(remote_search(tmp_path, "there"), resume=True)
     assert elsewhere.journal.read_bytes() == folder.journal.read_bytes()
+
+
+def test_the_study_is_uploaded_after_each_epoch() -> None:
+    uploader: Any = RecordingUploader()
+    callback = RemoteCopyCallback(uploader)
+    callback.on_epoch(TrialConfig(3, {}), make_record(1, 0.5))
+    assert uploader.requests == ["journal"]
 
 
 def test_an_upload_of_the_tables_is_asked_for_once() -> None:
