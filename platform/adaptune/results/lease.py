@@ -100,6 +100,7 @@ class _HeldLease:
     place: LeasePlace
     holder: Holder
     confirmed: float  # monotonic time at which it was ours
+    lock: threading.Lock = field(default_factory=threading.Lock)  # a place may hang
 
 
 @dataclass
@@ -115,7 +116,6 @@ class DriverLease:
     times: LeaseTimes = LeaseTimes()
     _held: list[_HeldLease] = field(default_factory=list)
     _lost: str | None = None
-    _lock: threading.RLock = field(default_factory=threading.RLock)
     _released: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -137,8 +137,7 @@ class DriverLease:
         holder = place.read()
         if holder != lease.holder:
             raise _in_use(place, holder)
-        with self._lock:
-            self._held.append(lease)
+        self._held.append(lease)
         if self._thread is None:
             self._thread = threading.Thread(target=self._renew_regularly, daemon=True)
             self._thread.start()
@@ -147,30 +146,27 @@ class DriverLease:
         """Return whether this driver has taken the lease of a place."""
         return any(lease.place == place for lease in self._held)
 
-    def check(self, max_age_s: float = 0.0) -> None:
+    def check(self) -> None:
         """Check that all leases are still ours; a place that does not answer counts as ours.
 
-        Args:
-            max_age_s: age in seconds up to which an earlier check suffices.
-
         Raises:
             LeaseLostError: another driver has taken one.
         """
-        now = time.monotonic()
-        stale = [lease for lease in self._held if now - lease.confirmed > max_age_s]
-        if stale:
-            with self._lock:
-                for lease in stale:
-                    self._renew(lease)
+        for lease in self._held:
+            self._renew(lease)
         self.raise_if_lost()
 
-    def check_for_writing(self) -> None:
-        """Check before a write to a place; cheap while the lease is renewed in time.
+    def check_for_writing(self, kind: type[LeasePlace]) -> None:
+        """Check before a write to places of a kind; cheap while their leases are renewed in time.
 
         Raises:
-            LeaseLostError: another driver has taken one.
+            LeaseLostError: another driver has taken a lease of any kind.
         """
-        self.check(max_age_s=2 * self.times.renew_s)
+        oldest = time.monotonic() - 2 * self.times.renew_s
+        for lease in self._held:
+            if isinstance(lease.place, kind) and lease.confirmed < oldest:
+                self._renew(lease)
+        self.raise_if_lost()
 
     def raise_if_lost(self) -> None:
         """Raise if a check or a renewal has found that a lease is lost.
@@ -227,11 +223,14 @@ class DriverLease:
 
     def _renew_regularly(self) -> None:
         while not self._released.wait(self.times.renew_s):
-            with self._lock:
-                for lease in self._held:
-                    self._renew(lease)
+            for lease in list(self._held):
+                self._renew(lease)
 
     def _renew(self, lease: _HeldLease) -> None:
+        with lease.lock:
+            self._renew_alone(lease)
+
+    def _renew_alone(self, lease: _HeldLease) -> None:
         if self._lost is not None:
             return
         try:
@@ -248,10 +247,9 @@ class DriverLease:
     def _give_up_all(self) -> None:
         if self._thread is not None:
             self._thread.join()
-        with self._lock:
-            for lease in self._held:
-                self._give_up(lease)
-            self._held.clear()
+        for lease in self._held:
+            self._give_up(lease)
+        self._held.clear()
 
     def _give_up(self, lease: _HeldLease) -> None:
         try:

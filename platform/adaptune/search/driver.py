@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import ray
 from ray import tune
@@ -37,6 +38,7 @@ from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.checkpoint_deletion import CheckpointDeletion
 from adaptune.study.inputs import record_inputs
+from adaptune.study.lease import StudyLease
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
@@ -116,7 +118,7 @@ def prepare_run(
         NodesLostError: the cluster had no room for the training of f_S for too long.
     """
     lease = lease or DriverLease()
-    study = open_study(spec, folder.journal, lease.check_for_writing)
+    study = open_study(spec, folder.journal, partial(lease.check_for_writing, StudyLease))
     warning = write_or_verify(splits, folder)  # a folder with splits has a study
     if warning is not None:
         console.print(warning, style="yellow")
@@ -236,6 +238,7 @@ def _callbacks(
 ) -> list[tune.Callback]:
     study, folder, console, spec = run.study, run.folder, run.console, run.spec
     remote_copy = RemoteCopyCallback(uploader)
+    watchdog = Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
     return [
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
@@ -243,9 +246,7 @@ def _callbacks(
         ConsoleCallback(console, study, objective, trials=spec.planned_trials, epochs=spec.epochs),
         TablesCallback(study, folder, placement, remote_copy.mark_due),
         remote_copy,
-        WatchdogCallback(
-            console, Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
-        ),
+        WatchdogCallback(console, watchdog),
         ShortageCallback(searcher, console),
         DriverLeaseCallback(run.lease),
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 
@@ -147,7 +148,7 @@ def test_a_lost_lease_is_found_before_a_write_and_not_touched(holder: Holder | N
     with lease:
         lease.acquire(place)
         place.holder = holder
-        lease.check_for_writing()  # confirmed a moment ago
+        lease.check_for_writing(Place)  # confirmed a moment ago
         with pytest.raises(LeaseLostError, match=r"took over s3://bucket/fake.* writes nothing"):
             lease.check()
         with pytest.raises(LeaseLostError):
@@ -157,14 +158,51 @@ def test_a_lost_lease_is_found_before_a_write_and_not_touched(holder: Holder | N
 
 def test_a_driver_that_was_stopped_checks_before_its_next_write() -> None:
     place = Place()
-    lease, _ = make_lease(replace(NEVER_RENEWED, renew_s=0.05))
+    lease, _ = make_lease(NEVER_RENEWED)
     with lease:
         lease.acquire(place)
-        with lease._lock:  # the thread cannot renew
-            place.holder = ELSEWHERE
-            time.sleep(0.15)
-            with pytest.raises(LeaseLostError):
-                lease.check_for_writing()
+        place.holder = ELSEWHERE
+        lease._held[0].confirmed -= 1000
+        with pytest.raises(LeaseLostError):
+            lease.check_for_writing(Place)
+
+
+class HangingPlace:
+    """A place that may hang."""
+
+    name = "s3://bucket/hung"
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self._place = Place()
+
+    def read(self) -> Holder | None:
+        assert self.may_answer.wait(20)
+        return self._place.read()
+
+    def write(self, holder: Holder | None) -> None:
+        self._place.write(holder)
+
+
+def test_a_place_that_hangs_holds_up_neither_a_write_to_another_one_nor_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    database, bucket = Place(), HangingPlace()
+    lease, _ = make_lease()
+    start = time.monotonic()
+    with lease:
+        lease.acquire(bucket)
+        lease.acquire(database)
+        bucket.may_answer.clear()
+        time.sleep(3 * TIMES.renew_s)  # now the thread waits for the bucket
+        before = holder_of(database).counter
+        lease._held[1].confirmed -= 1000
+        lease.check_for_writing(Place)
+        assert holder_of(database).counter == before + 1
+    assert time.monotonic() - start < 15
+    assert "a lease was not released within 0.3 s" in caplog.messages
+    bucket.may_answer.set()
 
 
 def test_a_place_that_does_not_answer_for_a_while_is_kept(
