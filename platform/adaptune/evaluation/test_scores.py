@@ -149,6 +149,7 @@ def score_on_test(
     metrics = {name: bootstrap.estimates(name) for name in predictions}
     if metric not in metrics["adapted"]:
         metric = ACCURACY
+    permutation_seed = derive_seed(seed, "test permutation")
     p_values = {}
     for name, baseline in predictions.items():
         if name == "adapted":
@@ -156,7 +157,6 @@ def score_on_test(
         if metric == ACCURACY:
             p_values[name] = mcnemar_p_value(adapted.hits, baseline.hits)
         else:
-            permutation_seed = derive_seed(seed, "test permutation")
             p_values[name] = permutation_p_value(adapted, baseline, metric, permutation_seed)
     accuracies = {name: estimates[ACCURACY].value for name, estimates in metrics.items()}
     return TestScores(

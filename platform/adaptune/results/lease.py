@@ -248,7 +248,8 @@ class DriverLease:
         if self._thread is not None:
             self._thread.join()
         for lease in self._held:
-            self._give_up(lease)
+            with lease.lock:  # a check in another thread would write it again
+                self._give_up(lease)
         self._held.clear()
 
     def _give_up(self, lease: _HeldLease) -> None:

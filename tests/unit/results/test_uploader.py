@@ -119,14 +119,19 @@ def test_the_interval_is_twenty_times_the_duration(
     assert uploads[1] - uploads[0] >= 21 * 0.02
 
 
+def fail_once(uploader: Uploader, store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Ask for an upload, and let the store fail until that is logged."""
+    store.write_text("not a folder")
+    uploader.request_all()
+    wait_until(lambda: bool(caplog.messages))
+    store.unlink()
+
+
 def test_a_store_that_fails_is_logged_and_tried_again(
     started: ResultsFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "store").write_text("not a folder")
     with Uploader(started, min_interval_s=0.0) as uploader:
-        uploader.request_all()
-        wait_until(lambda: bool(caplog.messages))
-        (tmp_path / "store").unlink()
+        fail_once(uploader, tmp_path / "store", caplog)
     assert caplog.messages[0].startswith("the copy to storage.remote failed: ")
     assert copied_journal(started) == b"one\n"
     assert copied_table(tmp_path).exists()
@@ -135,11 +140,8 @@ def test_a_store_that_fails_is_logged_and_tried_again(
 def test_a_failed_upload_is_repeated_without_another_request(
     started: ResultsFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "store").write_text("not a folder")
     with Uploader(started, min_interval_s=0.05) as uploader:
-        uploader.request_all()
-        wait_until(lambda: bool(caplog.messages))
-        (tmp_path / "store").unlink()
+        fail_once(uploader, tmp_path / "store", caplog)
         wait_until(lambda: copied_table(tmp_path).exists())
         assert copied_journal(started) == b"one\n"
 
