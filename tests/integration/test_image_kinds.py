@@ -58,6 +58,7 @@ def test_the_whole_chain_with_a_backbone_from_a_file(
         "model__classifier__bottleneck": 8,
         "model__generator__factor": 8,
         "training__accumulate": 2,
+        "training__steps_per_epoch": 2,
         "training__batch_size": 4,
         "training__source__batch_size": 4,
         "training__source__steps": 2,
