@@ -32,7 +32,7 @@ from adaptune.data.splits import load_splits
 from adaptune.execution.base import SharedRefs
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.search.driver import SearchRun, run_trials
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialResult
 from adaptune.search.trainable import TrialTrainable
 from adaptune.spec import SearchSpec, load_spec
 from adaptune.study.objective import ENSEMBLE_VALIDATORS
@@ -55,7 +55,9 @@ class ClosedFormTrainable(TrialTrainable):
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
         """Begin another trial."""
-        cycle = TrialConfig.from_tune(new_config).values["loss_weights.cycle"]
+        [trial] = GroupConfig.from_tune(new_config).trials
+        self._number = trial.number
+        cycle = trial.values["loss_weights.cycle"]
         assert isinstance(cycle, float)
         self._ceiling = math.exp(-(math.log(cycle / 3) ** 2) / 8)
         self._epoch = 0
@@ -75,7 +77,8 @@ class ClosedFormTrainable(TrialTrainable):
             validators=dict.fromkeys(ENSEMBLE_VALIDATORS, accuracy),
         )
         done = self._epoch == EPOCHS
-        return TrialResult(record=record, objective=accuracy, done=done).to_tune()
+        result = TrialResult(record, accuracy, done=done)
+        return GroupResult({self._number: result}, done=done).to_tune()
 
     def cleanup(self) -> None:
         """Do nothing."""

@@ -38,7 +38,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.driver import SearchRun, run_trials
-from adaptune.search.protocol import TrialConfig
+from adaptune.search.protocol import GroupConfig
 from adaptune.spec.resources import WorkerResources
 from adaptune.study.storage import open_study
 from adaptune.study.wall_clock import WallClock
@@ -73,8 +73,8 @@ class SimulatedTuner:
         random = default_rng(0)
         while self._start_trials():
             for trial in list(self._running):
-                values = TrialConfig.from_tune(trial.config).values
-                accuracy = LANDSCAPES[0].accuracy(values, trial.epoch, random)
+                [config] = GroupConfig.from_tune(trial.config).trials
+                accuracy = LANDSCAPES[0].accuracy(config.values, trial.epoch, random)
                 self._report(trial, accuracy)
                 for callback in self._callbacks:
                     callback.on_step_end(1, self._running)
@@ -90,7 +90,7 @@ class SimulatedTuner:
             self._scheduler.on_trial_add(None, trial)
 
     def _report(self, trial: FakeTrial, accuracy: float) -> None:
-        result = make_result(trial.epoch, accuracy, dict.fromkeys(VALIDATORS, accuracy))
+        result = make_result(trial, accuracy, dict.fromkeys(VALIDATORS, accuracy))
         is_last = trial.epoch == EPOCHS
         is_stopped = False
         if not is_last:

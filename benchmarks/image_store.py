@@ -135,7 +135,7 @@ def _rounds(
     while True:
         start = time.perf_counter()
         for _ in range(STEPS):
-            cycada_step(state, images.batch(sampler, state.step, true_semantic=False))
+            cycada_step([state], images.batch(sampler, state.step, true_semantic=False))
             state.step += 1
         yield time.perf_counter() - start
 

@@ -24,9 +24,9 @@ from adaptune.models.classifiers import Classifier
 from adaptune.spec import SearchSpec, load_spec
 from adaptune.training.build import build_classifier
 from adaptune.training.calibration_data import DataSizes, noise_data, noise_outputs
+from adaptune.training.epoch_trainer import EpochTrainer
+from adaptune.training.group import Member
 from adaptune.training.health import HealthProbe
-from adaptune.training.loop import EpochTrainer
-from adaptune.training.loss_meter import LossMeter
 from adaptune.training.sample_grid import sample_grid
 from adaptune.training.state import build_state
 from adaptune.training.steps.batch import TrainingImages, predict_labels
@@ -70,9 +70,8 @@ def measure(phase: str, size: int, batch_size: int) -> float:
     probe = HealthProbe(data, device, spec.training)
     images = TrainingImages(data, _FirstClass(), device)  # predicting labels is a phase
     outputs = noise_outputs(VALIDATED, _FEATURES, limit=VALIDATED.target_val)
-    meter = LossMeter(spec.loss_weights, device)
     phases: dict[str, Callable[[], object]] = {
-        "update": lambda: EpochTrainer(state, images, None).train(1, meter),
+        "update": lambda: EpochTrainer(spec, images, None).train(1, [Member(state)]),
         "scoring": lambda: predict_all(f_t, images.source),
         "health": lambda: probe.report(state.eval_network("g_st"), state.networks.f_s),
         "grid": lambda: sample_grid(state, images),

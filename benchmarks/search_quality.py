@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from searches import ADAPTUNE, CONCURRENCY, RAY, SEARCHES, TUNE_EPOCH, Search
 
-from adaptune.search.protocol import TrialResult
+from adaptune.search.protocol import GroupResult, TrialResult
 from adaptune.training.record import EpochRecord
 
 Regrets = list[float]  # simple regret after each epoch of budget
@@ -45,6 +45,15 @@ class FakeTrial:
     config: dict[str, Any]
     epoch: int = 1
     status: str = "RUNNING"
+
+    @property
+    def number(self) -> int:
+        """Number of the trial; 0 in Ray's searches, whose trials have none."""
+        return int(self.config.get("leader", 0))
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        """Replace the config, as Tune's Trial does."""
+        self.config = config
 
 
 class FakeTune:
@@ -97,10 +106,11 @@ class FakeTune:
         searcher, scheduler = self._search.searcher, self._search.scheduler
         if math.isnan(accuracy):  # the trial fails, in every search
             scheduler.on_trial_remove(None, trial)
-            error = TrialResult(error="nan", done=True).to_tune()
+            failure = TrialResult(error="nan", done=True)
+            error = GroupResult({trial.number: failure}, done=True).to_tune()
             searcher.on_trial_complete(trial.trial_id, error, error=True)
             return False
-        result = make_result(trial.epoch, accuracy)
+        result = make_result(trial, accuracy)
         if trial.epoch == EPOCHS:
             scheduler.on_trial_complete(None, trial, result)
             searcher.on_trial_complete(trial.trial_id, result)
@@ -115,9 +125,10 @@ class FakeTune:
 
 
 def make_result(
-    epoch: int, accuracy: float, validators: Mapping[str, float] | None = None
+    trial: FakeTrial, accuracy: float, validators: Mapping[str, float] | None = None
 ) -> dict[str, Any]:
-    """Return the result of an epoch, for adaptune's classes and for Ray's."""
+    """Return the result of the trial's next epoch, for adaptune's classes and for Ray's."""
+    epoch = trial.epoch
     record = EpochRecord(
         epoch=epoch,
         train_s=1.0,
@@ -127,7 +138,8 @@ def make_result(
         target_val_loss=0.0,
         validators=validators or {},
     )
-    result = TrialResult(record=record, objective=accuracy, done=epoch == EPOCHS)
+    done = epoch == EPOCHS
+    result = GroupResult({trial.number: TrialResult(record, accuracy, done=done)}, done=done)
     return result.to_tune() | {TUNE_EPOCH: epoch}
 
 

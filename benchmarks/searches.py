@@ -10,7 +10,7 @@ from landscapes import EPOCHS, SPACE
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from adaptune.search.protocol import OBJECTIVE, TrialConfig
+from adaptune.search.protocol import OBJECTIVE, GroupConfig
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.spec.schema import SearchSpec
@@ -111,7 +111,7 @@ def adaptune_search(
     return Search(
         searcher,
         StudyScheduler(spec.search.scheduler, EPOCHS, study, objective),
-        lambda config: TrialConfig.from_tune(config).values,
+        lambda config: GroupConfig.from_tune(config).trials[0].values,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights,
 from support.two_workers import run_two_workers
 from torch import nn
 
-from adaptune.execution.runtime import TrialJob, WorkerRuntime
+from adaptune.execution.runtime import GroupJob, TrialJob, WorkerRuntime
 from adaptune.training.averages import moving_average
 from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.record import TARGET_VAL, EpochRecord
 
 GPUS = torch.cuda.device_count()
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not GPUS, reason="no CUDA device")]
@@ -26,12 +27,31 @@ CLOSE: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3}
 
 def epoch_losses(device: torch.device, folder: Path, **options: Any) -> Iterator[dict[str, float]]:
     """Yield the mean losses of each epoch of a tiny trial, trained as a runner trains it."""
-    spec = make_spec(**(EVERYTHING | {"batch_size": 8} | options))
-    runtime = WorkerRuntime(make_data(), make_source_weights(spec), device)
-    checkpoints = CheckpointFolder(str(folder))
-    job = TrialJob(0, spec, checkpoints, "target_val_accuracy", check_health=True)
-    for record in runtime.records(job):
-        yield dict(record.losses)
+    for losses in group_losses(device, folder, [options]):
+        yield losses[0]
+
+
+def group_losses(
+    device: torch.device, folder: Path, trials: Sequence[dict[str, Any]]
+) -> Iterator[list[dict[str, float]]]:
+    """Yield the mean losses of each epoch of tiny trials that train together, in their order.
+
+    Args:
+        trials: options of each trial.
+    """
+    jobs = []
+    for number, options in enumerate(trials):
+        spec = make_spec(**(EVERYTHING | {"batch_size": 8} | options))
+        checkpoints = CheckpointFolder(str(folder), identity=f"trial {number}")
+        jobs.append(TrialJob(number, spec, checkpoints, TARGET_VAL, check_health=True))
+    runtime = WorkerRuntime(make_data(), make_source_weights(jobs[0].spec), device)
+    for outcomes in runtime.outcomes(GroupJob(tuple(jobs))):
+        losses = []
+        for number in range(len(jobs)):
+            record = outcomes[number]
+            assert isinstance(record, EpochRecord)
+            losses.append(dict(record.losses))
+        yield losses
 
 
 def cuda() -> torch.device:
@@ -49,6 +69,16 @@ def test_a_gpu_has_the_losses_of_a_cpu(method: str, generator: str, tmp_path: Pa
     options = {"method": method, "generator": generator, "epochs": 2}
     expected = list(epoch_losses(CPU, tmp_path / "cpu", **options))
     assert_close(list(epoch_losses(cuda(), tmp_path / "gpu", **options)), expected)
+
+
+def test_trials_that_train_together_have_the_losses_that_they_have_alone(tmp_path: Path) -> None:
+    shared: dict[str, Any] = {"semantic_gate": None, "dropout": 0.3, "epochs": 2}
+    members: list[dict[str, Any]] = [{}, {"classifier_lr": 0.003}, {"task_images": "both"}]
+    trials = [shared | member for member in members]
+    together = list(group_losses(cuda(), tmp_path / "together", trials))
+    for index, trial in enumerate(trials):
+        alone = list(epoch_losses(cuda(), tmp_path / str(index), **trial))
+        assert_close([losses[index] for losses in together], alone)
 
 
 def test_bf16_has_nearly_the_losses_of_fp32(tmp_path: Path) -> None:

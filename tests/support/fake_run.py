@@ -36,7 +36,7 @@ from adaptune.training.identity import TrialInputs
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict, build_state
 from support.fake_search import make_record, make_search
-from support.tiny_trial import CLASSES, make_data
+from support.tiny_trial import CLASSES, make_data, save
 
 PLAN = PlacementPlan(
     execution="ray_train",
@@ -131,12 +131,13 @@ def save_checkpoint(
     record: EpochRecord,
     label: int,
     inputs: TrialInputs = INPUTS,
+    leader: int | None = None,
 ) -> None:
     """Write the checkpoint of an epoch after which f_T predicts `label` for all images."""
-    job = make_job(spec, number, values, folder, inputs)
+    job = make_job(spec, number, values, folder, inputs, leader=leader)
     weights = constant_classifier(job.spec, label)
     state = build_state(job.spec, CLASSES, weights, torch.device("cpu"))
-    job.checkpoints.save(state, record)
+    save(job.checkpoints, state, record)
 
 
 def make_run(

@@ -18,10 +18,9 @@ from rich.console import Console
 
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig, TrialResult
+from adaptune.search.scheduler import GroupHooks, StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
-from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
 from adaptune.study.objective import Objective
@@ -52,8 +51,8 @@ class FakeTrial:
         self.config = config
 
     @property
-    def values(self) -> Mapping[str, Value]:
-        return TrialConfig.from_tune(self.config).values
+    def group(self) -> GroupConfig:
+        return GroupConfig.from_tune(self.config)
 
 
 SPACE = {
@@ -96,10 +95,18 @@ def make_record(epoch: int, accuracy: float, loss: float = 1.0, **fields: Any) -
     return EpochRecord(**values | fields)
 
 
-def make_result(epoch: int, accuracy: float, *, done: bool = False) -> dict[str, Any]:
-    """An epoch as a trainable reports it to Tune."""
-    record = make_record(epoch, accuracy)
-    return TrialResult(record=record, objective=accuracy, done=done).to_tune()
+def make_config(*numbers: int, **options: Any) -> dict[str, Any]:
+    """The config of a group of trials without values."""
+    trials = tuple(TrialConfig(number, {}) for number in numbers)
+    return GroupConfig(trials, numbers[0], **options).to_tune()
+
+
+def make_result(
+    epoch: int, accuracy: float, *, number: int = 0, done: bool = False
+) -> dict[str, Any]:
+    """An epoch of a trial as a trainable reports it to Tune."""
+    result = TrialResult(make_record(epoch, accuracy), accuracy, done=done)
+    return GroupResult({number: result}, done=done).to_tune()
 
 
 def smooth(values: Mapping[str, Any], epoch: int) -> float:
@@ -133,7 +140,7 @@ class FakeTune:
         self.searcher = StudySearcher(
             self.study,
             objective,
-            SearchBudget(spec.planned_trials, spec.epochs, NODE_TIMEOUT_S),
+            SearchBudget.of(spec, NODE_TIMEOUT_S),
             lambda _: self.concurrency,
             self.prior_trials,
             clock=lambda: 0.0,
@@ -144,12 +151,10 @@ class FakeTune:
             self.study,
             objective,
             self.searcher.failure,
-            self.searcher.note_death,
+            GroupHooks(self.searcher.end_trials, self.searcher.note_death),
         )
-        self.callbacks = [
-            *self.callbacks,
-            ShortageCallback(self.searcher, Console(file=StringIO())),
-        ]
+        shortage = ShortageCallback(self.searcher, Console(file=StringIO()))
+        self.callbacks = [*self.callbacks, shortage]
 
     def start_trials(self) -> None:
         while True:
@@ -157,7 +162,8 @@ class FakeTune:
             config = self.searcher.suggest(trial_id)
             if not isinstance(config, dict):
                 break
-            last_epoch = self.study.trial(TrialConfig.from_tune(config).number).last_epoch
+            numbers = GroupConfig.from_tune(config).running_numbers
+            last_epoch = max(self.study.trial(number).last_epoch for number in numbers)
             epoch = last_epoch + 1 if self.checkpoint_ahead else max(last_epoch, 1)
             trial = FakeTrial(trial_id, config, epoch)
             self.scheduler.on_trial_add(None, trial)
@@ -165,26 +171,35 @@ class FakeTune:
         assert len(self.live) <= self.concurrency
 
     def report_epoch(self, trial: FakeTrial) -> str | None:
-        """Report the trial's next epoch; return the decision, or None if it was the last one."""
+        """Report the group's next epoch; return the decision, or None if it was the last one."""
         done = trial.epoch == self.spec.epochs
-        result = make_result(trial.epoch, self.curve(trial.values, trial.epoch), done=done)
+        results = {}
+        for config in trial.group.running:
+            accuracy = self.curve(config.values, trial.epoch)
+            record = make_record(trial.epoch, accuracy)
+            results[config.number] = TrialResult(record, accuracy, done=done)
+        result = GroupResult(results, done=done).to_tune()
+        trial.last_result = result
         trial.epoch += 1
         if done:
             self._end(trial, result)
             return None
         decision = self.scheduler.on_trial_result(None, trial, result)
-        if decision == TrialScheduler.CONTINUE or not self.checkpoint_ahead:
+        if decision == TrialScheduler.CONTINUE:
             self.searcher.on_trial_result(trial.trial_id, result)
+        elif not self.checkpoint_ahead:  # a kill comes between the epoch and the trial's end
+            live = self.searcher._live[trial.trial_id]
+            self.searcher._store_epochs(live, GroupResult.from_tune(result), live.trials)
         return decision
 
     def stop(self, trial: FakeTrial) -> None:
         """Stop a trial: Tune passes its last result again."""
-        last_epoch = trial.epoch - 1
-        self._end(trial, make_result(last_epoch, self.curve(trial.values, last_epoch)))
+        assert trial.last_result is not None
+        self._end(trial, trial.last_result)
 
     def requeue(self, trial: FakeTrial) -> None:
         """End a trial for whose workers there is no room."""
-        self._end(trial, TrialResult(requeue_reason="no room", done=True).to_tune())
+        self._end(trial, GroupResult(requeue_reason="no room", done=True).to_tune())
 
     def restart_process(self, trial: FakeTrial) -> None:
         """Restart the dead process of a trial, which reports its last epoch again."""
@@ -220,7 +235,7 @@ class FakeTune:
             for callback in self.callbacks:
                 callback.on_trial_complete(1, self.live, trial)
         except Exception:
-            self.ended_again.append(TrialConfig.from_tune(trial.config).number)
+            self.ended_again.append(trial.group.leader)
             self.restart_process(trial)
             return
         self.live.remove(trial)
@@ -279,6 +294,6 @@ def history(study: SearchStudy) -> list[tuple[Any, ...]]:
     """Everything that two runs of one search must have in common."""
     rows: list[tuple[Any, ...]] = []
     for trial in study.started_trials():
-        value = trial.optuna_trial.values
-        rows.append((trial.number, trial.state, trial.values, trial.curve, value))
+        values = trial.optuna_trial.values
+        rows.append((trial.number, trial.state, trial.values, trial.curve, values))
     return rows

@@ -19,6 +19,7 @@ from adaptune.study.storage import open_study
 from adaptune.training.build import build_classifier
 from adaptune.training.state import build_state
 from support.fake_search import make_record
+from support.tiny_trial import save
 
 
 def write_classes(root: Path, count: int = 8, names: tuple[str, ...] = ("cat", "dog")) -> Path:
@@ -79,5 +80,5 @@ def make_killed_search(space: Path) -> ResultsFolder:
     torch.manual_seed(0)
     f_s = build_classifier(job.spec.model.classifier, job.spec.data.source, 2)
     state = build_state(job.spec, 2, f_s.state_dict(), torch.device("cpu"))
-    job.checkpoints.save(state, make_record(2, 0.75))
+    save(job.checkpoints, state, make_record(2, 0.75))
     return folder

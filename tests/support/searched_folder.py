@@ -209,16 +209,18 @@ def foreign_weights(root: Path, spec: SearchSpec) -> list[str]:
         root: folder that contains the checkpoints.
     """
     folder = results_folder(spec.name, spec.storage)
-    trials = {}
+    groups: dict[str, Rows] = {}
     for row in pq.read_table(folder.trials_table).to_pylist():
-        trials[str(row["number"])] = row
+        groups.setdefault(str(row["group"]), []).append(row)
     messages = []
     for path in sorted(root.rglob("epoch-*.pt")):
         contents = decode(path.read_bytes(), path.name)
-        bias = eval_weights(contents, "f_t")["bias"]
-        number = path.parent.parent.name
-        if not torch.equal(bias, signature(trials[number], int(path.stem[-4:]))):
-            messages.append(f"{path.name} of trial {number} has {bias.tolist()}")
+        leader = path.parent.parent.name
+        expected = [signature(row, int(path.stem[-4:])) for row in groups[leader]]
+        for trial in [contents, *contents["group"]]:
+            bias = eval_weights(trial, "f_t")["bias"]
+            if not any(torch.equal(bias, own) for own in expected):
+                messages.append(f"{path.name} of trial {leader} has {bias.tolist()}")
     return messages + _faults_of_export(folder.best, read_summary(folder.summary))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +24,7 @@ from adaptune.cluster.nodes import ClusterCapacity
 from adaptune.cluster.placement import plan_placement
 from adaptune.execution.base import SharedRefs
 from adaptune.search.driver import run_trials
-from adaptune.search.protocol import TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialResult
 from adaptune.search.trainable import TrialTrainable
 from adaptune.study.storage import open_study
 from adaptune.training.record import EpochRecord
@@ -46,11 +47,11 @@ class SignalledTrainable(TrialTrainable):
 
     def setup(self, config: dict[str, object], context: object) -> None:
         """Begin the first trial."""
-        self._epoch = 0
+        self._begin_trial(config)
 
     def reset_config(self, new_config: dict[str, object]) -> bool:
         """Begin another trial, if the signal lets this process do so."""
-        self._epoch = 0
+        self._begin_trial(new_config)
         if not self.met.exists():
             self.met.touch()
             os.kill(os.getpid(), self.signal)
@@ -67,10 +68,19 @@ class SignalledTrainable(TrialTrainable):
             target_val_accuracy=0.5,
             target_val_loss=1.0,
         )
-        return TrialResult(record=record, objective=0.5, done=self._epoch == EPOCHS).to_tune()
+        is_done = self._epoch == EPOCHS
+        result = TrialResult(record=record, objective=0.5, done=is_done)
+        return GroupResult({self._number: result}, done=is_done).to_tune()
+
+    def stop_trials(self, numbers: Collection[int]) -> None:
+        """Do nothing: each trial trains alone."""
 
     def cleanup(self) -> None:
         """Do nothing."""
+
+    def _begin_trial(self, config: dict[str, object]) -> None:
+        [self._number] = GroupConfig.from_tune(config).running_numbers
+        self._epoch = 0
 
 
 def main(address: str, folder: Path, signal_name: str) -> None:

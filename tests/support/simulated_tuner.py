@@ -58,6 +58,8 @@ class SimulatedTuner:
             view = FakeTrial(trial_id, config)
             steps = TrialTrainable.__new__(TrialTrainable)
             steps.setup(config, self._context)
+            stop_trials = SimpleNamespace(remote=steps.stop_trials)
+            view.temporary_state.ray_actor = SimpleNamespace(stop_trials=stop_trials)
             self._live.append(_LiveTrial(view, steps))
             self._scheduler.on_trial_add(None, view)
             self._call("on_trial_start", iteration, trial=view)

@@ -28,7 +28,8 @@ UPDATED = {
 
 def run_step(state: TrainingState, batch: Batch) -> LossTerms:
     state.networks.f_t.train()
-    return STEPS[state.spec.method](state, batch)
+    [terms] = STEPS[state.spec.method]([state], batch)
+    return terms
 
 
 def all_networks(state: TrainingState) -> dict[str, nn.Module]:

@@ -22,7 +22,9 @@ from adaptune.spec.model import ClassifierSpec
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint_format import ResumePoint, Snapshot
 from adaptune.training.record import EpochRecord
+from adaptune.training.restore import Unrestored
 from adaptune.training.state import StateDict, TrainingState, build_state
 from adaptune.training.steps.batch import Batch, TrainingImages
 
@@ -167,8 +169,24 @@ def make_record(epoch: int = 1, target_val_accuracy: float = 0.5) -> EpochRecord
     )
 
 
+def save(folder: CheckpointFolder, state: TrainingState, record: EpochRecord) -> None:
+    """Save the checkpoint of an epoch of a trial that trains alone."""
+    folder.save([Snapshot(folder.identity, state, ResumePoint(record))])
+
+
+def save_mid_epoch(folder: CheckpointFolder, state: TrainingState, point: ResumePoint) -> None:
+    """Save a checkpoint within an epoch of a trial that trains alone."""
+    folder.save_mid_epoch([Snapshot(folder.identity, state, point)])
+
+
+def restore(folder: CheckpointFolder, state: TrainingState) -> ResumePoint:
+    """Restore a trial that trains alone."""
+    [point] = folder.restore([Unrestored(folder.identity, state)]).resume_points
+    return point
+
+
 def save_epochs(folder: CheckpointFolder, state: TrainingState, *epochs: int) -> None:
     """Save the checkpoint of each of these epochs, ten steps after the one before."""
     for epoch in epochs:
         state.step = epoch * 10
-        folder.save(state, make_record(epoch))
+        save(folder, state, make_record(epoch))

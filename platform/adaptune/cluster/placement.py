@@ -21,7 +21,8 @@ class PlacementPlan:
     Attributes:
         execution: kind of trial runner.
         resources: resources of one trial's workers.
-        max_concurrent_trials: number of trials that run at the same time, at the start.
+        max_concurrent_trials: number of trials, or of groups that share a GAN, that run at the same
+            time, at the start.
         trial_limit: upper bound of `max_concurrent_trials`, however many nodes join.
         task_cpus: CPUs that a task other than a trial may take on one node.
     """
@@ -77,7 +78,7 @@ def plan_placement(
     fitting = max_concurrent_trials(slots, resources)
     if fitting < 1:
         raise ResourceError(explain_shortfall(resources, nodes, sum(slots)))
-    limit = spec.planned_trials
+    limit = spec.planned_groups
     if requested.max_concurrent != "auto":
         limit = min(limit, requested.max_concurrent)
     return PlacementPlan(

@@ -76,7 +76,9 @@ def load_trial_checkpoint(
     Raises:
         CheckpointError: it cannot be read.
     """
-    job = make_job(run.spec, trial.number, trial.values, run.folder, run.inputs)
+    job = make_job(
+        run.spec, trial.number, trial.values, run.folder, run.inputs, leader=trial.leader
+    )
     contents = job.checkpoints.load(record.epoch)
     return TrialCheckpoint(trial.number, trial.values, job.spec, record, contents)
 

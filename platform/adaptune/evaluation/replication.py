@@ -148,7 +148,12 @@ def spec_of_seed(
         "scheduler": NoScheduler(name="none").model_dump(),
         "start_points": start_points,
         "warm_start": [],
+        "classifiers_per_gan": 1,
     }
+    seed_spec = SearchSpec.model_validate(tree)
+    if seed_spec.sharing_obstacle is not None:
+        return seed_spec
+    tree["search"]["classifiers_per_gan"] = len(configurations)  # as many as differ in f_T only
     return SearchSpec.model_validate(tree)
 
 

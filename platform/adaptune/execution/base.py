@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 import ray
 
 from adaptune.data.splits import TrialData
-from adaptune.execution.runtime import TrialJob
+from adaptune.execution.runtime import GroupJob
 from adaptune.spec.resources import EPOCH_TIMEOUT_S, WorkerResources
-from adaptune.training.record import EpochRecord
+from adaptune.training.loop import Outcome
 from adaptune.training.state import StateDict
 
 
@@ -50,22 +51,25 @@ class RunnerSettings:
 
 
 class TrialRunner(Protocol):
-    """A worker group that stays alive and runs one trial after another, for one thread."""
+    """A worker group that stays alive and runs one trial group after another, for one thread."""
 
-    def begin(self, job: TrialJob) -> None:
-        """Start the next trial; the previous one has ended or was stopped."""
+    def begin(self, job: GroupJob) -> None:
+        """Start the next trials; the previous ones have ended or were stopped."""
 
-    def next_record(self) -> EpochRecord | None:
-        """Train one more epoch and return its record, or None if the trial has no more epochs.
+    def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
+        """Train one more epoch and return its outcome for each trial; None if there is none.
+
+        Args:
+            stopped: numbers of the trials that do not continue after their last outcome.
 
         Raises:
-            NonFiniteLossError, CheckpointError: the trial failed; the runner can start another.
-            TrialCrashedError: the trial failed; the runner can only be closed.
+            CheckpointError: the trials failed; the runner can start others.
+            TrialCrashedError: the trials failed; the runner can only be closed.
             WorkersLostError: the workers are gone or about to go; the runner can only be closed.
         """
 
     def stop(self) -> None:
-        """End the trial after the epoch that was requested last.
+        """End the trials after the epoch that was requested last.
 
         Raises:
             WorkersLostError: the workers are gone, or do not answer in time.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 
 from adaptune.data.splits import TrialData
 from adaptune.execution.base import RunnerSettings
-from adaptune.execution.runtime import TrialJob, WorkerRuntime
-from adaptune.training.record import EpochRecord
+from adaptune.execution.runtime import GroupJob, WorkerRuntime
+from adaptune.training.loop import Outcome
 from adaptune.training.state import StateDict
 
 
@@ -22,21 +22,24 @@ class InProcessRunner:
         torch.set_num_threads(settings.resources.cpus_per_worker)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._runtime = WorkerRuntime(data, source_weights, device, settings.resources.device_share)
-        self._records: Iterator[EpochRecord] = iter(())
+        self._epochs: Iterator[dict[int, Outcome]] = iter(())
+        self._stopped: set[int] = set()
 
-    def begin(self, job: TrialJob) -> None:
-        """Start the next trial."""
-        self._records = self._runtime.records(job)
+    def begin(self, job: GroupJob) -> None:
+        """Start the next trials."""
+        self._stopped = set()
+        self._epochs = self._runtime.outcomes(job, self._stopped)
 
-    def next_record(self) -> EpochRecord | None:
+    def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
         """Train one more epoch; see `TrialRunner`."""
-        return next(self._records, None)
+        self._stopped.update(stopped)
+        return next(self._epochs, None)
 
     def stop(self) -> None:
-        """Drop the trial and its memory."""
-        self._records = iter(())
+        """Drop the trials and their memory."""
+        self._epochs = iter(())
         self._runtime.release_memory()
 
     def close(self) -> None:
-        """Drop the trial; the process itself stays."""
+        """Drop the trials; the process itself stays."""
         self.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import cast
 
@@ -18,12 +19,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from adaptune.errors import WorkersLostError, WorkersNotStartedError
 from adaptune.execution.base import RunnerSettings, SharedRefs
 from adaptune.execution.cause import cause_of, is_from_code
-from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
+from adaptune.execution.coordinator import Decision, TrialCoordinator, WorkerMessage
 from adaptune.execution.orphan_cleanup import trainer_class
-from adaptune.execution.runtime import TrialJob
+from adaptune.execution.runtime import GroupJob
 from adaptune.execution.worker import WorkerConfig, work
 from adaptune.spec.resources import WorkerResources
-from adaptune.training.record import EpochRecord
+from adaptune.training.loop import Outcome
 
 POLL_S = 1.0
 ANSWER_TIMEOUT_S = 120.0  # of the coordinator, whose process may have to start first
@@ -38,7 +39,7 @@ class RayTrainRunner:
     """A `TrialRunner` whose workers are Ray Train's.
 
     `TorchTrainer.fit()` runs in a thread of this process; a coordinator actor passes trials,
-    records and decisions between the two.
+    outcomes and decisions between the two.
     """
 
     def __init__(self, settings: RunnerSettings, shared: SharedRefs) -> None:
@@ -61,35 +62,35 @@ class RayTrainRunner:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, name=f"fit-{settings.name}", daemon=True)
         self._thread.start()
-        self._trial_running = False
-        self._decision_due = False  # the workers wait for a decision on the last record
+        self._job_running = False
+        self._decision_due = False  # the workers wait for a decision on the last epoch
 
-    def begin(self, job: TrialJob) -> None:
-        """Start the next trial."""
+    def begin(self, job: GroupJob) -> None:
+        """Start the next trials."""
         self._call(self._coordinator.submit, job)
-        self._trial_running = True
+        self._job_running = True
 
-    def next_record(self) -> EpochRecord | None:
+    def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
         """Train one more epoch; see `TrialRunner`."""
         if self._decision_due:
-            self._decide(continue_training=True)
+            self._decide(tuple(stopped))
         message = self._next_message()
-        self._decision_due = message.record is not None
-        self._trial_running = self._decision_due
+        self._decision_due = message.outcomes is not None
+        self._job_running = self._decision_due
         if message.error is not None:
             raise message.error
-        return message.record
+        return None if message.outcomes is None else dict(message.outcomes)
 
     def stop(self) -> None:
-        """End the trial after the epoch that is being trained; see `TrialRunner`."""
+        """End the trials after the epoch that is being trained; see `TrialRunner`."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
         if self._decision_due:
-            self._decide(continue_training=False)
-        while self._trial_running:
-            if self._next_message(deadline).record is None:
-                self._trial_running = False
+            self._decide(None)
+        while self._job_running:
+            if self._next_message(deadline).outcomes is None:
+                self._job_running = False
             else:
-                self._decide(continue_training=False)
+                self._decide(None)
 
     def close(self) -> None:
         """Shut the workers down.
@@ -110,9 +111,9 @@ class RayTrainRunner:
         except BaseException as error:
             self._failure = error
 
-    def _decide(self, *, continue_training: bool) -> None:
+    def _decide(self, decision: Decision) -> None:
         self._decision_due = False
-        self._call(self._coordinator.decide, continue_training)
+        self._call(self._coordinator.decide, decision)
 
     def _next_message(self, deadline: float = math.inf) -> WorkerMessage:
         """Wait for a message; the search's watchdog bounds the wait for an epoch."""

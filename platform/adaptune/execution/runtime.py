@@ -1,8 +1,8 @@
-"""A trial to run, and what a worker keeps between trials; independent of Ray."""
+"""Trials to run, and what a worker keeps between trials; independent of Ray."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,20 +13,21 @@ from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier, set_tf32
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.loop import IsPreempted, fit
-from adaptune.training.record import EpochRecord
+from adaptune.training.epoch_trainer import IsPreempted
+from adaptune.training.group import GroupTrial
+from adaptune.training.loop import Outcome, fit_group
 from adaptune.training.state import StateDict
 from adaptune.training.steps.batch import TrainingImages
 
 
 @dataclass(frozen=True)
 class TrialJob:
-    """A trial to run, from its newest checkpoint if there is one.
+    """A trial to run.
 
     Attributes:
         number: number of the trial in the study.
         spec: resolved spec of the trial.
-        checkpoints: folder of the trial's checkpoints.
+        checkpoints: folder of the checkpoints of the trial's group.
         metric: metric by which the trial's best epoch is chosen.
         check_health: whether each epoch is checked for the symptoms of a failing GAN.
     """
@@ -36,6 +37,26 @@ class TrialJob:
     checkpoints: CheckpointFolder
     metric: str
     check_health: bool
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """Trials to run on one GAN, from the newest checkpoint of their group if there is one.
+
+    Attributes:
+        trials: the trials, whose specs differ in settings of the classifier side only.
+    """
+
+    trials: tuple[TrialJob, ...]
+
+    @property
+    def number(self) -> int:
+        """Number of the first of these trials, for messages."""
+        return self.trials[0].number
+
+    def without(self, numbers: Collection[int]) -> GroupJob:
+        """Return the job of the trials that have none of these numbers."""
+        return GroupJob(tuple(trial for trial in self.trials if trial.number not in numbers))
 
 
 class WorkerRuntime:
@@ -59,37 +80,50 @@ class WorkerRuntime:
         data.prepare_on_this_node()
         self._images: TrainingImages | None = None
 
-    def records(
-        self, job: TrialJob, is_preempted: IsPreempted | None = None
-    ) -> Iterator[EpochRecord]:
+    def outcomes(
+        self,
+        job: GroupJob,
+        stopped: Collection[int] = (),
+        is_preempted: IsPreempted | None = None,
+    ) -> Iterator[dict[int, Outcome]]:
         """Train the job's epochs in this process, together with the other workers if there are any.
 
+        It yields the outcome of each trial after each epoch, see `fit_group`.
+
+        Args:
+            stopped: numbers of the trials that do not continue; read before each epoch, so that the
+                caller may add to it.
+            is_preempted: see `fit_group`.
+
         Raises:
-            NonFiniteLossError, CheckpointError, PreemptedError: see `fit`.
+            CheckpointError, PreemptedError: see `fit_group`.
             TrialCrashedError: another attempt would raise the same error.
         """
         with crash_reported():
-            return _reported(self._fit(job, is_preempted))
+            return _reported(self._fit(job, stopped, is_preempted))
 
     def release_memory(self) -> None:
         """Return the device memory of the last trial to the system."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _fit(self, job: TrialJob, is_preempted: IsPreempted | None) -> Iterator[EpochRecord]:
-        set_tf32(job.spec)
+    def _fit(
+        self, job: GroupJob, stopped: Collection[int], is_preempted: IsPreempted | None
+    ) -> Iterator[dict[int, Outcome]]:
+        first = job.trials[0]
+        set_tf32(first.spec)
         if self._images is None:
-            self._images = self._training_images(job.spec)
-        return fit(
-            job.spec,
+            self._images = self._training_images(first.spec)
+        return fit_group(
+            {trial.number: GroupTrial(trial.spec, trial.checkpoints) for trial in job.trials},
             self._data,
             self._source_weights,
             device=self.device,
-            checkpoints=job.checkpoints,
             images=self._images,
-            metric=job.metric,
-            health=job.check_health,
+            metric=first.metric,
+            health=first.check_health,
             is_preempted=is_preempted,
+            stopped=stopped,
         )
 
     def _training_images(self, spec: TrialSpec) -> TrainingImages:
@@ -104,6 +138,6 @@ class WorkerRuntime:
         )
 
 
-def _reported(records: Iterator[EpochRecord]) -> Iterator[EpochRecord]:
+def _reported(epochs: Iterator[dict[int, Outcome]]) -> Iterator[dict[int, Outcome]]:
     with crash_reported():
-        yield from records
+        yield from epochs

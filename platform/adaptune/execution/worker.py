@@ -1,4 +1,4 @@
-"""The training function of Ray Train workers: trial after trial, until they are shut down."""
+"""The training function of Ray Train workers: job after job, until they are shut down."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from ray.actor import ActorHandle
 from ray.train import get_context, get_preemption_info
 from ray.train.torch import get_device
 
-from adaptune.errors import (
-    CheckpointError,
-    NonFiniteLossError,
-    PreemptedError,
-    TrialCrashedError,
-)
+from adaptune.errors import CheckpointError, PreemptedError, TrialCrashedError
 from adaptune.execution.base import SharedRefs
-from adaptune.execution.coordinator import WorkerMessage
-from adaptune.execution.runtime import TrialJob, WorkerRuntime
+from adaptune.execution.coordinator import Decision, WorkerMessage
+from adaptune.execution.runtime import GroupJob, WorkerRuntime
 
 PREEMPTION_WATCHED = os.environ.get("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER") == "1"
 
@@ -71,7 +66,7 @@ class Worker:
         self._decisions = 0
 
     def run(self) -> None:
-        """Train one trial after another."""
+        """Train one trial group after another."""
         index = 0
         while (job := ray.get(self._coordinator.job.remote(index))) is not None:
             index += 1
@@ -81,7 +76,7 @@ class Worker:
                 return  # at once: Ray Train would keep the workers until the node is gone
             self._runtime.release_memory()
 
-    def _train(self, job: TrialJob) -> NonFiniteLossError | CheckpointError | PreemptedError | None:
+    def _train(self, job: GroupJob) -> CheckpointError | PreemptedError | None:
         """Train until the end or a stop; return an error that all workers raise alike.
 
         Raises:
@@ -90,22 +85,25 @@ class Worker:
                 ends with it.
         """
         is_preempted = _node_is_leaving if PREEMPTION_WATCHED else None
+        stopped: set[int] = set()
         try:
-            for record in self._runtime.records(job, is_preempted):
-                self._post(WorkerMessage(record=record))
-                if not self._next_decision():
+            for outcomes in self._runtime.outcomes(job, stopped, is_preempted):
+                self._post(WorkerMessage(outcomes))
+                decision = self._next_decision()
+                if decision is None:
                     break
-        except (NonFiniteLossError, CheckpointError, PreemptedError) as error:
+                stopped.update(decision)
+        except (CheckpointError, PreemptedError) as error:
             return error
         except TrialCrashedError as error:
             ray.get(self._coordinator.post.remote(WorkerMessage(error=error)))
             raise
         return None
 
-    def _next_decision(self) -> bool:
-        continue_training: bool = ray.get(self._coordinator.decision.remote(self._decisions))
+    def _next_decision(self) -> Decision:
+        decision: Decision = ray.get(self._coordinator.decision.remote(self._decisions))
         self._decisions += 1
-        return continue_training
+        return decision
 
     def _post(self, message: WorkerMessage) -> None:
         if self._is_leader:

@@ -49,7 +49,7 @@ def _contents(
         "test_recall": tables.recall_table(summary),
         "curves": figures.curves_figure(study, spec.epochs, best),
         "values": figures.values_figure(study, spec, best),
-        "sample_grid": _sample_grid(folder, summary),
+        "sample_grid": _sample_grid(folder, study, summary),
         "warm_start": study.describe_warm_start(),
         "trials": tables.trials_table(study, spec.epochs),
         "validators": tables.validators_table(study),
@@ -60,9 +60,10 @@ def _contents(
     }
 
 
-def _sample_grid(folder: ResultsFolder, summary: Summary) -> str | None:
+def _sample_grid(folder: ResultsFolder, study: SearchStudy, summary: Summary) -> str | None:
     """Return the exported epoch's sample grid as a PNG in base64, or None if there is none."""
     if summary.best_trial is None or summary.best_epoch is None:
         return None
-    png = folder.checkpoints(summary.best_trial).sample_grid(summary.best_epoch)
+    leader = study.trial(summary.best_trial).leader
+    png = folder.checkpoints(leader).sample_grid(summary.best_epoch)
     return None if png is None else base64.b64encode(png).decode()

@@ -109,7 +109,11 @@ class ResultsFolder:
         return self.path / "trials" / str(number)
 
     def checkpoints(self, number: int) -> CheckpointFolder:
-        """Return the checkpoints of a trial, in a place that all nodes see."""
+        """Return the checkpoints of a trial, in a place that all nodes see.
+
+        Args:
+            number: number of the trial; for those of a group, the number of its leader.
+        """
         path = self._shared("trials", str(number), "checkpoints")
         return CheckpointFolder(path, keep=self.keep_checkpoints)
 

@@ -31,8 +31,8 @@ from adaptune.search.callbacks.tables import TablesCallback
 from adaptune.search.callbacks.tensorboard import TensorBoardCallback
 from adaptune.search.callbacks.wall_clock import WallClockCallback
 from adaptune.search.callbacks.watchdog import WatchdogCallback
-from adaptune.search.protocol import TrialConfig
-from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.protocol import GroupConfig
+from adaptune.search.scheduler import GroupHooks, StudyScheduler, stop_in_process
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.schema import SearchSpec
@@ -185,15 +185,17 @@ def run_trials(run: SearchRun, trainable: type[TrialTrainable] = TrialTrainable)
     placement = TrialPlacement(run.plan.execution, run.plan.resources.workers)
     spec, study = run.spec, run.study
     objective = Objective(spec.search.metric)
-    budget = SearchBudget(spec.planned_trials, spec.epochs, run.capacity.node_timeout_s)
+    budget = SearchBudget.of(spec, run.capacity.node_timeout_s)
     searcher = StudySearcher(
         study, objective, budget, run.capacity, prior_trials(spec), placement=placement
     )
     uploader = Uploader(run.folder, run.lease.check)
     deletion = CheckpointDeletion(study, run.folder, spec.storage.checkpoint_budget_gb)
     if searcher.remaining():
-        rules, failure, note_death = spec.search.scheduler, searcher.failure, searcher.note_death
-        scheduler = StudyScheduler(rules, spec.epochs, study, objective, failure, note_death)
+        failure = searcher.failure
+        hooks = GroupHooks(searcher.end_trials, searcher.note_death, stop_in_process)
+        rules = spec.search.scheduler
+        scheduler = StudyScheduler(rules, spec.epochs, study, objective, failure, hooks)
         tuner = tune.Tuner(
             _with_resources(run, trainable),
             tune_config=tune.TuneConfig(
@@ -274,4 +276,4 @@ def _with_resources(run: SearchRun, trainable: type[TrialTrainable]) -> type[Tri
 
 
 def _trial_name(trial: Trial) -> str:
-    return f"trial-{TrialConfig.from_tune(trial.config).number}"
+    return f"trial-{GroupConfig.from_tune(trial.config).leader}"

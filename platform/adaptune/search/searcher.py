@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, Trial
@@ -12,10 +13,18 @@ from ray.tune.search import Searcher
 
 from adaptune.cluster.shortage import IN_USE, NO_ROOM, Shortage
 from adaptune.search.failure import SearchFailure, ends_search
-from adaptune.search.protocol import OBJECTIVE, Death, TrialConfig, TrialResult
+from adaptune.search.protocol import (
+    OBJECTIVE,
+    Death,
+    GroupConfig,
+    GroupResult,
+    TrialConfig,
+    TrialResult,
+)
+from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import TrialPlacement
+from adaptune.study.trial import TrialPlacement, place_in_group
 
 MAX_EARLY_DEATHS = 3  # of processes, for each trial
 # A trial that finds no workers for a minute is requeued: after this time, it has some.
@@ -29,6 +38,8 @@ class SearchBudget:
 
     Attributes:
         trials: number of trials in all.
+        group_size: number of trials that share a GAN.
+        shared: dotted paths of the values that are equal in all trials of a group.
         epochs: number of epochs of a trial that is not stopped.
         node_timeout_s: seconds to wait for nodes before the search gives up.
     """
@@ -36,13 +47,22 @@ class SearchBudget:
     trials: int
     epochs: int
     node_timeout_s: float
+    group_size: int = 1
+    shared: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: SearchSpec, node_timeout_s: float) -> SearchBudget:
+        """Return the extent of a search that has this spec."""
+        size = spec.search.classifiers_per_gan
+        return cls(spec.planned_trials, spec.epochs, node_timeout_s, size, spec.generator_side)
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Gives Tune the study's interrupted trials, then new ones, and stores their results.
 
-    Fewer than `capacity(unfinished)` trials run at the same time, and `budget.trials` in all. A
-    requeued trial, for whose workers the cluster had no room, is suggested again later.
+    What Tune calls a trial is a group of trials that share a GAN. Fewer than `capacity(unfinished)`
+    groups run at the same time, and `budget.trials` trials in all. A requeued group, for whose
+    workers the cluster had no room, is suggested again later.
 
     Args:
         study: study of the search.
@@ -80,21 +100,22 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         for trials in prior_trials.values():
             self._prior_trials += trials
         study.record_warm_start({folder: len(trials) for folder, trials in prior_trials.items()})
-        self._interrupted = study.interrupted_trials()
-        self._live: dict[str, _LiveTrial] = {}
+        self._interrupted = study.interrupted_groups(budget.shared, self._prior_trials)
+        self._live: dict[str, _LiveGroup] = {}
+        self._ended: dict[str, Collection[int]] = {}  # trials whose group continues
         self._shortage = Shortage(budget.node_timeout_s, clock)
         self._contention = Shortage(budget.node_timeout_s, clock)  # while there are nodes
         self._deaths: dict[str, Death] = {}
         self._early_deaths: Counter[int] = Counter()  # by number of the trial
 
     def remaining(self) -> int:
-        """Return the number of trials that have yet to start or to continue."""
-        new = self._budget.trials - self._study.started
-        return len(self._interrupted) + max(new, 0)
+        """Return the number of trial groups that have yet to start or to continue."""
+        new = max(self._budget.trials - self._study.started, 0)
+        return len(self._interrupted) + math.ceil(new / self._budget.group_size)
 
     @ends_search
     def suggest(self, trial_id: str) -> dict[str, object] | str | None:
-        """Return the config of the next trial, None if there is none now, or FINISHED.
+        """Return the config of the next trial group, None if there is none now, or FINISHED.
 
         Raises:
             WorkersNotStartedError: no trial could train for `budget.node_timeout_s`.
@@ -102,7 +123,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         remaining = self.remaining()
         capacity = self._capacity(len(self._live) + remaining)
         if not remaining:
-            # Tune does not ask again after FINISHED, but a running trial may yet be requeued.
+            # Tune does not ask again after FINISHED, but a running group may yet be requeued.
             return None if self._live else str(Searcher.FINISHED)
         if not self._live and not capacity:
             self._shortage.note(NO_ROOM)
@@ -110,54 +131,65 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         if len(self._live) >= capacity:
             return None
         if self._interrupted:
-            trial = self._study.resume_trial(self._interrupted.pop(0))
+            group = self._interrupted.pop(0)
             start = None  # it started in an earlier session
         else:
-            trial = self._study.ask(self._prior_trials)
+            budget = self._budget
+            limit = budget.trials - self._study.started
+            group = self._study.ask_group(
+                min(budget.group_size, limit), budget.shared, self._prior_trials, limit=limit
+            )
             start = self._clock()
-        self._live[trial_id] = _LiveTrial(trial, start, since=self._clock())
-        return TrialConfig(trial.number, trial.params).to_tune()
+        live = _LiveGroup({trial.number: trial for trial in group}, start, since=self._clock())
+        self._live[trial_id] = live
+        trials = [TrialConfig(trial.number, trial.params) for trial in group]
+        return GroupConfig(tuple(trials), place_in_group(group[0]).leader).to_tune()
 
     @ends_search
     def on_trial_result(self, trial_id: str, result: dict[str, object]) -> None:
-        """Store the epoch of a running trial."""
-        self._store_epoch(self._live[trial_id], TrialResult.from_tune(result))
+        """Store the epoch of a running group, and the results of its trials that have ended."""
+        live = self._live[trial_id]
+        group_result = GroupResult.from_tune(result)
+        ended = self._ended.pop(trial_id, ())
+        self._store_epochs(live, group_result, ended)
+        for number in ended:
+            self._tell(live, number, group_result.trials[number].error)
 
     @ends_search
     def on_trial_complete(
         self, trial_id: str, result: dict[str, object] | None = None, error: bool = False
     ) -> None:
-        """Store the result of a trial that ended, or keep it for later if it is requeued."""
+        """Store the results of a group that ended, or keep it for later if it is requeued."""
         live = self._live[trial_id]
-        trial_result = TrialResult.from_tune(result)
-        self._store_epoch(live, trial_result)
-        if trial_result.requeue_reason is not None:
-            self._interrupted.append(live.trial)
-            self._shortage.note(trial_result.requeue_reason)
+        group_result = GroupResult.from_tune(result)
+        self._store_epochs(live, group_result, live.trials)
+        if group_result.requeue_reason is not None:
+            self._interrupted.append(list(live.trials.values()))
+            self._shortage.note(group_result.requeue_reason)
             del self._live[trial_id]
             return
-        message = trial_result.error
-        if message is None and error:
+        message = None
+        if error:
             death = self._deaths.get(trial_id)
-            if self._may_begin_again(live.trial, death):
-                self._interrupted.append(live.trial)
+            if self._may_begin_again(live, death):
+                self._interrupted.append(list(live.trials.values()))
                 del self._live[trial_id]
                 return
             message = "the trial's process died repeatedly"
             if death is not None:
                 message += f", the last time of: {death.cause}"
-        self._study.tell_result(
-            live.trial,
-            epochs=self._budget.epochs,
-            error=message,
-            wall_s=None if live.start is None else self._clock() - live.start,
-            placement=self._placement,
-        )
-        del self._live[trial_id]  # now that the study has the result
+        for number in list(live.trials):
+            trial_result = group_result.trials.get(number, TrialResult())
+            self._tell(live, number, trial_result.error or message)
+        del self._live[trial_id]  # now that the study has the results
 
     def note_death(self, trial_id: str, death: Death) -> None:
-        """Note how a trial's process died, in case that Tune gives the trial up."""
+        """Note how a group's process died, in case that Tune gives the group up."""
         self._deaths[trial_id] = death
+
+    def end_trials(self, trial_id: str, numbers: Collection[int]) -> None:
+        """Note that trials have ended whose group continues; their results come with the epoch."""
+        self._ended[trial_id] = numbers
 
     def check_shortage(self, *, any_running: bool) -> str | None:
         """Check whether trials wait for nodes in vain; to be called at each step of Tune.
@@ -189,21 +221,34 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._check_timeout()
         return self._shortage.notice
 
-    def _store_epoch(self, live: _LiveTrial, result: TrialResult) -> None:
-        record = result.record
-        if record is None:
-            return
-        self._shortage.end()
-        live.has_reported = True
-        self._objective.observe(live.trial.number, record)
-        self._study.add_epoch(live.trial, record, self._objective.value(record))
+    def _store_epochs(self, live: _LiveGroup, result: GroupResult, ended: Collection[int]) -> None:
+        for number, record in result.records().items():
+            if number not in live.trials:  # it ended before: Tune passes its last epoch again
+                continue
+            self._shortage.end()
+            live.has_reported = True
+            self._objective.observe(number, record)
+            value = self._objective.value(record)
+            self._study.add_epoch(live.trials[number], record, value, is_last=number in ended)
 
-    def _may_begin_again(self, trial: Trial, death: Death | None) -> bool:
-        """Return whether a trial is requeued whose process died before it took the trial."""
+    def _tell(self, live: _LiveGroup, number: int, error: str | None) -> None:
+        """Store the result of a trial that has ended."""
+        self._study.tell_result(
+            live.trials[number],
+            epochs=self._budget.epochs,
+            error=error,
+            wall_s=None if live.start is None else self._clock() - live.start,
+            placement=self._placement,
+        )
+        del live.trials[number]
+
+    def _may_begin_again(self, live: _LiveGroup, death: Death | None) -> bool:
+        """Return whether a group is requeued whose process died before it took the group."""
         if death is None or not death.is_early:
             return False
-        self._early_deaths[trial.number] += 1
-        return self._early_deaths[trial.number] <= MAX_EARLY_DEATHS
+        number = min(live.trials)
+        self._early_deaths[number] += 1
+        return self._early_deaths[number] <= MAX_EARLY_DEATHS
 
     def _check_timeout(self) -> None:
         """Check the shortage unless a trial trains; the watchdog bounds that one."""
@@ -219,8 +264,17 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
 
 @dataclass
-class _LiveTrial:
-    trial: Trial
+class _LiveGroup:
+    """A trial group that Tune has.
+
+    Attributes:
+        trials: its trials that have not ended, by number.
+        start: time at which it started; None if it started in an earlier session.
+        since: time since which Tune has it, or could have started its workers.
+        has_reported: whether it has reported an epoch since.
+    """
+
+    trials: dict[int, Trial]
     start: float | None
-    since: float  # when its process was there last
+    since: float
     has_reported: bool = False

@@ -38,6 +38,14 @@ class OnlyIn:
     method: Method
 
 
+@dataclass(frozen=True)
+class ClassifierSide:
+    """Metadata of a field that has an effect on f_T and D_feat only.
+
+    Trials that differ in such fields only can share G_st, G_ts, D_s and D_t.
+    """
+
+
 def fields_along(path: str, root: type[Section]) -> list[FieldInfo]:
     """Return the fields that a dotted path passes through, outermost first.
 

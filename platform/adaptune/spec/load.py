@@ -16,6 +16,7 @@ from adaptune.spec.space import (
     check_conditions,
     check_fields,
     check_method,
+    check_sharing,
     extract,
     validate,
     validation_errors,
@@ -126,6 +127,7 @@ def _resolve(
     search = tree.get("search")
     raw_points = search.pop("start_points", []) if isinstance(search, dict) else []
     space = normalise(extract(tree, diagnostics))
+    check_sharing(tree, space, diagnostics)
     add_errors(diagnostics, validation_errors(SearchSpec, tree), SearchSpec)
     check_method(tree, space, diagnostics)
     check_conditions(tree, space, diagnostics)

@@ -29,7 +29,8 @@ class Term:
     """Metadata of a loss weight.
 
     Attributes:
-        trains: the networks that minimise the term; "classifier" is f_T.
+        trains: the networks that minimise the term; "classifier" is f_T. Trials that differ in the
+            weights of f_T's terms only can share a GAN.
         kept_in: the rows of CyCADA's ablation table (Hoffman et al. 2018) that keep the term.
         ablated: whether an ablation has a row "no <term>".
     """

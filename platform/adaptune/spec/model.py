@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from adaptune.spec.base import Count, Fixed, OnlyIn, Section
+from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Section
 from adaptune.spec.data import absolute_path
 
 SMALL_CLASSIFIERS = ("lenet", "dtn", "resnet18")
@@ -177,9 +177,9 @@ class ModelSpec(Section):
     classifier: Annotated[
         ClassifierSpec, Fixed("f_S has this network, and is trained once per search")
     ] = ClassifierSpec()
-    feature_discriminator: Annotated[FeatureDiscriminatorSpec, OnlyIn("cycada")] = (
-        FeatureDiscriminatorSpec()
-    )
+    feature_discriminator: Annotated[
+        FeatureDiscriminatorSpec, OnlyIn("cycada"), ClassifierSide()
+    ] = FeatureDiscriminatorSpec()
 
 
 def _check_torchvision_name(name: str) -> None:

@@ -16,7 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from adaptune.spec.base import Fixed, Section, is_section
 from adaptune.spec.distributions import KINDS, Distribution
-from adaptune.spec.schema import SearchSpec, TrialSpec
+from adaptune.spec.schema import SEARCHABLE_PATHS, SearchSpec, TrialSpec
+from adaptune.spec.sharing import is_classifier_side
 
 Schema = dict[str, Any]  # JSON Schema, or a part of it
 
@@ -61,6 +62,10 @@ given values, as in
 `{search: uniform, low: 1, high: 5, when: {training.gan_loss: log}, otherwise: 0}`.
 """
 _FIXED = "These keys cannot be searched:\n"
+_CLASSIFIER_SIDE = """\
+These keys have an effect on f_T and D_feat only. Trials that differ in nothing else can share a GAN
+(`search.classifiers_per_gan`):
+"""
 _START_POINTS = """\
 The first trials have the values of `search.start_points`. Their keys may be nested or dotted, and
 what a start point leaves out is sampled:
@@ -105,6 +110,8 @@ def reference_markdown() -> str:
     lines += _distributions(definitions)
     lines.append(_FIXED)
     lines += [f"- `{path}`: {reason}." for path, reason in _fixed_keys(TrialSpec)]
+    lines.append(f"\n{_CLASSIFIER_SIDE}")
+    lines += [f"- `{path}`" for path in SEARCHABLE_PATHS if is_classifier_side(path)]
     lines += ["\n## Start points\n", _START_POINTS]
     return "\n".join(lines)
 

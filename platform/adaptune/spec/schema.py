@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from math import prod
+from math import ceil, prod
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from adaptune.spec.algorithms import Grid
-from adaptune.spec.base import Method, Section
+from adaptune.spec.base import Method, Section, is_section
 from adaptune.spec.data import DataSpec
 from adaptune.spec.distributions import Choice, Distribution, Int, Value
 from adaptune.spec.evaluation import EvaluationSpec
@@ -18,7 +18,8 @@ from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.resources import Execution, ResourcesSpec
 from adaptune.spec.search import SearchOptions
-from adaptune.spec.searchable import Searchable
+from adaptune.spec.searchable import Searchable, searchable_paths
+from adaptune.spec.sharing import Obstacle, obstacle_of_values, sampler_obstacle, shared_paths
 from adaptune.spec.sizes import size_fault
 from adaptune.spec.storage import StorageSpec
 from adaptune.spec.training import TrainingSpec
@@ -84,6 +85,18 @@ class TrialSpec(Section):
         return self
 
 
+def _searchable_paths() -> Iterator[str]:
+    for name in SEARCHABLE:
+        section = TrialSpec.model_fields[name].annotation
+        assert is_section(section)
+        for path in searchable_paths(section):
+            yield f"{name}.{path}"
+
+
+# The dotted path of every field that may be searched.
+SEARCHABLE_PATHS = tuple(_searchable_paths())
+
+
 class SearchSpec(Section):
     """A whole search space file. Distributions are in the place of the values that they draw."""
 
@@ -118,6 +131,14 @@ class SearchSpec(Section):
             raise ValueError(GRID_WITH_CONDITION)
         return self
 
+    @model_validator(mode="after")
+    def _trials_can_share_a_gan(self) -> SearchSpec:
+        obstacle = self.sharing_obstacle
+        # Without a space, this may be a file whose distributions are checked apart.
+        if self.space and self.search.asks_for_groups and obstacle is not None:
+            raise ValueError(f"search.classifiers_per_gan: {obstacle}")
+        return self
+
     @cached_property
     def space(self) -> dict[str, Distribution]:
         """The distributions by dotted path, sorted by path: a sampler draws in this order."""
@@ -127,6 +148,28 @@ class SearchSpec(Section):
             for path, distribution in section.distributions().items():
                 paths[f"{name}.{path}"] = distribution
         return dict(sorted(paths.items()))
+
+    @property
+    def generator_side(self) -> tuple[str, ...]:
+        """The searched paths that trials which share a GAN have in common, sorted.
+
+        They are those that affect the GAN, and those in their conditions `when`.
+        """
+        return shared_paths(self.space)
+
+    @property
+    def classifier_side(self) -> tuple[str, ...]:
+        """The other searched paths, sorted: they affect f_T and D_feat only."""
+        shared = self.generator_side
+        return tuple(path for path in self.space if path not in shared)
+
+    @property
+    def sharing_obstacle(self) -> Obstacle | None:
+        """The reason that no trials of this search can share a GAN; None if they can."""
+        gate = dict(self.training)["semantic_gate"]
+        return sampler_obstacle(self.search.sampler) or obstacle_of_values(
+            self.space, self.method, has_gate=gate is not None
+        )
 
     @property
     def epochs(self) -> int:
@@ -164,6 +207,11 @@ class SearchSpec(Section):
         ]
         combinations = prod(values_per_path)
         return min(self.search.trials, combinations + len(self.search.start_points))
+
+    @property
+    def planned_groups(self) -> int:
+        """Groups of trials that share a GAN; start points may make them more."""
+        return ceil(self.planned_trials / self.search.classifiers_per_gan)
 
     def trial(self, values: Mapping[str, Value], seed: int | None = None) -> TrialSpec:
         """Return the trial with these values.

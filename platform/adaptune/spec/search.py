@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from adaptune.spec.algorithms import Asha, Gp, Nsga2, Sampler, Scheduler, Tpe
 from adaptune.spec.base import Count, Section
 from adaptune.spec.distributions import Value
+from adaptune.spec.sharing import sampler_obstacle
 
 # The loader accepts nested sections and flattens them to dotted keys.
 _START_POINTS = WithJsonSchema(
@@ -73,6 +74,12 @@ class SearchOptions(Section):
         description="What to do if the GAN of a trial becomes unhealthy (collapse, label flip, …):"
         " do not monitor, warn, or stop the trial.",
     )
+    classifiers_per_gan: Count = Field(
+        default=1,
+        description="Trials that share a GAN: equal in everything that affects the GAN, each with"
+        " settings of its own for f_T and D_feat. Samplers `tpe`, `gp` and `random` only, and not"
+        " with `training.semantic_gate`.",
+    )
     warm_start: tuple[str, ...] = Field(
         default=(),
         description="Results folders of earlier searches. The sampler (tpe or gp) also learns"
@@ -86,6 +93,18 @@ class SearchOptions(Section):
                 f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can"
             )
         return self
+
+    @model_validator(mode="after")
+    def _sampler_completes_shared_values(self) -> SearchOptions:
+        obstacle = sampler_obstacle(self.sampler)
+        if self.asks_for_groups and obstacle is not None:
+            raise ValueError(f"classifiers_per_gan: {obstacle}")
+        return self
+
+    @property
+    def asks_for_groups(self) -> bool:
+        """True if several trials share a GAN."""
+        return self.classifiers_per_gan > 1
 
     @property
     def objectives(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -48,6 +49,21 @@ class Searchable(Section, Generic[S]):
         return paths
 
 
+def searchable_paths(section: type[Section]) -> Iterator[str]:
+    """Yield the dotted path of every field of a section, and of those in it, that may be searched.
+
+    The paths begin in the section.
+    """
+    for name, field in section.model_fields.items():
+        if _is_fixed(field):
+            continue
+        if is_section(field.annotation):
+            for path in searchable_paths(field.annotation):
+                yield f"{name}.{path}"
+        else:
+            yield name
+
+
 @cache
 def _derive(section: type[Section]) -> type[Searchable[Section]]:
     fields: dict[str, Any] = {}
@@ -64,8 +80,7 @@ def _derive_field(field: FieldInfo) -> tuple[object, object]:
     """Return the type and the default of a field that may hold a distribution."""
     value = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     default = field.default
-    is_fixed = any(isinstance(item, Fixed) for item in field.metadata)
-    if is_fixed:
+    if _is_fixed(field):
         annotation: object = value
     elif is_section(field.annotation):
         annotation = _derive(field.annotation)
@@ -76,6 +91,10 @@ def _derive_field(field: FieldInfo) -> tuple[object, object]:
             Discriminator(_kind_of),
         ]
     return annotation, Field(default=default, description=field.description)
+
+
+def _is_fixed(field: FieldInfo) -> bool:
+    return any(isinstance(item, Fixed) for item in field.metadata)
 
 
 def _kind_of(raw: object) -> str:

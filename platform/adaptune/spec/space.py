@@ -16,6 +16,7 @@ from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, phrase, q
 from adaptune.spec.distributions import KINDS, Choice, Distribution, Int, LogUniform, Uniform, Value
 from adaptune.spec.loss_terms import METHODS
 from adaptune.spec.schema import GRID_WITH_CONDITION, SEARCHABLE, TrialSpec
+from adaptune.spec.sharing import obstacle_of_values
 from adaptune.spec.tree import put
 from adaptune.spec.yaml_reader import Key
 
@@ -81,7 +82,7 @@ def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnos
 
 def check_method(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
     """Refuse to search a value that has no effect in the method."""
-    method = tree.get("method", TrialSpec.model_fields["method"].default)
+    method = _method(tree)
     for path in space:
         for field in fields_along(path, TrialSpec):
             restrictions = [item for item in field.metadata if isinstance(item, OnlyIn)]
@@ -92,6 +93,23 @@ def check_method(tree: dict[str, object], space: Space, diagnostics: Diagnostics
                         f"{path}: has no effect in method {method};"
                         f" fix it, or take method {restriction.method}",
                     )
+
+
+def check_sharing(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
+    """Refuse several classifiers per GAN if f_T affects the GAN, or if nothing of f_T is searched.
+
+    The section `search` refuses those that its sampler excludes.
+    """
+    count = _section(tree, "search").get("classifiers_per_gan")
+    if not isinstance(count, int) or count <= 1:
+        return
+    if diagnostics.keys:
+        return  # a faulty distribution is not in the space
+    has_gate = _section(tree, "training").get("semantic_gate") is not None
+    obstacle = obstacle_of_values(space, _method(tree), has_gate=has_gate)
+    if obstacle is not None:
+        key = ("search", "classifiers_per_gan")
+        diagnostics.add(key, f"{dotted(key)}: {obstacle}")
 
 
 def check_fields(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
@@ -137,9 +155,17 @@ def validate(model: type[M], tree: Mapping[str, object]) -> M:
     return model.model_validate_json(json.dumps(tree, default=str), strict=True)
 
 
+def _section(tree: dict[str, object], name: str) -> dict[str, object]:
+    section = tree.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _method(tree: dict[str, object]) -> object:
+    return tree.get("method", TrialSpec.model_fields["method"].default)
+
+
 def _sampler_name(tree: dict[str, object]) -> object:
-    search = tree.get("search")
-    sampler = search.get("sampler") if isinstance(search, dict) else None
+    sampler = _section(tree, "search").get("sampler")
     return sampler.get("name") if isinstance(sampler, dict) else sampler
 
 

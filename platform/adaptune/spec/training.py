@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
-from adaptune.spec.base import Count, Fixed, OnlyIn, Rate, Section
+from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
 _BUDGET = Fixed("early stopping needs the same budget for all trials")
+_OF_F_T = ClassifierSide()
 
 
 def _true_as_name(value: object) -> object:
@@ -73,17 +74,19 @@ class TrainingSpec(Section):
     discriminator_lr: Rate = Field(
         default=2e-4, description="Adam's learning rate for D_s and D_t."
     )
-    classifier_lr: Rate = Field(default=1e-4, description="Learning rate for f_T.")
-    classifier_optimizer: OptimizerName = Field(
+    classifier_lr: Annotated[Rate, _OF_F_T] = Field(
+        default=1e-4, description="Learning rate for f_T."
+    )
+    classifier_optimizer: Annotated[OptimizerName, _OF_F_T] = Field(
         default="adam",
         description="Optimizer of f_T: Adam, or stochastic gradient descent with Nesterov"
         " momentum.",
     )
-    classifier_weight_decay: WeightDecay = Field(
+    classifier_weight_decay: Annotated[WeightDecay, _OF_F_T] = Field(
         default=0.0,
         description="Weight of the L2 penalty of f_T, which is added to the gradient.",
     )
-    classifier_momentum: Momentum = Field(
+    classifier_momentum: Annotated[Momentum, _OF_F_T] = Field(
         default=0.9, description="sgd only: Nesterov momentum for f_T."
     )
     backbone_lr_factor: Annotated[Factor | None, _USED_FOR_F_S] = Field(
@@ -91,7 +94,7 @@ class TrainingSpec(Section):
         description="Learning rate of a backbone of torchvision or timm, relative to that of the"
         " other layers of f_S and f_T. `null`: 0.1 with pretrained weights, otherwise 1.",
     )
-    feature_discriminator_lr: Annotated[Rate, OnlyIn("cycada")] = Field(
+    feature_discriminator_lr: Annotated[Rate, OnlyIn("cycada"), _OF_F_T] = Field(
         default=1e-4, description="Adam's learning rate for D_feat. CyCADA only."
     )
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -130,12 +133,12 @@ class TrainingSpec(Section):
         description="The semantic term starts once f_T's unweighted task loss is this low;"
         " `null` starts it at once. CyCADA only.",
     )
-    task_images: Literal["translated", "both"] = Field(
+    task_images: Annotated[Literal["translated", "both"], _OF_F_T] = Field(
         default="translated",
         description="Images from which f_T learns the source labels: translated source images,"
         " as in CyCADA, or the source images as well.",
     )
-    feature_gate: Annotated[float, Field(ge=0, le=1), OnlyIn("cycada")] = Field(
+    feature_gate: Annotated[float, Field(ge=0, le=1), OnlyIn("cycada"), _OF_F_T] = Field(
         default=0.6,
         description="f_T gets the feature term only if D_feat's accuracy on the batch is above"
         " this. CyCADA only.",
@@ -149,7 +152,7 @@ class TrainingSpec(Section):
         description="Decay of the moving average of the generators' weights, which replaces them"
         " for evaluation and export; 0 switches it off.",
     )
-    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+    classifier_ema_decay: Annotated[float, Field(ge=0, lt=1), _OF_F_T] = Field(
         default=0.0,
         description="Decay of the moving average of f_T's weights, which replaces them for"
         " evaluation and export; 0 switches it off.",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.filesize import decimal
 
 from adaptune.results.folder import ResultsFolder
-from adaptune.study.retention import least_useful_first, unneeded_files
+from adaptune.study.retention import has_ended, least_useful_first, unneeded_files
 from adaptune.study.study import SearchStudy
 from adaptune.training.checkpoint import TrialFile
 
@@ -23,7 +23,8 @@ _GB = 1e9
 class CheckpointDeletion:
     """Deletes what ended trials no longer need, and what exceeds the budget.
 
-    An ended trial keeps its best checkpoint and its sample grids. The study knows of the end before
+    An ended trial keeps its best checkpoint and its sample grids. The trials of a group share a
+    folder, which stays as it is until all of them have ended. The study knows of the end before
     anything is deleted: a trial that may yet be resumed keeps all that it has. If a kill comes
     between, the next session deletes the rest.
 
@@ -47,14 +48,14 @@ class CheckpointDeletion:
         self._budget_bytes = math.inf if budget_gb is None else budget_gb * _GB
         self._clock = clock
         self._resume_at = -math.inf
-        # Trials whose folders have changed; at first, those of earlier sessions.
-        self._changed = dict.fromkeys(trial.number for trial in study.started_trials())
-        self._files: dict[int, list[TrialFile]] = {}  # by trial; empty without a budget
+        # Leaders of the groups whose folders have changed; at first, those of earlier sessions.
+        self._changed = dict.fromkeys(trial.leader for trial in study.started_trials())
+        self._files: dict[int, list[TrialFile]] = {}  # by leader; empty without a budget
         self._total_bytes = 0
 
     def note_change(self, number: int) -> None:
         """Note that a trial has written files, or may have ended."""
-        self._changed[number] = None
+        self._changed[self._study.leader(number)] = None
 
     def delete_files(self, timeout_s: float) -> None:
         """Delete files for about `timeout_s` seconds.
@@ -66,48 +67,47 @@ class CheckpointDeletion:
             return
         try:
             while self._changed and self._clock() < now + timeout_s:
-                number = next(iter(self._changed))
-                self._read(number)
-                del self._changed[number]
+                leader = next(iter(self._changed))
+                self._read(leader)
+                del self._changed[leader]
             if self._total_bytes > self._budget_bytes:
                 self._make_room(now + timeout_s)
         except OSError as error:
             self._resume_at = self._clock() + PAUSE_S
             log.warning("files of trials could not be deleted, to be repeated: %s", error)
 
-    def _read(self, number: int) -> None:
-        """Read the folder of a trial; delete what the trial does not need if it has ended."""
-        trial = self._study.trial(number)
-        has_ended = trial.state.is_finished()
-        if not has_ended and self._budget_bytes == math.inf:
+    def _read(self, leader: int) -> None:
+        """Read the folder of a group; delete what its trials do not need if all have ended."""
+        group = self._study.group(leader)
+        if not has_ended(group) and self._budget_bytes == math.inf:
             return
-        folder = self._folder.checkpoints(number)
+        folder = self._folder.checkpoints(leader)
         files = folder.files()
-        unneeded = unneeded_files(trial, files) if has_ended else []
+        unneeded = unneeded_files(group, files)
         for file in unneeded:
             folder.remove(file.name)
         if self._budget_bytes < math.inf:
-            self._keep(number, [file for file in files if file not in unneeded])
+            self._keep(leader, [file for file in files if file not in unneeded])
 
-    def _keep(self, number: int, files: list[TrialFile]) -> None:
-        """Replace what is known about the files of a trial."""
-        before = self._files.pop(number, [])
+    def _keep(self, leader: int, files: list[TrialFile]) -> None:
+        """Replace what is known about the files of a group."""
+        before = self._files.pop(leader, [])
         self._total_bytes += sum(file.size_bytes for file in files)
         self._total_bytes -= sum(file.size_bytes for file in before)
         if files:
-            self._files[number] = files
+            self._files[leader] = files
 
     def _make_room(self, deadline: float) -> None:
         """Delete the least useful files until the rest is well below the budget."""
-        for number, file in least_useful_first(self._study, self._files):
+        for leader, file in least_useful_first(self._study, self._files):
             if self._total_bytes <= (1 - FREED_FRACTION) * self._budget_bytes:
                 return
             if self._clock() > deadline:
-                self._changed[number] = None  # so that the next step continues
+                self._changed[leader] = None  # so that the next step continues
                 return
-            self._folder.checkpoints(number).remove(file.name)
-            rest = [other for other in self._files[number] if other != file]
-            self._keep(number, rest)
+            self._folder.checkpoints(leader).remove(file.name)
+            rest = [other for other in self._files[leader] if other != file]
+            self._keep(leader, rest)
         if self._total_bytes > self._budget_bytes:
             log.warning(
                 "the checkpoints that are needed take %s, more than the budget of %s",

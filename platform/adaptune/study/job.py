@@ -19,16 +19,24 @@ def make_job(
     values: Mapping[str, Value],
     folder: ResultsFolder,
     inputs: TrialInputs,
+    *,
+    leader: int | None = None,
 ) -> TrialJob:
-    """Return the job of trial `number`; its result depends on values, seed and inputs only."""
-    trial_spec = spec.trial(values, seed=derive_seed(spec.seed, "trial", number))
+    """Return the job of trial `number`; its result depends on values, seed and inputs only.
+
+    Args:
+        leader: number of the first trial of its group, whose seed and folder all of them have; None
+            if the trial shares its GAN with no other.
+    """
+    first = number if leader is None else leader
+    trial_spec = spec.trial(values, seed=derive_seed(spec.seed, "trial", first))
     classifiers = (inputs.source_classifier, *inputs.earlier_source_classifiers)
     identity, *earlier = (trial_identity(trial_spec, inputs.data, f_s) for f_s in classifiers)
     return TrialJob(
         number=number,
         spec=trial_spec,
         checkpoints=replace(
-            folder.checkpoints(number), identity=identity, earlier_identities=tuple(earlier)
+            folder.checkpoints(first), identity=identity, earlier_identities=tuple(earlier)
         ),
         metric=spec.search.metric,
         check_health=spec.search.health != "off",

@@ -1,4 +1,7 @@
-"""The files of trials that nothing needs, and the order in which the others can be spared."""
+"""The files of trials that nothing needs, and the order in which the others can be spared.
+
+The trials of a group share a folder; a trial that shares its GAN with no other is a group of one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint import TrialFile
 
-FilesByTrial = Mapping[int, Sequence[TrialFile]]
+FilesByGroup = Mapping[int, Sequence[TrialFile]]  # by the leader's number
 
 
 def needed_checkpoints(trial: StudyTrial, files: Sequence[TrialFile]) -> set[TrialFile]:
@@ -30,55 +33,75 @@ def needed_checkpoints(trial: StudyTrial, files: Sequence[TrialFile]) -> set[Tri
     return needed
 
 
-def unneeded_files(trial: StudyTrial, files: Sequence[TrialFile]) -> list[TrialFile]:
-    """Return what an ended trial leaves except for its best checkpoint and its sample grids."""
-    needed = needed_checkpoints(trial, files)
+def needed_by_group(group: Sequence[StudyTrial], files: Sequence[TrialFile]) -> set[TrialFile]:
+    """Return the checkpoints that the trials of a group need, see `needed_checkpoints`."""
+    needed: set[TrialFile] = set()
+    for trial in group:
+        needed |= needed_checkpoints(trial, files)
+    return needed
+
+
+def unneeded_files(group: Sequence[StudyTrial], files: Sequence[TrialFile]) -> list[TrialFile]:
+    """Return what an ended group leaves except for its best checkpoints and its sample grids.
+
+    Each trial of the group has a best checkpoint. As long as one of them runs, nothing is unneeded:
+    its workers delete old checkpoints themselves.
+    """
+    if not has_ended(group):
+        return []
+    needed = needed_by_group(group, files)
     return [file for file in files if file.kind != "sample grid" and file not in needed]
 
 
-def least_useful_first(
-    study: SearchStudy, files_by_trial: FilesByTrial
-) -> Iterator[tuple[int, TrialFile]]:
-    """Yield the files that can be deleted to make room, with the number of their trial.
+def has_ended(group: Sequence[StudyTrial]) -> bool:
+    """Return whether all trials of a group have ended."""
+    return all(trial.state.is_finished() for trial in group)
 
-    The order is:
+
+def least_useful_first(
+    study: SearchStudy, files_by_group: FilesByGroup
+) -> Iterator[tuple[int, TrialFile]]:
+    """Yield the files that can be deleted to make room, with the number of their group's leader.
+
+    A group is as good as its best trial. The order is:
 
     1. checkpoints that no trial needs;
-    2. sample grids, worst trial first, and the oldest ones of each trial first;
-    3. the last checkpoints of ended trials, worst trial first.
+    2. sample grids, worst group first, and the oldest ones of each group first;
+    3. the last checkpoints of ended groups, worst group first.
 
     The last checkpoint of the best trial and the sample grid of the same epoch are not among them.
     """
-    trials = {number: study.trial(number) for number in files_by_trial}
-    for number, trial in trials.items():
-        needed = needed_checkpoints(trial, files_by_trial[number])
-        for file in files_by_trial[number]:
+    groups = {leader: study.group(leader) for leader in files_by_group}
+    for leader, group in groups.items():
+        needed = needed_by_group(group, files_by_group[leader])
+        for file in files_by_group[leader]:
             if file.kind == "checkpoint" and file not in needed:
-                yield number, file
-    kept = _files_of_export(study, files_by_trial)
-    worst_first = _worst_first(study, trials)
-    for number in worst_first:
-        for file in sorted(files_by_trial[number], key=attrgetter("epoch")):
-            if file.kind == "sample grid" and (number, file.epoch) != kept:
-                yield number, file
-    for number in worst_first:
-        for file in files_by_trial[number]:
-            is_last = file.kind == "checkpoint" and trials[number].state.is_finished()
-            if is_last and (number, file.epoch) != kept:
-                yield number, file
+                yield leader, file
+    kept = _files_of_export(study, files_by_group)
+    worst_first = _worst_first(study, groups)
+    for leader in worst_first:
+        for file in sorted(files_by_group[leader], key=attrgetter("epoch")):
+            if file.kind == "sample grid" and (leader, file.epoch) != kept:
+                yield leader, file
+    for leader in worst_first:
+        for file in files_by_group[leader]:
+            is_last = file.kind == "checkpoint" and has_ended(groups[leader])
+            if is_last and (leader, file.epoch) != kept:
+                yield leader, file
 
 
-def _files_of_export(study: SearchStudy, files_by_trial: FilesByTrial) -> tuple[int, int] | None:
-    """Return the trial and the epoch that would be exported if the search ended now."""
+def _files_of_export(study: SearchStudy, files_by_group: FilesByGroup) -> tuple[int, int] | None:
+    """Return the group and the epoch that would be exported if the search ended now."""
     for trial in study.ranked_trials():
-        for file in needed_checkpoints(trial, files_by_trial.get(trial.number, ())):
-            return trial.number, file.epoch
+        for file in needed_checkpoints(trial, files_by_group.get(trial.leader, ())):
+            return trial.leader, file.epoch
     return None
 
 
-def _worst_first(study: SearchStudy, trials: Mapping[int, StudyTrial]) -> list[int]:
-    """Return the numbers of these trials: failed ones, then ranked ones, then running ones."""
-    ranked = [trial.number for trial in study.ranked_trials() if trial.number in trials]
-    running = [number for number, trial in trials.items() if not trial.state.is_finished()]
-    failed = [number for number in trials if number not in {*ranked, *running}]
+def _worst_first(study: SearchStudy, groups: Mapping[int, Sequence[StudyTrial]]) -> list[int]:
+    """Return the leaders of these groups: failed ones, then ranked ones, then running ones."""
+    running = [leader for leader, group in groups.items() if not has_ended(group)]
+    best_first = dict.fromkeys(trial.leader for trial in study.ranked_trials())
+    ranked = [leader for leader in best_first if leader in groups and leader not in running]
+    failed = [leader for leader in groups if leader not in {*ranked, *running}]
     return [*failed, *reversed(ranked), *running]

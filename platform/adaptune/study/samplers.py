@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 from optuna.distributions import (
@@ -10,12 +11,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
     GPSampler,
     GridSampler,
     NSGAIISampler,
+    PartialFixedSampler,
     QMCSampler,
     RandomSampler,
     TPESampler,
@@ -23,7 +26,7 @@ from optuna.samplers import (
 
 from adaptune.seeding import derive_seed
 from adaptune.spec.algorithms import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
+from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
 from adaptune.spec.schema import SearchSpec
 
 
@@ -73,6 +76,13 @@ def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911
             return EndlessGridSampler(grid, seed=search_seed)
         case Random():
             return RandomSampler(seed=trial_seed)
+
+
+def fix_values(sampler: BaseSampler, values: Mapping[str, Value]) -> BaseSampler:
+    """Return a sampler that proposes the other values only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the class
+        return PartialFixedSampler(dict(values), sampler)
 
 
 def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:

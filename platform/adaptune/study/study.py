@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.ranking import Ranking
-from adaptune.study.samplers import distributions, make_sampler
+from adaptune.study.samplers import make_sampler
 from adaptune.study.trial import (
     StudyEpoch,
     StudyTrial,
     TrialPlacement,
+    place_in_group,
     store_epoch,
     store_placement,
 )
+from adaptune.study.trial_starter import TrialStarter, stored_trial
 from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
@@ -39,12 +40,10 @@ class SearchStudy:
 
     def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
         self.optuna_study = study
-        self._spec = spec
-        self._distributions = distributions(spec.space)
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
         self._ranking = Ranking(self._metric)
-        self._started = len(self.started_trials())  # counted on: only this object starts trials
+        self._starter = TrialStarter(study, spec.space, partial(make_sampler, spec))
 
     @property
     def metric(self) -> str:
@@ -54,23 +53,61 @@ class SearchStudy:
     @property
     def started(self) -> int:
         """Number of trials except for the start points that still wait."""
-        return self._started
+        return self._starter.started
 
     # Trials to run
 
     def ask(self, prior_trials: Sequence[FrozenTrial] = ()) -> Trial:
-        """Return the next start point, or a new trial.
+        """Return the next start point, or a new trial, which shares its GAN with no other.
 
         Args:
             prior_trials: trials of other studies that the sampler learns from.
         """
-        study = self.optuna_study
-        study.sampler = make_sampler(self._spec, self._started)
-        if prior_trials and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.enqueue_trial(self._propose_with_priors(prior_trials))
-        trial = study.ask()
-        self._started += 1
-        return self._draw(trial)
+        return self._starter.start(1, prior_trials)
+
+    def ask_group(
+        self,
+        size: int,
+        shared: Collection[str] = (),
+        prior_trials: Sequence[FrozenTrial] = (),
+        *,
+        limit: int | None = None,
+    ) -> list[Trial]:
+        """Return new trials that share a GAN; the first one is what `ask` would return.
+
+        Start points with the same shared values come next, and then trials with values that the
+        sampler proposes, when it knows of the trials before.
+
+        Args:
+            size: largest number of trials, from 1.
+            shared: dotted paths of the values that are equal in all of the trials.
+            prior_trials: trials of other studies that the sampler learns from.
+            limit: number of trials that may still start. The group leaves room for the other start
+                points.
+        """
+        first = self._starter.start(size, prior_trials, shared=shared, limit=limit)
+        return [first, *self._starter.complete(first.number, shared, prior_trials)]
+
+    def interrupted_groups(
+        self, shared: Collection[str] = (), prior_trials: Sequence[FrozenTrial] = ()
+    ) -> list[list[Trial]]:
+        """Return the trials that were running when the search ended, by group, in order.
+
+        The search may have ended while it started a group: this starts the trials that the group
+        lacks, with the values that they would have got. Groups that lack trials because some of
+        them have ended stay as they are. To be called before other trials start or end.
+
+        Args:
+            shared: see `ask_group`.
+            prior_trials: see `ask_group`.
+        """
+        groups: dict[int, list[Trial]] = {}
+        for trial in self.interrupted_trials():
+            leader = place_in_group(trial).leader
+            groups.setdefault(leader, []).append(self.resume_trial(trial))
+        for leader, running in groups.items():
+            running.extend(self._starter.complete(leader, shared, prior_trials))
+        return [groups[leader] for leader in sorted(groups)]
 
     def resume_trial(self, trial: Trial) -> Trial:
         """Draw the values that an interrupted trial lacks.
@@ -78,12 +115,7 @@ class SearchStudy:
         The interruption may have come between two values. The trial gets those that it would have
         got without the interruption.
         """
-        self.optuna_study.sampler = make_sampler(self._spec, trial.number)
-        space = self._spec.space
-        if all(path in trial.params for path in space if space[path].is_drawn(trial.params)):
-            return trial
-        # The sampler prepares a trial when the object is made.
-        return self._draw(Trial(self.optuna_study, trial._trial_id))
+        return self._starter.resume(trial)
 
     def interrupted_trials(self) -> list[Trial]:
         """Return the trials that were running when the search ended; they keep their numbers."""
@@ -92,13 +124,18 @@ class SearchStudy:
 
     # Results
 
-    def add_epoch(self, trial: Trial, record: EpochRecord, objective: float) -> bool:
+    def add_epoch(
+        self, trial: Trial, record: EpochRecord, objective: float, *, is_last: bool = False
+    ) -> bool:
         """Store an epoch of a running trial.
+
+        Args:
+            is_last: see `StudyEpoch`.
 
         Returns:
             False if it is stored already: a resumed trial reports its last epoch a second time.
         """
-        is_new = store_epoch(trial, StudyEpoch(record, objective))
+        is_new = store_epoch(trial, StudyEpoch(record, objective, is_last))
         if len(self.optuna_study.directions) > 1:  # Optuna has no curves of several objectives
             return is_new
         # An interruption may have come between the epoch and its point in the curve.
@@ -161,6 +198,17 @@ class SearchStudy:
         """Return the trial with this number."""
         return self._view(self._frozen(number))
 
+    def leader(self, number: int) -> int:
+        """Return the number of the first trial in the group of a started trial.
+
+        This object knows it without the storage.
+        """
+        return self._starter.group(number)[0]
+
+    def group(self, number: int) -> list[StudyTrial]:
+        """Return the trials in the group of a started trial in any state, the leader first."""
+        return [self.trial(member) for member in self._starter.group(number)]
+
     def ranked_trials(self, *, include_running: bool = False) -> list[StudyTrial]:
         """Return the complete and pruned trials by their best epochs, best first."""
         return self._ranking.trials(self.started_trials(), include_running=include_running)
@@ -188,7 +236,8 @@ class SearchStudy:
         """Return the seconds of the slowest epoch; 0 without any."""
         slowest_s = 0.0
         for trial in self.started_trials():
-            slowest_s = max(slowest_s, *(epoch.record.active_s for epoch in trial.epochs), 0.0)
+            for epoch in trial.epochs:  # the trials of a group share the time of an epoch
+                slowest_s = max(slowest_s, trial.group_size * epoch.record.active_s)
         return slowest_s
 
     # Warm start
@@ -210,50 +259,7 @@ class SearchStudy:
         return StudyTrial(trial, self.metric)
 
     def _frozen(self, number: int) -> FrozenTrial:
-        study_id = self.optuna_study._study_id
-        storage = self.optuna_study._storage  # `Study.get_trials` would list all trials
-        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
-
-    def _propose_with_priors(self, prior_trials: Sequence[FrozenTrial]) -> dict[str, Value]:
-        """Return values proposed from the trials of this study and of others.
-
-        Trials of other studies stay out of this one: its numbers and counts are its own.
-        """
-        merged = optuna.create_study(
-            directions=self.optuna_study.directions, sampler=self.optuna_study.sampler
-        )
-        started = [trial.optuna_trial for trial in self.started_trials()]
-        merged.add_trials([*prior_trials, *started])
-        return dict(self._draw(merged.ask()).params)
-
-    def _draw(self, trial: Trial) -> Trial:
-        """Draw the values that the trial lacks, those that others depend on first."""
-        space = self._spec.space
-        for path in sorted(space, key=lambda path: len(space[path].when)):
-            if not space[path].is_drawn(trial.params):
-                continue
-            if path in trial.params:
-                self._draw_again(trial, path)
-            else:
-                self._suggest(trial, path)
-        return trial
-
-    def _draw_again(self, trial: Trial, path: str) -> None:
-        """Draw a value that the trial has already, so that the next random numbers are the same."""
-        study, distribution = self.optuna_study, self._distributions[path]
-        frozen = self._frozen(trial.number)
-        is_fixed = path in frozen.system_attrs.get("fixed_params", {}) or distribution.single()
-        if not is_fixed and path not in trial.relative_params:
-            study.sampler.sample_independent(study, frozen, path, distribution)
-
-    def _suggest(self, trial: Trial, path: str) -> None:
-        match self._distributions[path]:
-            case FloatDistribution(low=low, high=high, log=log):
-                trial.suggest_float(path, low, high, log=log)
-            case IntDistribution(low=low, high=high, step=step):
-                trial.suggest_int(path, low, high, step=step)
-            case CategoricalDistribution(choices=choices):
-                trial.suggest_categorical(path, choices)
+        return stored_trial(self.optuna_study, number)
 
 
 def create_study(

@@ -33,7 +33,7 @@ def write_tables(study: SearchStudy, folder: ResultsFolder, placement: TrialPlac
     trial_rows: list[Row] = []
     epoch_rows: list[Row] = []
     for trial in study.started_trials():
-        checkpoints = folder.checkpoints(trial.number).path
+        checkpoints = folder.checkpoints(trial.leader).path
         row = _trial_row(trial, trial.placement or placement)
         trial_rows.append(row | {"checkpoint": checkpoints})
         for epoch in trial.epochs:
@@ -46,6 +46,7 @@ def write_tables(study: SearchStudy, folder: ResultsFolder, placement: TrialPlac
 def _trial_row(trial: StudyTrial, placement: TrialPlacement) -> dict[str, object]:
     row: dict[str, object] = {
         "number": trial.number,
+        "group": trial.leader,
         "state": trial.state.name,
         "execution": placement.execution,
         "workers": placement.workers,

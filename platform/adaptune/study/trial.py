@@ -13,6 +13,7 @@ from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
 from adaptune.training.record import EpochRecord
 
+GROUP = "group"
 _EPOCH_KEY = "epoch:"
 _PLACEMENT = "placement"
 
@@ -24,10 +25,13 @@ class StudyEpoch:
     Attributes:
         record: record of the epoch.
         objective: value that sampler and scheduler compared when the epoch was reported.
+        is_last: whether the trial was stopped after it. A kill may come before the trial's end is
+            stored; a resume then stops the trial without another comparison.
     """
 
     record: EpochRecord
     objective: float
+    is_last: bool = False
 
     @property
     def number(self) -> int:
@@ -46,6 +50,19 @@ class TrialPlacement:
 
     execution: Execution
     workers: int
+
+
+@dataclass(frozen=True)
+class GroupPlace:
+    """The group of trials that share a GAN with a trial.
+
+    Attributes:
+        leader: number of the first trial of the group, which names its seed and its folder.
+        size: number of trials that the group started with.
+    """
+
+    leader: int
+    size: int
 
 
 class StudyTrial:
@@ -69,6 +86,16 @@ class StudyTrial:
     def values(self) -> dict[str, Value]:
         """Sampled values by dotted path."""
         return dict(self.optuna_trial.params)
+
+    @property
+    def leader(self) -> int:
+        """Number of the first trial of the group; its own number if it shares its GAN with none."""
+        return place_in_group(self.optuna_trial).leader
+
+    @property
+    def group_size(self) -> int:
+        """Number of trials that the group started with; 1 if the trial shares its GAN with none."""
+        return place_in_group(self.optuna_trial).size
 
     @cached_property
     def epochs(self) -> list[StudyEpoch]:
@@ -128,6 +155,12 @@ class StudyTrial:
         return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))
 
 
+def place_in_group(trial: FrozenTrial | Trial) -> GroupPlace:
+    """Return the group of an Optuna trial; without any, the trial is a group of its own."""
+    stored: Mapping[str, int] | None = trial.user_attrs.get(GROUP)
+    return GroupPlace(trial.number, 1) if stored is None else GroupPlace(**stored)
+
+
 def store_placement(trial: Trial, placement: TrialPlacement) -> None:
     """Store the runner and the workers of a trial in the study."""
     trial.set_user_attr(_PLACEMENT, asdict(placement))
@@ -139,7 +172,10 @@ def store_epoch(trial: Trial, epoch: StudyEpoch) -> bool:
     stored = trial.storage.get_trial(trial._trial_id).user_attrs
     if key in stored:  # `trial.user_attrs` would copy all epochs
         return False
-    trial.set_user_attr(key, {"record": epoch.record.to_dict(), "objective": epoch.objective})
+    values: dict[str, object] = {"record": epoch.record.to_dict(), "objective": epoch.objective}
+    if epoch.is_last:
+        values["is_last"] = True
+    trial.set_user_attr(key, values)
     return True
 
 
@@ -151,5 +187,6 @@ def epochs_of(trial: FrozenTrial | Trial) -> list[StudyEpoch]:
         if key.startswith(_EPOCH_KEY):
             values = cast("dict[str, dict[str, object]]", stored)
             record = EpochRecord.from_dict(values["record"])
-            epochs.append(StudyEpoch(record, cast(float, values["objective"])))
+            objective = cast(float, values["objective"])
+            epochs.append(StudyEpoch(record, objective, is_last="is_last" in values))
     return sorted(epochs, key=lambda epoch: epoch.number)

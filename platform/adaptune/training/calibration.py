@@ -23,15 +23,21 @@ from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.baselines import adapt_without_gan
 from adaptune.training.build import build_classifier, set_tf32
-from adaptune.training.calibration_data import DataSizes, noise_data, noise_outputs
+from adaptune.training.calibration_data import (
+    DataSizes,
+    noise_data,
+    noise_outputs,
+    one_update_per_epoch,
+)
 from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.checkpoint_format import ResumePoint, Snapshot
+from adaptune.training.epoch_trainer import EpochTrainer
+from adaptune.training.group import Member
 from adaptune.training.health import HealthProbe
-from adaptune.training.loop import EpochTrainer
-from adaptune.training.loss_meter import LossMeter
 from adaptune.training.record import EpochRecord
 from adaptune.training.sample_grid import sample_grid
 from adaptune.training.source_classifier import train_supervised
-from adaptune.training.state import build_state
+from adaptune.training.state import build_group
 from adaptune.training.steps.batch import TrainingImages, predict_labels
 from adaptune.training.validation import predict_all
 from adaptune.training.validators import score_all
@@ -44,7 +50,6 @@ VALIDATOR_SAMPLES = 1000  # of the larger set; beyond, the time is extrapolated
 # What takes less is measured a second time: the first one also imports libraries.
 _SHORT_S = 3.0
 _CUDA_CONTEXT_BYTES = 500_000_000  # memory of a process on a GPU that PyTorch does not count
-_MAX_UPDATES = 10_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Calibration:
     """Durations in seconds and memory in bytes of a worker.
 
     Attributes:
-        step_s: one update of a trial.
+        step_s: one update of a trial, or of all trials that share a GAN.
         evaluation_s: the evaluation after an epoch.
         checkpoint_s: the checkpoint and the sample grid after an epoch, on a local disk.
         labels_s: the prediction of f_S's labels, once per worker.
@@ -83,15 +88,17 @@ def calibrate(
     device: torch.device,
     *,
     workers: int = 1,
+    trials: int = 1,
     device_share: float = 1.0,
     clock: Clock = time.perf_counter,
 ) -> Calibration:
-    """Measure a trial as one of its workers runs it.
+    """Measure a trial, or trials that share a GAN, as one of their workers runs them.
 
     The communication between the workers of a trial is not part of it.
 
     Args:
         workers: workers per trial, which share each batch.
+        trials: trials that share a GAN.
         device_share: part of the device that a worker may use, in (0, 1].
         clock: monotonic clock in seconds.
 
@@ -104,7 +111,7 @@ def calibrate(
         torch.cuda.reset_peak_memory_stats(device)
         _, available = torch.cuda.mem_get_info(device)
     with _without_trace(spec, device):
-        measurement = _Measurement(spec, sizes, device, workers, clock)
+        measurement = _Measurement(spec, sizes, device, clock, workers=workers, trials=trials)
         evaluation_s = measurement.evaluation_s()
         return Calibration(
             step_s=measurement.step_s(),
@@ -121,35 +128,43 @@ def calibrate(
 
 
 class _Measurement:
-    """The networks and images of a trial, before its first update."""
+    """The networks and images of the trials of a group, before their first update."""
 
     def __init__(
-        self, spec: TrialSpec, sizes: DataSizes, device: torch.device, workers: int, clock: Clock
+        self,
+        spec: TrialSpec,
+        sizes: DataSizes,
+        device: torch.device,
+        clock: Clock,
+        *,
+        workers: int,
+        trials: int,
     ) -> None:
         self._spec = spec
         self._sizes = sizes
         self._workers = workers
         self._device = device
         self._clock = clock
-        labelled_target = spec.data.target.train_labels * sizes.classes
-        self._data = noise_data(spec.data.source, sizes, labelled_target)
+        labelled = spec.data.target.train_labels * sizes.classes
+        self._data = noise_data(spec.data.source, sizes, labelled)
         torch.manual_seed(derive_seed(spec.seed, "calibration"))
         classifier = build_classifier(spec.model.classifier, spec.data.source, sizes.classes)
         self._source_weights = classifier.state_dict()
-        trial = _one_update_per_epoch(spec, workers)
-        self._state = build_state(trial, sizes.classes, self._source_weights, device)
+        group = [one_update_per_epoch(spec, workers)] * trials
+        self._group = build_group(group, sizes.classes, self._source_weights, device)
+        self._state = self._group[0]
         self._images = TrainingImages(self._data, self._state.networks.f_s, device)
 
     def step_s(self) -> float:
-        """Return the seconds of an update, after a first one."""
-        trainer = EpochTrainer(self._state, self._images, None)
-        meter = LossMeter(self._spec.loss_weights, self._device)
-        trainer.train(1, meter)
+        """Return the seconds of an update of all trials, after a first one."""
+        trainer = EpochTrainer(self._state.spec, self._images, None)
+        trials = [Member(state) for state in self._group]
+        trainer.train(1, trials)
         start = self._now()
         updates = 0
         elapsed_s = 0.0
         while elapsed_s < UPDATES_S or (updates < MIN_UPDATES and elapsed_s < 4 * UPDATES_S):
-            trainer.train(updates + 2, meter)
+            trainer.train(updates + 2, trials)
             updates += 1
             elapsed_s = self._now() - start
         return elapsed_s / updates
@@ -164,7 +179,7 @@ class _Measurement:
         probe = HealthProbe(self._data, self._device, self._spec.training)
         g_st, f_s = self._state.eval_network("g_st"), self._state.networks.f_s
         probe_s = self._settled_s(lambda: probe.report(g_st, f_s))
-        return predictions_s + probe_s + self._validators_s(features)
+        return len(self._group) * (predictions_s + self._validators_s(features)) + probe_s
 
     def _validators_s(self, features: int) -> float:
         """Return the seconds of the validators, which grow faster than linearly."""
@@ -189,14 +204,14 @@ class _Measurement:
         with tempfile.TemporaryDirectory(prefix="adaptune-calibration-") as path:
             folder = CheckpointFolder(path)
             start = self._now()
-            folder.save(self._state, record)
+            folder.save([Snapshot("", state, ResumePoint(record)) for state in self._group])
             folder.save_sample_grid(1, sample_grid(self._state, self._images))
             return self._now() - start
 
     def labels_s(self) -> float:
         """Return the seconds in which f_S predicts the labels of all training images."""
-        source, f_s = self._images.source, self._state.networks.f_s
-        predict_s = self._settled_s(lambda: predict_labels(f_s, source))
+        source = self._images.source
+        predict_s = self._settled_s(lambda: predict_labels(self._state.networks.f_s, source))
         return predict_s / len(source) * self._sizes.train
 
     def source_step_s(self) -> float:
@@ -254,20 +269,6 @@ class _Measurement:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return self._clock()
-
-
-def _one_update_per_epoch(spec: TrialSpec, workers: int) -> TrialSpec:
-    """Return a trial of one worker that trains a share of each batch, with all its terms."""
-    training = spec.training.model_copy(
-        update={
-            "batch_size": max(spec.training.batch_size // workers, 1),
-            "steps_per_epoch": 1,
-            "epochs": _MAX_UPDATES,
-            "semantic_gate": None,
-            "compile": False,  # takes longer than everything else here
-        }
-    )
-    return spec.model_copy(update={"training": training})
 
 
 def _memory_bytes(

@@ -1,4 +1,4 @@
-"""Data of the calibration: as many samples as in the search, of noise."""
+"""Data and trials of the calibration: as many samples as in the search, of noise."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from adaptune.data.array_types import Indices, Labels
 from adaptune.data.image_set import MemoryImages
 from adaptune.data.splits import TrialData
 from adaptune.spec.data import DomainSpec
+from adaptune.spec.schema import TrialSpec
 from adaptune.training.validators import Array, ValidatorInputs
 
 SAMPLE = 512  # images per part, at most: the largest batch of an evaluation
+_MAX_UPDATES = 10_000
 _CONFIDENCE = 5.0  # of the logits, in standard deviations
 
 
@@ -129,3 +131,17 @@ def noise_outputs(sizes: DataSizes, features: int, limit: int) -> ValidatorInput
 
 def _labels(count: int, classes: int) -> Labels:
     return np.arange(count) % classes
+
+
+def one_update_per_epoch(spec: TrialSpec, workers: int) -> TrialSpec:
+    """Return a trial of one worker that trains a share of each batch, with all its terms."""
+    training = spec.training.model_copy(
+        update={
+            "batch_size": max(spec.training.batch_size // workers, 1),
+            "steps_per_epoch": 1,
+            "epochs": _MAX_UPDATES,
+            "semantic_gate": None,
+            "compile": False,  # takes longer than everything else here
+        }
+    )
+    return spec.model_copy(update={"training": training})

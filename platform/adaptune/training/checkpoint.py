@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +13,8 @@ from adaptune.training.checkpoint_format import (
     EPOCH_FILE,
     MID_EPOCH_FILE,
     Contents,
-    ResumePoint,
-    check_identity,
+    Snapshot,
+    contents_of_trial,
     decode,
     encode,
     epoch_file,
@@ -21,9 +22,7 @@ from adaptune.training.checkpoint_format import (
 )
 from adaptune.training.distributed import gather_on_rank_0, rank
 from adaptune.training.file_store import FileStore
-from adaptune.training.record import EpochRecord
-from adaptune.training.restore import restore
-from adaptune.training.state import TrainingState
+from adaptune.training.restore import RestoredGroup, Unrestored, restore
 
 log = logging.getLogger(__name__)
 _GRID_FILE = re.compile(r"epoch-(\d+)\.png")
@@ -48,17 +47,17 @@ class TrialFile:
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """The checkpoints and sample grids of one trial.
+    """The checkpoints and sample grids of a trial, or of the group that trains it.
 
-    - `epoch-NNNN.pt`: checkpoint after an epoch; the newest `keep` and that of the best epoch.
+    - `epoch-NNNN.pt`: checkpoint after an epoch; the newest `keep` and those of the best epochs.
     - `mid-epoch.pt`: checkpoint within the epoch that an interruption broke off.
     - `epoch-NNNN.png`: sample grid of each epoch.
 
     Attributes:
         path: a local path, or a URI that `pyarrow.fs` supports.
         keep: number of newest checkpoints that are kept.
-        identity: identity of the trial, see `trial_identity`. Checkpoints of another trial in the
-            folder are not used.
+        identity: identity of the trial, see `trial_identity`. Checkpoints without this trial are
+            not used.
         earlier_identities: other identities that `load` accepts: those of the same trial with the
             f_S of an earlier session.
     """
@@ -68,18 +67,26 @@ class CheckpointFolder:
     identity: str = ""
     earlier_identities: tuple[str, ...] = ()
 
-    def save(self, state: TrainingState, record: EpochRecord) -> None:
+    def save(self, trials: Sequence[Snapshot], kept_epochs: Collection[int] = ()) -> None:
         """Write the checkpoint of an epoch, and delete those that are no longer needed.
 
         All workers call this, and rank 0 writes. If writing fails, for example because the disk is
         full, this is logged and the older checkpoints stay.
-        """
-        if self._save(epoch_file(record.epoch), state, ResumePoint(record)):
-            self._prune(newest=record.epoch, best=state.best_epoch)
 
-    def save_mid_epoch(self, state: TrainingState, resume_point: ResumePoint) -> None:
+        Args:
+            trials: the trials of the group after the epoch.
+            kept_epochs: epochs that must keep their checkpoints for trials that have ended.
+        """
+        record = trials[0].resume_point.record
+        if record is None:
+            raise ValueError("a checkpoint of an epoch needs the record of the epoch")
+        if self._save(epoch_file(record.epoch), trials, kept_epochs):
+            best = {trial.state.best_epoch for trial in trials}
+            self._prune(newest=record.epoch, needed=best.union(kept_epochs))
+
+    def save_mid_epoch(self, trials: Sequence[Snapshot], kept_epochs: Collection[int] = ()) -> None:
         """Write a checkpoint within an epoch; otherwise like `save`."""
-        self._save(MID_EPOCH_FILE, state, resume_point)
+        self._save(MID_EPOCH_FILE, trials, kept_epochs)
 
     def save_sample_grid(self, epoch: int, png: bytes) -> None:
         """Write the sample grid of an epoch; a failure is logged."""
@@ -100,18 +107,19 @@ class CheckpointFolder:
             )
             return None
 
-    def restore(self, state: TrainingState) -> ResumePoint:
-        """Bring `state` to the newest checkpoint that can be used, and remove leftover drafts.
+    def restore(self, trials: Sequence[Unrestored]) -> RestoredGroup:
+        """Bring trials to the newest checkpoint that can be used, and remove leftover drafts.
 
-        All workers call this, and rank 0 chooses the checkpoint. Checkpoints that are damaged or
-        have another format or identity are passed over. Without any other, `state` stays as it is.
+        All workers call this, and rank 0 chooses the checkpoint. Checkpoints that are damaged, have
+        another format or lack one of the trials are passed over. Without any other, the trials stay
+        as they are.
 
         Raises:
-            CheckpointError: a checkpoint cannot be loaded into `state`, or access is denied.
+            CheckpointError: a checkpoint cannot be loaded, or access is denied.
             WorkersLostError: the store does not answer, or the workers disagree; other workers may
                 succeed.
         """
-        return restore(state, self._files, self.identity)
+        return restore(trials, self._files)
 
     def load(self, epoch: int) -> Contents:
         """Return the contents of an epoch's checkpoint, with tensors on the CPU.
@@ -126,9 +134,8 @@ class CheckpointFolder:
             raw = self._files.read(name)
         except OSError as error:
             raise CheckpointError(f"cannot read checkpoint {full_name}: {error}") from error
-        contents = decode(raw, full_name)
-        check_identity(contents, (self.identity, *self.earlier_identities), full_name)
-        return contents
+        identities = (self.identity, *self.earlier_identities)
+        return contents_of_trial(decode(raw, full_name), identities, full_name)
 
     def epochs(self) -> list[int]:
         """Return the epochs that have a checkpoint, in ascending order."""
@@ -165,12 +172,12 @@ class CheckpointFolder:
     def _files(self) -> FileStore:
         return FileStore(self.path)
 
-    def _save(self, name: str, state: TrainingState, resume_point: ResumePoint) -> bool:
+    def _save(self, name: str, trials: Sequence[Snapshot], kept_epochs: Collection[int]) -> bool:
         """Return whether this worker wrote the checkpoint."""
-        pools = gather_on_rank_0(state.pools_state())
+        pools = gather_on_rank_0(trials[0].state.pools_state())
         if rank() != 0:
             return False
-        parts = encode(state, pools, resume_point, self.identity)
+        parts = encode(trials, pools, kept_epochs)
         try:
             self._files.write(name, *parts)
         except OSError as error:
@@ -178,7 +185,7 @@ class CheckpointFolder:
             return False
         return True
 
-    def _prune(self, newest: int, best: int) -> None:
+    def _prune(self, newest: int, needed: Collection[int]) -> None:
         """Delete what is no longer needed; what cannot be deleted now is deleted another time.
 
         Checkpoints of epochs that the trial has not reached cannot be used: they are damaged, or
@@ -186,7 +193,7 @@ class CheckpointFolder:
 
         Args:
             newest: the epoch that was saved last.
-            best: the best epoch.
+            needed: epochs whose checkpoints are needed in any case.
         """
         try:
             sizes = self._files.sizes_once()
@@ -194,9 +201,9 @@ class CheckpointFolder:
                 self._files.delete(MID_EPOCH_FILE)
             epochs = sorted(sizes_by_epoch(sizes))
             reached = [epoch for epoch in epochs if epoch <= newest]
-            needed = {*reached[-self.keep :], best}
+            kept = {*reached[-self.keep :], *needed}
             for epoch in epochs:
-                if epoch not in needed:
+                if epoch not in kept:
                     self.remove(epoch_file(epoch))
         except OSError as error:
             log.warning("old checkpoints in %s not removed: %s", self._files.address, error)

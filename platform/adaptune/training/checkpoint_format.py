@@ -9,7 +9,7 @@ import hashlib
 import io
 import pickle
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from adaptune.errors import CheckpointError
 from adaptune.training.record import EpochRecord
-from adaptune.training.state import TrainingState
+from adaptune.training.state import SHARED, TrainingState
 
 Contents = dict[str, Any]  # as `encode` builds it
 FORMAT = 3
@@ -42,29 +42,55 @@ class ResumePoint:
     updates: int = 0
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A trial at a moment of its training.
+
+    Attributes:
+        identity: identity of the trial, see `trial_identity`.
+        state: its state.
+        resume_point: the point from which it would resume.
+    """
+
+    identity: str
+    state: TrainingState
+    resume_point: ResumePoint
+
+
 def encode(
-    state: TrainingState, pools: Sequence[object], resume_point: ResumePoint, identity: str
+    trials: Sequence[Snapshot], pools: Sequence[object], kept_epochs: Collection[int] = ()
 ) -> tuple[bytes, bytes]:
     """Return the two parts of a checkpoint file, in order: digest and body.
 
     Args:
+        trials: the trials of a group; the GAN that they share is stored once.
         pools: `TrainingState.pools_state` of each worker, by rank.
-        identity: identity of the trial, see `trial_identity`.
+        kept_epochs: best epochs of the trials of the group that have ended.
     """
-    record = resume_point.record
+    first, *others = trials
     contents: Contents = {
         "format": FORMAT,
-        "identity": identity,
-        "state": state.state_dict(),
+        **_trial_contents(first),
         "pools": list(pools),
-        "record": None if record is None else record.to_dict(),
-        "means": dict(resume_point.means),
-        "updates": resume_point.updates,
+        "group": [_trial_contents(trial, without=SHARED) for trial in others],
+        "kept_epochs": sorted(kept_epochs),
     }
     buffer = io.BytesIO()
     torch.save(contents, buffer)
     body = buffer.getvalue()
     return hashlib.sha256(body).digest(), body
+
+
+def _trial_contents(trial: Snapshot, without: Container[str] = ()) -> Contents:
+    resume_point = trial.resume_point
+    record = resume_point.record
+    return {
+        "identity": trial.identity,
+        "state": trial.state.state_dict(without=without),
+        "record": None if record is None else record.to_dict(),
+        "means": dict(resume_point.means),
+        "updates": resume_point.updates,
+    }
 
 
 def decode(raw: bytes, name: str) -> Contents:
@@ -100,21 +126,47 @@ def stored_digest(raw: bytes) -> str:
     return raw[:_DIGEST_BYTES].hex()
 
 
-def check_identity(contents: Contents, identities: Container[str], name: str) -> None:
-    """Check whose checkpoint it is.
+def contents_of_trial(contents: Contents, identities: Container[str], name: str) -> Contents:
+    """Return the contents for one trial of the group whose checkpoint it is.
 
     Args:
-        identities: accepted identities, see `trial_identity`.
+        identities: accepted identities of the trial, see `trial_identity`.
         name: name of the file for messages.
 
     Raises:
-        CheckpointError: the checkpoint has none of these identities.
+        CheckpointError: no trial in the checkpoint has one of these identities.
     """
-    if contents["identity"] not in identities:
-        raise CheckpointError(
-            f"checkpoint {name} belongs to another trial: its values, seed, data or source"
-            " classifier differ"
-        )
+    if contents["identity"] in identities:
+        return contents
+    for own in contents.get("group", ()):
+        if own["identity"] in identities:
+            return {**contents, **own, "state": _with_shared(own["state"], contents["state"])}
+    raise CheckpointError(
+        f"checkpoint {name} belongs to another trial: its values, seed, data or source"
+        " classifier differ"
+    )
+
+
+def _with_shared(own: Contents, first: Contents) -> Contents:
+    """Return the state of a trial with what it shares with the first one of its group."""
+    state = dict(own)
+    for part in ("networks", "optimizers", "averages"):
+        shared = {name: value for name, value in first[part].items() if name in SHARED}
+        state[part] = shared | own[part]
+    return state
+
+
+def ended_epochs(contents: Contents, identities: Container[str]) -> set[int]:
+    """Return the best epochs of the trials of the group that have ended.
+
+    Args:
+        identities: identities of the trials that continue.
+    """
+    epochs = set(contents.get("kept_epochs", ()))
+    for trial in [contents, *contents.get("group", ())]:
+        if trial["identity"] not in identities and trial["state"]["best_epoch"]:
+            epochs.add(trial["state"]["best_epoch"])
+    return epochs
 
 
 def load_resume_point(contents: Contents) -> ResumePoint:

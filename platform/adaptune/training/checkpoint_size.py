@@ -18,6 +18,7 @@ from adaptune.training.build import (
     build_feature_discriminator,
     build_generator,
 )
+from adaptune.training.networks import CLASSIFIER_SIDE
 from adaptune.training.sample_grid import COLUMNS, ROWS
 
 # Name, shape and position of a tensor in the file.
@@ -35,14 +36,18 @@ _SEARCHED_DECAYS = ("training.ema_decay", "training.classifier_ema_decay")
 _MAX_COMBINATIONS = 64
 
 
-def checkpoint_bytes(spec: TrialSpec, classes: int, workers: int) -> int:
+def checkpoint_bytes(spec: TrialSpec, classes: int, workers: int, trials: int = 1) -> int:
     """Return the size of a checkpoint once the image pools are full, to a few percent.
 
     Args:
         classes: number of classes, K.
         workers: number of workers of the trial; each has its own image pools.
+        trials: number of trials that share the GAN.
     """
-    tensors = list(_tensor_bytes(spec, classes, workers))
+    tensors = list(_pool_bytes(spec, workers))
+    for name, network in _networks(spec, classes).items():
+        of_network = list(_network_bytes(spec, name, network))
+        tensors += of_network * (trials if name in CLASSIFIER_SIDE else 1)
     return sum(tensors) + _BYTES_PER_TENSOR * len(tensors)
 
 
@@ -60,13 +65,14 @@ def largest_checkpoint_bytes(spec: SearchSpec, classes: int, workers: int) -> in
             # The largest number makes the largest checkpoint; of a list, each may.
             options[path] = bounds if isinstance(distribution, Choice) else bounds[-1:]
     combinations = itertools.product(*options.values())
-    largest = checkpoint_bytes(spec.trial({}), classes, workers)
+    trials = spec.search.classifiers_per_gan
+    largest = checkpoint_bytes(spec.trial({}), classes, workers, trials)
     for combination in itertools.islice(combinations, _MAX_COMBINATIONS):
         try:
             trial = spec.trial(dict(zip(options, combination, strict=True)))
         except ValidationError:  # networks that do not go together
             continue
-        largest = max(largest, checkpoint_bytes(trial, classes, workers))
+        largest = max(largest, checkpoint_bytes(trial, classes, workers, trials))
     return largest
 
 
@@ -76,20 +82,23 @@ def sample_grid_bytes(spec: TrialSpec) -> int:
     return round(ROWS * COLUMNS * images.channels * images.size**2 * _PNG_BYTES_PER_VALUE)
 
 
-def _tensor_bytes(spec: TrialSpec, classes: int, workers: int) -> Iterator[int]:
-    """Yield the size of each tensor in a checkpoint."""
-    networks = _networks(spec, classes)
-    for network in networks.values():
+def _network_bytes(spec: TrialSpec, name: str, network: nn.Module) -> Iterator[int]:
+    """Yield the size of each tensor of a network, of its average and of its optimizer."""
+    yield from _state_bytes(network)
+    if name in _averaged(spec):
         yield from _state_bytes(network)
-    for name in _averaged(spec):
-        yield from _state_bytes(networks[name])
-    for name in _updated(spec):
-        is_adam = name != "f_t" or spec.training.classifier_optimizer == "adam"
-        for parameter in networks[name].parameters():
-            if is_adam:  # count and two moments
-                yield from (_ADAM_STEP_BYTES, parameter.nbytes, parameter.nbytes)
-            elif spec.training.classifier_momentum:
-                yield parameter.nbytes
+    if name not in _updated(spec):
+        return
+    is_adam = name != "f_t" or spec.training.classifier_optimizer == "adam"
+    for parameter in network.parameters():
+        if is_adam:  # count and two moments
+            yield from (_ADAM_STEP_BYTES, parameter.nbytes, parameter.nbytes)
+        elif spec.training.classifier_momentum:
+            yield parameter.nbytes
+
+
+def _pool_bytes(spec: TrialSpec, workers: int) -> Iterator[int]:
+    """Yield the sizes of the image pools of all workers."""
     if spec.loss_weights.adversarial:
         images = spec.data.source
         value_bytes = 2 if spec.training.precision == "bf16" else 4

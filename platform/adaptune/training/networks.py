@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,7 +21,9 @@ from adaptune.training.build import (
 )
 from adaptune.training.distributed import ddp_wrap
 
-TRAINED = ("g_st", "g_ts", "d_s", "d_t", "f_t", "d_feat")
+GENERATOR_SIDE = ("g_st", "g_ts", "d_s", "d_t")
+CLASSIFIER_SIDE = ("f_t", "d_feat")
+TRAINED = (*GENERATOR_SIDE, *CLASSIFIER_SIDE)
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,25 @@ class Networks:
         """Return the networks that a trial trains, by name."""
         return {name: getattr(self, name) for name in TRAINED}
 
+    def generator_side(self) -> dict[str, nn.Module]:
+        """Return the generators and the image discriminators, by name."""
+        return {name: getattr(self, name) for name in GENERATOR_SIDE}
+
 
 def build_networks(
-    spec: TrialSpec, classes: int, source_weights: Mapping[str, Tensor], device: torch.device
+    spec: TrialSpec,
+    classes: int,
+    source_weights: Mapping[str, Tensor],
+    device: torch.device,
+    *,
+    group: Networks | None = None,
 ) -> Networks:
     """Return the networks before the first update, on their device.
 
     f_T starts with the weights of f_S. All other networks are drawn from the seed.
+
+    Args:
+        group: networks of another trial of the group, whose generator side and f_S are used.
     """
     model = spec.model
     images = spec.data.source
@@ -80,16 +94,26 @@ def build_networks(
     f_s.load_state_dict(source_weights)
     f_t.load_state_dict(source_weights)
     f_s.eval().requires_grad_(False)
-    for network in (g_st, g_ts, d_s, d_t, f_s, f_t, d_feat):
+    networks = Networks(g_st=g_st, g_ts=g_ts, d_s=d_s, d_t=d_t, f_s=f_s, f_t=f_t, d_feat=d_feat)
+    # The group's networks replace those of the same seed, which only had to be drawn.
+    new = networks if group is None else replace(networks, **group.generator_side(), f_s=group.f_s)
+    for network in [*new.trained().values(), new.f_s]:
         to_device(network, device, channels_last=spec.training.channels_last)
-    return Networks(g_st=g_st, g_ts=g_ts, d_s=d_s, d_t=d_t, f_s=f_s, f_t=f_t, d_feat=d_feat)
+    return new
 
 
 def prepare_for_training(
-    networks: Networks, device: torch.device, training: TrainingSpec
+    networks: Networks,
+    device: torch.device,
+    training: TrainingSpec,
+    names: Collection[str] = TRAINED,
 ) -> Networks:
-    """Return the networks, the trained ones compiled if asked for and wrapped by `ddp_wrap`."""
-    trained = networks.trained()
+    """Return the networks, the trained ones compiled if asked for and wrapped by `ddp_wrap`.
+
+    Args:
+        names: names of the trained networks that are not prepared yet.
+    """
+    trained = {name: network for name, network in networks.trained().items() if name in names}
     if training.recompute_blocks:
         for module in [*networks.g_st.modules(), *networks.g_ts.modules()]:
             if isinstance(module, ResidualBlock):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import textwrap
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,9 @@ from adaptune.errors import AdaptuneError, CheckpointError, WorkersLostError
 from adaptune.training.checkpoint_format import (
     Contents,
     ResumePoint,
-    check_identity,
+    contents_of_trial,
     decode,
+    ended_epochs,
     load_resume_point,
     newest_first,
     stored_digest,
@@ -36,6 +38,27 @@ log = logging.getLogger(__name__)
 CHOICE_TIMEOUT_S = 120.0  # by default, NFS shows a file after a minute at the latest
 _PAUSE_S = 1.0
 _MAX_ERROR_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Unrestored:
+    """A trial to restore: its identity, and its state before the first update."""
+
+    identity: str
+    state: TrainingState
+
+
+@dataclass(frozen=True)
+class RestoredGroup:
+    """Points at which the trials of a group resume.
+
+    Attributes:
+        resume_points: resume point of each trial, in the order of the trials.
+        kept_epochs: best epochs of the trials of the group that have ended.
+    """
+
+    resume_points: Sequence[ResumePoint]
+    kept_epochs: Collection[int] = ()
 
 
 @dataclass(frozen=True)
@@ -61,37 +84,43 @@ class _Outcome:
     error: AdaptuneError | None
 
 
-def restore(state: TrainingState, files: FileStore, identity: str) -> ResumePoint:
-    """Bring `state` to the newest checkpoint that can be used; see `CheckpointFolder.restore`.
+def restore(trials: Sequence[Unrestored], files: FileStore) -> RestoredGroup:
+    """Bring trials to the newest checkpoint that can be used; see `CheckpointFolder.restore`.
 
     All workers raise the same error, if there is one.
 
     Args:
+        trials: the trials of a group.
         files: folder of the checkpoints.
-        identity: identity of the trial.
     """
+    identities = [trial.identity for trial in trials]
     choice = _Choice()
     contents: Contents = {}
     if rank() == 0:
-        choice, contents = _choose(files, identity)
+        choice, contents = _choose(files, identities)
     choice = broadcast_from_rank_0(choice)
     if choice.error is not None:
         raise choice.error
     if choice.name is None:
-        return ResumePoint()
+        return RestoredGroup([ResumePoint() for _ in trials])
     error: AdaptuneError | None = None
-    resume_point = ResumePoint()
+    resume_points: list[ResumePoint] = []
+    kept_epochs: Collection[int] = ()
     try:
         if rank() != 0:
             contents = _read_choice(files, choice.name, choice.digest)
-        resume_point = _load(state, contents, files.full_name(choice.name))
+        full_name = files.full_name(choice.name)
+        for trial in trials:
+            of_trial = contents_of_trial(contents, (trial.identity,), full_name)
+            resume_points.append(_load(trial.state, of_trial, full_name))
+        kept_epochs = ended_epochs(contents, identities)
     except (CheckpointError, WorkersLostError) as caught:
         error = caught
-    _check_agreement(_Outcome(state.step, error), choice.name)
-    return resume_point
+    _check_agreement(_Outcome(trials[0].state.step, error), choice.name)
+    return RestoredGroup(resume_points, kept_epochs)
 
 
-def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
+def _choose(files: FileStore, identities: Sequence[str]) -> tuple[_Choice, Contents]:
     """Return the newest checkpoint that can be used, and its contents."""
     try:
         sizes = files.sizes()
@@ -104,7 +133,8 @@ def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
         try:
             raw = files.read(name)
             contents = decode(raw, full_name)
-            check_identity(contents, (identity,), full_name)
+            for identity in identities:
+                contents_of_trial(contents, (identity,), full_name)
         except CheckpointError as error:
             log.warning("%s; trying the one before", error)
             continue
@@ -117,7 +147,7 @@ def _choose(files: FileStore, identity: str) -> tuple[_Choice, Contents]:
         return _Choice(name, stored_digest(raw)), contents
     if names:
         log.warning(
-            "none of the %s checkpoints in %s can be used: the trial starts again",
+            "none of the %s checkpoints in %s can be used: training starts again",
             len(names),
             files.address,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,14 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average, resume_average
 from adaptune.training.distributed import rank, unwrap
 from adaptune.training.image_pool import ImagePool
-from adaptune.training.networks import Networks, build_networks, prepare_for_training
+from adaptune.training.networks import (
+    CLASSIFIER_SIDE,
+    GENERATOR_SIDE,
+    TRAINED,
+    Networks,
+    build_networks,
+    prepare_for_training,
+)
 from adaptune.training.optimizers import (
     Optimizers,
     base_learning_rates,
@@ -25,6 +32,8 @@ from adaptune.training.optimizers import (
 from adaptune.training.schedule import lr_factor, set_lr
 
 StateDict = Mapping[str, Tensor]
+# The networks and the optimizers that the trials of a group share.
+SHARED = {*GENERATOR_SIDE, "generators", "discriminators"}
 
 
 @dataclass
@@ -73,11 +82,16 @@ class TrainingState:
         classifier_factor = classifier_lr_factor(progress, self.spec)
         set_lr(self.optimizers.f_t, base_lrs["f_t"] * classifier_factor)
 
-    def update_averages(self) -> None:
-        """Move the averages after an update of the networks."""
+    def update_averages(self, networks: Container[str] = TRAINED) -> None:
+        """Move the averages of some networks after an update of them.
+
+        Args:
+            networks: names of the networks.
+        """
         trained = self.networks.trained()
         for name, average in self.averages.items():
-            average.update_parameters(unwrap(trained[name]))
+            if name in networks:
+                average.update_parameters(unwrap(trained[name]))
 
     def update_best(self, epoch: int, score: tuple[float, float]) -> None:
         """Make `epoch` the best one if its score exceeds that of the best epoch so far."""
@@ -103,23 +117,33 @@ class TrainingState:
             return self.averages[name].module
         return unwrap(self.networks.trained()[name])
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` needs for an exact resume, except for the image pools."""
-        networks = {}
-        for name, network in self.networks.trained().items():
-            networks[name] = unwrap(network).state_dict()
+    def state_dict(self, *, without: Container[str] = ()) -> dict[str, Any]:
+        """Return what `load_state_dict` needs for an exact resume, except for the image pools.
+
+        Args:
+            without: names of networks and optimizers that are left out.
+        """
+        trained = self.networks.trained()
+        optimizers = self.optimizers.by_name()
         return {
             "step": self.step,
             "best_epoch": self.best_epoch,
             "best_score": list(self.best_score),
             "lowest_losses": self.lowest_losses,
-            "networks": networks,
+            "networks": {
+                name: unwrap(network).state_dict()
+                for name, network in trained.items()
+                if name not in without
+            },
             "optimizers": {
                 name: optimizer.state_dict()
-                for name, optimizer in self.optimizers.by_name().items()
+                for name, optimizer in optimizers.items()
+                if name not in without
             },
             "averages": {
-                name: average.module.state_dict() for name, average in self.averages.items()
+                name: average.module.state_dict()
+                for name, average in self.averages.items()
+                if name not in without
             },
             "semantic_open": self.semantic_open,
             "eval_buffers": self.eval_buffers,
@@ -178,13 +202,58 @@ def build_state(
     )
 
 
-def _build_averages(networks: Networks, spec: TrialSpec) -> dict[str, AveragedModel]:
+def build_group(
+    specs: Sequence[TrialSpec], classes: int, source_weights: StateDict, device: torch.device
+) -> list[TrainingState]:
+    """Return the states of trials that train their classifiers on one GAN.
+
+    They share the generators, the image discriminators and f_S, with what these are trained with.
+    Each trial has an f_T and a D_feat of its own, with the initial weights that it has alone.
+
+    Args:
+        specs: specs of the trials, which differ in settings of the classifier side only.
+        classes: number of classes, K.
+        source_weights: weights of f_S.
+    """
+    first = build_state(specs[0], classes, source_weights, device)
+    return [first, *(_build_member(spec, classes, source_weights, first) for spec in specs[1:])]
+
+
+def _build_member(
+    spec: TrialSpec, classes: int, source_weights: StateDict, first: TrainingState
+) -> TrainingState:
+    """Return the state of a trial that shares the GAN of the first one of its group."""
+    device = first.device
+    networks = build_networks(spec, classes, source_weights, device, group=first.networks)
+    averages = _build_averages(networks, spec, CLASSIFIER_SIDE)
+    networks = prepare_for_training(networks, device, spec.training, CLASSIFIER_SIDE)
+    optimizers = replace(
+        build_optimizers(networks, spec),
+        generators=first.optimizers.generators,
+        discriminators=first.optimizers.discriminators,
+    )
+    shared_averages = {
+        name: average for name, average in first.averages.items() if name in GENERATOR_SIDE
+    }
+    return replace(
+        first,
+        spec=spec,
+        networks=networks,
+        optimizers=optimizers,
+        averages=shared_averages | averages,
+        lowest_losses={},
+        eval_buffers={},
+    )
+
+
+def _build_averages(
+    networks: Networks, spec: TrialSpec, names: Container[str] = TRAINED
+) -> dict[str, AveragedModel]:
     generator_decay = spec.training.ema_decay
     classifier_decay = spec.training.classifier_ema_decay
+    decays = {"g_st": generator_decay, "g_ts": generator_decay, "f_t": classifier_decay}
     averages = {}
-    if generator_decay:
-        averages["g_st"] = moving_average(networks.g_st, generator_decay)
-        averages["g_ts"] = moving_average(networks.g_ts, generator_decay)
-    if classifier_decay:
-        averages["f_t"] = moving_average(networks.f_t, classifier_decay)
+    for name, decay in decays.items():
+        if decay and name in names:
+            averages[name] = moving_average(getattr(networks, name), decay)
     return averages

@@ -57,6 +57,7 @@ def calibrate_on_cluster(
                 trial,
                 sizes,
                 plan,
+                spec.search.classifiers_per_gan,
                 cpus=cpus,
                 max_retries=0,  # with too little memory, Ray would repeat it for ever
             )
@@ -72,11 +73,12 @@ def calibrate_on_this_machine(
     """Measure the workers of a search in processes of their own; see `calibrate_on_cluster`."""
 
     threads = str(plan.resources.cpus_per_worker)
+    trials = spec.search.classifiers_per_gan
 
     def measure(trial: TrialSpec) -> list[Calibration]:
         # Libraries such as BLAS have a variable each; torch and OpenMP read this one.
         executor = get_reusable_executor(max_workers=copies, env={"OMP_NUM_THREADS": threads})
-        futures = [executor.submit(_calibrate, trial, sizes, plan) for _ in range(copies)]
+        futures = [executor.submit(_calibrate, trial, sizes, plan, trials) for _ in range(copies)]
         return [future.result() for future in futures]
 
     try:
@@ -134,7 +136,7 @@ def _largest(distribution: Distribution) -> Value:
     return max(numbers)
 
 
-def _calibrate(trial: TrialSpec, sizes: DataSizes, plan: PlacementPlan) -> Calibration:
+def _calibrate(trial: TrialSpec, sizes: DataSizes, plan: PlacementPlan, trials: int) -> Calibration:
     resources = plan.resources
     device = task_device(trial, resources.cpus_per_worker)
     return calibrate(
@@ -142,6 +144,7 @@ def _calibrate(trial: TrialSpec, sizes: DataSizes, plan: PlacementPlan) -> Calib
         sizes,
         device,
         workers=resources.workers,
+        trials=trials,
         device_share=resources.device_share,
     )
 

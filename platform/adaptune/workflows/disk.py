@@ -47,10 +47,12 @@ def estimate_disk(
     workers = minimal_resources(spec.resources).workers if plan is None else plan.resources.workers
     at_once = 1 if plan is None else plan.max_concurrent_trials
     checkpoint = largest_checkpoint_bytes(spec, classes, workers)
-    # The newest ones, the best one, and the one that is being written.
-    running = min(spec.storage.keep_checkpoints + 1, spec.epochs) + 1
-    ended = max(spec.planned_trials - at_once, 0)
-    grids = spec.planned_trials * spec.epochs * sample_grid_bytes(spec.trial({}))
+    size = spec.search.classifiers_per_gan
+    # The newest ones, the best one of each trial, and the one that is being written.
+    running = min(spec.storage.keep_checkpoints + size, spec.epochs) + 1
+    groups = spec.planned_groups
+    ended = max(groups - at_once, 0) * min(size, spec.epochs)
+    grids = groups * spec.epochs * sample_grid_bytes(spec.trial({}))
     total = (at_once * running + ended) * checkpoint + grids
     spared = (at_once * running + 1) * checkpoint  # what the budget never deletes
     budget = math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from ray.tune.schedulers import TrialScheduler
 
-from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig
-from adaptune.search.scheduler import PastTrial, make_scheduler
+from adaptune.search.protocol import EPOCH, OBJECTIVE
+from adaptune.search.ray_schedulers import RankedTrial, make_scheduler
 from adaptune.spec.algorithms import Scheduler
 from adaptune.spec.schema import SearchSpec
 
@@ -28,8 +29,8 @@ class ExpectedEpochs:
     """Mean numbers of epochs that are left.
 
     Attributes:
-        trials: number of trials that have not ended.
-        total: epochs of all trials.
+        trials: number of trials, or of groups that share a GAN, that have not ended.
+        total: epochs of all of them; those of a group are those of its longest trial.
         in_sequence: epochs from the start to the end of the search, one after another.
     """
 
@@ -44,22 +45,24 @@ def expected_epochs(
     """Return the epochs that are left of a search.
 
     Args:
-        at_once: number of trials at a time.
+        at_once: number of trials, or of groups, at a time.
         trained: epochs that a trial has trained, by its number; None if it has ended. A new search
             has no such trials.
     """
     trained = trained or {}
+    size = spec.search.classifiers_per_gan
     totals = []
     sequences = []
     for seed in range(SIMULATIONS):
         left = []
-        for number, length in enumerate(simulate(spec, at_once, seed)):
+        for number, length in enumerate(simulate(spec, at_once * size, seed)):
             done = trained.get(number, 0)
             left.append(0 if done is None else max(length - done, 0))
-        totals.append(sum(left))
-        sequences.append(_makespan(left, at_once))
+        groups = [max(left[first : first + size]) for first in range(0, len(left), size)]
+        totals.append(sum(groups))
+        sequences.append(_makespan(groups, at_once))
     ended = sum(done is None for done in trained.values())
-    trials = max(spec.planned_trials - ended, 0)
+    trials = math.ceil(max(spec.planned_trials - ended, 0) / size)
     return ExpectedEpochs(trials, float(np.mean(totals)), float(np.mean(sequences)))
 
 
@@ -111,11 +114,11 @@ def _simulate(
     scheduler = make_scheduler(options, epochs)
     lengths = [0] * len(qualities)
     waiting = deque(range(len(qualities)))
-    running: list[tuple[int, PastTrial]] = []
+    running: list[tuple[int, RankedTrial]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
             number = waiting.popleft()
-            trial = PastTrial(f"simulated-{number}", TrialConfig(number, {}).to_tune())
+            trial = RankedTrial(f"simulated-{number}", number)
             scheduler.on_trial_add(None, trial)
             running.append((number, trial))
         for number, trial in list(running):

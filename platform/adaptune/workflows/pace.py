@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -103,10 +104,11 @@ def resumed_pace(
     Args:
         has_test: whether the target has labels, so that the baselines are trained.
     """
-    epochs_s = []
+    epochs_s: defaultdict[tuple[int, int], float] = defaultdict(float)  # by group and number
     for trial in study.started_trials():
-        epochs_s += [epoch.record.active_s for epoch in trial.epochs]
-    epoch_s = fmean(epochs_s)
+        for epoch in trial.epochs:
+            epochs_s[trial.leader, epoch.number] += epoch.record.active_s
+    epoch_s = fmean(epochs_s.values())
     update_s = epoch_s / spec.steps_per_epoch
     baselines_s = 0.0
     if has_test:

@@ -50,7 +50,7 @@ def describe_plan(spec: SearchSpec) -> str:
         placement = f"not on this machine: {error}"
     scheduler = spec.search.scheduler
     rung_epochs = rungs(scheduler, spec.epochs)
-    updates = spec.planned_trials * spec.epochs * spec.steps_per_epoch
+    updates = spec.planned_groups * spec.epochs * spec.steps_per_epoch
     batch_sizes = " or ".join(str(size) for size in spec.batch_sizes)
     lines = [
         dump_spec(spec),
@@ -61,6 +61,10 @@ def describe_plan(spec: SearchSpec) -> str:
         f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}",
         f"# at most {updates} updates of {batch_sizes} pairs, if no trial is stopped early",
     ]
+    if spec.search.classifiers_per_gan > 1:
+        size = spec.search.classifiers_per_gan
+        own = ", ".join(spec.classifier_side)
+        lines.append(f"# groups of {size} trials share a GAN and differ in {own}")
     estimate = estimate_before_start(spec, plan, node)
     lines.append(f"# {estimate.description}")
     lines += [f"# warning: {' '.join(warning.split())}" for warning in estimate.warnings]

@@ -155,7 +155,8 @@ def export_trial(path: Path, number: int | None = None, to: Path | None = None) 
         raise ResultsError(
             f"trial {trial.number} has not finished an epoch: it has no checkpoint to export"
         )
-    job = make_job(spec, trial.number, trial.values, folder, read_inputs(study))
+    inputs = read_inputs(study)
+    job = make_job(spec, trial.number, trial.values, folder, inputs, leader=trial.leader)
     export = write_export(
         to or folder.path / "exports" / str(trial.number),
         spec=job.spec,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.tiny_trial import make_record
+from support.tiny_trial import make_record, save
 
 from adaptune.artifacts import Export, load_export, write_export
 from adaptune.spec.schema import TrialSpec
@@ -55,7 +55,7 @@ def state(spec: TrialSpec) -> TrainingState:
 @pytest.fixture(scope="session")
 def checkpoint(state: TrainingState, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = CheckpointFolder(str(tmp_path_factory.mktemp("checkpoints")))
-    folder.save(state, make_record())
+    save(folder, state, make_record())
     return folder.load(1)
 
 

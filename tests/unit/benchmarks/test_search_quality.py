@@ -7,6 +7,7 @@ import pytest
 from landscapes import EPOCHS, LANDSCAPES
 from rich.console import Console
 from search_quality import (
+    FakeTrial,
     FakeTune,
     Regrets,
     Runs,
@@ -29,10 +30,10 @@ def test_every_search_ends_with_a_small_regret_without_noise(name: str) -> None:
 
 
 def test_a_result_serves_rays_classes_and_ours() -> None:
-    result = make_result(EPOCHS, 0.5)
+    result = make_result(FakeTrial("a", {}, EPOCHS), 0.5)
     assert (result["training_iteration"], result["epoch"]) == (EPOCHS, EPOCHS)
     assert (result["objective"], result["done"]) == (0.5, True)
-    assert make_result(1, 0.5)["done"] is False
+    assert make_result(FakeTrial("a", {}), 0.5)["done"] is False
 
 
 def runs_of_three() -> dict[str, list[Regrets]]:

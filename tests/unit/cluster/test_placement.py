@@ -74,6 +74,12 @@ def test_the_grid_limits_the_trials() -> None:
     assert plan({"CPU": 100}, search=search).max_concurrent_trials == 4
 
 
+def test_trials_that_share_a_gan_have_one_place() -> None:
+    feature = {"loss_weights.feature": {"search": "uniform", "low": 0, "high": 1}}
+    search = {"trials": 7, "classifiers_per_gan": 3}
+    assert plan({"CPU": 32}, space=feature, search=search).max_concurrent_trials == 3
+
+
 def test_trials_that_do_not_fit_are_refused_with_the_calculation() -> None:
     with pytest.raises(
         ResourceError,

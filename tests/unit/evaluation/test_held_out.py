@@ -76,6 +76,24 @@ def test_a_checkpoint_is_loaded_with_the_values_and_the_spec_of_its_trial(tmp_pa
         load_trial_checkpoint(run, trial, make_record(1, 0.5))
 
 
+def test_the_checkpoint_of_a_trial_of_a_group_is_in_the_folder_of_its_first_one(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, make_tiny_search(), splits=make_splits(test_samples=4))
+    first, member = run.study.ask_group(2)
+    record = make_record(2, 0.5)
+    run.study.add_epoch(member, record, 0.5)
+    run.study.tell_result(member, epochs=2, error=None, wall_s=1.0)
+    values = member.params
+    save_checkpoint(run.spec, run.folder, member.number, values, record, 2, leader=first.number)
+    best = best_checkpoint(run)
+    assert best is not None
+    assert best.name == "trial 1, epoch 2"
+    assert best.values == values != first.params
+    assert run.folder.checkpoints(0).epochs() == [2]
+    assert run.folder.checkpoints(1).epochs() == []
+
+
 def test_the_best_model_is_evaluated_once_with_f_s(tmp_path: Path) -> None:
     run: Any = run_of_one_trial(tmp_path, test_samples=8)
     best = best_checkpoint(run)

@@ -39,6 +39,31 @@ def test_the_search_of_a_seed_runs_each_configuration_once_in_order(tmp_path: Pa
     assert all(trial.last_epoch == seed_spec.epochs for trial in trials)
 
 
+def test_configurations_that_differ_in_f_t_only_share_a_gan(tmp_path: Path) -> None:
+    weight = {"search": "uniform", "low": 0, "high": 9}
+    space = {"loss_weights.cycle": weight, "loss_weights.feature": weight}
+    spec = make_search(space=space)
+    configurations = []
+    for cycle, feature in ((1.0, 2.0), (3.0, 2.0), (1.0, 0.0), (3.0, 0.0), (1.0, 1.0)):
+        values = {"loss_weights.cycle": cycle, "loss_weights.feature": feature}
+        configurations.append(Configuration(f"{cycle} {feature}", all_values(spec, values)))
+    seed_spec = spec_of_seed(spec, configurations, 7, tmp_path)
+    trials = simulate(seed_spec, tmp_path / "journal", flat).started_trials()
+    assert [trial.leader for trial in trials] == [0, 1, 0, 1, 0]
+    for configuration, trial in zip(configurations, trials, strict=True):
+        assert all_values(seed_spec, trial.values) == configuration.values
+
+
+def test_configurations_of_other_gans_train_alone(tmp_path: Path) -> None:
+    spec = make_search()
+    configurations = [
+        Configuration(f"cycle {cycle:g}", all_values(spec, {"loss_weights.cycle": cycle}))
+        for cycle in (0.0, 1.0)
+    ]
+    seed_spec = spec_of_seed(spec, configurations, 7, tmp_path)
+    assert seed_spec.search.classifiers_per_gan == 1
+
+
 def test_a_single_configuration_leaves_nothing_to_search(tmp_path: Path) -> None:
     spec = make_search()
     configurations = ablations(spec, {"loss_weights.cycle": 3.0, "loss_weights.identity": 1.0})

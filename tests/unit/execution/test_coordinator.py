@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import TypeVar
 
-from support.fake_search import make_record
+from support.tiny_trial import make_record
 
-from adaptune.errors import NonFiniteLossError
-from adaptune.execution.coordinator import TrialCoordinator, WorkerMessage
-from adaptune.execution.runtime import TrialJob
+from adaptune.errors import CheckpointError, NonFiniteLossError
+from adaptune.execution.coordinator import Decision, TrialCoordinator, WorkerMessage
+from adaptune.execution.runtime import GroupJob
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ async def start(coroutine: Awaitable[T]) -> asyncio.Future[T]:
     return task
 
 
-def test_a_worker_that_asks_early_waits_for_its_trial(job: TrialJob) -> None:
+def test_a_worker_that_asks_early_waits_for_its_trial(job: GroupJob) -> None:
     async def scenario() -> None:
         coordinator = TrialCoordinator()
         request = await start(coordinator.job(0))
@@ -33,10 +32,12 @@ def test_a_worker_that_asks_early_waits_for_its_trial(job: TrialJob) -> None:
     asyncio.run(scenario())
 
 
-def test_all_workers_get_the_same_trials_in_the_same_order(job: TrialJob) -> None:
+def test_all_workers_get_the_same_trials_in_the_same_order(
+    job: GroupJob, next_job: GroupJob
+) -> None:
     async def scenario() -> None:
         coordinator = TrialCoordinator()
-        jobs = [job, replace(job, number=4)]
+        jobs = [job, next_job]
         for submitted in jobs:
             await coordinator.submit(submitted)
         for index, expected in enumerate(jobs):
@@ -61,12 +62,13 @@ def test_a_decision_is_given_to_each_worker_that_asks_for_it() -> None:
         coordinator = TrialCoordinator()
         early = await start(coordinator.decision(0))
         assert not early.done()
-        await coordinator.decide(True)
-        await coordinator.decide(False)
-        assert await early is True
-        assert await coordinator.decision(0) is True  # of a worker that asks late
-        assert await coordinator.decision(1) is False
-        next_decision = await start(coordinator.decision(2))
+        decisions: list[Decision] = [(), (3, 5), None]
+        for decision in decisions:
+            await coordinator.decide(decision)
+        assert await early == ()
+        # Another worker asks late.
+        assert [await coordinator.decision(index) for index in range(3)] == decisions
+        next_decision = await start(coordinator.decision(3))
         assert not next_decision.done()
         next_decision.cancel()
 
@@ -77,19 +79,22 @@ def test_messages_reach_the_runner_in_order() -> None:
     async def scenario() -> None:
         coordinator = TrialCoordinator()
         messages = [
-            WorkerMessage(record=make_record(1, 0.5)),
-            WorkerMessage(error=NonFiniteLossError("step 3: cycle is nan")),
+            WorkerMessage({3: make_record(1, 0.5), 5: NonFiniteLossError("step 3: task is nan")}),
+            WorkerMessage(error=CheckpointError("damaged")),
+            WorkerMessage(),
         ]
         request = await start(coordinator.next_message())
         assert not request.done()
         for message in messages:
             await coordinator.post(message)
-        assert [await request, await coordinator.next_message()] == messages
+        received = [await request]
+        received += [await coordinator.next_message() for _ in messages[1:]]
+        assert received == messages
 
     asyncio.run(scenario())
 
 
-def test_a_coordinator_notices_the_first_worker_that_connects(job: TrialJob) -> None:
+def test_a_coordinator_notices_the_first_worker_that_connects(job: GroupJob) -> None:
     async def scenario() -> None:
         coordinator = TrialCoordinator()
         await coordinator.submit(job)

@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray.exceptions import RayActorError
 from support.fake_actor import FakeActor
-from support.fake_search import make_record
+from support.tiny_trial import make_record
 
-from adaptune.errors import NonFiniteLossError, WorkersLostError, WorkersNotStartedError
+from adaptune.errors import CheckpointError, WorkersLostError, WorkersNotStartedError
 from adaptune.execution import ray_train
 from adaptune.execution.base import RunnerSettings, SharedRefs
-from adaptune.execution.coordinator import WorkerMessage
+from adaptune.execution.coordinator import Decision, WorkerMessage
 from adaptune.execution.ray_train import RayTrainRunner, make_trainer, scaling_config
-from adaptune.execution.runtime import TrialJob
+from adaptune.execution.runtime import GroupJob
 from adaptune.execution.worker import WorkerConfig, work
 from adaptune.spec.resources import WorkerResources
 
@@ -26,7 +26,7 @@ SHARED = SharedRefs("data-ref", "weights-ref")
 NODE_ID = "ab" * 28
 NO_ANSWER = object()
 END = WorkerMessage()
-EPOCHS = [WorkerMessage(record=make_record(epoch, 0.5)) for epoch in (1, 2, 3)]
+EPOCHS = [WorkerMessage({3: make_record(epoch, 0.5)}) for epoch in (1, 2, 3)]
 
 
 @dataclass
@@ -38,14 +38,14 @@ class Coordinator:
     connected: bool = True
     gone: bool = False
 
-    def submit(self, job: TrialJob) -> object:
+    def submit(self, job: GroupJob) -> object:
         return self._answer(job.number)
 
     def shut_down(self) -> object:
         return self._answer("shut down")
 
-    def decide(self, continue_training: bool) -> object:
-        return self._answer("continue" if continue_training else "stop")
+    def decide(self, decision: Decision) -> object:
+        return self._answer(decision)
 
     def next_message(self) -> object:
         if self.gone:
@@ -130,69 +130,69 @@ def test_the_coordinator_takes_no_cpu_and_stays_on_the_node_of_the_runner(
     assert fake_ray.options == {"num_cpus": 0, "name": "adaptune-coordinator-workers"}
 
 
-def test_a_decision_to_continue_follows_each_record_once_the_next_one_is_requested(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob
+def test_a_decision_follows_each_epoch_once_the_next_one_is_requested(
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob
 ) -> None:
     coordinator = fake_ray.coordinator
     coordinator.messages += [*EPOCHS[:2], END]
     runner.begin(job)
-    assert runner.next_record() == EPOCHS[0].record
+    assert runner.next_outcomes(()) == EPOCHS[0].outcomes
     assert coordinator.calls == [3]
-    assert runner.next_record() == EPOCHS[1].record
-    assert coordinator.calls == [3, "continue"]
-    assert runner.next_record() is None
+    assert runner.next_outcomes({5}) == EPOCHS[1].outcomes
+    assert coordinator.calls == [3, (5,)]
+    assert runner.next_outcomes(()) is None
     runner.stop()  # the trial has ended: there is nothing to stop
-    assert coordinator.calls == [3, "continue", "continue"]
+    assert coordinator.calls == [3, (5,), ()]
 
 
 def test_the_error_of_a_trial_is_raised_and_another_trial_can_begin(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob, next_job: GroupJob
 ) -> None:
-    error = NonFiniteLossError("step 3")
+    error = CheckpointError("damaged")
     fake_ray.coordinator.messages += [WorkerMessage(error=error), EPOCHS[0]]
     runner.begin(job)
-    with pytest.raises(NonFiniteLossError, match="step 3"):
-        runner.next_record()
+    with pytest.raises(CheckpointError, match="damaged"):
+        runner.next_outcomes(())
     runner.stop()
-    runner.begin(replace(job, number=4))
-    assert runner.next_record() == EPOCHS[0].record
+    runner.begin(next_job)
+    assert runner.next_outcomes(()) == EPOCHS[0].outcomes
     assert fake_ray.coordinator.calls == [3, 4]
 
 
-def test_a_stop_after_a_record_waits_for_the_end_of_the_trial(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob
+def test_a_stop_after_an_epoch_waits_for_the_end_of_the_trial(
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob
 ) -> None:
     fake_ray.coordinator.messages += [EPOCHS[0], END]
     runner.begin(job)
-    runner.next_record()
+    runner.next_outcomes(())
     runner.stop()
-    assert fake_ray.coordinator.calls == [3, "stop"]
+    assert fake_ray.coordinator.calls == [3, None]
     assert fake_ray.coordinator.messages == []
 
 
-def test_a_stop_within_an_epoch_answers_its_record_with_a_stop(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob
+def test_a_stop_within_an_epoch_answers_its_outcomes_with_a_stop(
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob
 ) -> None:
     fake_ray.coordinator.messages += [EPOCHS[0], END]
     runner.begin(job)
     runner.stop()
-    assert fake_ray.coordinator.calls == [3, "stop"]
+    assert fake_ray.coordinator.calls == [3, None]
     assert fake_ray.coordinator.messages == []
 
 
 def test_workers_that_do_not_stop_in_time_are_lost(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob, monkeypatch: pytest.MonkeyPatch
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_train, "STOP_TIMEOUT_S", 0.0)
     fake_ray.coordinator.messages += [EPOCHS[0]]
     runner.begin(job)
-    runner.next_record()
+    runner.next_outcomes(())
     with pytest.raises(WorkersLostError, match="do not answer"):
         runner.stop()
 
 
 def test_a_coordinator_that_does_not_answer_is_lost(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob, monkeypatch: pytest.MonkeyPatch
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_train, "ANSWER_TIMEOUT_S", 0.0)
     monkeypatch.setattr(fake_ray.coordinator, "submit", lambda job: NO_ANSWER)
@@ -243,29 +243,29 @@ def test_workers_that_are_gone_are_told_from_workers_that_never_started(
     message: str,
     runner: RayTrainRunner,
     fake_ray: FakeRay,
-    job: TrialJob,
+    job: GroupJob,
 ) -> None:
     runner.begin(job)
     fake_ray.coordinator.connected = connected
     fake_ray.trainer.end(RuntimeError("node lost"))
     with pytest.raises(WorkersLostError, match=message) as caught:
-        runner.next_record()
+        runner.next_outcomes(())
     assert type(caught.value) is error_class
 
 
 def test_a_lost_coordinator_is_the_loss_of_the_workers(
-    runner: RayTrainRunner, fake_ray: FakeRay, job: TrialJob
+    runner: RayTrainRunner, fake_ray: FakeRay, job: GroupJob
 ) -> None:
     runner.begin(job)
     fake_ray.coordinator.gone = True
     with pytest.raises(WorkersLostError, match="the coordinator of the workers is gone"):
-        runner.next_record()
+        runner.next_outcomes(())
 
 
 def test_a_coordinator_that_is_lost_with_the_workers_has_seen_them(
     runner: RayTrainRunner,
     fake_ray: FakeRay,
-    job: TrialJob,
+    job: GroupJob,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runner.begin(job)
@@ -273,7 +273,7 @@ def test_a_coordinator_that_is_lost_with_the_workers_has_seen_them(
     monkeypatch.setattr(fake_ray.coordinator, "next_message", lambda: NO_ANSWER)
     fake_ray.trainer.end(RuntimeError("node lost"))
     with pytest.raises(WorkersLostError) as caught:
-        runner.next_record()
+        runner.next_outcomes(())
     assert type(caught.value) is WorkersLostError
 
 

@@ -11,8 +11,17 @@ from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError
 from adaptune.execution import runtime as module
-from adaptune.execution.runtime import TrialJob, WorkerRuntime
+from adaptune.execution.runtime import GroupJob, TrialJob, WorkerRuntime
+from adaptune.training.group import GroupTrial
+from adaptune.training.loop import Outcome
+from adaptune.training.record import EpochRecord
 from adaptune.training.steps.batch import TrainingImages
+
+
+def record_of(outcomes: dict[int, Outcome], number: int = 3) -> EpochRecord:
+    outcome = outcomes[number]
+    assert isinstance(outcome, EpochRecord)
+    return outcome
 
 
 @pytest.fixture
@@ -22,14 +31,14 @@ def runtime() -> WorkerRuntime:
 
 @pytest.fixture
 def fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """The arguments of each call of `fit`, which trains nothing."""
+    """The arguments of each call of `fit_group`, which trains nothing."""
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def fit(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+    def fit_group(*arguments: Any, **keywords: Any) -> Iterator[Any]:
         calls.append((arguments, keywords))
         return iter(())
 
-    monkeypatch.setattr(module, "fit", fit)
+    monkeypatch.setattr(module, "fit_group", fit_group)
     return calls
 
 
@@ -42,15 +51,29 @@ def tf32() -> Iterator[None]:
 
 
 def test_a_runtime_trains_the_epochs_of_a_job_and_keeps_their_checkpoints(
-    runtime: WorkerRuntime, job: TrialJob
+    runtime: WorkerRuntime, job: GroupJob
 ) -> None:
-    epochs = [record.epoch for record in runtime.records(job)]
+    epochs = [record_of(outcomes).epoch for outcomes in runtime.outcomes(job)]
     assert epochs == [1, 2]
-    assert job.checkpoints.epochs() == [1, 2]
+    assert job.trials[0].checkpoints.epochs() == [1, 2]
+
+
+def test_each_trial_of_a_group_is_reported_until_it_is_stopped(
+    runtime: WorkerRuntime, group: GroupJob
+) -> None:
+    stopped: set[int] = set()
+    numbers = []
+    for outcomes in runtime.outcomes(group, stopped):
+        numbers.append(set(outcomes))
+        stopped.add(max(outcomes))
+    assert numbers == [{3, 5, 6}, {3, 5}, {3}]
 
 
 def test_the_labels_of_f_s_are_predicted_once_for_all_trials(
-    runtime: WorkerRuntime, job: TrialJob, monkeypatch: pytest.MonkeyPatch
+    runtime: WorkerRuntime,
+    job: GroupJob,
+    next_job: GroupJob,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     predictions: list[TrainingImages] = []
 
@@ -59,35 +82,40 @@ def test_the_labels_of_f_s_are_predicted_once_for_all_trials(
         return predictions[-1]
 
     monkeypatch.setattr(module, "TrainingImages", training_images)
-    first = next(runtime.records(job))
-    elsewhere = replace(job.checkpoints, path=f"{job.checkpoints.path}-2")
-    second = next(runtime.records(replace(job, number=4, checkpoints=elsewhere)))
+    first = record_of(next(runtime.outcomes(job)))
+    second = record_of(next(runtime.outcomes(next_job)), number=4)
     assert len(predictions) == 1
     assert second.losses == first.losses  # the trial before leaves no trace
 
 
 def test_a_trial_that_fails_leaves_the_runtime_usable(
-    runtime: WorkerRuntime, job: TrialJob
+    runtime: WorkerRuntime, job: GroupJob, trial: TrialJob
 ) -> None:
-    overflowing = replace(job, spec=make_spec(epochs=1, steps_per_epoch=1, init_gain=1e30))
-    with pytest.raises(NonFiniteLossError, match="step"):
-        next(runtime.records(overflowing))
-    assert next(runtime.records(job)).epoch == 1
+    overflowing = make_spec(epochs=1, steps_per_epoch=1, init_gain=1e30)
+    [outcomes] = runtime.outcomes(GroupJob((replace(trial, spec=overflowing),)))
+    assert isinstance(outcomes[3], NonFiniteLossError)
+    assert "step" in str(outcomes[3])
+    assert record_of(next(runtime.outcomes(job))).epoch == 1
 
 
 def test_a_runtime_hands_the_whole_job_to_the_training_loop(
-    runtime: WorkerRuntime, job: TrialJob, fit_calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
+    runtime: WorkerRuntime,
+    group: GroupJob,
+    fit_calls: list[tuple[tuple[Any, ...], dict[str, Any]]],
 ) -> None:
     def is_preempted() -> bool:
         return False
 
-    list(runtime.records(replace(job, metric="snd", check_health=True), is_preempted))
+    trials = [replace(trial, metric="snd", check_health=True) for trial in group.trials]
+    stopped = {5}
+    list(runtime.outcomes(GroupJob(tuple(trials)), stopped, is_preempted))
     [(arguments, keywords)] = fit_calls
-    assert arguments[0] == job.spec
+    expected = {trial.number: GroupTrial(trial.spec, trial.checkpoints) for trial in trials}
+    assert list(arguments[0].items()) == list(expected.items())
+    assert keywords.pop("stopped") is stopped  # the caller adds to it
     assert isinstance(keywords.pop("images"), TrainingImages)
     assert keywords == {
         "device": CPU,
-        "checkpoints": job.checkpoints,
         "metric": "snd",
         "health": True,
         "is_preempted": is_preempted,
@@ -97,10 +125,10 @@ def test_a_runtime_hands_the_whole_job_to_the_training_loop(
 @pytest.mark.usefixtures("fit_calls", "tf32")
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_trial_sets_the_precision_of_matrix_products_for_itself(
-    runtime: WorkerRuntime, job: TrialJob, enabled: bool
+    runtime: WorkerRuntime, trial: TrialJob, enabled: bool
 ) -> None:
     for value in (not enabled, enabled):  # the trial before had it the other way round
-        runtime.records(replace(job, spec=make_spec(tf32=value)))
+        runtime.outcomes(GroupJob((replace(trial, spec=make_spec(tf32=value)),)))
     assert torch.backends.cuda.matmul.allow_tf32 is enabled
     assert torch.backends.cudnn.allow_tf32 is enabled
 
@@ -116,5 +144,12 @@ def test_memory_is_released_on_gpus(
     assert len(released) == calls
 
 
-def test_a_job_survives_the_way_to_a_worker(job: TrialJob) -> None:
-    assert pickle.loads(pickle.dumps(job)) == job
+def test_a_job_survives_the_way_to_a_worker(group: GroupJob) -> None:
+    assert pickle.loads(pickle.dumps(group)) == group
+
+
+def test_a_job_without_some_trials_keeps_the_order_of_the_others(group: GroupJob) -> None:
+    remaining = group.without({3, 99})
+    assert [trial.number for trial in remaining.trials] == [5, 6]
+    assert (group.number, remaining.number) == (3, 5)
+    assert group.without({3, 5, 6}).trials == ()

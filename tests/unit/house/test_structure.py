@@ -51,9 +51,9 @@ def test_nine_of_ten_modules_have_a_test_file_of_their_name() -> None:
     assert len(without_test) <= len(names) / 10, without_test
 
 
-def test_search_is_smaller_than_1600_lines() -> None:
+def test_search_is_smaller_than_1900_lines() -> None:
     lines = sum(len(module.text.splitlines()) for module in modules(PACKAGE / "search"))
-    assert lines < 1600
+    assert lines < 1900
 
 
 def test_any_stays_at_the_edges() -> None:

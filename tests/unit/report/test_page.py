@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from support.fake_run import make_run
-from support.fake_search import make_search
+from support.fake_search import make_record, make_search
 
 from adaptune.errors import ResultsError
 from adaptune.evaluation.held_out import TrialCheckpoint
@@ -110,6 +110,16 @@ def test_the_sample_grid_of_the_best_epoch_is_in_the_page(
     assert "base64" not in page_of(tmp_path, study, make_search(), SCORES)
     checkpoints = ResultsFolder(tmp_path).checkpoints(best.number)
     checkpoints.save_sample_grid(best.best_epoch.number, b"a picture")
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "data:image/png;base64,YSBwaWN0dXJl" in page
+
+
+def test_the_sample_grid_of_a_group_is_in_the_folder_of_its_first_trial(tmp_path: Path) -> None:
+    study = create_study(make_search())
+    for trial, accuracy in zip(study.ask_group(2), (0.5, 0.75), strict=True):
+        study.add_epoch(trial, make_record(1, accuracy), accuracy)
+        study.tell_result(trial, epochs=9, error=None, wall_s=1.0)
+    ResultsFolder(tmp_path).checkpoints(0).save_sample_grid(1, b"a picture")
     page = page_of(tmp_path, study, make_search(), SCORES)
     assert "data:image/png;base64,YSBwaWN0dXJl" in page
 

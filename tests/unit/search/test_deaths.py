@@ -9,11 +9,11 @@ import pytest
 from ray import cloudpickle
 from ray.tune.experiment import Trial
 from rich.console import Console
-from support.fake_search import FakeTrial, make_result, make_search
+from support.fake_search import FakeTrial, make_config, make_result, make_search
 
 from adaptune.search.callbacks.console import ConsoleCallback
-from adaptune.search.protocol import Death, TrialConfig
-from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.protocol import Death, GroupConfig
+from adaptune.search.scheduler import GroupHooks, StudyScheduler
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
@@ -30,7 +30,7 @@ def study() -> SearchStudy:
 def trial(tmp_path: Path) -> FakeTrial:
     file = tmp_path / "error.pkl"
     file.write_bytes(cloudpickle.dumps(RuntimeError("cuDNN failed")))
-    return FakeTrial("tune-1", TrialConfig(3, {}).to_tune(), pickled_error_file=str(file))
+    return FakeTrial("tune-1", make_config(3), pickled_error_file=str(file))
 
 
 def make_searcher(study: SearchStudy, trials: int) -> StudySearcher:
@@ -43,14 +43,13 @@ def test_the_next_process_of_a_trial_knows_why_and_where_the_last_one_died(
 ) -> None:
     deaths: list[tuple[str, Death]] = []
     options = make_search().search.scheduler
-    scheduler = StudyScheduler(
-        options, 9, study, Objective(study.metric), note_death=lambda *death: deaths.append(death)
-    )
+    hooks = GroupHooks(note_death=lambda *death: deaths.append(death))
+    scheduler = StudyScheduler(options, 9, study, Objective(study.metric), hooks=hooks)
     scheduler.on_trial_add(None, trial)
     for epoch in (1, 2):
-        scheduler.on_trial_result(None, trial, make_result(epoch, 0.5))
+        scheduler.on_trial_result(None, trial, make_result(epoch, 0.5, number=3))
     scheduler.on_trial_error(None, trial)
-    assert TrialConfig.from_tune(trial.config) == TrialConfig(3, {}, death=CAUSE, death_epoch=2)
+    assert trial.config == make_config(3, death=CAUSE, death_epoch=2)
     assert deaths == [("tune-1", Death(CAUSE))]
 
 
@@ -87,13 +86,13 @@ def test_a_restart_is_printed_with_its_cause(study: SearchStudy, trial: FakeTria
     callback = ConsoleCallback(
         Console(file=text), study, Objective(study.metric), trials=20, epochs=9
     )
-    trial.config = TrialConfig(3, {}, death=CAUSE, death_epoch=2).to_tune()
+    trial.config = make_config(3, death=CAUSE, death_epoch=2)
     callback.on_trial_recover(1, [trial], trial)
     assert text.getvalue() == f"         trial 3 is restarted: {CAUSE}\n"
 
 
 def test_tune_starts_a_process_with_the_config_that_was_set() -> None:
-    trial = Trial("trainable", config=TrialConfig(3, {}).to_tune(), stub=True)
-    config = TrialConfig(3, {}, death=CAUSE, death_epoch=2)
-    trial.set_config(config.to_tune())
-    assert TrialConfig.from_tune(trial.config) == config
+    trial = Trial("trainable", config=make_config(3), stub=True)
+    config = make_config(3, death=CAUSE, death_epoch=2)
+    trial.set_config(config)
+    assert GroupConfig.from_tune(trial.config) == GroupConfig.from_tune(config)

@@ -25,7 +25,6 @@ from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.search import driver
 from adaptune.search.driver import DRIVER_BUNDLE, SearchRun, run_trials
-from adaptune.search.protocol import TrialConfig
 from adaptune.search.scheduler import StudyScheduler
 from adaptune.search.searcher import StudySearcher
 from adaptune.search.trainable import TrialTrainable
@@ -99,8 +98,9 @@ class FakeTuner:
             callback.on_trial_complete(1, [trial], trial)
 
     def _result(self, trial: FakeTrial, epoch: int) -> dict[str, Any]:
-        values = TrialConfig.from_tune(trial.config).values
-        result = make_result(epoch, smooth(values, epoch), done=epoch == 2)
+        [config] = trial.group.trials
+        accuracy = smooth(config.values, epoch)
+        result = make_result(epoch, accuracy, number=config.number, done=epoch == 2)
         trial.last_result = result
         for callback in self.run_config.callbacks or []:
             callback.on_trial_result(1, [trial], trial, result)

@@ -11,14 +11,14 @@ from support.fake_search import FakeTune, history, make_search, simulate, smooth
 
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.failure import SearchFailure, ends_search
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
 from adaptune.training.record import EpochRecord
 
 SPEC = make_search(search={"trials": 8, "startup_trials": 3}, seed=4)
 CAUSE = OSError(28, "No space left on device")
-METHODS = ("tell_result", "add_epoch", "ask")
+METHODS = ("tell_result", "add_epoch", "ask_group")
 
 
 class Counted:
@@ -101,7 +101,7 @@ def train(tune: FakeTune, epochs: list[tuple[int, int]]) -> None:
     """Train until the end of the search, and note the trial and the number of each epoch."""
     while tune.start_trials() or tune.live:
         [trial] = tune.live
-        epochs.append((TrialConfig.from_tune(trial.config).number, trial.epoch))
+        epochs.append((trial.group.leader, trial.epoch))
         if tune.report_epoch(trial) == TrialScheduler.STOP:
             tune.stop(trial)
         tune.end_step()
@@ -113,7 +113,7 @@ class Broken(SearchCallback):
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
         raise KeyError("a bug")
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+    def on_trial_end(self, config: TrialConfig) -> None:
         raise KeyError("a bug")
 
 

@@ -6,62 +6,76 @@ from dataclasses import replace
 import pytest
 from support.fake_search import make_record
 
-from adaptune.search.protocol import EPOCH, OBJECTIVE, TrialConfig, TrialResult
+from adaptune.search.protocol import (
+    EPOCH,
+    OBJECTIVE,
+    GroupConfig,
+    GroupResult,
+    TrialConfig,
+    TrialResult,
+)
 
 RECORD = make_record(3, 0.75, losses={"cycle": 0.5})
+TRIALS = (
+    TrialConfig(7, {"loss_weights.cycle": 3.0, "training.gan_loss": "log"}),
+    TrialConfig(9, {"loss_weights.cycle": 3.0, "training.gan_loss": "lsgan"}),
+)
 
 
-def test_a_config_survives_tune() -> None:
-    config = TrialConfig(7, {"loss_weights.cycle": 3.0, "training.gan_loss": "log"})
-    assert TrialConfig.from_tune(config.to_tune()) == config
+@pytest.mark.parametrize(
+    "config",
+    [
+        GroupConfig(TRIALS[:1], leader=7),
+        GroupConfig(TRIALS, leader=5, ended=frozenset({9}), death="OSError", death_epoch=3),
+    ],
+)
+def test_a_config_survives_tune(config: GroupConfig) -> None:
+    assert GroupConfig.from_tune(config.to_tune()) == config
+
+
+def test_a_group_knows_its_running_trials() -> None:
+    config = GroupConfig(TRIALS, leader=7, ended=frozenset({7}))
+    assert config.running == TRIALS[1:]
+    assert config.running_numbers == (9,)
+    assert config.trial(7) == TRIALS[0]
 
 
 @pytest.mark.parametrize(
     "result",
     [
-        TrialResult(record=RECORD, objective=0.75),
-        TrialResult(record=RECORD, objective=0.75, done=True),
-        TrialResult(error="step 3: nan", done=True),
-        TrialResult(requeue_reason="no room", done=True),
-        TrialResult(done=True),
-        TrialResult(),
+        GroupResult({4: TrialResult(RECORD, 0.75)}),
+        GroupResult({4: TrialResult(RECORD, 0.75), 5: TrialResult(error="nan", done=True)}),
+        GroupResult({4: TrialResult(RECORD, 0.75, done=True)}, done=True),
+        GroupResult(requeue_reason="no room", done=True),
+        GroupResult(done=True),
+        GroupResult(),
     ],
 )
-def test_a_result_survives_tune(result: TrialResult) -> None:
-    assert TrialResult.from_tune(result.to_tune()) == result
+def test_a_result_survives_tune(result: GroupResult) -> None:
+    assert GroupResult.from_tune(result.to_tune()) == result
 
 
 def test_a_score_that_cannot_be_computed_survives_tune() -> None:
     record = replace(RECORD, validators={"dev": math.nan})
-    copy = TrialResult.from_tune(TrialResult(record=record, objective=math.nan).to_tune())
-    assert copy.record is not None
-    assert math.isnan(copy.record.validators["dev"])
+    copy = GroupResult.from_tune(GroupResult({4: TrialResult(record, math.nan)}).to_tune())
+    assert math.isnan(copy.records()[4].validators["dev"])
 
 
-def test_rays_schedulers_find_the_epoch_and_the_objective() -> None:
-    result = TrialResult(record=RECORD, objective=0.75).to_tune()
+def test_tune_finds_an_epoch_and_an_objective() -> None:
+    result = GroupResult({4: TrialResult(RECORD, 0.75)}).to_tune()
     assert (result[EPOCH], result[OBJECTIVE]) == (3, 0.75)
 
 
 def test_no_value_of_a_result_is_a_mapping_which_tune_would_flatten() -> None:
-    result = TrialResult(record=RECORD, objective=0.75, error="", requeue_reason="").to_tune()
+    result = GroupResult({4: TrialResult(RECORD, 0.75, error="")}, requeue_reason="").to_tune()
     assert not any(isinstance(value, dict) for value in result.values())
 
 
-def test_a_result_without_an_epoch_shows_rays_schedulers_nothing_to_compare() -> None:
-    assert TrialResult(error="step 3: nan", done=True).to_tune() == {
-        "error": "step 3: nan",
-        "done": True,
-    }
+def test_a_result_without_an_epoch_shows_tune_nothing_to_compare() -> None:
+    result = GroupResult({4: TrialResult(error="step 3: nan", done=True)}, done=True).to_tune()
+    assert not {EPOCH, OBJECTIVE} & result.keys()
 
 
-def test_a_trial_that_died_before_its_first_result_has_an_empty_one() -> None:
-    assert TrialResult.from_tune(None) == TrialResult()
-    assert TrialResult.from_tune({}) == TrialResult()
-
-
-def test_what_tune_adds_to_a_result_is_ignored() -> None:
-    result = TrialResult(record=RECORD, objective=0.75).to_tune()
-    assert TrialResult.from_tune(result | {"pid": 1, "config/number": 3}) == TrialResult(
-        record=RECORD, objective=0.75
-    )
+def test_a_group_that_died_before_its_first_result_has_an_empty_one() -> None:
+    assert GroupResult.from_tune(None) == GroupResult()
+    assert GroupResult.from_tune({}) == GroupResult()

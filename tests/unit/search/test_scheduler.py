@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 from ray.tune.schedulers import (
-    AsyncHyperBandScheduler,
-    FIFOScheduler,
-    MedianStoppingRule,
     TrialScheduler,
 )
-from support.fake_search import FakeTrial, make_record, make_result, make_search
+from support.fake_search import FakeTrial, make_config, make_record, make_result, make_search
 
-from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.scheduler import BracketedScheduler, StudyScheduler, make_scheduler
-from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
+from adaptune.search.protocol import GroupResult, TrialResult
+from adaptune.search.scheduler import StudyScheduler
+from adaptune.spec.algorithms import Asha, Median, Scheduler
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
@@ -24,8 +21,7 @@ MEDIAN = Median(name="median")
 
 
 def fake_trial(number: int, trial_id: str | None = None) -> FakeTrial:
-    config = TrialConfig(number, {}).to_tune()
-    return FakeTrial(trial_id or f"tune-{number}", config)
+    return FakeTrial(trial_id or f"tune-{number}", make_config(number))
 
 
 def started(scheduler: TrialScheduler, number: int, trial_id: str | None = None) -> FakeTrial:
@@ -57,7 +53,19 @@ def scheduler_of(study: SearchStudy, options: Scheduler = ASHA, epochs: int = 9)
 
 
 def report(scheduler: TrialScheduler, trial: FakeTrial, epoch: int, accuracy: float) -> str:
-    return str(scheduler.on_trial_result(None, trial, make_result(epoch, accuracy)))
+    result = make_result(epoch, accuracy, number=trial.group.leader)
+    return str(scheduler.on_trial_result(None, trial, result))
+
+
+def end(scheduler: TrialScheduler, trial: FakeTrial, result: TrialResult) -> None:
+    """End a trial by its own result."""
+    group_result = GroupResult({trial.group.leader: result}, done=True)
+    scheduler.on_trial_complete(None, trial, group_result.to_tune())
+
+
+def requeue(scheduler: TrialScheduler, trial: FakeTrial) -> None:
+    result = GroupResult(requeue_reason="no room", done=True)
+    scheduler.on_trial_complete(None, trial, result.to_tune())
 
 
 def test_asha_stops_what_is_below_the_best_third_of_a_rung() -> None:
@@ -90,54 +98,13 @@ def test_the_median_rule_compares_with_running_means() -> None:
     assert report(scheduler, started(scheduler, 4), 1, 0.39) == STOP
 
 
-def test_hyperband_assigns_trials_to_brackets_by_their_numbers() -> None:
-    options = Hyperband(name="hyperband", brackets=2)
-    scheduler = BracketedScheduler(options, 9)
-    for number in (0, 1):
-        trial = started(scheduler, number)
-        assert report(scheduler, trial, 1, 0.9) == CONTINUE
-    assert report(scheduler, started(scheduler, 2), 1, 0.1) == STOP
-    late = started(scheduler, 3)  # its bracket has the rung 3 only
-    assert report(scheduler, late, 1, 0.1) == CONTINUE
-    assert report(scheduler, started(scheduler, 5), 3, 0.9) == CONTINUE
-    assert report(scheduler, late, 3, 0.1) == STOP
-    scheduler.on_trial_complete(None, late, make_result(3, 0.1))
-
-
-def test_a_bracket_whose_first_rung_is_beyond_the_last_epoch_stops_no_trial() -> None:
-    options = Hyperband(name="hyperband", brackets=4)  # first rungs: 1, 3, 9 and 27
-    scheduler = make_scheduler(options, 9)
-    for accuracy in (0.9, 0.1):
-        trial = started(scheduler, 3)
-        for epoch in range(1, 9):
-            assert report(scheduler, trial, epoch, accuracy) == CONTINUE
-        scheduler.on_trial_remove(None, trial)
-
-
-@pytest.mark.parametrize(
-    ("options", "kind"),
-    [
-        (ASHA, AsyncHyperBandScheduler),
-        (Asha(grace_epochs=20), AsyncHyperBandScheduler),  # longer than a trial
-        (Hyperband(name="hyperband", grace_epochs=20), BracketedScheduler),
-        (MEDIAN, MedianStoppingRule),
-        (NoScheduler(name="none"), FIFOScheduler),
-    ],
-)
-def test_every_scheduler_is_rays_of_that_name(options: Scheduler, kind: type) -> None:
-    scheduler: TrialScheduler = make_scheduler(options, 9)
-    assert report(scheduler, started(scheduler, 0), 1, 0.5) == CONTINUE
-    assert type(scheduler) is kind
-
-
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median", "none"])
 def test_a_failed_trial_leaves_the_scheduler_at_work(name: str) -> None:
     spec = make_search(search={"scheduler": {"name": name}})
     scheduler = scheduler_of(create_study(spec), spec.search.scheduler)
     failed = started(scheduler, 0)
     report(scheduler, failed, 1, 0.5)
-    error = TrialResult(error="step 3: nan", done=True).to_tune()
-    scheduler.on_trial_complete(None, failed, error)
+    end(scheduler, failed, TrialResult(error="step 3: nan", done=True))
     for number in range(1, 6):
         trial = started(scheduler, number)
         assert report(scheduler, trial, 1, 0.6 + 0.05 * number) == CONTINUE
@@ -154,7 +121,7 @@ def test_trials_of_earlier_sessions_are_compared_with() -> None:
 def test_a_result_without_an_epoch_changes_nothing() -> None:
     scheduler = scheduler_of(make_study())
     trial = started(scheduler, 0)
-    assert scheduler.on_trial_result(None, trial, TrialResult().to_tune()) == CONTINUE
+    assert scheduler.on_trial_result(None, trial, GroupResult().to_tune()) == CONTINUE
     assert report(scheduler, trial, 1, 0.5) == CONTINUE
 
 
@@ -171,10 +138,10 @@ def test_a_rung_keeps_its_own_value_if_the_next_epoch_is_reported_first() -> Non
 def test_a_resumed_trial_whose_first_report_ends_it_is_compared_with(ending: str) -> None:
     scheduler = scheduler_of(make_study([0.5] * 8))
     resumed = started(scheduler, 0)
-    result = make_result(9, 0.5, done=True)
+    result = TrialResult(make_record(9, 0.5), 0.5, done=True)
     if ending == "failure":
-        result = TrialResult(error="CheckpointError: damaged", done=True).to_tune()
-    scheduler.on_trial_complete(None, resumed, result)
+        result = TrialResult(error="CheckpointError: damaged", done=True)
+    end(scheduler, resumed, result)
     assert report(scheduler, started(scheduler, 1), 1, 0.4) == STOP
 
 
@@ -208,7 +175,7 @@ def test_a_restarted_process_keeps_the_epochs_of_its_trial() -> None:
     scheduler.on_trial_add(None, trial)
     assert report(scheduler, trial, 2, 0.9) == CONTINUE
     other = started(scheduler, 1)
-    scheduler.on_trial_complete(None, other, TrialResult(requeue_reason="no room").to_tune())
+    requeue(scheduler, other)
     assert report(scheduler, started(scheduler, 2), 1, 0.3) == CONTINUE  # rung 1 has 0.2 still
 
 
@@ -216,8 +183,7 @@ def test_a_requeued_trial_is_not_compared_with_until_it_continues() -> None:
     scheduler = scheduler_of(make_study())
     requeued = started(scheduler, 0)
     report(scheduler, requeued, 1, 0.9)
-    result = TrialResult(requeue_reason="no room", done=True).to_tune()
-    scheduler.on_trial_complete(None, requeued, result)
+    requeue(scheduler, requeued)
     assert report(scheduler, started(scheduler, 1), 1, 0.1) == CONTINUE
     again = started(scheduler, 0, trial_id="tune-again")
     assert report(scheduler, again, 2, 0.95) == CONTINUE
@@ -226,9 +192,8 @@ def test_a_requeued_trial_is_not_compared_with_until_it_continues() -> None:
 
 def test_a_trial_that_is_requeued_twice_before_it_reports_keeps_its_epochs() -> None:
     scheduler = scheduler_of(make_study([0.9, 0.9]))
-    result = TrialResult(requeue_reason="no room", done=True).to_tune()
     for attempt in ("first", "second"):
-        scheduler.on_trial_complete(None, started(scheduler, 0, trial_id=attempt), result)
+        requeue(scheduler, started(scheduler, 0, trial_id=attempt))
     report(scheduler, started(scheduler, 0, trial_id="third"), 3, 0.9)
     assert report(scheduler, started(scheduler, 1), 1, 0.5) == STOP
 

@@ -10,7 +10,7 @@ from support.fake_search import NODE_TIMEOUT_S, make_result, make_search
 
 from adaptune.cluster.shortage import IN_USE
 from adaptune.errors import WorkersNotStartedError
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialResult
 from adaptune.search.searcher import SearchBudget, StudySearcher
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study, read_study
@@ -42,12 +42,12 @@ def make_searcher(
 
 
 def requeued(reason: str) -> dict[str, object]:
-    return TrialResult(requeue_reason=reason, done=True).to_tune()
+    return GroupResult(requeue_reason=reason, done=True).to_tune()
 
 
 def number_of(config: object) -> int:
     assert isinstance(config, dict)
-    return TrialConfig.from_tune(config).number
+    return GroupConfig.from_tune(config).leader
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_no_more_run_than_the_capacity_and_no_more_in_all_than_the_budget(
     assert searcher.suggest("c") is None
     searcher.on_trial_complete("a", make_result(9, 0.5))
     assert searcher.suggest("c") is not None
-    searcher.on_trial_complete("b", make_result(9, 0.5))
+    searcher.on_trial_complete("b", make_result(9, 0.5, number=1))
     assert searcher.suggest("d") is None  # c may yet be requeued
-    searcher.on_trial_complete("c", make_result(9, 0.5))
+    searcher.on_trial_complete("c", make_result(9, 0.5, number=2))
     assert searcher.suggest("d") == "FINISHED"
     assert searcher.suggest("e") == "FINISHED"
 
@@ -82,9 +82,9 @@ def test_the_capacity_is_asked_for_all_unfinished_trials(study: SearchStudy) -> 
         return 1
 
     searcher = make_searcher(study, trials=3, capacity=capacity)
-    for name in "abc":
+    for number, name in enumerate("abc"):
         searcher.suggest(name)
-        searcher.on_trial_complete(name, make_result(9, 0.5))
+        searcher.on_trial_complete(name, make_result(9, 0.5, number=number))
     assert unfinished == [3, 2, 1]
 
 
@@ -156,7 +156,8 @@ def test_a_failed_trial_keeps_its_message(study: SearchStudy) -> None:
     message = "NonFiniteLossError: step 7: the cycle term is nan"
     searcher.suggest("a")
     searcher.on_trial_result("a", make_result(1, 0.5))
-    searcher.on_trial_complete("a", TrialResult(error=message, done=True).to_tune())
+    failure = GroupResult({0: TrialResult(error=message, done=True)}, done=True)
+    searcher.on_trial_complete("a", failure.to_tune())
     searcher.suggest("b")
     searcher.on_trial_complete("b", None, error=True)
     failed, dead = study.started_trials()
@@ -194,15 +195,15 @@ def test_after_a_kill_the_interrupted_trial_comes_first_under_its_number(tmp_pat
     killed.suggest("a")
     killed.on_trial_complete("a", make_result(9, 0.5))
     interrupted = killed.suggest("b")
-    killed.on_trial_result("b", make_result(1, 0.25))
+    killed.on_trial_result("b", make_result(1, 0.25, number=1))
 
     searcher = make_searcher(open_study(spec, journal))
     assert searcher.remaining() == 2
     assert searcher.suggest("c") == interrupted
-    searcher.on_trial_result("c", make_result(1, 0.25))
-    searcher.on_trial_complete("c", make_result(9, 0.5))
+    searcher.on_trial_result("c", make_result(1, 0.25, number=1))
+    searcher.on_trial_complete("c", make_result(9, 0.5, number=1))
     assert number_of(searcher.suggest("d")) == 2
-    searcher.on_trial_complete("d", make_result(9, 0.5))
+    searcher.on_trial_complete("d", make_result(9, 0.5, number=2))
     assert searcher.suggest("e") == "FINISHED"
     trials = read_study(spec, journal).started_trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3

@@ -10,7 +10,6 @@ import pytest
 from optuna.trial import TrialState
 from support.fake_search import FakeTrial, FakeTune, history, make_search, simulate, smooth
 
-from adaptune.search.protocol import TrialConfig
 from adaptune.study.study import SearchStudy
 
 SCHEDULERS = ["asha", "hyperband", "median"]
@@ -141,7 +140,7 @@ def test_a_process_that_dies_between_two_trials_changes_nothing(
     disturbed: set[int] = set()
 
     def disturb(tune: FakeTune, trial: FakeTrial) -> None:
-        number = TrialConfig.from_tune(trial.config).number
+        number = trial.group.leader
         if number in disturbed:  # once per trial: the fourth time fails it
             tune.restart_process(trial)
         else:

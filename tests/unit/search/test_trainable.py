@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.fake_search import make_record, make_search
+from support.fake_search import make_record
+from support.fake_workers import RESOURCES, Start, Step, make_config
 
 from adaptune.errors import (
     CheckpointError,
@@ -16,115 +14,11 @@ from adaptune.errors import (
     WorkersLostError,
     WorkersNotStartedError,
 )
-from adaptune.execution.base import RunnerSettings, SharedRefs, TrialJob
-from adaptune.execution.recovery import MAX_WORKER_GROUPS_PER_TRIAL
-from adaptune.results.folder import ResultsFolder
-from adaptune.search import trainable as trainable_module
-from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.search.trainable import TrialContext, TrialTrainable
-from adaptune.spec.resources import Execution, WorkerResources
-from adaptune.training.identity import TrialInputs
-from adaptune.training.record import EpochRecord, HealthReport
+from adaptune.execution.recovery import MAX_WORKER_GROUPS_PER_JOB
+from adaptune.search.protocol import GroupResult, TrialResult
+from adaptune.training.record import HealthReport
 
-Step = EpochRecord | Exception | None
-SHARED = SharedRefs(data="data", source_weights="weights")
-RESOURCES = WorkerResources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)
 UNHEALTHY = HealthReport(1.0, 1.0, 0.0, 1.0, "", unhealthy="collapse: 0.1")
-
-
-@dataclass
-class FakeRunner:
-    """A trial runner that returns or raises the steps it was given."""
-
-    settings: RunnerSettings
-    steps: list[Step]
-    calls: list[str] = field(default_factory=list)
-    stop_error: WorkersLostError | None = None
-    close_error: RuntimeError | None = None
-
-    def begin(self, job: TrialJob) -> None:
-        self.calls.append(f"begin {job.number}")
-
-    def next_record(self) -> EpochRecord | None:
-        step = self.steps.pop(0)
-        if isinstance(step, Exception):
-            raise step
-        return step
-
-    def stop(self) -> None:
-        self.calls.append("stop")
-        if self.stop_error is not None:
-            raise self.stop_error
-
-    def close(self) -> None:
-        self.calls.append("close")
-        if self.close_error is not None:
-            raise self.close_error
-
-
-class FakeGauge:
-    def __init__(self, name: str, **_: Any) -> None:
-        self.values: list[tuple[float, dict[str, str]]] = []
-
-    def set(self, value: float, tags: dict[str, str]) -> None:
-        self.values.append((value, tags))
-
-
-@dataclass
-class Workers:
-    """The runners that a trainable opens, one per group of steps."""
-
-    groups: list[list[Step]]
-    opened: list[FakeRunner] = field(default_factory=list)
-    executions: list[Execution] = field(default_factory=list)
-
-    def open(self, execution: Execution, settings: RunnerSettings, shared: SharedRefs) -> Any:
-        assert shared is SHARED
-        runner = FakeRunner(settings, self.groups.pop(0))
-        self.executions.append(execution)
-        self.opened.append(runner)
-        return runner
-
-
-@dataclass
-class Trial:
-    trainable: TrialTrainable
-    workers: Workers
-    gauge: FakeGauge
-
-    def step(self) -> TrialResult:
-        return TrialResult.from_tune(self.trainable.step())
-
-
-class Start:
-    """Starts a trainable on fake runners, without Ray."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-
-    def __call__(
-        self,
-        *groups: Sequence[Step],
-        execution: Execution = "ray_train",
-        config: dict[str, Any] | None = None,
-        **sections: Any,
-    ) -> Trial:
-        workers = Workers([list(group) for group in groups])
-        runtime = SimpleNamespace(get_actor_id=lambda: "abcdef0123")
-        ray = SimpleNamespace(get_runtime_context=lambda: runtime)
-        for name, fake in (("open_runner", workers.open), ("Gauge", FakeGauge), ("ray", ray)):
-            self._monkeypatch.setattr(trainable_module, name, fake)
-        context = TrialContext(
-            spec=make_search(**sections),
-            folder=ResultsFolder(Path("/results/fake")),
-            execution=execution,
-            resources=RESOURCES,
-            shared=SHARED,
-            inputs=TrialInputs(data="data", source_classifier="f_S"),
-        )
-        trainable = object.__new__(TrialTrainable)  # Tune's constructor needs a Ray actor
-        trainable.setup(config or make_config(0), context)
-        return Trial(trainable, workers, trainable._gauge)
 
 
 @pytest.fixture
@@ -132,15 +26,15 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
     return Start(monkeypatch)
 
 
-def make_config(number: int, **death: Any) -> dict[str, Any]:
-    values = {"loss_weights.cycle": 3.0, "loss_weights.identity": 0.5}
-    return TrialConfig(number, values, **death).to_tune()
+def ended(number: int = 0, **result: Any) -> GroupResult:
+    """The result of a group of one trial that has ended."""
+    return GroupResult({number: TrialResult(**result, done=True)}, done=True)
 
 
 def test_a_step_is_an_epoch_and_the_last_one_ends_the_trial(start: Start) -> None:
     trial = start([make_record(1, 0.5), make_record(2, 0.75)], training={"epochs": 2})
-    assert trial.step() == TrialResult(record=make_record(1, 0.5), objective=0.5)
-    assert trial.step() == TrialResult(record=make_record(2, 0.75), objective=0.75, done=True)
+    assert trial.step() == GroupResult({0: TrialResult(make_record(1, 0.5), 0.5)})
+    assert trial.step() == ended(record=make_record(2, 0.75), objective=0.75)
     [runner] = trial.workers.opened
     assert runner.calls == ["begin 0"]
 
@@ -158,13 +52,13 @@ def test_workers_start_with_the_first_step(start: Start) -> None:
 
 
 def test_a_trial_that_has_no_more_epochs_ends(start: Start) -> None:
-    assert start([None]).step() == TrialResult(done=True)
+    assert start([None]).step() == GroupResult(done=True)
 
 
 @pytest.mark.parametrize("metric", ["target_val_accuracy", "infomax"])
 def test_the_objective_is_a_metric_of_ray_too(start: Start, metric: str) -> None:
     trial = start([make_record(1, 0.5, validators={"infomax": 0.25})], search={"metric": metric})
-    objective = trial.step().objective
+    objective = trial.step().trials[0].objective
     assert objective == {"target_val_accuracy": 0.5, "infomax": 0.25}[metric]
     assert trial.gauge.values == [(objective, {"search": "fake", "trial": "0"})]
 
@@ -190,9 +84,9 @@ def test_a_failed_trial_is_a_result_and_its_workers_train_the_next_one(
     start: Start, error: Exception
 ) -> None:
     trial = start([error, make_record(1, 0.5)])
-    assert trial.step() == TrialResult(error=f"{type(error).__name__}: {error}", done=True)
+    assert trial.step() == ended(error=f"{type(error).__name__}: {error}")
     assert trial.trainable.reset_config(make_config(1))
-    assert trial.step().record == make_record(1, 0.5)
+    assert trial.step().records() == {1: make_record(1, 0.5)}
     [runner] = trial.workers.opened
     assert runner.calls == ["begin 0", "stop", "begin 1"]
 
@@ -202,15 +96,15 @@ CRASH = TrialCrashedError("OutOfMemoryError: CUDA out of memory")
 
 def test_a_crash_ends_the_trial_at_once_and_the_next_one_has_new_workers(start: Start) -> None:
     trial = start([CRASH], [make_record(1, 0.5)])
-    assert trial.step() == TrialResult(error=str(CRASH), done=True)
+    assert trial.step() == ended(error=str(CRASH))
     trial.trainable.reset_config(make_config(1))
-    assert trial.step().record == make_record(1, 0.5)
+    assert trial.step().records() == {1: make_record(1, 0.5)}
     assert [runner.calls for runner in trial.workers.opened] == [["begin 0", "close"], ["begin 1"]]
 
 
 def test_a_process_that_crashed_itself_trains_no_other_trial(start: Start) -> None:
     trial = start([CRASH], [make_record(1, 0.5)], execution="in_process")
-    assert trial.step() == TrialResult(error=str(CRASH), done=True)
+    assert trial.step() == ended(error=str(CRASH))
     assert trial.trainable.reset_config(make_config(1))
     with pytest.raises(RuntimeError, match="unfit for another trial"):
         trial.step()  # Tune starts another process for trial 1
@@ -242,7 +136,7 @@ def test_a_second_death_of_the_same_cause_at_the_same_epoch_ends_the_trial(
     trial = start(steps, config=make_config(0, death=death, death_epoch=death_epoch))
     trial.step()
     if ends:
-        assert trial.step() == TrialResult(error=death, done=True)
+        assert trial.step() == ended(error=death)
     else:
         with pytest.raises(RuntimeError, match="cuDNN failed"):
             trial.step()
@@ -258,7 +152,7 @@ def test_after_a_loss_new_workers_continue_the_trial(
 ) -> None:
     trial = start([make_record(1, 0.5), WorkersLostError("node lost")], [make_record(2, 0.75)])
     trial.step()
-    assert trial.step().record == make_record(2, 0.75)
+    assert trial.step().records() == {0: make_record(2, 0.75)}
     lost, new = trial.workers.opened
     assert lost.calls == ["begin 0", "close"]
     assert new.calls == ["begin 0"]
@@ -268,18 +162,18 @@ def test_after_a_loss_new_workers_continue_the_trial(
 
 def test_a_trial_that_loses_too_many_worker_groups_fails(start: Start) -> None:
     losses: list[list[Step]] = []
-    for number in range(MAX_WORKER_GROUPS_PER_TRIAL):
+    for number in range(MAX_WORKER_GROUPS_PER_JOB):
         losses.append([WorkersLostError(f"loss {number}")])
     trial = start(*losses, [make_record(1, 0.5)])
-    assert trial.step() == TrialResult(error="WorkersLostError: loss 2", done=True)
+    assert trial.step() == ended(error="WorkersLostError: loss 2")
     assert [runner.calls for runner in trial.workers.opened] == [["begin 0", "close"]] * 3
     trial.trainable.reset_config(make_config(1))  # the losses of the next trial are counted from 0
-    assert trial.step().record == make_record(1, 0.5)
+    assert trial.step().records() == {1: make_record(1, 0.5)}
 
 
 def test_workers_that_do_not_start_requeue_the_trial(start: Start) -> None:
     trial = start([WorkersNotStartedError("no room")], [make_record(1, 0.5)])
-    assert trial.step() == TrialResult(requeue_reason="no room", done=True)
+    assert trial.step() == GroupResult(requeue_reason="no room", done=True)
     assert trial.workers.opened[0].calls == ["begin 0", "close"]
     trial.trainable.reset_config(make_config(1))
     trial.step()
@@ -294,3 +188,44 @@ def test_an_actor_that_ends_shuts_its_workers_down(start: Start) -> None:
     runner.stop_error = WorkersLostError("node lost")
     trial.trainable.cleanup()
     assert runner.calls == ["begin 0", "stop", "close"]
+
+
+def group_of(start: Start, *steps: Step, numbers: Sequence[int] = (0, 1, 2), **config: Any) -> Any:
+    options = {"training": {"epochs": 3}}
+    return start(list(steps), config=make_config(*numbers, **config), **options)
+
+
+def test_a_group_trains_until_its_last_trial_has_ended(start: Start) -> None:
+    record = make_record(1, 0.5)
+    failed = NonFiniteLossError("step 7: nan")
+    trial = group_of(start, {0: record, 1: failed, 2: record}, {2: make_record(2, 0.5)})
+    result = trial.step()
+    assert not result.done
+    assert result.trials[1] == TrialResult(error="NonFiniteLossError: step 7: nan", done=True)
+    trial.trainable.stop_trials([0])
+    assert not trial.step().done
+    [runner] = trial.workers.opened
+    assert runner.calls == ["begin 0, 1, 2"]
+    assert runner.stopped == {0, 1}
+
+
+def test_a_group_is_done_with_the_last_epoch_of_its_trials(start: Start) -> None:
+    trial = group_of(start, {0: make_record(3, 0.5), 2: make_record(3, 0.5)}, ended={1})
+    result = trial.step()
+    assert result.done
+    assert all(of_trial.done for of_trial in result.trials.values())
+
+
+def test_a_new_process_begins_the_trials_that_have_not_ended(start: Start) -> None:
+    trial = group_of(start, {0: make_record(2, 0.5), 2: make_record(2, 0.5)}, ended={1})
+    assert not trial.step().done
+    [runner] = trial.workers.opened
+    assert runner.calls == ["begin 0, 2"]
+    assert len({job.spec.seed for job in runner.job.trials}) == 1
+
+
+def test_a_crash_ends_all_trials_that_run(start: Start) -> None:
+    trial = group_of(start, {0: make_record(1, 0.5), 1: make_record(1, 0.5)}, CRASH, ended={2})
+    trial.step()
+    trial.trainable.stop_trials([0])
+    assert trial.step().trials == {1: TrialResult(error=str(CRASH), done=True)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -15,8 +14,8 @@ from support.fake_search import make_search, simulate
 from adaptune.errors import SpecError
 from adaptune.results.folder import ResultsFolder
 from adaptune.spec import SearchSpec, load_spec
-from adaptune.spec.base import Fixed, Section, is_section
-from adaptune.spec.schema import SEARCHABLE, TrialSpec
+from adaptune.spec.base import fields_along
+from adaptune.spec.schema import SEARCHABLE_PATHS, TrialSpec
 from adaptune.study.storage import open_study
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
@@ -30,22 +29,7 @@ search: {trials: 6, sampler: random, scheduler: none}
 NUMBERS = (0, 1, 2, 3, 4, 0.0, 0.25, 0.5, 0.9, 1.0, 1.5, 8, 30.0, 1e-3, 1e-300, 1e300, 2**53 + 1)
 
 
-def searchable_fields(section: type[Section], path: str) -> Iterator[tuple[str, object]]:
-    """Yield the dotted path and the type of each field that may be searched."""
-    for name, field in section.model_fields.items():
-        if any(isinstance(item, Fixed) for item in field.metadata):
-            continue
-        if is_section(field.annotation):
-            yield from searchable_fields(field.annotation, f"{path}.{name}")
-        else:
-            yield f"{path}.{name}", field.annotation
-
-
-FIELDS = {
-    path: annotation
-    for name in SEARCHABLE
-    for path, annotation in searchable_fields(TrialSpec.model_fields[name].annotation, name)
-}
+FIELDS = {path: fields_along(path, TrialSpec)[-1].annotation for path in SEARCHABLE_PATHS}
 
 
 def random_distribution(annotation: object, randomness: random.Random) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from adaptune.spec.distributions import Int, Uniform
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
-from adaptune.spec.searchable import Searchable
+from adaptune.spec.searchable import Searchable, searchable_paths
 from adaptune.spec.training import TrainingSpec
 
 UNIFORM = {"search": "uniform", "low": 0, "high": 1}
@@ -59,6 +59,14 @@ def test_what_is_neither_an_allowed_value_nor_a_distribution_is_refused(
     with pytest.raises(ValidationError) as caught:
         Searchable[section].model_validate(tree)
     assert location in {error["loc"] for error in caught.value.errors()}
+
+
+def test_the_searchable_paths_leave_out_fixed_fields_and_sections() -> None:
+    assert list(searchable_paths(ModelSpec)) == [
+        *(f"generator.{name}" for name in ("name", "width", "blocks", "upsample", "factor")),
+        *(f"discriminator.{name}" for name in ("name", "width", "layers")),
+        "feature_discriminator.width",
+    ]
 
 
 def test_values_never_change() -> None:

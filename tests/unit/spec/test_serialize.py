@@ -84,6 +84,7 @@ def test_the_fingerprint_allows_what_a_resume_may_change(read: Read, override: s
         "loss_weights.cycle.high=31",
         "training.epochs=9",
         "search.start_points=[]",
+        "search.classifiers_per_gan=2",
     ],
 )
 def test_the_fingerprint_tells_other_searches_apart(read: Read, override: str) -> None:

@@ -21,6 +21,7 @@ class Search:
         self.study: SearchStudy = create_study(make_search(training={"epochs": 3}))
         self.folder = ResultsFolder(out / "fake")
         self.now = 0.0
+        self.kept_by_epoch: list[list[int]] = []  # of a group
         self.resume(budget_gb)
 
     def resume(self, budget_gb: float | None = None) -> None:
@@ -54,13 +55,31 @@ class Search:
             self.deletion.note_change(trial.number)
             self.step()
 
+    def train_group(self, *members: Sequence[float]) -> None:
+        """Train a group whose trials end one after another, the one with the most epochs last."""
+        trials = dict(enumerate(self.study.ask_group(len(members))))
+        checkpoints = Path(self.folder.checkpoints(trials[0].number).path)
+        checkpoints.mkdir(parents=True)
+        for epoch in range(1, 1 + max(map(len, members))):
+            with (checkpoints / f"epoch-{epoch:04d}.pt").open("wb") as file:
+                file.truncate(GB)
+            for place, trial in list(trials.items()):
+                accuracy = members[place][epoch - 1]
+                self.study.add_epoch(trial, make_record(epoch, accuracy), accuracy)
+                if epoch == len(members[place]):
+                    self.study.tell_result(trial, epochs=3, error=None, wall_s=None)
+                    del trials[place]
+                self.deletion.note_change(trial.number)
+                self.step()
+            self.kept_by_epoch.append(self.kept[self.study.leader(trial.number)])
+
     def step(self) -> None:
         self.deletion.delete_files(1.0)
 
     @property
     def kept(self) -> dict[int, list[int]]:
         """Epochs with a checkpoint, by trial."""
-        numbers = [trial.number for trial in self.study.started_trials()]
+        numbers = [trial.leader for trial in self.study.started_trials()]
         return {number: self.folder.checkpoints(number).epochs() for number in numbers}
 
     def grids(self, number: int) -> list[int]:
@@ -199,3 +218,31 @@ def test_a_search_without_a_budget_asks_the_store_at_the_end_of_a_trial_only(
 ) -> None:
     monkeypatch.delattr(CheckpointFolder, "files")
     Search(tmp_path).train((0.5, 0.4), ends=False)
+
+
+def test_a_group_keeps_the_best_checkpoint_of_each_trial_once_the_last_one_has_ended(
+    tmp_path: Path,
+) -> None:
+    search = Search(tmp_path)
+    search.train((0.5,))
+    search.train_group((0.9,), (0.1, 0.2, 0.3, 0.8, 0.4))
+    assert search.kept == {0: [1], 1: [1, 4]}
+    assert search.kept_by_epoch == [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 4]]
+
+
+def test_a_budget_spares_what_any_trial_of_a_running_group_needs(tmp_path: Path) -> None:
+    search = Search(tmp_path, budget_gb=3.4)
+    search.train((0.5,))
+    search.train_group((0.9,), (0.1, 0.2, 0.3, 0.8, 0.4))
+    assert search.kept_by_epoch == [[1], [1, 2], [1, 3], [1, 4], [1, 4]]
+    assert search.kept == {0: [1], 1: [1, 4]}
+
+
+def test_the_next_session_deletes_what_an_ended_group_does_not_need(tmp_path: Path) -> None:
+    search = Search(tmp_path)
+    search.deletion.delete_files = lambda _: None  # type: ignore[method-assign]
+    search.train_group((0.9,), (0.1, 0.2, 0.3))
+    assert search.kept == {0: [1, 2, 3]}
+    search.resume()
+    search.step()
+    assert search.kept == {0: [1, 3]}

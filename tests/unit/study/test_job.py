@@ -46,6 +46,17 @@ def test_the_result_of_a_trial_depends_on_the_seed_and_the_number_alone() -> Non
     assert make_job(reseeded, 4, VALUES, FOLDER, INPUTS).spec.seed != seed
 
 
+def test_the_trials_of_a_group_have_the_seed_and_the_folder_of_its_first_one() -> None:
+    first, member = (make_job(make_search(), n, VALUES, FOLDER, INPUTS, leader=4) for n in (4, 6))
+    assert first == make_job(make_search(), 4, VALUES, FOLDER, INPUTS)
+    assert (first.number, member.number) == (4, 6)
+    assert member.spec.seed == first.spec.seed
+    assert member.checkpoints.path == FOLDER.checkpoints(4).path
+    other_values = VALUES | {"loss_weights.identity": 0.75}
+    other = make_job(make_search(), 6, other_values, FOLDER, INPUTS, leader=4)
+    assert other.checkpoints.identity != member.checkpoints.identity
+
+
 @pytest.mark.parametrize(("health", "checked"), [("off", False), ("warn", True), ("stop", True)])
 def test_health_is_checked_unless_it_is_off(health: str, checked: bool) -> None:
     job = make_job(make_search(search={"health": health}), 0, VALUES, FOLDER, INPUTS)

@@ -59,6 +59,7 @@ def test_the_row_of_a_trial_describes_its_best_epoch_and_its_times(tmp_path: Pat
     [row], _ = read(study, tmp_path)
     assert row == {
         "number": 0,
+        "group": 0,
         "state": "PRUNED",
         "execution": "ray_train",
         "workers": 2,
@@ -79,6 +80,16 @@ def test_the_row_of_a_trial_describes_its_best_epoch_and_its_times(tmp_path: Pat
         "error": None,
         "checkpoint": str(tmp_path / "trials" / "0" / "checkpoints"),
     }
+
+
+def test_the_row_of_a_trial_has_its_group_and_the_folder_of_its_group(tmp_path: Path) -> None:
+    study = create_study(make_search())
+    study.ask()
+    study.ask_group(2)
+    study.add_epoch(study.ask(), make_record(1, 0.5), 0.5)
+    trials, _ = read(study, tmp_path)
+    assert [(row["number"], row["group"]) for row in trials] == [(0, 0), (1, 1), (2, 1), (3, 3)]
+    assert [Path(row["checkpoint"]).parent.name for row in trials] == ["0", "1", "1", "3"]
 
 
 def test_the_row_of_an_epoch_has_its_trial_its_figures_and_its_objective(tmp_path: Path) -> None:

@@ -101,6 +101,13 @@ def test_a_trial_knows_its_values_and_times() -> None:
     assert trial.wall_s == 7.5
 
 
+def test_a_trial_knows_its_group_and_is_its_own_one_without_the_attribute() -> None:
+    alone = trial_of()
+    assert (alone.leader, alone.group_size) == (0, 1)
+    member = trial_of(group={"leader": 4, "size": 3})
+    assert (member.leader, member.group_size) == (4, 3)
+
+
 def test_attributes_that_a_trial_lacks_are_none() -> None:
     trial = trial_of()
     assert trial.wall_s is None

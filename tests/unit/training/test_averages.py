@@ -109,7 +109,7 @@ def test_the_average_of_a_trial_by_hand() -> None:
     name = "net.11.bias"
     expected = state.networks.f_t.state_dict()[name].clone()
     for step in range(4):
-        cycada_step(state, make_batch(spec, state, step))
+        cycada_step([state], make_batch(spec, state, step))
         state.update_averages()
         decay = min(0.3, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * state.networks.f_t.state_dict()[name]
@@ -122,7 +122,7 @@ def test_the_average_of_a_trial_holds_averaged_statistics_of_batch_norm() -> Non
     state = make_state(spec)
     state.networks.f_t.train()
     before = {name: value.clone() for name, value in state.networks.f_t.named_buffers()}
-    cycada_step(state, make_batch(spec, state))
+    cycada_step([state], make_batch(spec, state))
     state.update_averages()
     after = dict(state.networks.f_t.named_buffers())
     averaged = dict(state.averages["f_t"].module.named_buffers())

@@ -14,7 +14,8 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.training import calibration as module
 from adaptune.training.calibration import MIN_UPDATES, Calibration, calibrate
 from adaptune.training.calibration_data import DataSizes
-from adaptune.training.loop import EpochTrainer, fit
+from adaptune.training.epoch_trainer import EpochTrainer
+from adaptune.training.loop import fit
 
 SIZES = DataSizes(classes=3, source_train=14, source_val=6, target_train=11, target_val=9)
 
@@ -46,10 +47,10 @@ def slow_updates(
     updates: list[int] = []
     train = EpochTrainer.train
 
-    def slow_train(self: EpochTrainer, epoch: int, meter: Any) -> bool:
+    def slow_train(self: EpochTrainer, epoch: int, trials: Any) -> bool:
         updates.append(epoch)
         clock.now += seconds(epoch)
-        return train(self, epoch, meter)
+        return train(self, epoch, trials)
 
     monkeypatch.setattr(EpochTrainer, "train", slow_train)
     return updates
@@ -89,14 +90,27 @@ def test_all_durations_and_the_memory_are_measured() -> None:
     assert not calibration.is_on_gpu
 
 
+def test_the_trials_of_a_group_are_updated_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    step = module.EpochTrainer.train
+
+    def train(self: Any, epoch: int, trials: Any) -> bool:
+        sizes.append(len(trials))
+        return step(self, epoch, trials)
+
+    monkeypatch.setattr(EpochTrainer, "train", train)
+    calibrate(make_spec(batch_size=4), SIZES, CPU, trials=3)
+    assert set(sizes) == {3}
+
+
 @pytest.mark.parametrize("method", ["cycada", "cyclegan"])
 def test_a_worker_trains_its_share_of_a_batch(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     step = module.EpochTrainer.train
 
-    def train(self: Any, epoch: int, meter: Any) -> bool:
-        sizes.append(self._state.spec.training.batch_size)
-        return step(self, epoch, meter)
+    def train(self: Any, epoch: int, trials: Any) -> bool:
+        sizes.append(trials[0].state.spec.training.batch_size)
+        return step(self, epoch, trials)
 
     monkeypatch.setattr(EpochTrainer, "train", train)
     calibrate(make_spec(method=method, batch_size=4), SIZES, CPU, workers=2)
@@ -139,9 +153,9 @@ def test_labelled_target_images_are_trained_with(monkeypatch: pytest.MonkeyPatch
     terms: set[str] = set()
     step = module.EpochTrainer.train
 
-    def train(self: Any, epoch: int, meter: Any) -> bool:
-        is_complete = step(self, epoch, meter)
-        terms.update(meter.means())
+    def train(self: Any, epoch: int, trials: Any) -> bool:
+        is_complete = step(self, epoch, trials)
+        terms.update(trials[0].meter.means())
         return is_complete
 
     monkeypatch.setattr(EpochTrainer, "train", train)

@@ -8,13 +8,21 @@ import pytest
 import torch
 from support.full_disk import FullDisk
 from support.object_store import ObjectStore, running_store
-from support.tiny_trial import make_record, make_spec, make_state, save_epochs
+from support.tiny_trial import (
+    make_record,
+    make_spec,
+    make_state,
+    restore,
+    save,
+    save_epochs,
+    save_mid_epoch,
+)
 
 from adaptune.errors import CheckpointError, WorkersLostError
 from adaptune.results.folder import join_uri
 from adaptune.training import file_store
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.checkpoint_format import ResumePoint, encode
+from adaptune.training.checkpoint_format import ResumePoint, Snapshot, encode
 from adaptune.training.file_store import FileStore
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import TrainingState
@@ -34,7 +42,7 @@ def truncate(folder: CheckpointFolder, epoch: int, fraction: float = 0.5) -> Non
 
 
 def test_nothing_to_restore(tmp_path: Path, state: TrainingState) -> None:
-    assert CheckpointFolder(str(tmp_path / "missing")).restore(state) == ResumePoint()
+    assert restore(CheckpointFolder(str(tmp_path / "missing")), state) == ResumePoint()
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -44,7 +52,7 @@ def test_restores_the_newest_from_a_path_or_a_uri(
     folder = CheckpointFolder(f"{scheme}{tmp_path}/trial")
     save_epochs(folder, state, 1, 2)
     other = make_state(make_spec())
-    assert folder.restore(other) == ResumePoint(make_record(2))
+    assert restore(folder, other) == ResumePoint(make_record(2))
     assert other.step == 20
 
 
@@ -55,7 +63,7 @@ def test_truncated_newest_falls_back_to_the_one_before(
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1, 2)
     truncate(folder, 2, fraction)
-    assert folder.restore(state).record == make_record(1)
+    assert restore(folder, state).record == make_record(1)
     assert state.step == 10
     assert "damaged; trying the one before" in caplog.text
 
@@ -110,11 +118,11 @@ def test_checkpoints_of_epochs_that_are_not_reached_are_deleted(
 ) -> None:
     other_trial = CheckpointFolder(str(tmp_path), identity="other")
     save_epochs(other_trial, state, 4, 5)
-    other_trial.save_mid_epoch(state, ResumePoint())
+    save_mid_epoch(other_trial, state, ResumePoint())
     folder = CheckpointFolder(str(tmp_path), identity="ours")
     save_epochs(folder, state, 1, 2)
     assert folder.epochs() == [1, 2]
-    assert folder.restore(state) == ResumePoint(make_record(2))
+    assert restore(folder, state) == ResumePoint(make_record(2))
 
 
 def test_a_checkpoint_of_another_trial_cannot_be_loaded(
@@ -134,13 +142,13 @@ def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
     save_epochs(folder, state, 1)
     point = ResumePoint(make_record(1), {"task": 0.5}, updates=3)
     state.step = 13
-    folder.save_mid_epoch(state, point)
+    save_mid_epoch(folder, state, point)
     resumed = make_state(make_spec())
-    assert folder.restore(resumed) == point
+    assert restore(folder, resumed) == point
     assert resumed.step == 13
     assert folder.epochs() == [1]
     save_epochs(folder, state, 2)
-    assert folder.restore(resumed) == ResumePoint(make_record(2))
+    assert restore(folder, resumed) == ResumePoint(make_record(2))
 
 
 def test_the_files_of_a_trial_are_listed_by_kind_and_removed_by_name(
@@ -149,7 +157,7 @@ def test_the_files_of_a_trial_are_listed_by_kind_and_removed_by_name(
     folder = CheckpointFolder(str(tmp_path))
     save_epochs(folder, state, 1, 2)
     folder.save_sample_grid(2, b"png")
-    folder.save_mid_epoch(state, ResumePoint())
+    save_mid_epoch(folder, state, ResumePoint())
     (tmp_path / ".epoch-0003.pt.5f.part").write_bytes(b"half")
     (tmp_path / "notes.txt").touch()
     files = {file.name: (file.kind, file.epoch) for file in folder.files()}
@@ -188,16 +196,16 @@ def test_pools_start_empty_if_the_number_of_workers_changed(tmp_path: Path) -> N
     state = make_state(spec)
     state.pool_source.query(torch.ones(4, 1, 16, 16), torch.Generator())
     folder = CheckpointFolder(str(tmp_path))
-    folder.save(state, make_record())
+    save(folder, state, make_record())
     same = make_state(spec)
-    folder.restore(same)
+    restore(folder, same)
     assert same.pool_source.images is not None
 
     pools = [state.pools_state()] * 2
-    two_workers = encode(state, pools, ResumePoint(make_record()), "")
+    two_workers = encode([Snapshot("", state, ResumePoint(make_record()))], pools)
     FileStore(folder.path).write("epoch-0001.pt", *two_workers)
     other = make_state(spec)
-    folder.restore(other)
+    restore(folder, other)
     assert other.pool_source.images is None
 
 
@@ -209,11 +217,11 @@ def bucket() -> Iterator[ObjectStore]:
 
 def test_checkpoints_in_an_object_store(bucket: ObjectStore, state: TrainingState) -> None:
     folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
-    assert folder.restore(state) == ResumePoint()
+    assert restore(folder, state) == ResumePoint()
     save_epochs(folder, state, 1, 2, 3)
     folder.save_sample_grid(3, b"png")
     other = make_state(make_spec())
-    assert folder.restore(other).record == make_record(3)
+    assert restore(folder, other).record == make_record(3)
     assert other.step == 30
     assert [file.epoch for file in folder.files()] == [2, 3, 3]
     assert bucket.files() == {"trial/epoch-0002.pt", "trial/epoch-0003.pt", "trial/epoch-0003.png"}
@@ -232,7 +240,7 @@ def test_requests_to_a_store_that_fails_for_a_while_are_repeated(
     save_epochs(folder, state, 2)  # training continues without it
     assert "epoch-0002.pt not written" in caplog.text
     monkeypatch.setattr(file_store.time, "sleep", lambda pause_s: setattr(bucket, "fails", False))
-    assert folder.restore(state).record == make_record(1)
+    assert restore(folder, state).record == make_record(1)
     assert "does not answer" in caplog.text
 
 
@@ -244,4 +252,4 @@ def test_a_store_that_fails_for_good_is_an_error_after_the_timeout(
     bucket.fails = True
     monkeypatch.setattr(file_store, "RETRY_TIMEOUT_S", 0.5)
     with pytest.raises(WorkersLostError, match=r"cannot be reached: .*503"):
-        folder.restore(state)
+        restore(folder, state)

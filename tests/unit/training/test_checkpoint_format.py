@@ -15,7 +15,8 @@ from adaptune.training.checkpoint_format import (
     FORMAT,
     MID_EPOCH_FILE,
     ResumePoint,
-    check_identity,
+    Snapshot,
+    contents_of_trial,
     decode,
     encode,
     epoch_file,
@@ -35,7 +36,7 @@ def state() -> TrainingState:
 
 def file_of(state: TrainingState, pools: Sequence[object] = (), **options: Any) -> bytes:
     point = options.get("point", ResumePoint())
-    return b"".join(encode(state, pools, point, options.get("identity", "")))
+    return b"".join(encode([Snapshot(options.get("identity", ""), state, point)], pools))
 
 
 def signed(contents: object) -> bytes:
@@ -104,9 +105,9 @@ def test_a_foreign_file_with_a_digest_is_refused(body: bytes) -> None:
 def test_a_checkpoint_names_its_trial(state: TrainingState) -> None:
     raw = file_of(state, identity="ours")
     contents = decode(raw, "x.pt")
-    check_identity(contents, ("earlier", "ours"), "x.pt")
+    assert contents_of_trial(contents, ("earlier", "ours"), "x.pt") == contents
     with pytest.raises(CheckpointError, match=r"x\.pt belongs to another trial"):
-        check_identity(contents, ("theirs",), "x.pt")
+        contents_of_trial(contents, ("theirs",), "x.pt")
     assert stored_digest(raw) == hashlib.sha256(raw[32:]).hexdigest()
 
 

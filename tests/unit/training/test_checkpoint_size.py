@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import torch
 from support.fake_run import make_tiny_search
-from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights, make_spec
+from support.tiny_trial import (
+    CLASSES,
+    CPU,
+    make_data,
+    make_source_weights,
+    make_spec,
+    save_mid_epoch,
+)
 
 from adaptune.spec import load_spec
 from adaptune.spec.schema import TrialSpec
@@ -20,7 +27,8 @@ from adaptune.training.checkpoint_size import (
     largest_checkpoint_bytes,
     sample_grid_bytes,
 )
-from adaptune.training.loop import fit
+from adaptune.training.group import GroupTrial
+from adaptune.training.loop import fit, fit_group
 from adaptune.training.state import TrainingState, build_state
 
 
@@ -52,6 +60,16 @@ def test_the_size_after_an_epoch_is_that_of_the_file(
     assert checkpoint_bytes(spec, CLASSES, workers=1) == pytest.approx(size, rel=0.05)
 
 
+def test_a_group_stores_the_classifiers_of_its_trials_and_one_gan(tmp_path: Path) -> None:
+    spec = make_spec(classifier_ema_decay=0.9)
+    trials = {}
+    for number in range(3):
+        trials[number] = GroupTrial(spec, CheckpointFolder(str(tmp_path), identity=str(number)))
+    next(fit_group(trials, make_data(), make_source_weights(spec), device=CPU))
+    size = (tmp_path / "epoch-0001.pt").stat().st_size
+    assert checkpoint_bytes(spec, CLASSES, 1, trials=3) == pytest.approx(size, rel=0.05)
+
+
 def trained(spec: TrialSpec, classes: int) -> TrainingState:
     """A state after an update by zero gradients, with full image pools."""
     source_weights = build_classifier(spec.model.classifier, spec.data.source, classes).state_dict()
@@ -74,7 +92,7 @@ def test_the_size_for_the_example_files_is_within_a_twentieth(tmp_path: Path, na
     search = load_spec(name)
     spec = search.trial({})
     folder = CheckpointFolder(str(tmp_path))
-    folder.save_mid_epoch(trained(spec, 7), ResumePoint())
+    save_mid_epoch(folder, trained(spec, 7), ResumePoint())
     [file] = folder.files()
     assert largest_checkpoint_bytes(search, 7, workers=1) == pytest.approx(
         file.size_bytes, rel=0.05

@@ -25,7 +25,7 @@ from support.two_workers import run_two_workers
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.data.splits import TrialData
 from adaptune.errors import PreemptedError
-from adaptune.training import loop
+from adaptune.training import epoch_trainer
 from adaptune.training.batch_norm import adapted_copy, running_statistics
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.distributed import (
@@ -112,7 +112,8 @@ def train(case: str) -> dict[str, Any]:
         batch = images.batch(sampler, state.step, true_semantic=False)
         batch = augmented_batch(state, batch)
         means = {}
-        for name, value in step(state, batch).items():
+        [group_terms] = step([state], batch)
+        for name, value in group_terms.items():
             means[name] = all_reduce_mean(value.float()).item()
         terms.append(means)
         state.update_averages()
@@ -144,7 +145,7 @@ def fit_numbers(case: str, data: TrialData | None = None, **options: Any) -> lis
 
 def preempted_numbers(case: str, checkpoints: CheckpointFolder) -> list[dict[str, Any]]:
     """Return the numbers of a trial that is preempted after its first update and resumed."""
-    loop.PREEMPTION_CHECK_STEPS = 1
+    epoch_trainer.PREEMPTION_CHECK_STEPS = 1
     checks = itertools.count()
     before = fit_numbers(case, checkpoints=checkpoints, is_preempted=lambda: next(checks) == 1)
     assert before == []

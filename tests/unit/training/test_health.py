@@ -15,7 +15,7 @@ from torch import nn
 
 from adaptune.data.image_set import in_memory
 from adaptune.data.splits import TrialData
-from adaptune.training import health, inference, loop
+from adaptune.training import health, inference
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.health import HealthMonitor, HealthProbe, diagnose
 from adaptune.training.health_figures import (
@@ -26,6 +26,7 @@ from adaptune.training.health_figures import (
     label_flip,
 )
 from adaptune.training.loop import fit
+from adaptune.training.loss_meter import LossMeter
 from adaptune.training.record import EpochRecord, HealthReport
 
 CLASSES = 4
@@ -225,7 +226,7 @@ def test_a_resumed_trial_remembers_its_lowest_losses(
 
     monkeypatch.setattr(health, "diagnose", remember)
     rising = iter(range(1, 100))
-    monkeypatch.setattr(loop.LossMeter, "means", lambda _: {"cycle": float(next(rising))})
+    monkeypatch.setattr(LossMeter, "means", lambda _: {"cycle": float(next(rising))})
 
     list(train(tmp_path / "undisturbed"))
     undisturbed = compared.copy()

@@ -12,7 +12,7 @@ import torch
 from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 
 from adaptune.errors import NonFiniteLossError, PreemptedError
-from adaptune.training import loop
+from adaptune.training import epoch_trainer
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.loop import fit
 from adaptune.training.record import EpochRecord
@@ -61,7 +61,7 @@ def test_interrupted_and_resumed_is_bit_exact(method: str, tmp_path: Path, run_f
 def test_a_preemption_in_mid_epoch_costs_no_update_and_changes_no_number(
     method: str, steps: int, tmp_path: Path, run_fit: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PREEMPTION_CHECK_STEPS", 1)
+    monkeypatch.setattr(epoch_trainer, "PREEMPTION_CHECK_STEPS", 1)
     spec = make_spec(method=method, epochs=3, steps_per_epoch=10, **EVERYTHING)
     folder = CheckpointFolder(str(tmp_path / "trial"))
     expected = run_fit(spec, CheckpointFolder(str(tmp_path / "undisturbed")))
@@ -79,7 +79,7 @@ def test_a_preemption_in_mid_epoch_costs_no_update_and_changes_no_number(
 def test_a_damaged_mid_epoch_checkpoint_costs_that_epoch_only(
     tmp_path: Path, run_fit: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PREEMPTION_CHECK_STEPS", 1)
+    monkeypatch.setattr(epoch_trainer, "PREEMPTION_CHECK_STEPS", 1)
     spec = make_spec(epochs=2, steps_per_epoch=3)
     folder = CheckpointFolder(str(tmp_path))
     checks = itertools.count()

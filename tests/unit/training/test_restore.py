@@ -13,6 +13,7 @@ from support.tiny_trial import (
     make_record,
     make_spec,
     make_state,
+    restore,
     save_epochs,
 )
 from torch import nn
@@ -57,7 +58,7 @@ def test_a_trial_whose_checkpoints_are_all_damaged_starts_again(
     for file in tmp_path.glob("*.pt"):
         file.write_bytes(file.read_bytes()[:size])
     assert [record.epoch for record in run_fit(spec, folder)] == [1, 2, 3]
-    assert "the trial starts again" in caplog.text
+    assert "training starts again" in caplog.text
     assert folder.epochs() == [2, 3]
 
 
@@ -66,7 +67,7 @@ def test_a_trial_whose_checkpoints_have_another_format_starts_again(
 ) -> None:
     body = b"of a version to come"
     FileStore(str(tmp_path)).write("epoch-0001.pt", hashlib.sha256(body).digest(), body)
-    assert CheckpointFolder(str(tmp_path)).restore(state) == ResumePoint()
+    assert restore(CheckpointFolder(str(tmp_path)), state) == ResumePoint()
     assert state.step == 0
 
 
@@ -79,7 +80,7 @@ def test_a_network_that_has_changed_fails_clearly(tmp_path: Path, state: Trainin
         CheckpointError,
         match=r"epoch-0002\.pt does not fit this version .*more\.weight.*versions that wrote it",
     ):
-        folder.restore(changed)
+        restore(folder, changed)
 
 
 def test_too_little_memory_is_not_taken_for_another_version(
@@ -92,7 +93,7 @@ def test_too_little_memory_is_not_taken_for_another_version(
     save_epochs(folder, state, 1)
     monkeypatch.setattr(TrainingState, "load_state_dict", no_memory)
     with pytest.raises(torch.OutOfMemoryError):
-        folder.restore(state)
+        restore(folder, state)
 
 
 def test_drafts_that_a_kill_left_are_removed(tmp_path: Path, state: TrainingState) -> None:
@@ -100,7 +101,7 @@ def test_drafts_that_a_kill_left_are_removed(tmp_path: Path, state: TrainingStat
     save_epochs(folder, state, 1)
     (tmp_path / ".epoch-0002.pt.01234567.part").write_bytes(b"half")
     (tmp_path / "epoch-0003.pt.part").write_bytes(b"half, of an object store")
-    folder.restore(state)
+    restore(folder, state)
     assert [file.name for file in tmp_path.iterdir()] == ["epoch-0001.pt"]
 
 
@@ -117,7 +118,7 @@ def test_a_local_file_that_cannot_be_read_is_passed_over(
         return read_once(files, name)
 
     monkeypatch.setattr(FileStore, "read_once", bad_sector)
-    assert folder.restore(state).record == make_record(1)
+    assert restore(folder, state).record == make_record(1)
 
 
 @pytest.mark.parametrize("method", ["sizes_once", "read_once"])
@@ -131,7 +132,7 @@ def test_denied_access_is_an_error_at_once(
     save_epochs(folder, state, 1)
     monkeypatch.setattr(FileStore, method, deny)
     with pytest.raises(CheckpointError, match="Permission denied; allow reading and listing"):
-        folder.restore(state)
+        restore(folder, state)
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_a_bucket_that_denies_access_is_not_asked_again(
     monkeypatch.setattr(file_store.time, "sleep", pauses.append)
     monkeypatch.setattr(bucket, "_moto", deny_all)
     with pytest.raises(CheckpointError, match="allow reading and listing"):
-        folder.restore(state)
+        restore(folder, state)
     save_epochs(folder, state, 2)  # neither written nor pruned
     assert pauses == []
 
@@ -189,7 +190,7 @@ def test_one_worker_that_cannot_list_the_folder_may_be_replaced(
 
     monkeypatch.setattr(FileStore, "sizes_once", stale)
     with pytest.raises(WorkersLostError, match=r"cannot be reached: Stale file handle"):
-        CheckpointFolder(str(tmp_path)).restore(state)
+        restore(CheckpointFolder(str(tmp_path)), state)
 
 
 def test_a_bucket_keeps_its_other_files_when_drafts_are_removed(bucket: ObjectStore) -> None:
@@ -198,5 +199,5 @@ def test_a_bucket_keeps_its_other_files_when_drafts_are_removed(bucket: ObjectSt
         with store.open_output_stream(f"{prefix}/trial/{name}") as file:
             file.write(b"1")
     state = make_state(make_spec())
-    CheckpointFolder(join_uri(bucket.uri, "trial")).restore(state)
+    restore(CheckpointFolder(join_uri(bucket.uri, "trial")), state)
     assert bucket.files() == {"trial/epoch-0001.png"}

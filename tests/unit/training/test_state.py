@@ -112,7 +112,7 @@ def test_a_loaded_state_makes_the_same_updates(spec: TrialSpec) -> None:
 def update(state: TrainingState, step: int) -> dict[str, float]:
     torch.manual_seed(step)  # for dropout, as `fit` does
     state.set_learning_rates()
-    terms = cycada_step(state, make_batch(state.spec, state, step))
+    [terms] = cycada_step([state], make_batch(state.spec, state, step))
     state.update_averages()
     state.step += 1
     return {name: float(value) for name, value in terms.items()}

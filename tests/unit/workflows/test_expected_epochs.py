@@ -32,6 +32,17 @@ def test_a_search_trains_about_as_many_epochs_as_expected(
     assert expected_epochs(spec, at_once).total == pytest.approx(mean, rel=0.25)
 
 
+def test_a_group_is_as_long_as_its_longest_trial_and_counts_once() -> None:
+    feature = {"search": "uniform", "low": 0, "high": 1}
+    spec = make_search(
+        space={"loss_weights.feature": feature},
+        training={"epochs": 10},
+        search={"trials": 7, "scheduler": "none", "classifiers_per_gan": 3},
+    )
+    epochs = expected_epochs(spec, at_once=2)
+    assert (epochs.trials, epochs.total, epochs.in_sequence) == (3, 30.0, 20.0)
+
+
 def test_the_expectation_is_the_same_each_time() -> None:
     spec = make_spec(ASHA)
     assert expected_epochs(spec, 2) == expected_epochs(spec, 2)

@@ -44,6 +44,12 @@ def test_a_plan_without_anything_to_search_or_to_stop(space: Path) -> None:
     assert "# none may stop trials after epochs none\n" in text
 
 
+def test_a_plan_names_what_differs_within_a_group(space: Path) -> None:
+    feature = "loss_weights.feature={search: uniform, low: 0, high: 1}"
+    text = describe_plan(load_spec(space, [feature, "search.classifiers_per_gan=3"]))
+    assert "# groups of 3 trials share a GAN and differ in loss_weights.feature\n" in text
+
+
 def test_a_plan_names_every_batch_size(space: Path) -> None:
     sizes = "training.batch_size={search: choice, values: [32, 64]}"
     text = describe_plan(load_spec(space, [sizes]))

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.fake_run import make_summary
+from support.fake_run import make_summary, save_checkpoint
 from support.fake_search import make_record
 
+from adaptune.data.splits import load_splits
 from adaptune.errors import CheckpointError, ResultsError
 from adaptune.evaluation.summary import write_summary
 from adaptune.results.folder import ResultsFolder, write_table
 from adaptune.results.lifecycle import create_or_resume
+from adaptune.results.splits_manifest import write_or_verify
 from adaptune.spec import load_spec
+from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
 from adaptune.workflows.results_view import export_trial, search_report, search_status
 
@@ -103,6 +106,23 @@ def test_a_trial_is_exported_by_its_number_to_another_folder(
     killed: ResultsFolder, tmp_path: Path
 ) -> None:
     assert export_trial(killed.path, 0, tmp_path / "export")[1] == tmp_path / "export"
+
+
+def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(space: Path) -> None:
+    spec = load_spec(space)
+    folder = create_or_resume(spec, resume=False)
+    study = open_study(spec, folder.journal)
+    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
+    write_or_verify(load_splits(spec.data, spec.seed), folder)
+    first, member = study.ask_group(2)
+    record = make_record(1, 0.5)
+    study.add_epoch(member, record, 0.5)
+    study.tell_result(member, epochs=2, error=None, wall_s=1)
+    values = member.params
+    save_checkpoint(spec, folder, member.number, values, record, 0, inputs, leader=first.number)
+    checkpoint, export = export_trial(folder.path, member.number)
+    assert (checkpoint, export) == ("trial 1, epoch 1", folder.path / "exports" / "1")
+    assert json.loads((export / "metrics.json").read_text())["trial"] == 1
 
 
 def test_a_trial_without_a_checkpoint_cannot_be_exported(killed: ResultsFolder) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig
 from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 class SearchCallback(Callback):  # type: ignore[misc]  # Ray is untyped
     """A Tune callback with typed hooks; subclasses override the hooks that they need.
 
-    Tune calls the hooks before the searcher for the last epoch of a trial, and after it otherwise.
+    What Tune calls a trial is a trial group. Tune calls the hooks before the searcher for the last
+    epoch of a group, and after it otherwise.
 
     An error of a hook is logged, because callbacks do work that can be repeated from the study, and
     Tune would train an ended trial again whose callback failed. A class that is essential raises
@@ -40,8 +41,14 @@ class SearchCallback(Callback):  # type: ignore[misc]  # Ray is untyped
     def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
         """React to an epoch of a trial."""
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
-        """React to the end of a trial, or to its return to the queue."""
+    def on_group_epoch(self, config: GroupConfig, result: GroupResult) -> None:
+        """React to an epoch of a trial group."""
+
+    def on_trial_end(self, config: TrialConfig) -> None:
+        """React to the end of a trial."""
+
+    def on_group_end(self, config: GroupConfig, result: GroupResult) -> None:
+        """React to the end of a trial group, or to its return to the queue."""
 
     def on_trial_result(
         self,
@@ -51,19 +58,31 @@ class SearchCallback(Callback):  # type: ignore[misc]  # Ray is untyped
         result: dict[str, object],
         **info: object,
     ) -> None:
-        """Forward a result with an epoch to `on_epoch`."""
+        """Forward epochs to `on_epoch`, and ends of trials whose group continues."""
         with self._logged_errors():
-            record = TrialResult.from_tune(result).record
-            if record is not None:
-                self.on_epoch(TrialConfig.from_tune(trial.config), record)
+            config = GroupConfig.from_tune(trial.config)
+            group_result = GroupResult.from_tune(result)
+            for number, record in group_result.records().items():
+                self.on_epoch(config.trial(number), record)
+            if group_result.records():
+                self.on_group_epoch(config, group_result)
+            if not group_result.done:
+                for number in config.ended.intersection(group_result.trials):
+                    self.on_trial_end(config.trial(number))
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
-        """Forward the end of a trial to `on_trial_end`."""
+        """Forward the end of a group, and those of the trials that ended with it."""
         with self._logged_errors():
-            result = TrialResult.from_tune(trial.last_result)
-            self.on_trial_end(TrialConfig.from_tune(trial.config), result)
+            config = GroupConfig.from_tune(trial.config)
+            result = GroupResult.from_tune(trial.last_result)
+            if result.requeue_reason is None:
+                # The trials of the last result end now, and all others if the process has died.
+                ended = result.trials if result.done else config.running_numbers
+                for number in ended:
+                    self.on_trial_end(config.trial(number))
+            self.on_group_end(config, result)
 
     on_trial_error = on_trial_complete  # if the trial's process died too often
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ray.tune.experiment import Trial
 
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.study.checkpoint_deletion import CheckpointDeletion
 from adaptune.training.record import EpochRecord
 
@@ -24,7 +24,7 @@ class CheckpointRetentionCallback(SearchCallback):
         """Note that a trial has written a checkpoint and a sample grid."""
         self._deletion.note_change(config.number)
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+    def on_trial_end(self, config: TrialConfig) -> None:
         """Note that a trial may have ended."""
         self._deletion.note_change(config.number)
 

@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig
 from adaptune.study.job import format_values
 from adaptune.study.objective import Objective, format_objective, format_value
 from adaptune.study.study import SearchStudy
@@ -69,14 +69,17 @@ class ConsoleCallback(SearchCallback):
 
     def on_restart(self, trial: Trial) -> None:
         """Print why a trial's process died; the trial resumes in another one."""
-        config = TrialConfig.from_tune(trial.config)
-        self._print(f"trial {config.number} is restarted: {config.death}", "yellow")
+        config = GroupConfig.from_tune(trial.config)
+        self._print(f"{_label(config)} is restarted: {config.death}", "yellow")
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
-        """Print why a trial waits, is unhealthy or failed."""
-        number = config.number
+    def on_group_end(self, config: GroupConfig, result: GroupResult) -> None:
+        """Print why trials wait."""
         if result.requeue_reason is not None:
-            self._print(f"trial {number} waits for workers: {result.requeue_reason}", "yellow")
+            self._print(f"{_label(config)} waits for workers: {result.requeue_reason}", "yellow")
+
+    def on_trial_end(self, config: TrialConfig) -> None:
+        """Print why a trial is unhealthy or failed."""
+        number = config.number
         trial = self._study.trial(number)
         if trial.unhealthy is not None:
             self._print(f"trial {number} is unhealthy: {trial.unhealthy}", "yellow")
@@ -93,3 +96,9 @@ class ConsoleCallback(SearchCallback):
 
     def _print(self, message: str, style: str) -> None:
         self._console.print(_INDENT + message, style=style, soft_wrap=True)
+
+
+def _label(config: GroupConfig) -> str:
+    """Return the numbers of a group's running trials: `trial 3`, or `group of trials 3, 4, 7`."""
+    numbers = ", ".join(str(number) for number in config.running_numbers)
+    return f"trial {numbers}" if len(config.running) == 1 else f"group of trials {numbers}"

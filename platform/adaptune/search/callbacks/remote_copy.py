@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial
 from adaptune.results.lease import DriverLease
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.training.record import EpochRecord
 
 
@@ -36,7 +36,7 @@ class RemoteCopyCallback(SearchCallback):
         """Ask for an upload of the study."""
         self._uploader.request_journal()
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+    def on_trial_end(self, config: TrialConfig) -> None:
         """Ask for an upload of everything if it is due."""
         if self._is_due:
             self._is_due = False

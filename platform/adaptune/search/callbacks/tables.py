@@ -8,7 +8,7 @@ from collections.abc import Callable
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.uploader import interval_after
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.study.study import SearchStudy
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
@@ -44,7 +44,7 @@ class TablesCallback(SearchCallback):
         self._clock = clock
         self._due = 0.0
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+    def on_trial_end(self, config: TrialConfig) -> None:
         """Write the tables if they are due."""
         start = self._clock()
         if start < self._due:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.tensorboard import TensorBoardWriter
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.training.record import EpochRecord
 
 
@@ -23,7 +23,7 @@ class TensorBoardCallback(SearchCallback):
             self._writers[number] = TensorBoardWriter(self._folder.trial(number))
         self._writers[number].add(record)
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
+    def on_trial_end(self, config: TrialConfig) -> None:
         """Close the trial's file."""
         writer = self._writers.pop(config.number, None)
         if writer is not None:

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from adaptune.execution.watchdog import Watchdog
 from adaptune.search.callbacks.base import SearchCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
-from adaptune.training.record import EpochRecord
+from adaptune.search.protocol import GroupConfig, GroupResult
 
 
 def kill_process(trial: Trial) -> None:
@@ -43,17 +42,18 @@ class WatchdogCallback(SearchCallback):
         """Watch a trial, whose process has taken it."""
         self._watch(trial, is_starting=True)
 
-    def on_epoch(self, config: TrialConfig, record: EpochRecord) -> None:
-        """Note the time of a record."""
-        self._watchdog.report(config.number, record.active_s)
+    def on_group_epoch(self, config: GroupConfig, result: GroupResult) -> None:
+        """Note the time of an epoch."""
+        epoch_s = sum(record.active_s for record in result.records().values())
+        self._watchdog.report(config.leader, epoch_s)
 
-    def on_trial_end(self, config: TrialConfig, result: TrialResult) -> None:
-        """Watch a trial no more."""
-        self._stop(config.number)
+    def on_group_end(self, config: GroupConfig, result: GroupResult) -> None:
+        """Watch a group no more."""
+        self._stop(config.leader)
 
     def on_restart(self, trial: Trial) -> None:
         """Watch a trial no more until its next process has started."""
-        self._stop(TrialConfig.from_tune(trial.config).number)
+        self._stop(GroupConfig.from_tune(trial.config).leader)
 
     def on_step(self, trials: Sequence[Trial]) -> None:
         """Kill the processes of the trials that are overdue."""
@@ -72,7 +72,7 @@ class WatchdogCallback(SearchCallback):
             self._kill(self._trials[silence.number])
 
     def _watch(self, trial: Trial, *, is_starting: bool) -> None:
-        number = TrialConfig.from_tune(trial.config).number
+        number = GroupConfig.from_tune(trial.config).leader
         self._trials[number] = trial
         self._watchdog.start(number, is_starting=is_starting)
 

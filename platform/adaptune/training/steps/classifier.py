@@ -10,7 +10,8 @@ from torch import Tensor
 from adaptune.losses.classification import task_loss
 from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss, feature_loss
 from adaptune.losses.information import information_loss
-from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, unwrap
+from adaptune.seeding import derive_seed
+from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
 from adaptune.training.steps.batch import Batch
@@ -120,6 +121,9 @@ def _labelled_target(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
 
 def _logits(state: TrainingState, groups: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Classify groups of images, (N, C, H, W) each, in one pass of f_T: (N, K) each."""
+    # Dropout draws from torch's own generator. Seeding it by the step keeps a resume exact, and a
+    # trial independent of the others of its group.
+    torch.manual_seed(derive_seed(state.spec.seed, "dropout", state.step, rank()))
     logits = state.networks.f_t(torch.cat(list(groups.values())))
     sizes = [len(images) for images in groups.values()]
     return dict(zip(groups, logits.split(sizes), strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from adaptune.losses.classification import semantic_loss
@@ -10,22 +12,30 @@ from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 from adaptune.training.steps.classifier import adaptation_phase
 from adaptune.training.steps.generators import Translations, gan_phase
-from adaptune.training.steps.optimization import LossTerms
+from adaptune.training.steps.optimization import LossTerms, detached
 
 
-def cycada_step(state: TrainingState, batch: Batch) -> LossTerms:
-    """Update G_st and G_ts, then D_s and D_t, then D_feat, then f_T (eq. 5).
+def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]:
+    """Update G_st and G_ts, then D_s and D_t, then D_feat and f_T of each trial (eq. 5).
 
     A term of weight 0 is left out, together with its forward passes.
 
+    Args:
+        group: the trials that share G_st, G_ts, D_s and D_t.
+
     Returns:
-        Each term, unweighted and detached: a scalar over this worker's part of the batch.
+        The terms of each trial, unweighted and detached: scalars over this worker's part of the
+        batch.
     """
-    has_semantic_term = state.spec.loss_weights.semantic > 0
-    terms, translated = gan_phase(state, batch, semantic_term if has_semantic_term else None)
-    terms |= adaptation_phase(state, batch, translated)
-    update_semantic_gate(state, terms["task"])
-    return {name: value.detach() for name, value in terms.items()}
+    first = group[0]
+    has_semantic_term = first.spec.loss_weights.semantic > 0
+    gan_terms, translated = gan_phase(first, batch, semantic_term if has_semantic_term else None)
+    all_terms = []
+    for state in group:
+        terms = gan_terms | adaptation_phase(state, batch, translated)
+        update_semantic_gate(state, terms["task"])
+        all_terms.append(detached(terms))
+    return all_terms
 
 
 def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> Tensor:

@@ -23,6 +23,11 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     return total(weighted)
 
 
+def detached(terms: Mapping[str, Tensor]) -> LossTerms:
+    """Return the same scalars without the graphs that computed them."""
+    return {name: value.detach() for name, value in terms.items()}
+
+
 def total(values: Sequence[Tensor]) -> Tensor:
     """Compute the sum of scalars: scalars → scalar."""
     return torch.stack(list(values)).sum()

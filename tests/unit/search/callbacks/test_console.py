@@ -9,7 +9,7 @@ from rich.console import Console
 from support.fake_search import make_record, make_search
 
 from adaptune.search.callbacks.console import ConsoleCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.training.record import HealthReport
@@ -90,7 +90,7 @@ def test_a_failure_is_printed(error: str | None, message: list[str]) -> None:
     study = make_study()
     study.tell_result(study.ask(), epochs=9, error=error, wall_s=None)
     output = Output(study)
-    output.callback.on_trial_end(CONFIG, TrialResult(error=error, done=True))
+    output.callback.on_trial_end(CONFIG)
     assert output.lines == message
 
 
@@ -102,7 +102,7 @@ def test_a_symptom_is_printed_in_one_line_however_narrow_the_terminal() -> None:
     study.add_epoch(trial, make_record(1, 0.5, health=health), 0.5)
     study.tell_result(trial, epochs=9, error=None, wall_s=None)
     output = Output(study)
-    output.callback.on_trial_end(CONFIG, TrialResult(done=True))
+    output.callback.on_trial_end(CONFIG)
     assert output.lines == [f"         trial 0 is unhealthy: {symptom}"]
 
 
@@ -110,5 +110,14 @@ def test_a_requeued_trial_is_printed_with_the_reason() -> None:
     study = make_study()
     study.ask()
     output = Output(study)
-    output.callback.on_trial_end(CONFIG, TrialResult(requeue_reason="no room", done=True))
+    requeued = GroupResult(requeue_reason="no room", done=True)
+    output.callback.on_group_end(GroupConfig((CONFIG,), leader=0), requeued)
     assert output.lines == ["         trial 0 waits for workers: no room"]
+
+
+def test_a_requeued_group_is_printed_with_the_numbers_of_its_running_trials() -> None:
+    output = Output(make_study())
+    trials = (CONFIG, TrialConfig(3, {}), TrialConfig(4, {}))
+    requeued = GroupResult(requeue_reason="no room", done=True)
+    output.callback.on_group_end(GroupConfig(trials, 0, ended=frozenset({3})), requeued)
+    assert output.lines == ["         group of trials 0, 4 waits for workers: no room"]

@@ -12,12 +12,12 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.lifecycle import create_or_resume, open_existing
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.remote_copy import DriverLeaseCallback, RemoteCopyCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
 
-END = (TrialConfig(3, {}), TrialResult(done=True))
+CONFIG = TrialConfig(3, {})
 TRIAL: Any = None
 
 
@@ -53,7 +53,7 @@ def test_a_search_is_uploaded_and_resumed_elsewhere(tmp_path: Path) -> None:
     with Uploader(folder) as uploader:
         callback = RemoteCopyCallback(uploader)
         callback.mark_due()
-        callback.on_trial_end(*END)
+        callback.on_trial_end(CONFIG)
     assert files_of(tmp_path / "store") == {
         "search.yaml",
         "000000000000",
@@ -91,10 +91,10 @@ def test_an_upload_of_the_tables_is_asked_for_once() -> None:
     uploader: Any = RecordingUploader()
     callback = RemoteCopyCallback(uploader)
     callback.on_start(TRIAL)
-    callback.on_trial_end(*END)
+    callback.on_trial_end(CONFIG)
     callback.mark_due()
-    callback.on_trial_end(*END)
-    callback.on_trial_end(*END)
+    callback.on_trial_end(CONFIG)
+    callback.on_trial_end(CONFIG)
     assert uploader.requests == ["journal", "all"]
 
 

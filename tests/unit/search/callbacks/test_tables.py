@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.fake_search import FakeTrial, make_search
+from support.fake_search import FakeTrial, make_config, make_search
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.callbacks.tables import MIN_INTERVAL_S, TablesCallback
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import TrialConfig
 from adaptune.study import tables
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.trial import TrialPlacement
 
 PLACEMENT = TrialPlacement("ray_train", 2)
-END: tuple[TrialConfig, TrialResult] = (TrialConfig(0, {}), TrialResult(done=True))
+CONFIG = TrialConfig(0, {})
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_tables_are_written_when_a_trial_ends_but_not_all_the_time(
     callback = make_callback(study, tmp_path, now, lambda: written_at.append(now[0]))
     for seconds in (100.0, 100.0 + MIN_INTERVAL_S - 1, 100.0 + MIN_INTERVAL_S, 111.0, 121.0):
         now[0] = seconds
-        callback.on_trial_end(*END)
+        callback.on_trial_end(CONFIG)
     assert written_at == [100.0, 110.0, 121.0]
     assert pq.read_table(tmp_path / "trials.parquet").num_rows == 1
 
@@ -57,7 +57,7 @@ def test_tables_that_take_long_are_written_less_often(
     monkeypatch.setattr("adaptune.search.callbacks.tables.write_tables", write_slowly)
     for seconds in (100.0, 120.0, 141.0, 142.0):
         now[0] = seconds
-        callback.on_trial_end(*END)
+        callback.on_trial_end(CONFIG)
     assert written_at == [102.0, 144.0]
 
 
@@ -73,7 +73,7 @@ def test_a_full_disk_does_not_end_a_search(
     written: list[str] = []
     callback = make_callback(study, tmp_path, [100.0], lambda: written.append("tables"))
     monkeypatch.setattr(tables, "write_table", full_disk)
-    trial = FakeTrial("tune-1", TrialConfig(0, {}).to_tune())
+    trial = FakeTrial("tune-1", make_config(0))
     callback.on_trial_complete(1, [trial], trial)
     assert caplog.messages == ["TablesCallback failed; the search continues"]
     assert written == []

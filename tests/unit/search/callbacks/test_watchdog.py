@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 from rich.console import Console
-from support.fake_search import FakeTrial, make_result
+from support.fake_search import FakeTrial, make_config, make_result
 
 from adaptune.execution.watchdog import START_S, Watchdog
 from adaptune.search.callbacks import watchdog as watchdog_module
 from adaptune.search.callbacks.watchdog import WatchdogCallback, kill_process
-from adaptune.search.protocol import TrialConfig, TrialResult
+from adaptune.search.protocol import GroupResult
 
 BOUND_S = 5.0
 
@@ -23,7 +23,7 @@ class Loop:
         self.now = 0.0
         self.killed: list[object] = []
         self.text = io.StringIO()
-        self.trial = FakeTrial("tune-1", TrialConfig(7, {}).to_tune())
+        self.trial = FakeTrial("tune-1", make_config(7))
         console = Console(file=self.text, width=40)
         watchdog = Watchdog(BOUND_S, clock=lambda: self.now)
         self.callback = WatchdogCallback(console, watchdog, self.killed.append)
@@ -47,7 +47,7 @@ def loop() -> Loop:
 def test_the_process_of_a_silent_trial_is_killed_and_this_is_printed_in_one_line(
     loop: Loop,
 ) -> None:
-    loop.happens("on_trial_result", result=make_result(1, 0.5) | {"train_s": 0.0})
+    loop.happens("on_trial_result", result=make_result(1, 0.5, number=7))
     loop.runs(25)  # ten times the epoch of 2.5 s
     assert loop.killed == []
     loop.runs(1)
@@ -71,7 +71,7 @@ def test_a_trial_that_has_not_reported_yet_has_time_to_start(loop: Loop) -> None
 def test_a_trial_that_has_ended_or_waits_for_another_process_is_not_watched(
     loop: Loop, hook: str
 ) -> None:
-    loop.trial.last_result = TrialResult(done=True).to_tune()
+    loop.trial.last_result = GroupResult(done=True).to_tune()
     loop.happens(hook)
     loop.runs(2 * (BOUND_S + START_S))
     assert loop.killed == []

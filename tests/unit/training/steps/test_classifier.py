@@ -20,7 +20,7 @@ Weights = dict[str, torch.Tensor]
 def f_t_after_a_step(gate: float, feature: float) -> tuple[Weights, Weights]:
     spec = make_spec(feature_gate=gate, loss_weights={"feature": feature, "information": 0.3})
     state = make_state(spec)
-    terms = cycada_step(state, make_batch(spec, state))
+    [terms] = cycada_step([state], make_batch(spec, state))
     return terms, state.networks.f_t.state_dict()
 
 

@@ -106,16 +106,16 @@ def test_the_semantic_term_is_the_cross_entropy_of_f_s_in_both_directions() -> N
 def test_the_semantic_gate_opens_on_the_unweighted_task_term_and_stays_open() -> None:
     spec = make_spec(semantic_gate=100.0, loss_weights={"task": 1000})
     state = make_state(spec)
-    assert cycada_step(state, make_batch(spec, state))["semantic"] == 0
+    assert cycada_step([state], make_batch(spec, state))[0]["semantic"] == 0
     assert state.semantic_open == 1
-    assert cycada_step(state, make_batch(spec, state, 1))["semantic"] > 0
+    assert cycada_step([state], make_batch(spec, state, 1))[0]["semantic"] > 0
 
     strict_spec = make_spec(semantic_gate=1e-9)
     strict = make_state(strict_spec)
-    cycada_step(strict, make_batch(strict_spec, strict))
+    cycada_step([strict], make_batch(strict_spec, strict))
     assert strict.semantic_open == 0
     strict.semantic_open.fill_(1)
-    cycada_step(strict, make_batch(strict_spec, strict))
+    cycada_step([strict], make_batch(strict_spec, strict))
     assert strict.semantic_open == 1
 
 
@@ -129,7 +129,7 @@ def test_the_semantic_gate_opens_at_its_threshold(task: float, is_open: int) -> 
 def test_without_a_semantic_gate_the_term_is_on_at_once() -> None:
     spec = make_spec()
     state = make_state(spec)
-    assert cycada_step(state, make_batch(spec, state))["semantic"] > 0
+    assert cycada_step([state], make_batch(spec, state))[0]["semantic"] > 0
 
 
 def test_without_a_term_for_the_generators_f_t_is_trained_on_source_images() -> None:
