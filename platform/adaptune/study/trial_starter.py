@@ -82,7 +82,7 @@ class TrialStarter:
         points = [trial for trial in trials if trial.state == TrialState.WAITING]
         waiting = next(iter(points), None)
         number = len(trials) if waiting is None else waiting.number
-        if waiting is not None and limit is not None:
+        if size > 1 and waiting is not None and limit is not None:
             members = 1 + len(self._matching_points(waiting, shared))
             size = min(size, max(members, limit - (len(points) - members)))
         study.sampler = self._make_sampler(number)
@@ -112,8 +112,10 @@ class TrialStarter:
         """
         first = self._frozen(leader)
         place = place_in_group(first)
-        values = {path: value for path, value in first.params.items() if path in shared}
         missing = place.size - len(self._groups[leader])
+        if not missing:  # a trial alone, as most are: the waiting ones need not be listed
+            return []
+        values = {path: value for path, value in first.params.items() if path in shared}
         points = self._matching_points(first, shared)[:missing]
         started = [self._start_point(place, point) for point in points]
         for _ in range(missing - len(points)):
