@@ -80,8 +80,7 @@ class Groups:
 Start = Callable[..., tuple[RecoveringRunner, Groups]]
 
 
-@pytest.fixture
-def start(job: GroupJob) -> Start:
+def starter_of(job: GroupJob) -> Start:
     def start_runner(
         *steps: Sequence[Step], reuse_workers: bool = True
     ) -> tuple[RecoveringRunner, Groups]:
@@ -91,6 +90,16 @@ def start(job: GroupJob) -> Start:
         return runner, groups
 
     return start_runner
+
+
+@pytest.fixture
+def start(job: GroupJob) -> Start:
+    return starter_of(job)
+
+
+@pytest.fixture
+def start_group(group: GroupJob) -> Start:
+    return starter_of(group)
 
 
 def test_workers_start_with_the_first_epoch_of_a_trial(start: Start) -> None:
@@ -178,17 +187,6 @@ def test_workers_train_the_next_trial_unless_they_are_new_for_each(
     runner.begin(job)
     assert runner.next_outcomes() == SECOND
     assert groups.opened[0].calls == calls
-
-
-@pytest.fixture
-def start_group(group: GroupJob) -> Start:
-    def start_runner(*steps: Sequence[Step]) -> tuple[RecoveringRunner, Groups]:
-        groups = Groups(steps)
-        runner = RecoveringRunner(groups.open, reuse_workers=True)
-        runner.begin(group)
-        return runner, groups
-
-    return start_runner
 
 
 def test_the_workers_are_told_which_trials_stop(start_group: Start) -> None:
