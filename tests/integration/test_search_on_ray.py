@@ -51,7 +51,7 @@ def undisturbed(
     return ResultsFolder(out / "s"), cluster.search(out, "s", *FIVE_TRIALS)
 
 
-def test_the_default_execution_trains_on_two_ray_train_workers_and_exports_the_best(
+def test_a_search_trains_on_two_ray_train_workers_per_trial_and_exports_the_best(
     undisturbed: tuple[ResultsFolder, dict[str, Any]],
 ) -> None:
     folder, summary = undisturbed
@@ -61,6 +61,16 @@ def test_the_default_execution_trains_on_two_ray_train_workers_and_exports_the_b
     rows = trial_rows(folder.path)
     assert {(row["execution"], row["workers"]) for row in rows} == {("ray_train", 2)}
     assert load_export(folder.best).class_names == tuple("0123456789")
+
+
+def test_trials_run_side_by_side_by_default(cluster: Cluster, tmp_path: Path) -> None:
+    summary = cluster.search(tmp_path, "s", *FIVE_TRIALS, resources__workers_per_trial="auto")
+    assert (summary["execution"], summary["workers_per_trial"]) == ("ray_train", 1)
+    assert summary["trials_failed"] == 0
+    first, second, *_ = trials_of(tmp_path / "s")
+    assert first.datetime_complete is not None
+    assert second.datetime_start is not None
+    assert second.datetime_start < first.datetime_complete
 
 
 @pytest.mark.usefixtures("undisturbed")

@@ -49,6 +49,7 @@ SMALL = {
     "search.startup_trials": 2,
     "search.start_points": "[]",
     "evaluation.baselines": "false",
+    "resources.workers_per_trial": 2,
 }
 # Trials in processes of their own start in half the time of worker groups.
 IN_PROCESS = {"execution": "in_process", "resources__workers_per_trial": 1}

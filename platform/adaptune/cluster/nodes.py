@@ -77,14 +77,11 @@ def has_labels(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
     return True
 
 
-def wait_for_plan(spec: SearchSpec, console: Console, address: str | None = None) -> PlacementPlan:
+def wait_for_plan(spec: SearchSpec, console: Console) -> PlacementPlan:
     """Return the placement plan as soon as the cluster has the nodes for one trial.
 
     An autoscaler, if there is one, is asked for these nodes; `connect` withdraws the request at
     the end.
-
-    Args:
-        address: address of a cluster that this process did not start.
 
     Raises:
         ResourceError: the nodes did not join within `resources.wait_for_nodes_s`.
@@ -95,7 +92,7 @@ def wait_for_plan(spec: SearchSpec, console: Console, address: str | None = None
     request_nodes(minimal_resources(requested), 1)
     while True:
         try:
-            return plan_placement(spec, node_resources(requested), is_local=address is None)
+            return plan_placement(spec, node_resources(requested))
         except ResourceError as error:
             if time.monotonic() >= deadline:
                 raise

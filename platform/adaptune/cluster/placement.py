@@ -11,6 +11,8 @@ from adaptune.spec.resources import Execution, ResourcesSpec, WorkerResources
 from adaptune.spec.schema import SearchSpec
 
 NodeResources = Mapping[str, float]  # by Ray's names
+_MAX_CPU_WORKERS = 2  # per trial
+_MAX_TASK_WORKERS = 8  # more threads gain little for small networks
 _ROUNDING = 1e-9  # ten tenths of a GPU are a whole one
 
 
@@ -51,16 +53,11 @@ class PlacementPlan:
         return min(max_concurrent_trials(slots, self.resources), self.trial_limit)
 
 
-def plan_placement(
-    spec: SearchSpec, nodes: Sequence[NodeResources], *, is_local: bool = True
-) -> PlacementPlan:
+def plan_placement(spec: SearchSpec, nodes: Sequence[NodeResources]) -> PlacementPlan:
     """Fit trials to the nodes of a cluster; a worker cannot be split over two nodes.
 
     Args:
         nodes: resources of the nodes that trials may run on.
-        is_local: whether the cluster is this machine, used by this search only. On other clusters
-            nodes come and go. Ray Train workers survive that at the lowest cost, so `auto` chooses
-            them there even for one worker per trial.
 
     Raises:
         ResourceError: not even one trial fits; the message has the calculation.
@@ -68,11 +65,7 @@ def plan_placement(
     """
     requested = spec.resources
     resources = _resolve(spec, nodes)
-    execution: Execution
-    if spec.execution != "auto":
-        execution = spec.execution
-    else:
-        execution = "ray_train" if resources.workers > 1 or not is_local else "in_process"
+    execution = spec.execution
     _check(resources, execution, spec)
     slots = _slots_of_nodes(nodes, resources)
     fitting = max_concurrent_trials(slots, resources)
@@ -86,7 +79,7 @@ def plan_placement(
         resources=resources,
         max_concurrent_trials=min(fitting, limit),
         trial_limit=limit,
-        task_cpus=min(resources.workers, max(slots)) * resources.cpus_per_worker,
+        task_cpus=_task_workers(resources, max(slots)) * resources.cpus_per_worker,
     )
 
 
@@ -167,9 +160,7 @@ def _resolve(spec: SearchSpec, nodes: Sequence[NodeResources]) -> WorkerResource
     workers = requested.workers_per_trial
     if workers == "auto":
         slots = [worker_slots(node, requested.cpus_per_worker, gpus) for node in nodes]
-        workers = _auto_workers(slots, gpus, spec)
-        if spec.execution == "in_process":
-            workers = 1
+        workers = 1 if spec.execution == "in_process" else _auto_workers(slots, gpus, spec)
     return _worker_resources(requested, workers, gpus)
 
 
@@ -185,17 +176,33 @@ def _worker_resources(requested: ResourcesSpec, workers: int, gpus: float) -> Wo
 
 
 def _auto_workers(slots: Sequence[int], gpus: float, spec: SearchSpec) -> int:
-    """Return one worker per GPU of the smallest node, or at most two workers on CPUs."""
+    """Return one worker per trial, or more if the trials leave slots empty.
+
+    Trials side by side are faster than workers that average gradients. A trial gets at most the
+    slots of the smallest node, or two on CPUs.
+    """
     if 0 < gpus < 1:
         return 1
-    if gpus:
-        most = min((count for count in slots if count), default=1)
-    else:
-        most = min(sum(slots), 2)
+    trials = spec.planned_groups
+    if spec.resources.max_concurrent != "auto":
+        trials = min(trials, spec.resources.max_concurrent)
+    smallest_node = min((count for count in slots if count), default=1)
+    most = min(sum(slots) // trials, smallest_node if gpus else _MAX_CPU_WORKERS)
     for workers in range(most, 1, -1):
         if all(size % (workers * spec.accumulate) == 0 for size in spec.batch_sizes):
             return workers
     return 1
+
+
+def _task_workers(resources: WorkerResources, slots: int) -> int:
+    """Return the workers whose CPUs a task other than a trial takes on a node, alone there.
+
+    Args:
+        slots: number of workers that the node holds.
+    """
+    if resources.gpus_per_worker:
+        return min(resources.workers, slots)
+    return min(_MAX_TASK_WORKERS, slots)
 
 
 def _check(resources: WorkerResources, execution: Execution, spec: SearchSpec) -> None:

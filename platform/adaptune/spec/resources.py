@@ -19,8 +19,8 @@ class ResourcesSpec(Section):
 
     workers_per_trial: Literal["auto"] | Count = Field(
         default="auto",
-        description="Workers per trial; a number must divide `training.batch_size`. `auto`: one"
-        " per GPU of a node, or up to two on CPUs.",
+        description="Workers per trial; a number must divide `training.batch_size`. `auto`: one,"
+        " or more if there are fewer trials than GPUs or CPUs.",
     )
     cpus_per_worker: Count = Field(default=1, description="CPUs, and threads, per worker.")
     gpus_per_worker: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(

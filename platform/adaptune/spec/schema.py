@@ -110,10 +110,10 @@ class SearchSpec(Section):
     )
     method: Method = Field(default="cycada", description=_METHOD)
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description=_SEED)
-    execution: Literal["auto", Execution] = Field(
-        default="auto",
-        description="Runner of the trials: Ray Train workers, or the trial's own process. `auto`:"
-        " `ray_train` for several workers and on a cluster, otherwise `in_process`.",
+    execution: Execution = Field(
+        default="ray_train",
+        description="Runner of the trials: Ray Train workers, or (`in_process`) the trial's own"
+        " process, which has one worker and starts faster.",
     )
     data: DataSpec
     model: Searchable[ModelSpec] = Searchable[ModelSpec]()

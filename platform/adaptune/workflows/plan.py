@@ -25,7 +25,7 @@ def plan_on_cluster(
     Raises:
         ResourceError: the nodes did not join in time, or one of them would lose trials.
     """
-    plan = wait_for_plan(spec, console, address)
+    plan = wait_for_plan(spec, console)
     if address is not None:
         for warning in require_healthy_nodes(folder.shared_path, plan.resources):
             console.print(warning.message, style="yellow")

@@ -115,7 +115,7 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(
     status, out, error = run("search", "--space", space, "--trials", 7, "--dry-run")
     assert (status, error) == (0, "")
     assert "# 7 trials over loss_weights.cycle, by target_val_accuracy\n" in out
-    assert "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU\n" in out
+    assert "# 2 trial(s) at a time, each on 1 Ray Train worker(s) of 1 CPU\n" in out
     assert "asha may stop trials after epochs [1]" in out
     assert "cycle: {search: loguniform, low: 0.1, high: 30.0}" in out
     assert not (tmp_path / "results").exists()

@@ -89,8 +89,7 @@ def test_waiting_for_nodes_ends_with_the_calculation(cluster: FakeCluster) -> No
 def test_nodes_that_are_there_are_not_waited_for(cluster: FakeCluster) -> None:
     cluster.nodes.append({"CPU": 1})
     output = io.StringIO()
-    assert wait_for_plan(make_search(), Console(file=output)).execution == "in_process"
-    assert wait_for_plan(make_search(), Console(file=output), "head:6379").execution == "ray_train"
+    assert wait_for_plan(make_search(), Console(file=output)).max_concurrent_trials == 1
     assert (cluster.now_s, output.getvalue()) == (0, "")
 
 
@@ -98,15 +97,14 @@ def test_an_autoscaler_is_asked_for_all_trials_that_may_run_at_a_time(
     cluster: FakeCluster,
 ) -> None:
     cluster.nodes.append({"CPU": 2, "GPU": 2})
-    spec = make_search(resources={"max_concurrent": 3, "accelerator_type": "A100"})
+    workers = {"workers_per_trial": 2, "gpus_per_worker": 1}
+    spec = make_search(resources=workers | {"max_concurrent": 3, "accelerator_type": "A100"})
     capacity = ClusterCapacity(wait_for_plan(spec, silent()))
     for unfinished in (10, 10, 2):
         cluster.sleep(1)
         capacity(unfinished)
-    first = {"CPU": 1.0, "accelerator_type:A100": 0.001}  # before the number of GPUs is known
-    later = first | {"GPU": 1.0}
-    # Two workers per trial, as the node has two GPUs.
-    assert cluster.requests == [[first], [later] * 6, [later] * 6, [later] * 4]
+    worker = {"CPU": 1.0, "GPU": 1.0, "accelerator_type:A100": 0.001}
+    assert cluster.requests == [[worker] * 2, [worker] * 6, [worker] * 6, [worker] * 4]
 
 
 def test_each_bundle_of_a_request_has_the_label_selector(cluster: FakeCluster) -> None:
@@ -120,7 +118,8 @@ def test_a_capacity_follows_the_nodes_and_the_workers_of_a_trial_do_not(
     cluster: FakeCluster,
 ) -> None:
     cluster.nodes.append({"CPU": 2})
-    capacity = ClusterCapacity(wait_for_plan(make_search(), silent()))
+    spec = make_search(resources={"workers_per_trial": 2})
+    capacity = ClusterCapacity(wait_for_plan(spec, silent()))
     assert capacity(20) == 1
     cluster.nodes.append({"CPU": 4})
     cluster.sleep(1)

@@ -29,17 +29,18 @@ def plan(*nodes: dict[str, float], **sections: Any) -> PlacementPlan:
 @pytest.mark.parametrize(
     ("node", "sections", "execution", "workers", "gpus", "concurrent", "task_cpus"),
     [
-        ({"CPU": 2}, {}, "ray_train", 2, 0.0, 1, 2),
-        ({"CPU": 1}, {}, "in_process", 1, 0.0, 1, 1),
-        ({"CPU": 8}, {}, "ray_train", 2, 0.0, 4, 2),
-        ({"CPU": 2}, IN_PROCESS, "in_process", 1, 0.0, 2, 1),
-        ({"CPU": 1}, RAY_TRAIN, "ray_train", 1, 0.0, 1, 1),
-        ({"CPU": 2}, {"training": {"batch_size": 7}}, "in_process", 1, 0.0, 2, 1),
-        ({"CPU": 8, "GPU": 2}, {}, "ray_train", 2, 1.0, 1, 2),
-        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, "ray_train", 2, 0.0, 4, 2),
-        ({"CPU": 32, "GPU": 1}, TENTHS, "in_process", 1, 0.1, 10, 1),
-        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, "ray_train", 2, 0.0, 3, 2),
-        ({"CPU": 8}, {"search": {"trials": 2}}, "ray_train", 2, 0.0, 2, 2),
+        ({"CPU": 2}, {}, "ray_train", 1, 0.0, 2, 2),
+        ({"CPU": 1}, {}, "ray_train", 1, 0.0, 1, 1),
+        ({"CPU": 8}, {}, "ray_train", 1, 0.0, 8, 8),
+        ({"CPU": 64}, {}, "ray_train", 2, 0.0, 12, 8),
+        ({"CPU": 2}, IN_PROCESS, "in_process", 1, 0.0, 2, 2),
+        ({"CPU": 8, "GPU": 2}, {}, "ray_train", 1, 1.0, 2, 1),
+        ({"CPU": 8, "GPU": 2}, {"resources": {"gpus_per_worker": 0}}, "ray_train", 1, 0.0, 8, 8),
+        ({"CPU": 32, "GPU": 1}, TENTHS, "ray_train", 1, 0.1, 10, 1),
+        ({"CPU": 8}, {"resources": {"max_concurrent": 3}}, "ray_train", 2, 0.0, 3, 8),
+        ({"CPU": 8}, {"search": {"trials": 2}}, "ray_train", 2, 0.0, 2, 8),
+        ({"CPU": 8, "GPU": 8}, {"search": {"trials": 2}}, "ray_train", 4, 1.0, 2, 4),
+        ({"CPU": 8, "GPU": 8}, {"search": {"trials": 5}}, "ray_train", 1, 1.0, 5, 1),
     ],
 )
 def test_trials_are_placed(
@@ -58,14 +59,21 @@ def test_trials_are_placed(
     assert placement.task_cpus == task_cpus
 
 
+def test_a_trial_has_several_workers_only_if_trials_leave_slots_empty() -> None:
+    nodes = ({"CPU": 4, "GPU": 4}, {"CPU": 2, "GPU": 2}, {"CPU": 8})
+    assert plan(*nodes, search={"trials": 6}).resources.workers == 1
+    assert plan(*nodes, search={"trials": 3}).resources.workers == 2
+    # All workers of a trial fit on the smallest node.
+    assert plan(*nodes, search={"trials": 1}).resources.workers == 2
+
+
 def test_more_nodes_hold_more_trials_up_to_the_limits_of_the_search() -> None:
     assert plan({"CPU": 2}).trial_limit == 12  # the trials of the search
     placement = plan({"CPU": 2}, resources={"max_concurrent": 3})
     assert placement.trial_limit == 3
-    assert placement.capacity([{"CPU": 2}]) == 1
-    assert placement.capacity([{"CPU": 2}, {"CPU": 2}]) == 2
+    assert placement.capacity([{"CPU": 1}]) == 1
+    assert placement.capacity([{"CPU": 1}, {"CPU": 1}]) == 2
     assert placement.capacity([{"CPU": 20}]) == 3
-    assert placement.capacity([{"CPU": 1}]) == 0
     assert placement.capacity([]) == 0
 
 
@@ -169,7 +177,8 @@ def test_every_batch_size_that_may_be_sampled_is_split_evenly_among_the_workers(
     distribution: dict[str, Any], workers: int
 ) -> None:
     space = {"training.batch_size": distribution}
-    assert plan({"CPU": 2}, space=space).resources.workers == workers
+    few = {"trials": 1}
+    assert plan({"CPU": 2}, space=space, search=few).resources.workers == workers
     if workers == 1:
         with pytest.raises(SpecError, match="batch_size 33 cannot be split evenly among 2 worker"):
             plan({"CPU": 2}, space=space, resources={"workers_per_trial": 2})
@@ -195,10 +204,11 @@ def test_requests_that_contradict_each_other_are_refused() -> None:
 
 
 def test_a_batch_is_split_evenly_among_workers_and_parts() -> None:
+    few = {"trials": 1}
     training = {"batch_size": 6, "accumulate": 3}
-    assert plan({"CPU": 2}, training=training).resources.workers == 2
+    assert plan({"CPU": 2}, training=training, search=few).resources.workers == 2
     training = {"batch_size": 9, "accumulate": 3}
-    assert plan({"CPU": 2}, training=training).resources.workers == 1
+    assert plan({"CPU": 2}, training=training, search=few).resources.workers == 1
     with pytest.raises(
         SpecError,
         match=r"batch_size 9 .* among 1 worker\(s\) with 2 parts each \(training.accumulate\)",
@@ -208,8 +218,8 @@ def test_a_batch_is_split_evenly_among_workers_and_parts() -> None:
 
 def test_a_plan_describes_itself() -> None:
     text = "1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU"
-    assert plan({"CPU": 2}).describe() == text
-    gpus = plan({"CPU": 2, "GPU": 1}, resources={"gpus_per_worker": 0.5})
+    assert plan({"CPU": 2}, resources={"workers_per_trial": 2}).describe() == text
+    gpus = plan({"CPU": 2, "GPU": 1}, resources={"gpus_per_worker": 0.5}, **IN_PROCESS)
     assert gpus.describe() == (
         "2 trial(s) at a time, each on 1 in-process worker(s) of 1 CPU, 0.5 GPU"
     )
@@ -223,20 +233,6 @@ def test_workers_of_a_trial_do_not_share_a_gpu() -> None:
         plan({"CPU": 8, "GPU": 1}, resources=two)
     spread = two | {"placement_strategy": "STRICT_SPREAD"}  # each on a node of its own
     assert plan({"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}, resources=spread).resources.workers == 2
-
-
-def test_the_smallest_node_decides_how_many_gpus_a_trial_gets() -> None:
-    nodes = ({"CPU": 8, "GPU": 4}, {"CPU": 8, "GPU": 2}, {"CPU": 8})
-    placement = plan(*nodes)
-    assert placement.resources.workers == 2
-    assert placement.max_concurrent_trials == 3
-
-
-def test_on_a_shared_cluster_a_single_worker_is_a_ray_train_worker_too() -> None:
-    nodes = [{"CPU": 8, "GPU": 1}]
-    assert plan_placement(make_search(), nodes, is_local=False).execution == "ray_train"
-    chosen = make_search(execution="in_process")
-    assert plan_placement(chosen, nodes, is_local=False).execution == "in_process"
 
 
 def test_a_refusal_names_the_conditions_on_nodes() -> None:

@@ -31,7 +31,7 @@ def test_a_plan_describes_the_search(space: Path) -> None:
     assert " free, 24.6 kB for prepared images in " in estimate
     assert lines[-5:] == [
         "# 3 trials over loss_weights.cycle, by target_val_accuracy",
-        "# 1 trial(s) at a time, each on 2 Ray Train worker(s) of 1 CPU",
+        "# 2 trial(s) at a time, each on 1 Ray Train worker(s) of 1 CPU",
         "# 2 epochs of 100 updates",
         "# asha may stop trials after epochs [1]",
         "# at most 600 updates of 64 pairs, if no trial is stopped early",
@@ -76,7 +76,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return [Finding("warning", "node b has torch 2.5, this machine has 2.6")]
 
     monkeypatch.setattr(plan, "require_healthy_nodes", require_healthy_nodes)
-    monkeypatch.setattr(plan, "wait_for_plan", lambda spec, console, address: PLAN)
+    monkeypatch.setattr(plan, "wait_for_plan", lambda spec, console: PLAN)
     return arguments
 
 
