@@ -9,7 +9,7 @@ import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -140,37 +140,76 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     start: Start, undisturbed: Path
 ) -> None:
     search = start()
-    for event, has_happened in moments(search).items():
+    kill_at(moments(search), search)
+    search.ends_like(undisturbed)
+
+
+@pytest.mark.timeout(1200)
+def test_a_driver_killed_ten_times_ends_with_the_same_trial_groups(
+    start: Start, tmp_path: Path
+) -> None:
+    groups = {"search__classifiers_per_gan": 2, "resources__workers_per_trial": 1}
+    undisturbed = start(tmp_path / "undisturbed", **groups)
+    undisturbed.ends_complete()
+    assert [row["group"] for row in trial_rows(undisturbed.folder)] == [0, 0, 2]
+    search = start(**groups)
+    kill_at(moments_of_groups(search), search)
+    search.ends_like(undisturbed.folder)
+
+
+def kill_at(moments: Mapping[str, Callable[[], bool]], search: RunningSearch) -> None:
+    """Kill the driver of a search at each of these moments, and start it again."""
+    for event, has_happened in moments.items():
         search.wait_for(has_happened, event)
         search.kill_driver()
         search.restart()
-    search.ends_like(undisturbed)
 
 
 def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
     """Return ten moments of a search in their order: a description and a check of each."""
-
-    def has_file(name: str) -> Callable[[], bool]:
-        return (search.folder / name).exists
-
-    def has_epochs(count: int) -> Callable[[], bool]:
-        return lambda: search.stored_epochs() >= count
-
-    def has_trials(count: int) -> Callable[[], bool]:
-        return lambda: search.ended_trials() >= count
-
     return {
-        "the start": has_file("search.yaml"),
-        "the training of f_S": has_file("splits.parquet"),
-        "the start of the study": has_file("study.journal"),
-        "the first epoch": has_epochs(1),
-        "the end of the first trial": has_trials(1),
-        "an epoch of the second trial": has_epochs(EPOCHS + 1),
-        "the end of the second trial": has_trials(2),
-        "an epoch of the third trial": has_epochs(2 * EPOCHS + 2),
-        "the end of the last trial": has_trials(TRIALS),
-        "the evaluation of the best model": has_file("summary.json"),
+        "the start": has_file(search, "search.yaml"),
+        "the training of f_S": has_file(search, "splits.parquet"),
+        "the start of the study": has_file(search, "study.journal"),
+        "the first epoch": has_epochs(search, 1),
+        "the end of the first trial": has_trials(search, 1),
+        "an epoch of the second trial": has_epochs(search, EPOCHS + 1),
+        "the end of the second trial": has_trials(search, 2),
+        "an epoch of the third trial": has_epochs(search, 2 * EPOCHS + 2),
+        "the end of the last trial": has_trials(search, TRIALS),
+        "the evaluation of the best model": has_file(search, "summary.json"),
     }
+
+
+def moments_of_groups(search: RunningSearch) -> dict[str, Callable[[], bool]]:
+    """Return ten moments of a search whose groups have two trials and one."""
+    return {
+        "the start": has_file(search, "search.yaml"),
+        "the start of the study": has_file(search, "study.journal"),
+        "the first epoch of one trial": has_epochs(search, 1),
+        "the first epoch of both trials": has_epochs(search, 2),
+        "an epoch of one of two trials": has_epochs(search, 5),
+        "the last epoch of one of two trials": has_epochs(search, 2 * EPOCHS - 1),
+        "the end of a trial": has_trials(search, 1),
+        "an epoch of the second group": has_epochs(search, 2 * EPOCHS + 2),
+        "the end of the last trial": has_trials(search, TRIALS),
+        "the evaluation of the best model": has_file(search, "summary.json"),
+    }
+
+
+def has_file(search: RunningSearch, name: str) -> Callable[[], bool]:
+    """Return a check of whether the results have a file."""
+    return (search.folder / name).exists
+
+
+def has_epochs(search: RunningSearch, count: int) -> Callable[[], bool]:
+    """Return a check of whether the study has this many epochs."""
+    return lambda: search.stored_epochs() >= count
+
+
+def has_trials(search: RunningSearch, count: int) -> Callable[[], bool]:
+    """Return a check of whether this many trials have ended."""
+    return lambda: search.ended_trials() >= count
 
 
 def test_a_driver_killed_while_a_worker_group_starts_leaves_nothing(start: Start) -> None:
