@@ -52,6 +52,18 @@ class TrialSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _g_ts_has_a_term(self) -> TrialSpec:
+        weights = self.loss_weights
+        trains_both = weights.adversarial or weights.cycle or weights.identity
+        factor = self.training.target_to_source.semantic
+        if self.method == "cycada" and weights.semantic and not factor and not trains_both:
+            raise ValueError(
+                "training.target_to_source.semantic: 0 leaves no term that trains G_ts: set"
+                " loss_weights.cycle or loss_weights.adversarial above 0, or leave the factor out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
         fault = size_fault(self.data.source.size, self.model)
         if fault is not None:

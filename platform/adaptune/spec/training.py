@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
+from adaptune.spec.directions import DirectionFactors
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
 _BUDGET = Fixed("early stopping needs the same budget for all trials")
@@ -123,6 +124,7 @@ class TrainingSpec(Section):
         description="GAN loss: least squares (Mao et al. 2017)"
         " or non-saturating log loss (Goodfellow et al. 2014).",
     )
+    target_to_source: DirectionFactors = DirectionFactors()
     semantic_labels: Annotated[SemanticLabels, OnlyIn("cycada")] = Field(
         default="predicted",
         description="Classes that a translation of a source image should keep: those that f_S"

@@ -44,9 +44,12 @@ def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> T
     f_S should classify a translation as it classified the image before.
     """
     f_s = state.networks.f_s
+    factor = state.spec.training.target_to_source.semantic
     source_to_target = semantic_loss(f_s(images.source_translated), batch.semantic_source)
+    if not factor:
+        return source_to_target
     target_to_source = semantic_loss(f_s(images.target_translated), batch.semantic_target)
-    return source_to_target + target_to_source
+    return source_to_target + factor * target_to_source
 
 
 def update_semantic_gate(state: TrainingState, task: Tensor) -> None:

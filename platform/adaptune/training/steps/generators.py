@@ -30,7 +30,7 @@ class Translations:
         source_translated: G_st(x_s).
         target_translated: G_ts(x_t).
         source_reconstructed: G_ts(G_st(x_s)); None without the cycle term.
-        target_reconstructed: G_st(G_ts(x_t)); None without the cycle term.
+        target_reconstructed: G_st(G_ts(x_t)); None without this part of the cycle term.
         source_identity: G_ts(x_s); None without the identity term.
         target_identity: G_st(x_t); None without the identity term.
     """
@@ -137,7 +137,8 @@ def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool
         target_translated = g_ts(batch.target)
     if cycle:
         source_reconstructed = g_ts(source_translated)
-        target_reconstructed = g_st(target_translated)
+        if state.spec.training.target_to_source.cycle:
+            target_reconstructed = g_st(target_translated)
     return Translations(
         source_translated=source_translated,
         target_translated=target_translated,
@@ -151,21 +152,24 @@ def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool
 def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> LossTerms:
     """Compute the terms of the generators, as scalars (Zhu et al. 2017, eq. 1, 2 and section 5.2).
 
-    Each is the sum over both directions. Terms of weight 0 are left out.
+    Each is the sum over both directions, with the factors of `training.target_to_source`. Terms of
+    weight 0 are left out.
     """
     nets = state.networks
     gan_loss = state.spec.training.gan_loss
+    factors = state.spec.training.target_to_source
     terms: LossTerms = {}
     if state.spec.loss_weights.adversarial:
         source_logits = unwrap(nets.d_t)(images.source_translated)
         target_logits = unwrap(nets.d_s)(images.target_translated)
         source_to_target = adversarial_loss(source_logits, gan_loss)
         target_to_source = adversarial_loss(target_logits, gan_loss)
-        terms["adversarial"] = total([source_to_target, target_to_source])
-    if images.source_reconstructed is not None and images.target_reconstructed is not None:
-        source_cycle = cycle_loss(batch.source, images.source_reconstructed)
+        terms["adversarial"] = total([source_to_target, factors.adversarial * target_to_source])
+    if images.source_reconstructed is not None:
+        terms["cycle"] = cycle_loss(batch.source, images.source_reconstructed)
+    if images.target_reconstructed is not None:
         target_cycle = cycle_loss(batch.target, images.target_reconstructed)
-        terms["cycle"] = source_cycle + target_cycle
+        terms["cycle"] = terms["cycle"] + factors.cycle * target_cycle
     if images.source_identity is not None and images.target_identity is not None:
         source_loss = identity_loss(batch.source, images.source_identity)
         target_loss = identity_loss(batch.target, images.target_identity)
