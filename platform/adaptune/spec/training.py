@@ -119,10 +119,15 @@ class TrainingSpec(Section):
         description="Schedule of the learning rates of f_S and f_T: as `lr_decay_from` sets it, or"
         " (1 + 10 p)^-0.75 at the fraction p of the run, as in TLLib and SHOT.",
     )
-    gan_loss: Literal["lsgan", "log"] = Field(
+    gan_loss: Literal["lsgan", "log", "hinge"] = Field(
         default="lsgan",
-        description="GAN loss: least squares (Mao et al. 2017)"
-        " or non-saturating log loss (Goodfellow et al. 2014).",
+        description="GAN loss: least squares (Mao et al. 2017), non-saturating log loss"
+        " (Goodfellow et al. 2014), or hinge loss (Lim and Ye 2017).",
+    )
+    gradient_penalty_every: Count = Field(
+        default=16,
+        description="The gradient penalty is computed in every such update, with a weight that is"
+        " so many times higher (Karras et al. 2020).",
     )
     target_to_source: DirectionFactors = DirectionFactors()
     semantic_labels: Annotated[SemanticLabels, OnlyIn("cycada")] = Field(

@@ -39,6 +39,7 @@ CHANGES: dict[str, Value] = {
 GAN_CHANGES: dict[str, Value] = {
     "loss_weights.cycle": 3.0,
     "loss_weights.semantic": 0.0,
+    "loss_weights.gradient_penalty": 1.0,
     "training.generator_lr": 0.001,
     "training.discriminator_lr": 0.001,
     "training.beta1": 0.9,

@@ -67,6 +67,12 @@ CASES: dict[str, dict[str, Any]] = {
         "loss_weights": {"task": 0, "information": 1, "feature": 0, "semantic": 0},
     },
     "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
+    "gradient penalty": {
+        "method": "cyclegan",
+        "gan_loss": "hinge",
+        "loss_weights": {"gradient_penalty": 0.3},
+        "gradient_penalty_every": 2,
+    },
     "augmented": CYCADA
     | {
         "feature_gate": 0.4,

@@ -1,4 +1,4 @@
-"""The images and labels of one update."""
+"""The images and labels of one update, and the translations of its images."""
 
 from __future__ import annotations
 
@@ -50,6 +50,19 @@ class Batch:
         )
         columns = [column.chunk(count) for column in pairs]
         return [Batch(*tensors) for tensors in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True)
+class Translated:
+    """Translations of a batch without gradients, (N, C, H, W) in [-1, 1] each.
+
+    Attributes:
+        source: G_st(x_s).
+        target: G_ts(x_t).
+    """
+
+    source: Tensor
+    target: Tensor
 
 
 class TrainingImages:

@@ -1,18 +1,19 @@
-"""The phases of an update that train G_st, G_ts, D_s and D_t, for both methods."""
+"""The phase of an update that trains G_st and G_ts, for both methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from adaptune.losses.gan import adversarial_loss, discriminator_loss
+from adaptune.losses.gan import adversarial_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
-from adaptune.training.steps.batch import Batch
+from adaptune.training.steps.batch import Batch, Translated
+from adaptune.training.steps.discriminators import discriminator_phase
 from adaptune.training.steps.optimization import (
     LossTerms,
     accumulated_step,
@@ -44,19 +45,6 @@ class Translations:
 
 
 SemanticTerm = Callable[[TrainingState, Batch, Translations], Tensor]
-
-
-@dataclass(frozen=True)
-class Translated:
-    """Translations of a batch without gradients, (N, C, H, W) in [-1, 1] each.
-
-    Attributes:
-        source: G_st(x_s).
-        target: G_ts(x_t).
-    """
-
-    source: Tensor
-    target: Tensor
 
 
 def gan_phase(
@@ -177,33 +165,6 @@ def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> 
     return terms
 
 
-def discriminator_phase(state: TrainingState, batch: Batch, images: Translated) -> LossTerms:
-    """Update D_s and D_t once, on real images and on translations from the image pools.
-
-    Returns:
-        `discriminator`: the sum of both losses, a scalar; nothing if no generator is trained
-        against D_s and D_t.
-    """
-    if not state.spec.loss_weights.adversarial:
-        return {}
-    nets = state.networks
-    rng = state.rng("pool", per_worker=True)
-    fake_target = state.pool_target.query(images.source, rng)
-    fake_source = state.pool_source.query(images.target, rng)
-
-    def loss_of(part: Sequence[Tensor]) -> tuple[Tensor, LossTerms]:
-        real_source, real_target, fake_source, fake_target = part
-        target_loss = _discriminator_loss(state, nets.d_t, real_target, fake_target)
-        source_loss = _discriminator_loss(state, nets.d_s, real_source, fake_source)
-        loss = total([target_loss, source_loss])
-        return loss, {"discriminator": loss}
-
-    count = state.spec.training.accumulate
-    columns = [batch.source, batch.target, fake_source, fake_target]
-    parts = list(zip(*(column.chunk(count) for column in columns), strict=True))
-    return accumulated_step(state.optimizers.discriminators, [nets.d_s, nets.d_t], parts, loss_of)
-
-
 def _translate_both(
     generator: nn.Module, images: Tensor, identity: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -214,12 +175,3 @@ def _translate_both(
     outputs = generator(torch.cat([images, identity]))
     translated, same = outputs.split([len(images), len(identity)])
     return translated, same
-
-
-def _discriminator_loss(
-    state: TrainingState, discriminator: nn.Module, real: Tensor, fake: Tensor
-) -> Tensor:
-    """Compute the loss of D_s or D_t in one call: (N, C, H, W), (M, C, H, W) → scalar."""
-    logits = discriminator(torch.cat([real, fake]))
-    real_logits, fake_logits = logits.split([len(real), len(fake)])
-    return discriminator_loss(real_logits, fake_logits, state.spec.training.gan_loss)
