@@ -94,6 +94,7 @@ class TrialSpec(Section):
     @model_validator(mode="after")
     def _augmentation_fits_the_channels(self) -> TrialSpec:
         self.training.augment.check_channels(self.data.source.channels)
+        self.training.d_augment.check_channels(self.data.source.channels)
         return self
 
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
 from adaptune.spec.directions import DirectionFactors
+from adaptune.spec.discriminator_augment import DiscriminatorAugmentSpec
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
 _BUDGET = Fixed("early stopping needs the same budget for all trials")
@@ -177,6 +178,7 @@ class TrainingSpec(Section):
     )
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     gan_augment: GanAugmentSpec = GanAugmentSpec()
+    d_augment: DiscriminatorAugmentSpec = DiscriminatorAugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."
     )

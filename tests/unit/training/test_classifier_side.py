@@ -51,6 +51,7 @@ GAN_CHANGES: dict[str, Value] = {
     "training.pool_size": 0,
     "training.ema_decay": 0.0,
     "training.gan_augment.flip": 0.0,
+    "training.d_augment.contrast": 0.5,
     "training.semantic_gate": None,
     "model.generator.width": 8,
 }

@@ -29,6 +29,7 @@ class Batch:
         semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t).
         labelled_target: labelled target images, (N, C, H, W) in [-1, 1]; None without any.
         labelled_target_labels: their labels, int64 (N,); None without any.
+        first: place of the first pair in this worker's part of the update.
     """
 
     source: Tensor
@@ -38,6 +39,7 @@ class Batch:
     semantic_target: Tensor
     labelled_target: Tensor | None = None
     labelled_target_labels: Tensor | None = None
+    first: int = 0
 
     def parts(self, count: int) -> list[Batch]:
         """Split the pairs into parts of N / count, without the labelled target images."""
@@ -49,7 +51,11 @@ class Batch:
             self.semantic_target,
         )
         columns = [column.chunk(count) for column in pairs]
-        return [Batch(*tensors) for tensors in zip(*columns, strict=True)]
+        parts: list[Batch] = []
+        for tensors in zip(*columns, strict=True):
+            first = sum(len(part.source) for part in parts)
+            parts.append(Batch(*tensors, first=first))
+        return parts
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from adaptune.losses.gan import discriminator_loss
 from adaptune.losses.gradient_penalty import gradient_penalty
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
+from adaptune.training.steps.augment import discriminator_input
 from adaptune.training.steps.batch import Batch, Translated
 from adaptune.training.steps.optimization import LossTerms, accumulated_step, total
 
@@ -41,8 +42,13 @@ def discriminator_phase(state: TrainingState, batch: Batch, images: Translated) 
         terms = {"discriminator": loss, "gradient_penalty": penalty}
         return loss + weights.gradient_penalty * penalty, terms
 
+    columns = [
+        discriminator_input(state, batch.source, "real-source"),
+        discriminator_input(state, batch.target, "real-target"),
+        discriminator_input(state, fake_source, "fake-source"),
+        discriminator_input(state, fake_target, "fake-target"),
+    ]
     count = state.spec.training.accumulate
-    columns = [batch.source, batch.target, fake_source, fake_target]
     parts = list(zip(*(column.chunk(count) for column in columns), strict=True))
     return accumulated_step(state.optimizers.discriminators, [nets.d_s, nets.d_t], parts, loss_of)
 

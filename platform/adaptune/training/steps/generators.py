@@ -12,6 +12,7 @@ from adaptune.losses.gan import adversarial_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
+from adaptune.training.steps.augment import discriminator_input
 from adaptune.training.steps.batch import Batch, Translated
 from adaptune.training.steps.discriminators import discriminator_phase
 from adaptune.training.steps.optimization import (
@@ -148,8 +149,14 @@ def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> 
     factors = state.spec.training.target_to_source
     terms: LossTerms = {}
     if state.spec.loss_weights.adversarial:
-        source_logits = unwrap(nets.d_t)(images.source_translated)
-        target_logits = unwrap(nets.d_s)(images.target_translated)
+        input_of_d_t = discriminator_input(
+            state, images.source_translated, "generator-source", batch.first
+        )
+        input_of_d_s = discriminator_input(
+            state, images.target_translated, "generator-target", batch.first
+        )
+        source_logits = unwrap(nets.d_t)(input_of_d_t)
+        target_logits = unwrap(nets.d_s)(input_of_d_s)
         source_to_target = adversarial_loss(source_logits, gan_loss)
         target_to_source = adversarial_loss(target_logits, gan_loss)
         terms["adversarial"] = total([source_to_target, factors.adversarial * target_to_source])
