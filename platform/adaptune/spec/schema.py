@@ -64,6 +64,17 @@ class TrialSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _adapted_labels_have_a_moving_average(self) -> TrialSpec:
+        training = self.training
+        is_adapted = self.method == "cycada" and training.semantic_target_labels == "adapted"
+        if is_adapted and not training.classifier_ema_decay:
+            raise ValueError(
+                "training.semantic_target_labels: adapted reads f_T's moving average: set"
+                " training.classifier_ema_decay, for example to 0.99"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
         fault = size_fault(self.data.source.size, self.model)
         if fault is not None:
@@ -179,9 +190,8 @@ class SearchSpec(Section):
     @property
     def sharing_obstacle(self) -> Obstacle | None:
         """The reason that no trials of this search can share a GAN; None if they can."""
-        gate = dict(self.training)["semantic_gate"]
         return sampler_obstacle(self.search.sampler) or obstacle_of_values(
-            self.space, self.method, has_gate=gate is not None
+            self.space, self.method, dict(self.training)
         )
 
     @property

@@ -136,6 +136,17 @@ class TrainingSpec(Section):
         description="Classes that a translation of a source image should keep: those that f_S"
         " predicts, or the true labels. CyCADA only.",
     )
+    semantic_target_labels: Annotated[Literal["predicted", "adapted"], OnlyIn("cycada")] = Field(
+        default="predicted",
+        description="Classes that a translation of a target image should keep: those that f_S"
+        " predicts, or (`adapted`) those that f_T's moving average predicts if it is confident."
+        " CyCADA only.",
+    )
+    semantic_confidence: Annotated[float, Field(ge=0, le=1), OnlyIn("cycada")] = Field(
+        default=0.9,
+        description="`semantic_target_labels: adapted` takes f_T's prediction if its probability is"
+        " at least this, otherwise that of f_S. CyCADA only.",
+    )
     semantic_gate: Annotated[Annotated[float, Field(gt=0)] | None, OnlyIn("cycada")] = Field(
         default=None,
         description="The semantic term starts once f_T's unweighted task loss is this low;"

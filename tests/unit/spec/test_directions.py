@@ -40,3 +40,15 @@ def test_g_ts_needs_a_term(fail: Fail) -> None:
         "training.target_to_source.semantic: 0 leaves no term that trains G_ts: set"
         " loss_weights.cycle or loss_weights.adversarial above 0, or leave the factor out"
     )
+
+
+def test_adapted_labels_need_a_moving_average(read: Read, fail: Fail) -> None:
+    text = "training: {semantic_target_labels: adapted}\n"
+    (line,) = fail(text)
+    assert line.endswith(
+        "training.semantic_target_labels: adapted reads f_T's moving average: set"
+        " training.classifier_ema_decay, for example to 0.99"
+    )
+    average = "training.classifier_ema_decay=0.99"
+    assert read(text, average).trial({}).training.semantic_target_labels == "adapted"
+    assert read(text, "method=cyclegan").method == "cyclegan"

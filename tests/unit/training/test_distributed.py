@@ -79,6 +79,8 @@ CASES: dict[str, dict[str, Any]] = {
     | {
         "feature_gate": 0.4,
         "augment": ALL_OF_GREY,
+        "semantic_target_labels": "adapted",
+        "semantic_confidence": 0.4,
         "gan_augment": {"flip": 0.5, "enlarge": 1.2},
     },
 }

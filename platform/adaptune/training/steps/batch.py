@@ -26,7 +26,8 @@ class Batch:
         target: x_t, (N, C, H, W) in [-1, 1].
         semantic_source: labels that G_st(x_s) should keep, int64 (N,): argmax f_S(x_s), or y_s if
             the spec asks for the true labels.
-        semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t).
+        semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t); CyCADA's
+            step replaces them if the spec asks for those of f_T.
         labelled_target: labelled target images, (N, C, H, W) in [-1, 1]; None without any.
         labelled_target_labels: their labels, int64 (N,); None without any.
         first: place of the first pair in this worker's part of the update.
