@@ -79,7 +79,6 @@ class ResnetGenerator(nn.Module):
             layers += _upsample(k, k // 2, transposed=transposed)
             layers += _norm_relu(k // 2)
         layers.append(nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"))
-        layers.append(nn.Tanh())
         self.net = nn.Sequential(*layers)
         init_normal(self, init_gain)
 
@@ -88,8 +87,7 @@ class ResnetGenerator(nn.Module):
 
         H and W must be multiples of 4.
         """
-        translated: Tensor = self.net(x)
-        return translated
+        return _in_range(self.net(x))
 
 
 class UnshuffleGenerator(nn.Module):
@@ -131,7 +129,7 @@ class UnshuffleGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images: (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1]."""
-        return torch.tanh(self.net(x))
+        return _in_range(self.net(x))
 
 
 def init_normal(module: nn.Module, gain: float) -> None:
@@ -164,6 +162,15 @@ def icnr_(weight: Tensor, group: int) -> None:
         group: pixels of a block, the square of the upscaling factor.
     """
     weight.copy_(weight[::group].repeat_interleave(group, dim=0))
+
+
+def _in_range(x: Tensor) -> Tensor:
+    """Return tanh of the last layer in at least float32.
+
+    In bfloat16, it is exactly 1 from 3.46 on. Its gradient is 0 there, so that such a pixel could
+    not change any more.
+    """
+    return torch.tanh(x.to(torch.promote_types(x.dtype, torch.float32)))
 
 
 def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:

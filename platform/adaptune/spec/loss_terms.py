@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from adaptune.spec.base import Method, OnlyIn, Section
 
-Trained = Literal["generators", "classifier"]
+Trained = Literal["generators", "discriminators", "classifier"]
 PartialConfiguration = Literal["pixel only", "feature only"]
 
 METHODS: tuple[Method, ...] = ("cycada", "cyclegan")
@@ -29,8 +29,8 @@ class Term:
     """Metadata of a loss weight.
 
     Attributes:
-        trains: the networks that minimise the term; "classifier" is f_T. Trials that differ in the
-            weights of f_T's terms only can share a GAN.
+        trains: the networks that minimise the term; "discriminators" are D_s and D_t, "classifier"
+            is f_T. Trials that differ in the weights of f_T's terms only can share a GAN.
         kept_in: the rows of CyCADA's ablation table (Hoffman et al. 2018) that keep the term.
         ablated: whether an ablation has a row "no <term>".
     """
@@ -74,6 +74,14 @@ class LossWeights(Section):
         description="L1 distance between an image and its translation to the domain that it is"
         " from, which keeps colours (CycleGAN, section 5.2). Not multiplied by `cycle`.",
     )
+    gradient_penalty: Annotated[Weight, Term(trains="discriminators", kept_in=("pixel only",))] = (
+        Field(
+            default=0.0,
+            description="Squared gradient of D_s and D_t at real images (R1, Mescheder et al. 2018,"
+            " whose γ is twice this weight), which stabilises the discriminators. It has no effect"
+            " without the adversarial term.",
+        )
+    )
     semantic: Annotated[Weight, Term(trains="generators"), OnlyIn("cycada")] = Field(
         default=1.0,
         description="Cross-entropy of f_S on a translation with the class that f_S predicted"
@@ -108,7 +116,7 @@ class LossTerm:
 
 
 def terms_of(trained: Trained) -> tuple[str, ...]:
-    """Return the names of the terms that train the generators, or the classifier f_T."""
+    """Return the names of the terms that train certain networks, see `Term`."""
     return tuple(name for name, term in LOSS_TERMS.items() if term.trains == trained)
 
 

@@ -52,6 +52,29 @@ class TrialSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _g_ts_has_a_term(self) -> TrialSpec:
+        weights = self.loss_weights
+        trains_both = weights.adversarial or weights.cycle or weights.identity
+        factor = self.training.target_to_source.semantic
+        if self.method == "cycada" and weights.semantic and not factor and not trains_both:
+            raise ValueError(
+                "training.target_to_source.semantic: 0 leaves no term that trains G_ts: set"
+                " loss_weights.cycle or loss_weights.adversarial above 0, or leave the factor out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapted_labels_have_a_moving_average(self) -> TrialSpec:
+        training = self.training
+        is_adapted = self.method == "cycada" and training.semantic_target_labels == "adapted"
+        if is_adapted and not training.classifier_ema_decay:
+            raise ValueError(
+                "training.semantic_target_labels: adapted reads f_T's moving average: set"
+                " training.classifier_ema_decay, for example to 0.99"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
         fault = size_fault(self.data.source.size, self.model)
         if fault is not None:
@@ -82,6 +105,7 @@ class TrialSpec(Section):
     @model_validator(mode="after")
     def _augmentation_fits_the_channels(self) -> TrialSpec:
         self.training.augment.check_channels(self.data.source.channels)
+        self.training.d_augment.check_channels(self.data.source.channels)
         return self
 
 
@@ -166,9 +190,8 @@ class SearchSpec(Section):
     @property
     def sharing_obstacle(self) -> Obstacle | None:
         """The reason that no trials of this search can share a GAN; None if they can."""
-        gate = dict(self.training)["semantic_gate"]
         return sampler_obstacle(self.search.sampler) or obstacle_of_values(
-            self.space, self.method, has_gate=gate is not None
+            self.space, self.method, dict(self.training)
         )
 
     @property

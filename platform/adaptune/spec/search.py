@@ -78,7 +78,7 @@ class SearchOptions(Section):
         default=1,
         description="Trials that share a GAN: equal in everything that affects the GAN, each with"
         " settings of its own for f_T and D_feat. Samplers `tpe`, `gp` and `random` only, and not"
-        " with `training.semantic_gate`.",
+        " with `training.semantic_gate` or `training.semantic_target_labels: adapted`.",
     )
     warm_start: tuple[str, ...] = Field(
         default=(),

@@ -1,7 +1,7 @@
 """The settings that trials which share a GAN have in common, and obstacles to sharing one.
 
-The generators and the image discriminators do not depend on f_T, as long as no semantic gate is
-set. Trials that differ in settings of f_T and D_feat only can therefore train on one GAN.
+The generators and the image discriminators do not depend on f_T, unless one of a few settings makes
+them. Trials that differ in settings of f_T and D_feat only can therefore train on one GAN.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from adaptune.spec.loss_terms import LossWeights, terms_of
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.training import TrainingSpec
 
-SEMANTIC_GATE = "training.semantic_gate"
+# Settings of CyCADA that make the GAN depend on f_T, with the value that does not.
+_READERS_OF_F_T = {"semantic_gate": None, "semantic_target_labels": "predicted"}
 
 _SECTIONS: dict[str, type[Section]] = {
     "loss_weights": LossWeights,
@@ -76,19 +77,20 @@ def sampler_obstacle(sampler: AnySampler) -> Obstacle | None:
 
 
 def obstacle_of_values(
-    space: Mapping[str, Distribution], method: object, *, has_gate: bool
+    space: Mapping[str, Distribution], method: object, training: Mapping[str, object]
 ) -> Obstacle | None:
     """Return the obstacle in the values and distributions of a search, or None.
 
     Args:
         space: distributions by dotted path.
         method: method of the search.
-        has_gate: whether a value of `training.semantic_gate` is given.
+        training: the section `training`, or the values that are given in it.
     """
-    if method == "cycada" and (has_gate or SEMANTIC_GATE in space):
-        return Obstacle(
-            f"with {SEMANTIC_GATE}, the GAN depends on f_T", f"leave {SEMANTIC_GATE} out"
-        )
+    for name, independent in _READERS_OF_F_T.items():
+        path = f"training.{name}"
+        is_set = path in space or training.get(name, independent) != independent
+        if method == "cycada" and is_set:
+            return Obstacle(f"with {path}, the GAN depends on f_T", f"leave {path} out")
     if len(shared_paths(space)) == len(space):
         return Obstacle(
             "no searched value affects f_T or D_feat alone",

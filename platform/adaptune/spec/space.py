@@ -105,8 +105,7 @@ def check_sharing(tree: dict[str, object], space: Space, diagnostics: Diagnostic
         return
     if diagnostics.keys:
         return  # a faulty distribution is not in the space
-    has_gate = _section(tree, "training").get("semantic_gate") is not None
-    obstacle = obstacle_of_values(space, _method(tree), has_gate=has_gate)
+    obstacle = obstacle_of_values(space, _method(tree), _section(tree, "training"))
     if obstacle is not None:
         key = ("search", "classifiers_per_gan")
         diagnostics.add(key, f"{dotted(key)}: {obstacle}")

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
+from adaptune.spec.directions import DirectionFactors
+from adaptune.spec.discriminator_augment import DiscriminatorAugmentSpec
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
 _BUDGET = Fixed("early stopping needs the same budget for all trials")
@@ -118,15 +120,32 @@ class TrainingSpec(Section):
         description="Schedule of the learning rates of f_S and f_T: as `lr_decay_from` sets it, or"
         " (1 + 10 p)^-0.75 at the fraction p of the run, as in TLLib and SHOT.",
     )
-    gan_loss: Literal["lsgan", "log"] = Field(
+    gan_loss: Literal["lsgan", "log", "hinge"] = Field(
         default="lsgan",
-        description="GAN loss: least squares (Mao et al. 2017)"
-        " or non-saturating log loss (Goodfellow et al. 2014).",
+        description="GAN loss: least squares (Mao et al. 2017), non-saturating log loss"
+        " (Goodfellow et al. 2014), or hinge loss (Lim and Ye 2017).",
     )
+    gradient_penalty_every: Count = Field(
+        default=16,
+        description="The gradient penalty is computed in every such update, with a weight that is"
+        " so many times higher (Karras et al. 2020).",
+    )
+    target_to_source: DirectionFactors = DirectionFactors()
     semantic_labels: Annotated[SemanticLabels, OnlyIn("cycada")] = Field(
         default="predicted",
         description="Classes that a translation of a source image should keep: those that f_S"
         " predicts, or the true labels. CyCADA only.",
+    )
+    semantic_target_labels: Annotated[Literal["predicted", "adapted"], OnlyIn("cycada")] = Field(
+        default="predicted",
+        description="Classes that a translation of a target image should keep: those that f_S"
+        " predicts, or (`adapted`) those that f_T's moving average predicts if it is confident."
+        " CyCADA only.",
+    )
+    semantic_confidence: Annotated[float, Field(ge=0, le=1), OnlyIn("cycada")] = Field(
+        default=0.9,
+        description="`semantic_target_labels: adapted` takes f_T's prediction if its probability is"
+        " at least this, otherwise that of f_S. CyCADA only.",
     )
     semantic_gate: Annotated[Annotated[float, Field(gt=0)] | None, OnlyIn("cycada")] = Field(
         default=None,
@@ -170,6 +189,7 @@ class TrainingSpec(Section):
     )
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     gan_augment: GanAugmentSpec = GanAugmentSpec()
+    d_augment: DiscriminatorAugmentSpec = DiscriminatorAugmentSpec()
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward passes; bf16 uses autocast."
     )

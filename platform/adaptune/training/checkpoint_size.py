@@ -24,12 +24,12 @@ from adaptune.training.sample_grid import COLUMNS, ROWS
 # Name, shape and position of a tensor in the file.
 _BYTES_PER_TENSOR = 290
 _ADAM_STEP_BYTES = 4
+_IMAGE_VALUE_BYTES = 4  # translations are float32 even with bf16
 _PNG_BYTES_PER_VALUE = 0.75  # natural images are compressed to about this
 _SEARCHED = (
     "model.",
     "training.classifier_optimizer",
     "training.pool_size",
-    "training.precision",
     "loss_weights.",
 )
 _SEARCHED_DECAYS = ("training.ema_decay", "training.classifier_ema_decay")
@@ -101,8 +101,7 @@ def _pool_bytes(spec: TrialSpec, workers: int) -> Iterator[int]:
     """Yield the sizes of the image pools of all workers."""
     if spec.loss_weights.adversarial:
         images = spec.data.source
-        value_bytes = 2 if spec.training.precision == "bf16" else 4
-        image_bytes = images.channels * images.size**2 * value_bytes
+        image_bytes = images.channels * images.size**2 * _IMAGE_VALUE_BYTES
         yield from [spec.training.pool_size * image_bytes] * (2 * workers)
 
 

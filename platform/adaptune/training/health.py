@@ -33,7 +33,8 @@ MAX_COLOUR_CORRELATION = -0.5
 MAX_FLIP_P = 1e-4
 MIN_DISCRIMINATOR_LOSS = 0.05  # relative to its value at chance
 MAX_GROWTH = 10.0
-CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2)}  # loss of both image discriminators together
+# Loss of both image discriminators together.
+CHANCE = {"lsgan": 0.5, "log": 2 * math.log(2), "hinge": 2.0}
 PROBE_IMAGES = 256
 # Images that are translated at a time, per image of an update. Without gradients, an image takes
 # about a fortieth of the memory.
@@ -111,7 +112,7 @@ def diagnose(
         report: figures of the epoch.
         losses: mean of each loss term over the epoch.
         lowest: lowest mean of each loss term in earlier epochs.
-        gan_loss: `lsgan` or `log`.
+        gan_loss: `lsgan`, `log` or `hinge`.
     """
     if report.diversity < MIN_DIVERSITY:
         return (
@@ -138,7 +139,7 @@ class HealthMonitor:
     """Diagnoses each epoch of a trial. Two symptoms of one kind in a row make it unhealthy.
 
     Args:
-        gan_loss: `lsgan` or `log`.
+        gan_loss: `lsgan`, `log` or `hinge`.
         lowest: lowest mean of each loss term so far; `update` keeps it current.
         last: record of the last epoch, if the trial resumes.
     """

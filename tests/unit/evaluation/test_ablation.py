@@ -50,16 +50,22 @@ def test_terms_of_cycada_are_no_part_of_cyclegan() -> None:
     ]
     assert "loss_weights.semantic" not in configurations[0].values
     inactive = inactive_ablations(configurations[0])
-    assert inactive == ["pixel only", "no semantic", "no feature", "no information"]
+    assert inactive == [
+        "pixel only",
+        "no gradient_penalty",
+        "no semantic",
+        "no feature",
+        "no information",
+    ]
 
 
 @pytest.mark.parametrize(
     ("weights", "inactive"),
     [
-        ({"identity": 1.0, "information": 0.3}, []),
-        ({}, ["no identity", "no information"]),
+        ({"identity": 1.0, "gradient_penalty": 0.1, "information": 0.3}, []),
+        ({}, ["no identity", "no gradient_penalty", "no information"]),
         (
-            {"semantic": 0.0, "feature": 0.0},
+            {"semantic": 0.0, "feature": 0.0, "gradient_penalty": 0.1},
             ["pixel only", "no identity", "no semantic", "no feature", "no information"],
         ),
     ],

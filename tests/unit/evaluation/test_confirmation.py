@@ -112,4 +112,4 @@ def test_all_values_are_the_weights_and_everything_else_that_is_searched() -> No
     values = all_values(spec, {"model.generator.width": 16})
     assert values["model.generator.width"] == 16
     assert values["loss_weights.cycle"] == pytest.approx(0.1)
-    assert len(values) == 9
+    assert len(values) == 10

@@ -44,6 +44,29 @@ def test_log_by_hand() -> None:
     assert adversarial_loss(fake, "log").item() == pytest.approx(math.log1p(math.exp(-2.0)))
 
 
+def test_hinge_of_an_undecided_discriminator() -> None:
+    zero = torch.zeros(SHAPE)
+    assert discriminator_loss(zero, zero, "hinge") == 1
+    assert adversarial_loss(zero, "hinge") == 0
+
+
+def test_hinge_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.5])
+    # On real images 0 and ½, on translated ones 0 and 1½.
+    assert discriminator_loss(real, fake, "hinge") == 0.5 * (0.25 + 0.75)
+    assert adversarial_loss(fake, "hinge") == 1.25
+
+
+def test_hinge_leaves_logits_beyond_the_margin_alone() -> None:
+    real = torch.tensor([3.0, 0.0], requires_grad=True)
+    fake = torch.tensor([-3.0, 0.0], requires_grad=True)
+    on_real, on_fake = torch.autograd.grad(discriminator_loss(real, fake, "hinge"), [real, fake])
+    assert on_real.tolist() == [0, -0.25]
+    assert on_fake.tolist() == [0, 0.25]
+    (slope,) = torch.autograd.grad(adversarial_loss(fake, "hinge"), fake)
+    assert slope.tolist() == [-0.5, -0.5]
+
+
 def test_log_stays_finite_if_the_discriminator_is_certain() -> None:
     certain = torch.tensor([200.0])
     assert discriminator_loss(certain, -certain, "log") == 0
@@ -69,7 +92,7 @@ def test_gradients_of_the_discriminator_by_hand() -> None:
     torch.testing.assert_close(on_fake, torch.sigmoid(fake.detach()) / 2)
 
 
-@pytest.mark.parametrize("kind", ["lsgan", "log"])
+@pytest.mark.parametrize("kind", ["lsgan", "log", "hinge"])
 def test_generator_pushes_the_other_way_than_discriminator(kind: Kind) -> None:
     fake = torch.zeros(SHAPE, requires_grad=True)
     shifted = fake + 0.3
@@ -81,7 +104,7 @@ def test_generator_pushes_the_other_way_than_discriminator(kind: Kind) -> None:
     assert (discriminator_slope > 0).all()
 
 
-@pytest.mark.parametrize("kind", ["lsgan", "log"])
+@pytest.mark.parametrize("kind", ["lsgan", "log", "hinge"])
 def test_one_call_on_real_and_fake_equals_two(kind: Kind) -> None:
     torch.manual_seed(0)
     weight = torch.randn(1, 3, 3, 3, dtype=torch.float64, requires_grad=True)

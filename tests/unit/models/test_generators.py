@@ -76,5 +76,27 @@ def test_initialisation_follows_the_gain() -> None:
     scales = torch.cat([norm.weight for norm in norms])
     assert scales.mean().item() == pytest.approx(1, abs=0.05)
     assert scales.std().item() == pytest.approx(0.1, rel=0.2)
-    assert net.net[-2].bias is not None
-    assert not net.net[-2].bias.any()
+    assert net.net[-1].bias is not None
+    assert not net.net[-1].bias.any()
+
+
+@each_generator
+def test_images_are_float32_under_autocast(name: str) -> None:
+    net = GENERATORS[name](3)
+    with torch.autocast("cpu", torch.bfloat16):
+        translated = net(torch.zeros(1, 3, 16, 16))
+    assert translated.dtype == torch.float32
+    assert net.double()(torch.zeros(1, 3, 16, 16).double()).dtype == torch.float64
+
+
+@each_generator
+def test_saturated_pixels_keep_a_gradient_under_autocast(name: str) -> None:
+    net = GENERATORS[name](1)
+    last = [part for part in net.modules() if isinstance(part, nn.Conv2d)][-1]
+    assert last.bias is not None
+    nn.init.constant_(last.bias, -4.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        translated = net(torch.zeros(1, 1, 16, 16))
+    assert translated.max() < -0.99
+    (slope,) = torch.autograd.grad(translated.sum(), last.bias)
+    assert (slope != 0).all()

@@ -16,6 +16,7 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
         "adversarial": 1,
         "cycle": 10,
         "identity": 0,
+        "gradient_penalty": 0,
         "semantic": 1,
         "feature": 0.1,
         "information": 0,
@@ -25,8 +26,9 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
         assert term.description.endswith(".")
 
 
-def test_every_term_trains_either_the_generators_or_the_classifier() -> None:
+def test_every_term_trains_generators_discriminators_or_the_classifier() -> None:
     assert terms_of("generators") == ("adversarial", "cycle", "identity", "semantic")
+    assert terms_of("discriminators") == ("gradient_penalty",)
     assert terms_of("classifier") == ("task", "task_target", "feature", "information")
 
 
@@ -34,15 +36,23 @@ def test_cyclegan_lacks_the_terms_that_cycada_adds() -> None:
     cycada_only = [name for name, term in LOSS_TERMS.items() if term.methods == ("cycada",)]
     assert cycada_only == ["semantic", "feature", "information"]
     others = [term.methods for term in LOSS_TERMS.values() if term.name not in cycada_only]
-    assert others == [("cycada", "cyclegan")] * 5
+    assert others == [("cycada", "cyclegan")] * 6
 
 
 def test_the_ablations_are_cycadas_own_and_one_per_term_that_can_be_left_out() -> None:
     assert ABLATIONS == {
         "pixel only": ("semantic", "feature", "information"),
-        "feature only": ("adversarial", "cycle", "identity", "semantic", "information"),
+        "feature only": (
+            "adversarial",
+            "cycle",
+            "identity",
+            "gradient_penalty",
+            "semantic",
+            "information",
+        ),
         "no cycle": ("cycle",),
         "no identity": ("identity",),
+        "no gradient_penalty": ("gradient_penalty",),
         "no semantic": ("semantic",),
         "no feature": ("feature",),
         "no information": ("information",),

@@ -107,7 +107,7 @@ def test_what_the_loader_reads_conforms_to_the_schema(text: str) -> None:
             "$.loss_weights.cycle",
         ),
         ("training: {epochs: {search: int, low: 1, high: 2}}\n", "$.training.epochs"),
-        ("training: {gan_loss: hinge}\n", "$.training.gan_loss"),
+        ("training: {gan_loss: wgan}\n", "$.training.gan_loss"),
         ("model: {classifier: {dropout: {search: choice, values: [0]}}}\n", None),
         ("search: {sampler: bayes}\n", "$.search.sampler"),
         ("search: {sampler: {name: gp, points: 3}}\n", "$.search.sampler"),

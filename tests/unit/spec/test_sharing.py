@@ -121,6 +121,15 @@ def test_a_semantic_gate_is_refused(fail: Fail, gate: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("labels", ["adapted", "{search: choice, values: [predicted, adapted]}"])
+def test_labels_of_f_t_in_the_semantic_term_are_refused(fail: Fail, labels: str) -> None:
+    text = f"training: {{semantic_target_labels: {labels}, classifier_ema_decay: 0.9}}\n"
+    assert fail(GROUPS + text) == [
+        f"{AT}with training.semantic_target_labels, the GAN depends on f_T: leave"
+        " training.semantic_target_labels out, or set search.classifiers_per_gan: 1"
+    ]
+
+
 def test_cyclegan_has_no_semantic_term_that_a_gate_could_open(read: Read) -> None:
     gate = "training: {semantic_gate: 1.5, classifier_lr: {search: uniform, low: 0.1, high: 1}}\n"
     assert read(SEARCHED % 1 + gate, "method=cyclegan").sharing_obstacle is None
@@ -156,3 +165,6 @@ def test_a_spec_that_is_built_without_a_file_is_checked_too() -> None:
     gate = {"semantic_gate": 1.0}
     with pytest.raises(ValidationError, match="the GAN depends on f_T"):
         make_search(space=FEATURE, training=gate, search={"classifiers_per_gan": 2})
+    labels = {"semantic_target_labels": "adapted", "classifier_ema_decay": 0.9}
+    with pytest.raises(ValidationError, match="semantic_target_labels, the GAN depends on f_T"):
+        make_search(space=FEATURE, training=labels, search={"classifiers_per_gan": 2})

@@ -91,8 +91,8 @@ ONE_FAULT = {
         "training.beta1 = 1.5: must be less than 1",
     ),
     "a choice refused": (
-        "training: {gan_loss: {search: choice, values: [lsgan, hinge]}}",
-        "training.gan_loss = hinge: must be one of: lsgan, log",
+        "training: {gan_loss: {search: choice, values: [lsgan, wgan]}}",
+        "training.gan_loss = wgan: must be one of: lsgan, log, hinge",
     ),
     "a value between refused": (
         "model: {generator: {factor: {search: int, low: 2, high: 4}}}",
@@ -115,8 +115,8 @@ def test_a_faulty_distribution_gives_line_key_and_what_is_allowed(
 
 def test_a_distribution_over_text_or_whole_numbers_must_draw_such(fail: Fail) -> None:
     assert fail("training:\n  gan_loss: {search: uniform, low: 0, high: 1}\n") == [
-        "space.yaml:6: training.gan_loss = 0: must be one of: lsgan, log",
-        "space.yaml:6: training.gan_loss = 1: must be one of: lsgan, log",
+        "space.yaml:6: training.gan_loss = 0: must be one of: lsgan, log, hinge",
+        "space.yaml:6: training.gan_loss = 1: must be one of: lsgan, log, hinge",
     ]
     assert fail("training:\n  pool_size: {search: uniform, low: 1, high: 4}\n") == [
         "space.yaml:6: training.pool_size = 1: must be a whole number",

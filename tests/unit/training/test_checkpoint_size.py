@@ -80,10 +80,9 @@ def trained(spec: TrialSpec, classes: int) -> TrainingState:
                 parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
     images = spec.data.source
-    dtype = torch.bfloat16 if spec.training.precision == "bf16" else torch.float32
     shape = (spec.training.pool_size, images.channels, images.size, images.size)
-    state.pool_source.images = torch.zeros(shape, dtype=dtype)
-    state.pool_target.images = torch.zeros(shape, dtype=dtype)
+    state.pool_source.images = torch.zeros(shape)
+    state.pool_target.images = torch.zeros(shape)
     return state
 
 

@@ -67,10 +67,20 @@ CASES: dict[str, dict[str, Any]] = {
         "loss_weights": {"task": 0, "information": 1, "feature": 0, "semantic": 0},
     },
     "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
+    "discriminators": {
+        "method": "cyclegan",
+        "gan_loss": "hinge",
+        "loss_weights": {"gradient_penalty": 0.3},
+        "gradient_penalty_every": 2,
+        "d_augment": {"brightness": 0.5, "contrast": 0.5, "shift": 0.125, "cutout": 0.3},
+        "accumulate": 2,
+    },
     "augmented": CYCADA
     | {
         "feature_gate": 0.4,
         "augment": ALL_OF_GREY,
+        "semantic_target_labels": "adapted",
+        "semantic_confidence": 0.4,
         "gan_augment": {"flip": 0.5, "enlarge": 1.2},
     },
 }

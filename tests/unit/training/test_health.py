@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,9 +15,10 @@ from torch import nn
 
 from adaptune.data.image_set import in_memory
 from adaptune.data.splits import TrialData
+from adaptune.losses.gan import Kind, discriminator_loss
 from adaptune.training import health, inference
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.health import HealthMonitor, HealthProbe, diagnose
+from adaptune.training.health import CHANCE, HealthMonitor, HealthProbe, diagnose
 from adaptune.training.health_figures import (
     ImageMoments,
     brightness_drift,
@@ -104,7 +105,16 @@ def test_a_discriminator_that_is_always_right_has_won() -> None:
     )
     assert diagnose(healthy, {"discriminator": 0.05}, {}, "log") is not None
     assert diagnose(healthy, {"discriminator": 0.05}, {}, "lsgan") is None
+    assert diagnose(healthy, {"discriminator": 0.09}, {}, "hinge") is not None
+    assert diagnose(healthy, {"discriminator": 0.11}, {}, "hinge") is None
     assert diagnose(healthy, {}, {}, "lsgan") is None
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_the_loss_at_chance_is_that_of_undecided_discriminators(kind: Kind) -> None:
+    undecided = torch.full((2, 1, 4, 4), 0.5 if kind == "lsgan" else 0.0)
+    loss = 2 * discriminator_loss(undecided, undecided, kind)
+    assert CHANCE[kind] == pytest.approx(float(loss))
 
 
 def test_a_loss_that_grows_tenfold_diverges() -> None:

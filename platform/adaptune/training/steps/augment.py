@@ -7,8 +7,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from adaptune.spec.augment import AugmentSpec
+from adaptune.training.augment.differentiable import change_images, draw_changes
 from adaptune.training.augment.images import augment_images
-from adaptune.training.distributed import rank
+from adaptune.training.distributed import rank, world_size
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 
@@ -46,3 +47,23 @@ def augmented_batch(state: TrainingState, batch: Batch) -> Batch:
         source=augmented(state, spec, batch.source, "gan-augment-source"),
         target=augmented(state, spec, batch.target, "gan-augment-target"),
     )
+
+
+def discriminator_input(
+    state: TrainingState, images: Tensor, purpose: str, first: int = 0
+) -> Tensor:
+    """Return images as D_s or D_t gets them: (N, C, H, W) → the same, with gradients.
+
+    `training.d_augment` changes them. All workers sample the changes of the global batch.
+
+    Args:
+        purpose: name of the random stream.
+        first: place of the first image in this worker's part of the update.
+    """
+    spec = state.spec.training.d_augment
+    if not spec.is_active:
+        return images
+    batch_size = state.spec.training.batch_size
+    draws = draw_changes(batch_size, state.rng(f"d-augment-{purpose}"))
+    start = rank() * (batch_size // world_size()) + first
+    return change_images(spec, images, draws[start : start + len(images)])

@@ -1,4 +1,4 @@
-"""The images and labels of one update."""
+"""The images and labels of one update, and the translations of its images."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ class Batch:
         target: x_t, (N, C, H, W) in [-1, 1].
         semantic_source: labels that G_st(x_s) should keep, int64 (N,): argmax f_S(x_s), or y_s if
             the spec asks for the true labels.
-        semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t).
+        semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t); CyCADA's
+            step replaces them if the spec asks for those of f_T.
         labelled_target: labelled target images, (N, C, H, W) in [-1, 1]; None without any.
         labelled_target_labels: their labels, int64 (N,); None without any.
+        first: place of the first pair in this worker's part of the update.
     """
 
     source: Tensor
@@ -38,6 +40,7 @@ class Batch:
     semantic_target: Tensor
     labelled_target: Tensor | None = None
     labelled_target_labels: Tensor | None = None
+    first: int = 0
 
     def parts(self, count: int) -> list[Batch]:
         """Split the pairs into parts of N / count, without the labelled target images."""
@@ -49,7 +52,24 @@ class Batch:
             self.semantic_target,
         )
         columns = [column.chunk(count) for column in pairs]
-        return [Batch(*tensors) for tensors in zip(*columns, strict=True)]
+        parts: list[Batch] = []
+        for tensors in zip(*columns, strict=True):
+            first = sum(len(part.source) for part in parts)
+            parts.append(Batch(*tensors, first=first))
+        return parts
+
+
+@dataclass(frozen=True)
+class Translated:
+    """Translations of a batch without gradients, (N, C, H, W) in [-1, 1] each.
+
+    Attributes:
+        source: G_st(x_s).
+        target: G_ts(x_t).
+    """
+
+    source: Tensor
+    target: Tensor
 
 
 class TrainingImages:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from adaptune.losses.classification import semantic_loss
@@ -29,6 +31,8 @@ def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]
     """
     first = group[0]
     has_semantic_term = first.spec.loss_weights.semantic > 0
+    if has_semantic_term and first.spec.training.semantic_target_labels == "adapted":
+        batch = replace(batch, semantic_target=adapted_labels(first, batch))
     gan_terms, translated = gan_phase(first, batch, semantic_term if has_semantic_term else None)
     all_terms = []
     for state in group:
@@ -44,9 +48,24 @@ def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> T
     f_S should classify a translation as it classified the image before.
     """
     f_s = state.networks.f_s
+    factor = state.spec.training.target_to_source.semantic
     source_to_target = semantic_loss(f_s(images.source_translated), batch.semantic_source)
+    if not factor:
+        return source_to_target
     target_to_source = semantic_loss(f_s(images.target_translated), batch.semantic_target)
-    return source_to_target + target_to_source
+    return source_to_target + factor * target_to_source
+
+
+@torch.no_grad()
+def adapted_labels(state: TrainingState, batch: Batch) -> Tensor:
+    """Return the labels that G_ts(x_t) should keep, from f_T's moving average: int64 (N,).
+
+    They are those of f_S where the average is not confident.
+    """
+    probabilities = state.eval_network("f_t")(batch.target).float().softmax(dim=1)
+    confidence, labels = probabilities.max(dim=1)
+    is_confident = confidence >= state.spec.training.semantic_confidence
+    return torch.where(is_confident, labels, batch.semantic_target)
 
 
 def update_semantic_gate(state: TrainingState, task: Tensor) -> None:

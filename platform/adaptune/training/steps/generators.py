@@ -1,18 +1,20 @@
-"""The phases of an update that train G_st, G_ts, D_s and D_t, for both methods."""
+"""The phase of an update that trains G_st and G_ts, for both methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from adaptune.losses.gan import adversarial_loss, discriminator_loss
+from adaptune.losses.gan import adversarial_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
-from adaptune.training.steps.batch import Batch
+from adaptune.training.steps.augment import discriminator_input
+from adaptune.training.steps.batch import Batch, Translated
+from adaptune.training.steps.discriminators import discriminator_phase
 from adaptune.training.steps.optimization import (
     LossTerms,
     accumulated_step,
@@ -30,7 +32,7 @@ class Translations:
         source_translated: G_st(x_s).
         target_translated: G_ts(x_t).
         source_reconstructed: G_ts(G_st(x_s)); None without the cycle term.
-        target_reconstructed: G_st(G_ts(x_t)); None without the cycle term.
+        target_reconstructed: G_st(G_ts(x_t)); None without this part of the cycle term.
         source_identity: G_ts(x_s); None without the identity term.
         target_identity: G_st(x_t); None without the identity term.
     """
@@ -44,19 +46,6 @@ class Translations:
 
 
 SemanticTerm = Callable[[TrainingState, Batch, Translations], Tensor]
-
-
-@dataclass(frozen=True)
-class Translated:
-    """Translations of a batch without gradients, (N, C, H, W) in [-1, 1] each.
-
-    Attributes:
-        source: G_st(x_s).
-        target: G_ts(x_t).
-    """
-
-    source: Tensor
-    target: Tensor
 
 
 def gan_phase(
@@ -137,7 +126,8 @@ def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool
         target_translated = g_ts(batch.target)
     if cycle:
         source_reconstructed = g_ts(source_translated)
-        target_reconstructed = g_st(target_translated)
+        if state.spec.training.target_to_source.cycle:
+            target_reconstructed = g_st(target_translated)
     return Translations(
         source_translated=source_translated,
         target_translated=target_translated,
@@ -151,53 +141,35 @@ def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool
 def cyclegan_terms(state: TrainingState, batch: Batch, images: Translations) -> LossTerms:
     """Compute the terms of the generators, as scalars (Zhu et al. 2017, eq. 1, 2 and section 5.2).
 
-    Each is the sum over both directions. Terms of weight 0 are left out.
+    Each is the sum over both directions, with the factors of `training.target_to_source`. Terms of
+    weight 0 are left out.
     """
     nets = state.networks
     gan_loss = state.spec.training.gan_loss
+    factors = state.spec.training.target_to_source
     terms: LossTerms = {}
     if state.spec.loss_weights.adversarial:
-        source_logits = unwrap(nets.d_t)(images.source_translated)
-        target_logits = unwrap(nets.d_s)(images.target_translated)
+        input_of_d_t = discriminator_input(
+            state, images.source_translated, "generator-source", batch.first
+        )
+        input_of_d_s = discriminator_input(
+            state, images.target_translated, "generator-target", batch.first
+        )
+        source_logits = unwrap(nets.d_t)(input_of_d_t)
+        target_logits = unwrap(nets.d_s)(input_of_d_s)
         source_to_target = adversarial_loss(source_logits, gan_loss)
         target_to_source = adversarial_loss(target_logits, gan_loss)
-        terms["adversarial"] = total([source_to_target, target_to_source])
-    if images.source_reconstructed is not None and images.target_reconstructed is not None:
-        source_cycle = cycle_loss(batch.source, images.source_reconstructed)
+        terms["adversarial"] = total([source_to_target, factors.adversarial * target_to_source])
+    if images.source_reconstructed is not None:
+        terms["cycle"] = cycle_loss(batch.source, images.source_reconstructed)
+    if images.target_reconstructed is not None:
         target_cycle = cycle_loss(batch.target, images.target_reconstructed)
-        terms["cycle"] = source_cycle + target_cycle
+        terms["cycle"] = terms["cycle"] + factors.cycle * target_cycle
     if images.source_identity is not None and images.target_identity is not None:
         source_loss = identity_loss(batch.source, images.source_identity)
         target_loss = identity_loss(batch.target, images.target_identity)
         terms["identity"] = source_loss + target_loss
     return terms
-
-
-def discriminator_phase(state: TrainingState, batch: Batch, images: Translated) -> LossTerms:
-    """Update D_s and D_t once, on real images and on translations from the image pools.
-
-    Returns:
-        `discriminator`: the sum of both losses, a scalar; nothing if no generator is trained
-        against D_s and D_t.
-    """
-    if not state.spec.loss_weights.adversarial:
-        return {}
-    nets = state.networks
-    rng = state.rng("pool", per_worker=True)
-    fake_target = state.pool_target.query(images.source, rng)
-    fake_source = state.pool_source.query(images.target, rng)
-
-    def loss_of(part: Sequence[Tensor]) -> tuple[Tensor, LossTerms]:
-        real_source, real_target, fake_source, fake_target = part
-        target_loss = _discriminator_loss(state, nets.d_t, real_target, fake_target)
-        source_loss = _discriminator_loss(state, nets.d_s, real_source, fake_source)
-        loss = total([target_loss, source_loss])
-        return loss, {"discriminator": loss}
-
-    count = state.spec.training.accumulate
-    columns = [batch.source, batch.target, fake_source, fake_target]
-    parts = list(zip(*(column.chunk(count) for column in columns), strict=True))
-    return accumulated_step(state.optimizers.discriminators, [nets.d_s, nets.d_t], parts, loss_of)
 
 
 def _translate_both(
@@ -210,12 +182,3 @@ def _translate_both(
     outputs = generator(torch.cat([images, identity]))
     translated, same = outputs.split([len(images), len(identity)])
     return translated, same
-
-
-def _discriminator_loss(
-    state: TrainingState, discriminator: nn.Module, real: Tensor, fake: Tensor
-) -> Tensor:
-    """Compute the loss of D_s or D_t in one call: (N, C, H, W), (M, C, H, W) → scalar."""
-    logits = discriminator(torch.cat([real, fake]))
-    real_logits, fake_logits = logits.split([len(real), len(fake)])
-    return discriminator_loss(real_logits, fake_logits, state.spec.training.gan_loss)

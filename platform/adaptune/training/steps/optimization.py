@@ -35,9 +35,8 @@ def total(values: Sequence[Tensor]) -> Tensor:
 
 def optimizer_step(optimizer: Optimizer, loss: Tensor) -> None:
     """Make one step that minimises a scalar loss, and clear the gradients."""
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    _backward(loss)
+    _step(optimizer)
 
 
 def accumulated_step(
@@ -64,12 +63,28 @@ def accumulated_step(
                 for network in networks:
                     stack.enter_context(no_gradient_sync(network))
             loss, terms = loss_of(part)
-            (loss / len(parts)).backward()
+            _backward(loss / len(parts))
         for name, value in terms.items():
             means[name] = means.get(name, 0) + value.detach() / len(parts)
+    _step(optimizer)
+    return means
+
+
+def _backward(loss: Tensor) -> None:
+    """Add the gradients of a scalar to those of the parameters, in the types of its forward pass.
+
+    Under autocast, the second derivatives of a float32 convolution would be computed in bfloat16.
+    """
+    with torch.autocast(loss.device.type, enabled=False):
+        loss.backward()
+
+
+def _step(optimizer: Optimizer) -> None:
+    """Make a step, and clear the gradients."""
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return means
+    # Autocast keeps its copies of weights until its context ends, and would use old ones.
+    torch.clear_autocast_cache()
 
 
 @contextmanager

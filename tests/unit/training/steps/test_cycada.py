@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from support.tiny_step import (
@@ -11,7 +14,13 @@ from support.tiny_step import (
 from support.tiny_trial import make_batch, make_spec, make_state
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from adaptune.training.steps.cycada import cycada_step, semantic_term, update_semantic_gate
+from adaptune.training.state import TrainingState
+from adaptune.training.steps.cycada import (
+    adapted_labels,
+    cycada_step,
+    semantic_term,
+    update_semantic_gate,
+)
 from adaptune.training.steps.generators import translate
 
 
@@ -141,3 +150,62 @@ def test_without_a_term_for_the_generators_f_t_is_trained_on_source_images() -> 
         logits = state.networks.f_t(torch.cat([batch.source, batch.target]))[:4]
         expected = F.cross_entropy(logits, batch.source_labels)
     torch.testing.assert_close(run_step(state, batch)["task"], expected)
+
+
+def adapted_trial(confidence: float, **options: Any) -> TrainingState:
+    """A trial whose average of f_T differs from f_S."""
+    spec = make_spec(
+        semantic_target_labels="adapted",
+        semantic_confidence=confidence,
+        classifier_ema_decay=0.9,
+        **options,
+    )
+    state = make_state(spec)
+    with torch.no_grad():
+        for parameter in state.averages["f_t"].module.parameters():
+            parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+    return state
+
+
+def test_adapted_labels_are_those_of_f_ts_average_where_it_is_confident() -> None:
+    state = adapted_trial(0.0)
+    batch = make_batch(state.spec, state)
+    p = state.averages["f_t"].module(batch.target).softmax(dim=1)
+    of_f_t = p.argmax(dim=1)
+    assert not torch.equal(of_f_t, batch.semantic_target)
+    assert torch.equal(adapted_labels(state, batch), of_f_t)
+
+    between = float(p.amax(dim=1).sort().values[1:3].mean())
+    mixed = adapted_trial(between)
+    is_confident = p.amax(dim=1) >= between
+    assert is_confident.sum() == 2
+    expected = torch.where(is_confident, of_f_t, batch.semantic_target)
+    assert torch.equal(adapted_labels(mixed, batch), expected)
+
+
+def test_adapted_labels_of_an_average_that_is_never_confident_are_those_of_f_s() -> None:
+    state = adapted_trial(0.9)
+    with torch.no_grad():
+        for parameter in state.averages["f_t"].module.parameters():
+            parameter.zero_()  # all classes are equally likely
+    batch = make_batch(state.spec, state)
+    assert torch.equal(adapted_labels(state, batch), batch.semantic_target)
+
+
+def test_the_semantic_term_asks_for_the_adapted_labels() -> None:
+    state = adapted_trial(0.0)
+    batch = make_batch(state.spec, state)
+    adapted = replace(batch, semantic_target=adapted_labels(state, batch))
+    images = translate(state, batch, cycle=False, identity=False)
+    expected = semantic_term(state, adapted, images).detach()
+    assert not torch.equal(expected, semantic_term(state, batch, images).detach())
+    torch.testing.assert_close(run_step(state, batch)["semantic"], expected)
+
+
+@pytest.mark.parametrize(("weight", "passes"), [(1.0, 1), (0.0, 0)])
+def test_without_the_semantic_term_no_label_is_adapted(weight: float, passes: int) -> None:
+    state = adapted_trial(0.5, loss_weights={"semantic": weight})
+    calls = []
+    state.averages["f_t"].module.register_forward_hook(lambda *_: calls.append(1))
+    run_step(state, make_batch(state.spec, state))
+    assert len(calls) == passes

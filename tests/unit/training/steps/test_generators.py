@@ -12,10 +12,10 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from adaptune.losses.classification import semantic_loss
 from adaptune.losses.gan import discriminator_loss
+from adaptune.training.steps.batch import Translated
+from adaptune.training.steps.discriminators import discriminator_phase
 from adaptune.training.steps.generators import (
-    Translated,
     cyclegan_terms,
-    discriminator_phase,
     generator_phase,
     translate,
 )

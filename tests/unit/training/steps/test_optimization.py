@@ -6,7 +6,14 @@ from torch import nn
 from torch.optim import SGD
 
 from adaptune.spec.loss_terms import LossWeights
-from adaptune.training.steps.optimization import frozen, optimizer_step, total, weighted_sum
+from adaptune.training.steps.optimization import (
+    LossTerms,
+    accumulated_step,
+    frozen,
+    optimizer_step,
+    total,
+    weighted_sum,
+)
 
 
 def test_the_weighted_sum_by_hand() -> None:
@@ -54,3 +61,35 @@ def test_networks_are_unfrozen_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), frozen(network):
         raise ZeroDivisionError
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("is_accumulated", [False, True])
+def test_a_pass_after_a_step_has_the_new_weights_under_autocast(is_accumulated: bool) -> None:
+    layer = nn.Linear(2, 2)
+    optimizer = SGD(layer.parameters(), lr=1.0)
+    images = torch.ones(1, 2)
+
+    def loss_of(part: torch.Tensor) -> tuple[torch.Tensor, LossTerms]:
+        return layer(part).float().sum(), {}
+
+    with torch.autocast("cpu", torch.bfloat16):
+        if is_accumulated:
+            accumulated_step(optimizer, [layer], [images], loss_of)
+        else:
+            optimizer_step(optimizer, loss_of(images)[0])
+        after = layer(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = layer(images)
+    assert torch.equal(after, expected)
+
+
+def test_no_backward_pass_is_under_autocast() -> None:
+    layer = nn.Linear(2, 2)
+    optimizer = SGD(layer.parameters(), lr=1.0)
+    is_enabled = []
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = layer(torch.ones(1, 2))
+        outputs.register_hook(lambda _: is_enabled.append(torch.is_autocast_enabled("cpu")))
+        optimizer_step(optimizer, outputs.float().sum())
+        assert torch.is_autocast_enabled("cpu")
+    assert is_enabled == [False]
