@@ -75,8 +75,12 @@ def _joined_images(target: UndecodedDomain, test: UndecodedDomain) -> Images | I
         return ImageFiles(first.paths + second.paths, first.decoding)
     # Images that are generated are identified by what they are made of, not by their pixels.
     is_generated = target.raw.stored is not None or test.raw.stored is not None
-    are_arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
-    if are_arrays and not is_generated and first.shape[1:] == second.shape[1:]:
+    if (
+        isinstance(first, np.ndarray)
+        and isinstance(second, np.ndarray)
+        and first.shape[1:] == second.shape[1:]
+        and not is_generated
+    ):
         joined: Images = np.concatenate([first, second])
         return joined
     raise DataError(
