@@ -35,8 +35,8 @@ class Evaluation:
         recall: recall by class name, in [0, 1]; None for a class without images.
         confusion: counts, [K, K]; one row per true class, one column per predicted class.
         seen_in_training: True if the model was trained on images of this domain.
-        includes_held_out_test: True if the domain shares samples with the export's target domain,
-            so that they may include the held-out test set of the search.
+        includes_held_out_test: True if the samples may include the held-out test set of the search:
+            the domain shares samples with it, or with the target domain that it was withheld from.
     """
 
     domain: str
@@ -82,7 +82,7 @@ def evaluate_export(export: Export, domain: str, root: Path | str) -> Evaluation
         recall=predictions.recall(),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         seen_in_training=_seen_in_training(export, domain),
-        includes_held_out_test=share_samples(domain, export.domains["target"].domain),
+        includes_held_out_test=_includes_held_out_test(export, domain),
     )
 
 
@@ -118,6 +118,13 @@ def _export_labels(export: Export, domain: Domain) -> Labels:
     # UNLABELLED is -1, so it selects the last entry.
     table = np.array([*new_labels, UNLABELLED], dtype=np.int64)
     return table[domain.labels]
+
+
+def _includes_held_out_test(export: Export, name: str) -> bool:
+    target = export.config.data.target
+    if target.test is not None:
+        return share_samples(name, target.test)
+    return share_samples(name, target.domain)
 
 
 def _seen_in_training(export: Export, name: str) -> bool:

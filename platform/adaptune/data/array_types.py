@@ -1,4 +1,4 @@
-"""The types of arrays of images, labels and indices."""
+"""The types of arrays of images, labels, indices and masks."""
 
 from __future__ import annotations
 
@@ -9,3 +9,4 @@ Images = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8 | np.uint16]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]

@@ -97,6 +97,8 @@ class RawDomain:
         stored: bytes (N, B) that decide the images, if an array of images depends on a decoder;
             None if the array itself is what is stored.
         notes: remarks for the user, one line each.
+        test_start: index of the first sample of a held-out test set that the user names; None if
+            the test is to be withheld from the samples.
     """
 
     images: Images | ImageSource
@@ -104,6 +106,7 @@ class RawDomain:
     class_names: tuple[str, ...]
     stored: npt.NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
+    test_start: int | None = None
 
 
 @dataclass(frozen=True)

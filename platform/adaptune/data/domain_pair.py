@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from adaptune.data.class_match import ClassMatch, match_classes
 from adaptune.data.domain import ALL_SAMPLES, FIRST_HALF, SECOND_HALF, Domain
+from adaptune.data.given_test import with_test
 from adaptune.data.image_files import ImageFiles
 from adaptune.data.registry import (
     DOMAINS,
@@ -80,13 +83,20 @@ def open_domains(spec: DataSpec, seed: int) -> tuple[UndecodedDomain, UndecodedD
     """Return source and target before their classes are matched.
 
     Raises:
-        DataError: a domain cannot be loaded, or both have the same place.
+        DataError: a domain cannot be loaded, both have the same place, or the test that the user
+            names does not fit the target or shares images with a domain.
     """
     source_half, target_half = _disjoint_halves(spec.source.domain, spec.target.domain)
     root = Path(spec.root).expanduser()
     cache = cache_folder(spec.cache)
     source = open_domain(spec.source, root=root, seed=seed, half=source_half, cache=cache)
     target = open_domain(spec.target, root=root, seed=seed, half=target_half, cache=cache)
+    test_form = spec.target.test_domain()
+    if test_form is not None:
+        _check_test_is_apart(spec, test_form.domain)
+        test = open_domain(test_form, root=root, seed=seed, cache=cache)
+        _check_no_file_is_in_both(target, test)
+        target = with_test(target, test)
     return source, target
 
 
@@ -115,8 +125,11 @@ def progress_of(role: str, progress: PairProgress | None) -> Progress | None:
 def _restrict(domain: UndecodedDomain, match: ClassMatch, seed: int) -> UndecodedDomain:
     """Reduce a domain to the samples of the matched classes, and then to its `limit`."""
     samples = match.samples_of(domain)
-    chosen = choose_samples(domain.spec, domain.raw.labels[samples], seed)
-    return replace(domain, indices=samples[chosen])
+    test_start = domain.raw.test_start
+    is_test = np.zeros(len(samples), dtype=bool) if test_start is None else samples >= test_start
+    others = samples[~is_test]
+    chosen = choose_samples(domain.spec, domain.raw.labels[others], seed)
+    return replace(domain, indices=np.concatenate([others[chosen], samples[is_test]]))
 
 
 def _check_no_file_is_in_both(source: UndecodedDomain, target: UndecodedDomain) -> None:
@@ -149,6 +162,15 @@ def _real_path(path: str) -> str:
 @cache  # a folder has many files
 def _real_folder(path: str) -> str:
     return os.path.realpath(path)
+
+
+def _check_test_is_apart(spec: DataSpec, test: str) -> None:
+    for role, name in (("source", spec.source.domain), ("target", spec.target.domain)):
+        if share_samples(name, test):
+            raise DataError(
+                f"data.target.test {test} shares images with the {role} {name}: they would be seen"
+                " in training; name a data set that is apart from it"
+            )
 
 
 def _disjoint_halves(source: str, target: str) -> tuple[slice, slice]:

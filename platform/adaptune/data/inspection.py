@@ -71,7 +71,7 @@ class InspectedDomain:
     @property
     def samples(self) -> LabelledSamples:
         """The labels of the images, as they are split into parts."""
-        return LabelledSamples(self.name, self.labels, self.class_names)
+        return LabelledSamples(self.name, self.labels, self.class_names, self.undecoded.is_test)
 
     def __len__(self) -> int:
         """Return the number of readable images."""

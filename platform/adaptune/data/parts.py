@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptune.data.array_types import Indices, Labels
+from adaptune.data.array_types import Indices, Labels, Mask
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.stratify import parts_of_class, split
 from adaptune.errors import DataError
@@ -22,11 +22,13 @@ class LabelledSamples:
         name: name of the domain, for messages.
         labels: int64 (N,), an index into `class_names` or `UNLABELLED`.
         class_names: K names.
+        is_test: mask of the samples of a test set that the user names, bool (N,); None without one.
     """
 
     name: str
     labels: Labels
     class_names: tuple[str, ...]
+    is_test: Mask | None = None
 
 
 def divide(
@@ -56,11 +58,27 @@ def divide_source(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[st
 def divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[str, Indices]:
     """Take target_val and target_test from the labelled samples and the rest for training.
 
-    A target without labels has no test set, but the validators need target_val.
+    A target without labels has no test set, but the validators need target_val. If the user names
+    a test set, it is target_test, and nothing else is withheld from training for it.
 
     Raises:
         DataError: a class has too few samples.
     """
+    fractions = {"target_val": spec.target_val_fraction}
+    if domain.is_test is None:
+        fractions["target_test"] = spec.target_test_fraction
+        return _divide_target(domain, fractions, spec, seed)
+    rest = np.flatnonzero(~domain.is_test)
+    remaining = replace(domain, labels=domain.labels[rest], is_test=None)
+    parts = _divide_target(remaining, fractions, spec, seed)
+    parts = {part: rest[indices] for part, indices in parts.items()}
+    return parts | {"target_test": np.flatnonzero(domain.is_test)}
+
+
+def _divide_target(
+    domain: LabelledSamples, fractions: dict[str, float], spec: DataSpec, seed: int
+) -> dict[str, Indices]:
+    """Divide a target into training and the parts that `fractions` names."""
     split_seed = derive_seed(seed, "split", "target")
     labelled = np.flatnonzero(domain.labels != UNLABELLED)
     unlabelled = np.flatnonzero(domain.labels == UNLABELLED)
@@ -77,16 +95,13 @@ def divide_target(domain: LabelledSamples, spec: DataSpec, seed: int) -> dict[st
                 " training needs some"
             )
         return {"target_train": train, "target_val": val, "target_test": val[:0]}
-    fractions = {"target_val": spec.target_val_fraction, "target_test": spec.target_test_fraction}
     minimum_train = 0 if len(unlabelled) else 1
     may_lack_classes = spec.classes == "target_subset"
     _check_sizes("target", domain, fractions, minimum_train, may_lack_classes)
-    val, test, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
-    parts = {
-        "target_train": np.sort(np.concatenate([labelled[train], unlabelled])),
-        "target_val": labelled[val],
-        "target_test": labelled[test],
-    }
+    *withheld, train = split(domain.labels[labelled], list(fractions.values()), split_seed)
+    parts = {"target_train": np.sort(np.concatenate([labelled[train], unlabelled]))}
+    for part, chosen in zip(fractions, withheld, strict=True):
+        parts[part] = labelled[chosen]
     if spec.target.train_labels:
         parts["target_labelled"] = _labelled_part(domain, labelled[train], spec, split_seed)
     return parts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from adaptune.data.array_types import Indices, Labels
 from adaptune.data.class_names import composed_names
@@ -20,12 +21,21 @@ from adaptune.data.parquet import parquet
 from adaptune.data.places import contains, is_same_place
 from adaptune.data.store import Progress
 from adaptune.data.stratify import subset
-from adaptune.data.torchvision_digits import mnist, svhn, usps
+from adaptune.data.torchvision_digits import (
+    mnist,
+    mnist_test,
+    svhn,
+    svhn_test,
+    usps,
+    usps_test,
+)
 from adaptune.data.undecoded import UndecodedDomain, check_memory
 from adaptune.errors import DataError
 from adaptune.seeding import derive_seed
 from adaptune.spec.data import DomainSpec, cache_folder
 from adaptune.text import escape_control, is_control
+
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,9 @@ class DomainEntry:
         description: one line for `adaptune datasets`.
         loader: function that loads the images; it imports its libraries when it is called.
         takes_path: True if the name in YAML is NAME:PATH, with a path of the user.
-        digits_of: the collection that the samples are from; domains of one collection share them.
+        digits_of: the collection that the samples are from; domains of one collection share them,
+            unless they are different splits of it.
+        split: the published split of the collection; None if the samples may be of both.
         has_halves: True if the loader can load either half of the samples (`LoadRequest.half`).
         is_downloaded: True if the loader downloads the images on first use.
     """
@@ -45,6 +57,7 @@ class DomainEntry:
     loader: Loader
     takes_path: bool = False
     digits_of: str | None = None
+    split: Split | None = None
     has_halves: bool = False
     is_downloaded: bool = False
 
@@ -70,16 +83,42 @@ DOMAINS: dict[str, DomainEntry] = {
         "60,000 MNIST digits (train split), 28 px grey; downloaded on first use",
         mnist,
         digits_of="mnist",
+        split="train",
+        is_downloaded=True,
+    ),
+    "mnist:test": DomainEntry(
+        "10,000 MNIST digits (test split); downloaded on first use",
+        mnist_test,
+        digits_of="mnist",
+        split="test",
         is_downloaded=True,
     ),
     "usps": DomainEntry(
         "7,291 USPS digits (train split), 16 px grey; downloaded on first use",
         usps,
+        digits_of="usps",
+        split="train",
+        is_downloaded=True,
+    ),
+    "usps:test": DomainEntry(
+        "2,007 USPS digits (test split); downloaded on first use",
+        usps_test,
+        digits_of="usps",
+        split="test",
         is_downloaded=True,
     ),
     "svhn": DomainEntry(
         "73,257 house-number digits (train split), 32 px RGB; downloaded on first use",
         svhn,
+        digits_of="svhn",
+        split="train",
+        is_downloaded=True,
+    ),
+    "svhn:test": DomainEntry(
+        "26,032 house-number digits (test split); downloaded on first use",
+        svhn_test,
+        digits_of="svhn",
+        split="test",
         is_downloaded=True,
     ),
     "imagefolder": DomainEntry(
@@ -125,14 +164,14 @@ def find_entry(name: str) -> DomainEntry:
     Raises:
         DataError: there is no such domain; the message lists the domains.
     """
-    kind, colon, path = name.partition(":")
+    kind, _, path = name.partition(":")
     entry = DOMAINS.get(kind)
     if entry is not None and entry.takes_path:
         if not path:
             raise DataError(f"domain {name!r} lacks its path: write {kind}:PATH")
         return entry
-    if entry is not None and not colon:
-        return entry
+    if name in DOMAINS:
+        return DOMAINS[name]
     close = difflib.get_close_matches(kind.lower(), list(DOMAINS), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise DataError(f"there is no domain {name!r}.{hint} The domains are {', '.join(names())}")
@@ -149,7 +188,8 @@ def share_samples(first: str, second: str) -> bool:
     """Return True if an image can be in both domains.
 
     That is so for one domain under two spellings of its path, for a folder and what it contains,
-    and for two domains with the same `digits_of`. What an image list names is not compared.
+    and for two domains with the same `digits_of`, unless one is the training split and the other
+    the test split. What an image list names is not compared.
     """
     first_kind, first_path = _parse(first)
     second_kind, second_path = _parse(second)
@@ -160,6 +200,9 @@ def share_samples(first: str, second: str) -> bool:
     first_entry = DOMAINS.get(first_kind)
     second_entry = DOMAINS.get(second_kind)
     if first_entry is None or second_entry is None or first_entry.digits_of is None:
+        return False
+    splits = {first_entry.split, second_entry.split}
+    if splits == {"train", "test"}:
         return False
     return first_entry.digits_of == second_entry.digits_of
 
@@ -248,5 +291,7 @@ def _display_name(kind: str) -> str:
 
 
 def _parse(name: str) -> tuple[str, Path | None]:
+    if name in DOMAINS:
+        return name, None
     kind, colon, path = name.partition(":")
     return kind, Path(path).expanduser().absolute() if colon else None

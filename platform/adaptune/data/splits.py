@@ -238,7 +238,9 @@ def open_splits(spec: DataSpec, seed: int) -> OpenSplits:
     pair = open_pair(spec, seed)
     names = pair.match.class_names
     source = LabelledSamples(pair.source.spec.domain, pair.match.labels_of(pair.source), names)
-    target = LabelledSamples(pair.target.spec.domain, pair.match.labels_of(pair.target), names)
+    target = LabelledSamples(
+        pair.target.spec.domain, pair.match.labels_of(pair.target), names, pair.target.is_test
+    )
     return OpenSplits(pair, divide(source, target, spec, seed))
 
 

@@ -1,6 +1,7 @@
 """Loaders of torchvision's digits, which are downloaded on first use and read offline afterwards.
 
-They load the training splits only: adaptune makes its own splits.
+A domain is the training split of a data set. Its test split is a domain of its own, for comparisons
+with published figures (`data.target.test`).
 """
 
 from __future__ import annotations
@@ -28,42 +29,72 @@ Dataset = TypeVar("Dataset")
 
 
 def mnist(request: LoadRequest) -> RawDomain:
-    """Load 60,000 MNIST digits: uint8 (60000, 28, 28)."""
+    """Load the 60,000 MNIST digits of the training split: uint8 (60000, 28, 28)."""
+    return _mnist(request, train=True)
+
+
+def mnist_test(request: LoadRequest) -> RawDomain:
+    """Load the 10,000 MNIST digits of the test split: uint8 (10000, 28, 28)."""
+    return _mnist(request, train=False)
+
+
+def usps(request: LoadRequest) -> RawDomain:
+    """Load the 7,291 USPS digits of the training split: uint8 (7291, 16, 16)."""
+    return _usps(request, "usps.bz2", train=True)
+
+
+def usps_test(request: LoadRequest) -> RawDomain:
+    """Load the 2,007 USPS digits of the test split: uint8 (2007, 16, 16)."""
+    return _usps(request, "usps.t.bz2", train=False)
+
+
+def svhn(request: LoadRequest) -> RawDomain:
+    """Load the 73,257 house-number digits of the training split: uint8 (73257, 32, 32, 3)."""
+    return _svhn(request, "train")
+
+
+def svhn_test(request: LoadRequest) -> RawDomain:
+    """Load the 26,032 house-number digits of the test split: uint8 (26032, 32, 32, 3)."""
+    return _svhn(request, "test")
+
+
+def _mnist(request: LoadRequest, train: bool) -> RawDomain:
     from torchvision.datasets import MNIST
 
     def load(download: bool) -> MNIST:
-        return MNIST(str(request.root), download=download, train=True)
+        return MNIST(str(request.root), download=download, train=train)
 
     folder = request.root / "MNIST" / "raw"
     files = "train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (unpacked)"
     with _explain_failure("MNIST", request.root, files, folder):
-        train = [folder / name for name in _MNIST_TRAIN]
-        test = [folder / name for name in _MNIST_TEST]
-        data = _read_or_download(load, read_files=train, other_files=test)
+        read_names, other_names = _MNIST_TRAIN, _MNIST_TEST
+        if not train:
+            read_names, other_names = other_names, read_names
+        read_files = [folder / name for name in read_names]
+        other_files = [folder / name for name in other_names]
+        data = _read_or_download(load, read_files, other_files)
     labels = data.targets.numpy().astype(np.int64)
     return RawDomain(data.data.numpy(), labels, DIGIT_NAMES)
 
 
-def usps(request: LoadRequest) -> RawDomain:
-    """Load 7,291 USPS digits: uint8 (7291, 16, 16)."""
+def _usps(request: LoadRequest, file: str, train: bool) -> RawDomain:
     from torchvision.datasets import USPS
 
     def load(download: bool) -> USPS:
-        return USPS(str(request.root), download=download, train=True)
+        return USPS(str(request.root), download=download, train=train)
 
-    with _explain_failure("USPS", request.root, "usps.bz2", request.root):
-        data = _read_or_download(load, read_files=[request.root / "usps.bz2"])
+    with _explain_failure("USPS", request.root, file, request.root):
+        data = _read_or_download(load, read_files=[request.root / file])
     return RawDomain(data.data, np.asarray(data.targets, dtype=np.int64), DIGIT_NAMES)
 
 
-def svhn(request: LoadRequest) -> RawDomain:
-    """Load 73,257 house-number digits: uint8 (73257, 32, 32, 3)."""
+def _svhn(request: LoadRequest, split: str) -> RawDomain:
     from torchvision.datasets import SVHN
 
-    explained = _explain_failure("SVHN", request.root, "train_32x32.mat", request.root)
+    explained = _explain_failure("SVHN", request.root, f"{split}_32x32.mat", request.root)
     # torchvision compares the file's hash, and downloads a damaged file again.
     with explained, _socket_timeout(TIMEOUT_S):
-        data = SVHN(str(request.root), download=True, split="train")
+        data = SVHN(str(request.root), download=True, split=split)
     images = data.data.transpose(0, 2, 3, 1)
     return RawDomain(images, data.labels.astype(np.int64), DIGIT_NAMES)
 

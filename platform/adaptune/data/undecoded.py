@@ -11,7 +11,7 @@ from typing import Literal
 import joblib
 import numpy as np
 
-from adaptune.data.array_types import Images, Indices
+from adaptune.data.array_types import Images, Indices, Mask
 from adaptune.data.chunk import Chunk
 from adaptune.data.domain import Domain, RawDomain
 from adaptune.data.identity import DomainIdentity, array_digests, identify_domain
@@ -51,6 +51,14 @@ class UndecodedDomain:
         if not isinstance(self.raw.images, np.ndarray):
             return 0
         return len(self.indices) * self.spec.channels * self.spec.size**2
+
+    @property
+    def is_test(self) -> Mask | None:
+        """Mask of the samples of a test set that the user names, bool (N,); None without one."""
+        if self.raw.test_start is None:
+            return None
+        mask: Mask = self.indices >= self.raw.test_start
+        return mask
 
     def decode(self, progress: Progress | None = None) -> Domain:
         """Return the data set in the common form.

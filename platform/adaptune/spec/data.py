@@ -14,6 +14,8 @@ from adaptune.spec.base import Count, Fraction, Section
 ClassRelation = Literal["equal", "target_subset", "intersection"]
 _CACHE_VARIABLE = "ADAPTUNE_CACHE"
 _DEFAULT_CACHE = "~/.cache/adaptune/prepared"
+# Names of domains that end with a path of the user, `KIND:PATH`.
+PATH_KINDS = ("imagefolder", "imagelist", "parquet")
 
 # Low and high of the stored values.
 Interval = tuple[float, float]
@@ -88,7 +90,8 @@ class DomainSpec(Section):
     @property
     def kind(self) -> str:
         """The name of the data set without a path, such as `imagefolder`."""
-        return self.domain.partition(":")[0]
+        kind = self.domain.partition(":")[0]
+        return kind if kind in PATH_KINDS else self.domain
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -119,10 +122,7 @@ class DomainSpec(Section):
 
     def resolved(self) -> Self:
         """Return the section with an absolute path, if its data set has a path."""
-        kind, colon, path = self.domain.partition(":")
-        if not colon:
-            return self
-        return self.model_copy(update={"domain": f"{kind}:{absolute_path(path)}"})
+        return self.model_copy(update={"domain": _absolute_name(self.domain)})
 
     @field_validator("size")
     @classmethod
@@ -161,11 +161,32 @@ class TargetSpec(DomainSpec):
         description="Labelled target images per class for training (`loss_weights.task_target`)."
         " They are in neither target_val nor target_test.",
     )
+    test: str | None = Field(
+        default=None,
+        description="Data set that is the held-out test set, such as `usps:test` for the domain"
+        " `usps`, or an image folder for an image folder; `limit` does not reduce it. `null`"
+        " withholds `target_test_fraction` of `domain`.",
+    )
+
+    def resolved(self) -> Self:
+        """Return the section with absolute paths; see `DomainSpec.resolved`."""
+        resolved = super().resolved()
+        if self.test is None:
+            return resolved
+        return resolved.model_copy(update={"test": _absolute_name(self.test)})
+
+    def test_domain(self) -> DomainSpec | None:
+        """Return the data set of `test` in the form of this one, or None without one."""
+        if self.test is None:
+            return None
+        form = self.model_dump(include=set(DomainSpec.model_fields))
+        return DomainSpec.model_validate(form | {"domain": self.test, "limit": None})
 
     def form(self) -> dict[str, object]:
         """Return the settings that decide the images of given files; see `DomainSpec.form`."""
         form = super().form()
         del form["train_labels"]
+        del form["test"]
         return form
 
 
@@ -211,7 +232,7 @@ class DataSpec(Section):
     target_test_fraction: Fraction = Field(
         default=0.2,
         description="Fraction of the labelled target in the held-out test set. The rest of the"
-        " target is for training, without its labels.",
+        " target is for training, without its labels. Not used with `target.test`.",
     )
 
     def resolved(self) -> DataSpec:
@@ -233,7 +254,8 @@ class DataSpec(Section):
                 f" source is {source.size} px with {source.channels},"
                 f" target {target.size} px with {target.channels}"
             )
-        if self.target_val_fraction + self.target_test_fraction >= 1:
+        withholds_test = self.target.test is None
+        if withholds_test and self.target_val_fraction + self.target_test_fraction >= 1:
             raise ValueError(
                 "target_val_fraction + target_test_fraction must leave room for training"
             )
@@ -249,6 +271,12 @@ def cache_folder(cache: str | None = None) -> Path:
 def absolute_path(path: str) -> str:
     """Return an absolute path; one in a home folder stays as it is."""
     return path if path.startswith("~") else str(Path(path).absolute())
+
+
+def _absolute_name(name: str) -> str:
+    """Return the name of a data set with an absolute path, if it has a path."""
+    kind, _, path = name.partition(":")
+    return f"{kind}:{absolute_path(path)}" if kind in PATH_KINDS else name
 
 
 def nearest_sizes(size: int, allowed: Sequence[int]) -> str:

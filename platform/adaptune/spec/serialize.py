@@ -48,6 +48,9 @@ def data_without_paths(spec: DataSpec) -> dict[str, object]:
     tree: dict[str, object] = spec.model_dump(mode="json", exclude=places)
     for role, domain in (("source", spec.source), ("target", spec.target)):
         tree[role] = domain.model_dump(mode="json") | {"domain": domain.kind}
+    test = spec.target.test_domain()
+    if test is not None:
+        put(tree, "target.test", test.kind)
     return tree
 
 

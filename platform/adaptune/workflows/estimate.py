@@ -284,7 +284,10 @@ def _open_without_download(spec: SearchSpec) -> OpenSplits:
     Raises:
         DataError: the data is not there, or may have to be downloaded.
     """
-    for domain in (spec.data.source, spec.data.target):
-        if find_entry(domain.domain).is_downloaded:
-            raise DataError(f"{domain.domain} is downloaded at the start of the search")
+    names = [spec.data.source.domain, spec.data.target.domain]
+    if spec.data.target.test is not None:
+        names.append(spec.data.target.test)
+    for name in names:
+        if find_entry(name).is_downloaded:
+            raise DataError(f"{name} is downloaded at the start of the search")
     return open_splits(spec.data, spec.seed)

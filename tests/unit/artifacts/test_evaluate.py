@@ -194,6 +194,22 @@ def test_a_domain_is_recognised_however_its_path_is_spelt(
         evaluate_export(trained_on(export, small, "usps"), f"imagefolder:{spelling}", ".")
 
 
+def test_a_named_test_is_the_held_out_test_and_the_target_is_not(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    domain = labelled(image, tmp_path / "train", export.class_names, per_class=1)
+    test = labelled(image, tmp_path / "test", export.class_names, per_class=1)
+    adapted = trained_on(export, source="usps", target=domain)
+    data = adapted.config.data
+    target = data.target.model_copy(update={"test": test})
+    config = adapted.config.model_copy(update={"data": data.model_copy(update={"target": target})})
+    adapted = replace(adapted, config=config)
+    assert not evaluate_export(adapted, domain, tmp_path).includes_held_out_test
+    evaluation = evaluate_export(adapted, test, tmp_path)
+    assert evaluation.includes_held_out_test
+    assert not evaluation.seen_in_training
+
+
 def test_a_part_of_a_table_of_the_target_may_hold_the_test(
     export: Export, image: Save, tmp_path: Path
 ) -> None:

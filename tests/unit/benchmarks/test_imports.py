@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from support.real_ray import ROOT
 
-BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+FOLDER = ROOT / "benchmarks"
+BENCHMARKS = sorted(FOLDER.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)
 def test_a_benchmark_uses_names_that_exist(file: Path) -> None:
-    assert importlib.import_module(file.stem)
+    name = ".".join(file.relative_to(FOLDER).with_suffix("").parts)
+    assert importlib.import_module(name)

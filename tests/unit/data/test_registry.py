@@ -12,6 +12,7 @@ from adaptune.data import registry
 from adaptune.data.domain import LoadRequest, RawDomain
 from adaptune.data.registry import DOMAINS, DomainEntry, is_same_domain, share_samples
 from adaptune.errors import DataError
+from adaptune.spec.data import PATH_KINDS
 
 
 def stripes(request: LoadRequest) -> RawDomain:
@@ -78,8 +79,10 @@ def test_a_name_that_lacks_its_path_is_completed_in_the_message() -> None:
 
 
 def test_every_name_is_described() -> None:
-    built_in = ["mnist5k", "mnistm5k", "optdigits", "mnist", "usps", "svhn"]
-    assert registry.names() == [*built_in, "imagefolder:PATH", "imagelist:PATH", "parquet:PATH"]
+    built_in = ["mnist5k", "mnistm5k", "optdigits"]
+    downloaded = ["mnist", "mnist:test", "usps", "usps:test", "svhn", "svhn:test"]
+    with_path = ["imagefolder:PATH", "imagelist:PATH", "parquet:PATH"]
+    assert registry.names() == [*built_in, *downloaded, *with_path]
     assert list(registry.describe()) == registry.names()
     assert all(registry.describe().values())
 
@@ -127,8 +130,15 @@ def test_a_class_name_of_any_script_is_accepted(tmp_path: Path) -> None:
 
 
 def test_names_with_a_path_are_shown_with_it() -> None:
-    with_path = [name for name in registry.names() if ":" in name]
+    with_path = [name for name in registry.names() if name.endswith(":PATH")]
     assert with_path == ["imagefolder:PATH", "imagelist:PATH", "parquet:PATH"]
+    assert with_path == [f"{kind}:PATH" for kind in PATH_KINDS]
+
+
+@pytest.mark.parametrize("name", ["mnist:train", "optdigits:test", "usps:", "usps:test/x"])
+def test_other_splits_than_the_published_tests_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=f"there is no domain '{name}'"):
+        registry.check_name(name)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +150,11 @@ def test_names_with_a_path_are_shown_with_it() -> None:
         ("optdigits", "optdigits", True),
         ("mnist5k", "optdigits", False),
         ("usps", "svhn", False),
+        ("usps", "usps:test", False),
+        ("usps:test", "usps:test", True),
+        ("mnist", "mnist:test", False),
+        ("mnist:test", "mnist5k", True),
+        ("mnist:test", "usps:test", False),
         ("imagefolder:a/b", "imagefolder:a/./c/../b", True),
         ("imagefolder:a", "imagefolder:b", False),
         ("imagefolder:a", "parquet:a", False),

@@ -57,6 +57,20 @@ def test_svhn_is_taken_as_torchvision_gives_it(
     assert domain.labels.tolist() == [0, 5]
 
 
+def test_the_test_splits_are_domains_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    write_mnist(raw)
+    (raw / "t10k-labels-idx1-ubyte").write_bytes(idx(np.array([1, 2], np.uint8)))
+    (tmp_path / "usps.t.bz2").write_bytes(USPS_FILE)
+    fake = SimpleNamespace(data=np.zeros((1, 3, 32, 32), np.uint8), labels=np.array([4]))
+    monkeypatch.setattr("torchvision.datasets.SVHN", lambda root, **kwargs: fake)
+    assert load("mnist:test", root=tmp_path, size=32).labels.tolist() == [1, 2]
+    assert load("usps:test", root=tmp_path, size=16).labels.tolist() == [0, 9] * 50
+    assert load("svhn:test", root=tmp_path).labels.tolist() == [4]
+
+
 def write_mnist(raw: Path) -> None:
     """Write the four files of MNIST, of two digits."""
     raw.mkdir(parents=True)
@@ -191,11 +205,18 @@ def test_files_that_may_not_be_read_are_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "split"),
-    [("MNIST", {"train": True}), ("USPS", {"train": True}), ("SVHN", {"split": "train"})],
+    ("domain", "split"),
+    [
+        ("mnist", {"train": True}),
+        ("usps", {"train": True}),
+        ("svhn", {"split": "train"}),
+        ("mnist:test", {"train": False}),
+        ("usps:test", {"train": False}),
+        ("svhn:test", {"split": "test"}),
+    ],
 )
-def test_the_training_split_is_downloaded_into_a_new_folder(
-    name: str, split: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_split_of_the_domain_is_downloaded_into_a_new_folder(
+    domain: str, split: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
@@ -203,26 +224,35 @@ def test_the_training_split_is_downloaded_into_a_new_folder(
         calls.append((root, kwargs))
         raise OSError("enough")
 
+    name = domain.partition(":")[0].upper()
     monkeypatch.setattr(f"torchvision.datasets.{name}", record)
     root = tmp_path / "new" / "folder"
     with pytest.raises(DataError):
-        load(name.lower(), root=root)
+        load(domain, root=root)
     assert calls == [(str(root), {"download": True} | split)]
     assert root.is_dir()
 
 
 @pytest.mark.parametrize(
-    ("name", "files"),
-    [("MNIST", "train-images-idx3"), ("USPS", "usps.bz2"), ("SVHN", "train_32x32")],
+    ("domain", "files"),
+    [
+        ("mnist", "train-images-idx3"),
+        ("usps", "usps.bz2"),
+        ("svhn", "train_32x32"),
+        ("mnist:test", "t10k"),
+        ("usps:test", "usps.t.bz2"),
+        ("svhn:test", "test_32x32"),
+    ],
 )
 def test_a_failed_download_explains_where_to_put_the_files(
-    name: str, files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    domain: str, files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(root: str, **kwargs: object) -> None:
         raise OSError("no route to host")
 
+    name = domain.partition(":")[0].upper()
     monkeypatch.setattr(f"torchvision.datasets.{name}", unreachable)
     with pytest.raises(DataError, match="no route to host") as failure:
-        load(name.lower(), root=tmp_path)
+        load(domain, root=tmp_path)
     assert files in str(failure.value)
     assert str(tmp_path) in str(failure.value)

@@ -114,6 +114,32 @@ def test_relative_paths_become_absolute_ones(
     assert resolved.resolved() == resolved
 
 
+def test_the_test_of_a_target_has_the_form_of_the_target_without_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    target = {"domain": "imagefolder:a", "crop": 20, "limit": 5, "test": "imagefolder:b"}
+    resolved = DataSpec.model_validate(DOMAINS | {"target": target}).resolved().target
+    test = DomainSpec(domain=f"imagefolder:{tmp_path}/b", crop=20)
+    assert resolved.test_domain() == test
+    assert resolved.form() == test.form() | {"limit": 5}
+    assert DataSpec.model_validate(DOMAINS).target.test_domain() is None
+
+
+def test_a_split_is_no_path() -> None:
+    tree = {"source": {"domain": "usps:test"}, "target": {"domain": "mnist", "test": "mnist:test"}}
+    spec = DataSpec.model_validate(tree)
+    assert spec.resolved() == spec
+    assert (spec.source.kind, spec.target.kind) == ("usps:test", "mnist")
+
+
+def test_a_named_test_leaves_all_other_samples_for_training_and_validation() -> None:
+    fractions = {"target_val_fraction": 0.5, "target_test_fraction": 0.5}
+    target = {"domain": "b", "test": "c"}
+    spec = DataSpec.model_validate(DOMAINS | fractions | {"target": target})
+    assert spec.target_val_fraction == 0.5
+
+
 def test_data_without_a_path_and_paths_of_a_home_folder_stay_as_they_are() -> None:
     tree = {"source": {"domain": "mnist5k"}, "target": {"domain": "imagefolder:~/t"}}
     spec = DataSpec.model_validate(tree)

@@ -99,6 +99,13 @@ def test_the_fingerprint_allows_data_to_be_mounted_elsewhere(kind: str, read: Re
     assert fingerprint(read(SEARCHED, *overrides)) != fingerprint(read(SEARCHED, moved[0]))
 
 
+def test_the_fingerprint_allows_a_named_test_to_be_mounted_elsewhere(read: Read) -> None:
+    first = fingerprint(read(SEARCHED, "data.target.test=imagefolder:/a/test"))
+    assert fingerprint(read(SEARCHED, "data.target.test=imagefolder:b/test")) == first
+    assert fingerprint(read(SEARCHED, "data.target.test=usps:test")) != first
+    assert fingerprint(read(SEARCHED)) != first
+
+
 def test_the_fingerprint_knows_an_earlier_search_by_its_name(read: Read) -> None:
     first = fingerprint(read(SEARCHED, "search.warm_start=[results/small, other]"))
     assert fingerprint(read(SEARCHED, "search.warm_start=[/mnt/small/, ~/other]")) == first
