@@ -63,6 +63,8 @@ UPDATES = 2
 
 
 def applies(path: str, method: str) -> bool:
+    if path == "training.classifier_beta1" and method == "cyclegan":
+        return False  # f_T has no Adam here, and D_feat is not trained
     fields = fields_along(path, TrialSpec)
     items = [item for field in fields for item in field.metadata if isinstance(item, OnlyIn)]
     return all(item.method == method for item in items)
