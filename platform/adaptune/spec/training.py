@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
+from adaptune.spec.consistency import ConsistencySpec
 from adaptune.spec.directions import DirectionFactors
 from adaptune.spec.discriminator_augment import DiscriminatorAugmentSpec
 
@@ -102,6 +103,10 @@ class TrainingSpec(Section):
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.5, description="Adam's β₁, for all networks of a trial."
     )
+    classifier_beta1: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, _OF_F_T] = Field(
+        default=None,
+        description="Adam's β₁ for f_T and D_feat; CyCADA's code has 0.9. `null`: that of `beta1`.",
+    )
     beta2: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.999, description="Adam's β₂, for all networks of a trial."
     )
@@ -152,6 +157,17 @@ class TrainingSpec(Section):
         description="The semantic term starts once f_T's unweighted task loss is this low;"
         " `null` starts it at once. CyCADA only.",
     )
+    classifier_from: Annotated[float, Field(ge=0, lt=1), _OF_F_T] = Field(
+        default=0.0,
+        description="Fraction of the run before which f_T and D_feat are not trained: until then,"
+        " f_T is f_S, and only the generators and the image discriminators learn. A scheduler must"
+        " stop no trial before.",
+    )
+    freeze_head: Annotated[bool, _OF_F_T] = Field(
+        default=False,
+        description="Keep the last linear layer of f_T as it is in f_S, as SHOT does (Liang et al."
+        " 2020).",
+    )
     task_images: Annotated[Literal["translated", "both"], _OF_F_T] = Field(
         default="translated",
         description="Images from which f_T learns the source labels: translated source images,"
@@ -162,6 +178,12 @@ class TrainingSpec(Section):
         description="f_T gets the feature term only if D_feat's accuracy on the batch is above"
         " this. CyCADA only.",
     )
+    confusion_temperature: Annotated[float, Field(gt=0), OnlyIn("cycada"), _OF_F_T] = Field(
+        default=2.5,
+        description="Divisor of f_T's logits in the confusion term; a larger one makes predictions"
+        " less certain. CyCADA only.",
+    )
+    consistency: Annotated[ConsistencySpec, OnlyIn("cycada"), _OF_F_T] = ConsistencySpec()
     pool_size: Annotated[int, Field(ge=0)] = Field(
         default=50,
         description="Past translations kept per image discriminator and worker; 0 keeps none.",
@@ -174,7 +196,7 @@ class TrainingSpec(Section):
     classifier_ema_decay: Annotated[float, Field(ge=0, lt=1), _OF_F_T] = Field(
         default=0.0,
         description="Decay of the moving average of f_T's weights, which replaces them for"
-        " evaluation and export; 0 switches it off.",
+        " evaluation and export, and is the teacher of the consistency term; 0 switches it off.",
     )
     source_sampling: Annotated[Literal["natural", "balanced"], _USED_FOR_F_S] = Field(
         default="natural",

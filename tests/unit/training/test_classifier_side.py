@@ -25,14 +25,23 @@ CHANGES: dict[str, Value] = {
     "loss_weights.task_target": 0.0,
     "loss_weights.feature": 2.0,
     "loss_weights.information": 0.0,
+    "loss_weights.confusion": 2.0,
+    "loss_weights.consistency": 2.0,
     "training.classifier_lr": 0.001,
     "training.classifier_optimizer": "adam",
     "training.classifier_weight_decay": 0.5,
     "training.classifier_momentum": 0.1,
     "training.feature_discriminator_lr": 0.1,
+    "training.classifier_beta1": 0.9,
+    "training.classifier_from": 0.5,
+    "training.freeze_head": True,
     "training.task_images": "both",
     "training.feature_gate": 1.0,
-    "training.classifier_ema_decay": 0.0,
+    "training.confusion_temperature": 1.0,
+    "training.consistency.threshold": 1.0,
+    "training.consistency.mask": 0.0,
+    "training.consistency.mask_grid": 2,
+    "training.classifier_ema_decay": 0.01,
     "model.feature_discriminator.width": 12,
 }
 # Settings of the GAN, to see that a change of it would be noticed.
@@ -60,6 +69,8 @@ UPDATES = 2
 
 
 def applies(path: str, method: str) -> bool:
+    if path == "training.classifier_beta1" and method == "cyclegan":
+        return False  # f_T has no Adam here, and D_feat is not trained
     fields = fields_along(path, TrialSpec)
     items = [item for field in fields for item in field.metadata if isinstance(item, OnlyIn)]
     return all(item.method == method for item in items)
@@ -77,7 +88,8 @@ def trained(method: str, *, gate: float | None = None, **changes: Value) -> Trai
         method=method,
         dropout=0.3,
         train_labels=2,
-        loss_weights={"task_target": 1.0},
+        loss_weights={"task_target": 1.0, "confusion": 1.0, "consistency": 1.0},
+        consistency={"threshold": 0.0, "mask": 0.5},
         classifier_optimizer="sgd",
         classifier_lr=0.05,
         steps_per_epoch=UPDATES,
