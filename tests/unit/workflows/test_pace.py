@@ -12,6 +12,7 @@ from adaptune.workflows.expected_epochs import ExpectedEpochs
 from adaptune.workflows.pace import Pace, measured_pace, search_seconds
 
 PACE = Pace(group_start_s=10, trial_s=2, epoch_s=5, before_s=20, after_s=30)
+SETTINGS = 6
 EPOCHS = ExpectedEpochs(trials=5, total=12, in_sequence=7)
 
 
@@ -56,7 +57,8 @@ def test_a_cached_source_classifier_takes_no_time() -> None:
 @pytest.mark.parametrize(
     ("baselines", "has_test", "seconds"),
     [
-        ("auto", True, 20.0),  # 1,000 updates of "no GAN"; the others run meanwhile
+        # One of two tasks trains half of the settings: 1,000 updates and 10 evaluations each.
+        ("auto", True, SETTINGS / 2 * (1000 * 0.02 + 10 * 0.5)),
         (False, True, 0.0),
         ("auto", False, 0.0),
     ],

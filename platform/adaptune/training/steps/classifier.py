@@ -49,11 +49,15 @@ def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> 
     """
     nets = state.networks
     weights = state.spec.loss_weights
-    images, labels = _labelled_images(state, batch, translated)
-    groups = {"labelled": images}
+    target_groups = {}
     if weights.feature or weights.information:
-        groups["target"] = _augmented(state, batch.target, "target")
-    logits = _logits(state, groups | _labelled_target(state, batch))
+        target_groups["target"] = _augmented(state, batch.target, "target")
+    target_groups |= _labelled_target(state, batch)
+    groups = {}
+    labels = batch.source_labels
+    if _reads_the_source(state) or not target_groups:
+        groups["labelled"], labels = _labelled_images(state, batch, translated)
+    logits = _logits(state, groups | target_groups)
 
     terms = _task_terms(batch, logits, labels)
     if weights.information:
@@ -96,6 +100,13 @@ def feature_discriminator_step(
     return {"feature_discriminator": loss.detach(), "feature_gate": gate}
 
 
+def _reads_the_source(state: TrainingState) -> bool:
+    """Return whether a term, or the semantic gate, needs f_T's logits of source images."""
+    weights = state.spec.loss_weights
+    has_gate = state.spec.training.semantic_gate is not None
+    return weights.task > 0 or weights.feature > 0 or has_gate
+
+
 def _labelled_images(
     state: TrainingState, batch: Batch, translated: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -131,7 +142,9 @@ def _logits(state: TrainingState, groups: Mapping[str, Tensor]) -> dict[str, Ten
 
 def _task_terms(batch: Batch, logits: Mapping[str, Tensor], labels: Tensor) -> LossTerms:
     """Compute the cross-entropies of f_T on labelled images of both domains, as scalars."""
-    terms = {"task": task_loss(logits["labelled"], labels)}
+    terms = {}
+    if "labelled" in logits:
+        terms["task"] = task_loss(logits["labelled"], labels)
     if "labelled target" in logits and batch.labelled_target_labels is not None:
         terms["task_target"] = task_loss(logits["labelled target"], batch.labelled_target_labels)
     return terms

@@ -33,7 +33,8 @@ def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]
     all_terms = []
     for state in group:
         terms = gan_terms | adaptation_phase(state, batch, translated)
-        update_semantic_gate(state, terms["task"])
+        if state.spec.training.semantic_gate is not None:
+            update_semantic_gate(state, terms["task"])
         all_terms.append(detached(terms))
     return all_terms
 
