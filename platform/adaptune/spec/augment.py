@@ -169,8 +169,12 @@ class AugmentSpec(Section):
         has_geometry = self.is_jittered or self.has_more_geometry
         return has_geometry or self.has_colour or has_filters
 
-    def check_channels(self, channels: int) -> None:
+    def check_channels(self, channels: int, section: str = "training.augment") -> None:
         """Refuse options that need colour images if the images have other channels.
+
+        Args:
+            channels: channels of the images.
+            section: dotted path of this section, for messages.
 
         Raises:
             ValueError: an option needs three channels.
@@ -185,7 +189,7 @@ class AugmentSpec(Section):
         for name, strength in strengths.items():
             if strength:
                 raise ValueError(
-                    f"training.augment.{name} needs images of {COLOUR_CHANNELS} channels, and these"
+                    f"{section}.{name} needs images of {COLOUR_CHANNELS} channels, and these"
                     f" have {channels}: leave it out, or set `channels: {COLOUR_CHANNELS}`"
                 )
 

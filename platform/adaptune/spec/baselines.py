@@ -19,6 +19,7 @@ FOURIER_BETA = "fourier_beta"
 
 _FOURIER_BETAS = (0.05, 0.1)  # two of the three of the paper
 _LABELLED_TERMS = ("task", "task_target")
+_TEACHER_DECAY = 0.99  # of the consistency term, if the trial has no moving average
 _WEIGHTS = {"feature": 0.3}  # other terms have weight 1
 # Settings of every baseline: what a GAN needs is off.
 _WITHOUT_GAN: Mapping[str, Value | None] = {
@@ -57,6 +58,8 @@ class BaselineSetting:
         tree["loss_weights"] = dict.fromkeys(LOSS_TERMS, 0.0)
         for path, value in {**_WITHOUT_GAN, **self.values}.items():
             put(tree, path, value)
+        if "loss_weights.consistency" in self.values and not spec.training.classifier_ema_decay:
+            put(tree, "training.classifier_ema_decay", _TEACHER_DECAY)
         return TrialSpec.model_validate(tree)
 
     def __str__(self) -> str:

@@ -92,6 +92,17 @@ class LossWeights(Section):
         " assumes roughly balanced target classes (Krause et al. 2010); an addition to CyCADA."
         " CyCADA only.",
     )
+    confusion: Annotated[Weight, Term(trains="classifier"), OnlyIn("cycada")] = Field(
+        default=0.0,
+        description="Confusion of classes in f_T's predictions on target images (MCC, Jin et al."
+        " 2020), which needs no balanced classes; an addition to CyCADA. CyCADA only.",
+    )
+    consistency: Annotated[Weight, Term(trains="classifier"), OnlyIn("cycada")] = Field(
+        default=0.0,
+        description="Cross-entropy of f_T on strongly changed target images with the classes that"
+        " its moving average is sure of (FixMatch, Sohn et al. 2020); see `training.consistency`."
+        " It needs `training.classifier_ema_decay`. An addition to CyCADA. CyCADA only.",
+    )
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,15 @@ class TrialSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _teacher_for_the_consistency_term(self) -> TrialSpec:
+        if self.loss_weights.consistency and not self.training.classifier_ema_decay:
+            raise ValueError(
+                "loss_weights.consistency needs the moving average of f_T, which is the teacher:"
+                " set training.classifier_ema_decay, for example to 0.99"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _networks_fit_the_images(self) -> TrialSpec:
         fault = size_fault(self.data.source.size, self.model)
         if fault is not None:
@@ -85,7 +94,10 @@ class TrialSpec(Section):
 
     @model_validator(mode="after")
     def _augmentation_fits_the_channels(self) -> TrialSpec:
-        self.training.augment.check_channels(self.data.source.channels)
+        channels = self.data.source.channels
+        self.training.augment.check_channels(channels)
+        strong_view = self.training.consistency.augment
+        strong_view.check_channels(channels, "training.consistency.augment")
         return self
 
 

@@ -23,6 +23,8 @@ from adaptune.spec.yaml_reader import Key
 Space = dict[str, Distribution]
 M = TypeVar("M", bound=BaseModel)
 
+# Settings outside of the networks that have to go together.
+_TEACHER = ("loss_weights.consistency", "training.classifier_ema_decay")
 _MAX_PROBED_INTEGERS = 100
 _PAIRED_VALUES = 6  # per distribution, in addition to both ends; fits grow or shrink with sizes
 _GOLDEN_SECTION = 0.382  # of a range: no round number, so that no field allows it by accident
@@ -115,8 +117,8 @@ def check_sharing(tree: dict[str, object], space: Space, diagnostics: Diagnostic
 def check_fields(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
     """Validate TrialSpec with values of each distribution in its field.
 
-    Each distribution is checked alone. Those of networks are then checked in pairs, because the
-    sizes of networks have to fit together.
+    Each distribution is checked alone. Those that have to go together, such as the sizes of
+    networks, are then checked in pairs.
     """
     sections = {name: value for name, value in tree.items() if name in TrialSpec.model_fields}
     base = validation_errors(TrialSpec, sections)
@@ -227,10 +229,11 @@ def _singles(space: Space) -> Iterator[dict[str, Value]]:
 
 
 def _pairs(space: Space) -> Iterator[dict[str, Value]]:
-    """Yield pairs of values of two distributions in `model`."""
+    """Yield pairs of values of two distributions in `model`, or of the teacher of f_T."""
     networks = [path for path in space if path.startswith("model.")]
-    values = {path: _spread(_probes(space[path])) for path in networks}
-    for first_path, second_path in combinations(networks, 2):
+    teacher = [path for path in _TEACHER if path in space]
+    values = {path: _spread(_probes(space[path])) for path in [*networks, *teacher]}
+    for first_path, second_path in [*combinations(networks, 2), *combinations(teacher, 2)]:
         for first, second in product(values[first_path], values[second_path]):
             yield {first_path: first, second_path: second}
 

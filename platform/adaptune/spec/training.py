@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from adaptune.spec.augment import AugmentSpec, GanAugmentSpec
 from adaptune.spec.base import ClassifierSide, Count, Fixed, OnlyIn, Rate, Section
+from adaptune.spec.consistency import ConsistencySpec
 
 _USED_FOR_F_S = Fixed("it also applies to f_S, which is trained once per search")
 _BUDGET = Fixed("early stopping needs the same budget for all trials")
@@ -143,6 +144,12 @@ class TrainingSpec(Section):
         description="f_T gets the feature term only if D_feat's accuracy on the batch is above"
         " this. CyCADA only.",
     )
+    confusion_temperature: Annotated[float, Field(gt=0), OnlyIn("cycada"), _OF_F_T] = Field(
+        default=2.5,
+        description="Divisor of f_T's logits in the confusion term; a larger one makes predictions"
+        " less certain. CyCADA only.",
+    )
+    consistency: Annotated[ConsistencySpec, OnlyIn("cycada"), _OF_F_T] = ConsistencySpec()
     pool_size: Annotated[int, Field(ge=0)] = Field(
         default=50,
         description="Past translations kept per image discriminator and worker; 0 keeps none.",
@@ -155,7 +162,7 @@ class TrainingSpec(Section):
     classifier_ema_decay: Annotated[float, Field(ge=0, lt=1), _OF_F_T] = Field(
         default=0.0,
         description="Decay of the moving average of f_T's weights, which replaces them for"
-        " evaluation and export; 0 switches it off.",
+        " evaluation and export, and is the teacher of the consistency term; 0 switches it off.",
     )
     source_sampling: Annotated[Literal["natural", "balanced"], _USED_FOR_F_S] = Field(
         default="natural",

@@ -68,6 +68,17 @@ def test_everything_else_is_that_of_the_trial() -> None:
         assert trial.training.classifier_lr == 0.5
 
 
+def test_the_consistency_term_gets_a_teacher_if_the_trial_has_none() -> None:
+    decays = {}
+    for decay in (0.0, 0.9):
+        spec = make_spec(classifier_ema_decay=decay)
+        for setting in baseline_settings(spec):
+            trial = setting.trial(spec)
+            has_term = trial.loss_weights.consistency > 0
+            decays[decay, has_term] = trial.training.classifier_ema_decay
+    assert decays == {(0.0, False): 0.0, (0.0, True): 0.99, (0.9, False): 0.9, (0.9, True): 0.9}
+
+
 def test_a_setting_is_described_by_its_values() -> None:
     texts = [str(setting) for setting in baseline_settings(make_spec())]
     assert texts[0].startswith("information 1")

@@ -6,6 +6,8 @@ import pytest
 
 from adaptune.spec.loss_terms import ABLATIONS, LOSS_TERMS, LossWeights, terms_of
 
+ADDED = ("information", "confusion", "consistency")  # to CyCADA
+
 
 def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> None:
     weights = LossWeights().model_dump()
@@ -19,6 +21,8 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
         "semantic": 1,
         "feature": 0.1,
         "information": 0,
+        "confusion": 0,
+        "consistency": 0,
     }
     for name, term in LOSS_TERMS.items():
         assert term.name == name
@@ -27,26 +31,36 @@ def test_the_table_has_a_row_per_weight_with_its_default_and_description() -> No
 
 def test_every_term_trains_either_the_generators_or_the_classifier() -> None:
     assert terms_of("generators") == ("adversarial", "cycle", "identity", "semantic")
-    assert terms_of("classifier") == ("task", "task_target", "feature", "information")
+    assert terms_of("classifier") == (
+        "task",
+        "task_target",
+        "feature",
+        "information",
+        "confusion",
+        "consistency",
+    )
 
 
 def test_cyclegan_lacks_the_terms_that_cycada_adds() -> None:
     cycada_only = [name for name, term in LOSS_TERMS.items() if term.methods == ("cycada",)]
-    assert cycada_only == ["semantic", "feature", "information"]
+    assert cycada_only == ["semantic", "feature", "information", "confusion", "consistency"]
     others = [term.methods for term in LOSS_TERMS.values() if term.name not in cycada_only]
     assert others == [("cycada", "cyclegan")] * 5
 
 
 def test_the_ablations_are_cycadas_own_and_one_per_term_that_can_be_left_out() -> None:
-    assert ABLATIONS == {
-        "pixel only": ("semantic", "feature", "information"),
-        "feature only": ("adversarial", "cycle", "identity", "semantic", "information"),
+    rows = {
+        "pixel only": ("semantic", "feature", *ADDED),
+        "feature only": ("adversarial", "cycle", "identity", "semantic", *ADDED),
         "no cycle": ("cycle",),
         "no identity": ("identity",),
         "no semantic": ("semantic",),
         "no feature": ("feature",),
         "no information": ("information",),
+        "no confusion": ("confusion",),
+        "no consistency": ("consistency",),
     }
+    assert rows == ABLATIONS
 
 
 @pytest.mark.parametrize("name", LOSS_TERMS)

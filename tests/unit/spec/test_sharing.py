@@ -42,6 +42,10 @@ def test_settings_of_f_t_and_d_feat_are_on_the_classifier_side() -> None:
         "training.feature_discriminator_lr",
         "training.task_images",
         "training.feature_gate",
+        "training.confusion_temperature",
+        "training.consistency.threshold",
+        "training.consistency.mask",
+        "training.consistency.mask_grid",
         "training.classifier_ema_decay",
         "model.feature_discriminator.width",
     }

@@ -66,6 +66,11 @@ CASES: dict[str, dict[str, Any]] = {
         "method": "cycada",
         "loss_weights": {"task": 0, "information": 1, "feature": 0, "semantic": 0},
     },
+    "confusion and consistency": {
+        "method": "cycada",
+        "loss_weights": {"confusion": 2, "consistency": 2, "information": 0, "feature": 0},
+        "consistency": {"threshold": 0.36, "mask": 0.5},
+    },
     "cyclegan": {"method": "cyclegan", "gan_loss": "log"},
     "augmented": CYCADA
     | {
@@ -252,6 +257,12 @@ def test_gates_moved(case: str, gate: float, alone: dict[str, Any]) -> None:
     assert {step["feature_gate"] for step in terms} == {gate}
     assert terms[0]["semantic"] == 0
     assert terms[-1]["semantic"] > 0
+
+
+@pytest.mark.slow
+def test_the_teacher_was_sure_of_some_images(alone: dict[str, Any]) -> None:
+    terms = alone["confusion and consistency"]["terms"]
+    assert 0 < sum(step["confident"] for step in terms) < len(terms)
 
 
 @pytest.mark.slow

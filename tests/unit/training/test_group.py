@@ -22,12 +22,14 @@ from adaptune.training.loop import Outcome, fit, fit_group
 from adaptune.training.record import EpochRecord
 
 SHARED: dict[str, Any] = WITH_MEMORY | {"semantic_gate": None, "epochs": 4}
+LOW_THRESHOLD = {"threshold": 0.35, "mask": 0.3}
 # Settings of the classifier side.
 MEMBERS: dict[int, dict[str, Any]] = {
     3: {},
     5: {"loss_weights": {"information": 0.0, "feature": 0.5}, "classifier_lr": 0.003},
     6: {"feature_gate": 0.0, "classifier_ema_decay": 0, "task_images": "both"},
     9: {"augment": {}, "classifier_optimizer": "sgd", "loss_weights": {"feature": 0.0}},
+    10: {"loss_weights": {"confusion": 1.0, "consistency": 1.0}, "consistency": LOW_THRESHOLD},
 }
 
 
@@ -98,7 +100,8 @@ def test_a_stopped_trial_changes_nothing_for_the_others() -> None:
         stopped.add(ends.get(epoch, -1))
         for number, outcome in outcomes.items():
             records.setdefault(number, []).append(numbers(outcome))
-    assert {number: len(epochs) for number, epochs in records.items()} == {3: 1, 6: 2, 5: 3, 9: 4}
+    lengths = {number: len(epochs) for number, epochs in records.items()}
+    assert lengths == {3: 1, 6: 2, 5: 3, 9: 4, 10: 4}
     for number, spec in specs().items():
         assert records[number] == run_alone(spec)[: len(records[number])]
 
@@ -170,7 +173,7 @@ def test_a_trial_whose_terms_are_not_finite_ends_alone() -> None:
             if not isinstance(outcome, EpochRecord):
                 errors[number] = outcome
     assert list(errors) == [5]
-    assert set(outcomes) == {3, 6, 9}
+    assert set(outcomes) == {3, 6, 9, 10}
     assert numbers(outcomes[9]) == run_alone(trials[9])[-1]
     with pytest.raises(NonFiniteLossError) as alone:
         run_alone(trials[5])

@@ -37,7 +37,11 @@ MEMBERS: dict[int, dict[str, Any]] = {
         "classifier_ema_decay": 0,
         "loss_weights": {"feature": 0, "information": 0},
     },
-    9: {"classifier_lr": 0.003},
+    9: {
+        "classifier_lr": 0.003,
+        "loss_weights": {"confusion": 1, "consistency": 1},
+        "consistency": {"threshold": 0.4, "mask": 0.5},
+    },
 }
 Numbers = dict[int, list[dict[str, float]]]  # by trial and epoch
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adaptune.losses.classification import task_loss
+from adaptune.losses.confusion import confusion_loss
 from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss, feature_loss
 from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
@@ -15,6 +16,7 @@ from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean,
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
 from adaptune.training.steps.batch import Batch
+from adaptune.training.steps.consistency import consistency_terms, strong_view
 from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
 
@@ -37,47 +39,52 @@ def task_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTe
 def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> LossTerms:
     """Update D_feat and f_T once each: the feature level of CyCADA.
 
-    f_T minimises task + task_target + information + feature, each with its weight. D_feat reads the
-    logits of f_T for translated source images and for target images.
+    f_T minimises task + task_target + information + confusion + consistency + feature, each with
+    its weight. D_feat reads the logits of f_T for translated source images and for target images.
 
     Args:
         translated: G_st(x_s), (N, C, H, W) in [-1, 1].
 
     Returns:
-        The scalars `task`, `task_target`, `information`, `feature`, `feature_discriminator` (loss
-        of D_feat) and `feature_gate` (0 or 1); those of weight 0 are left out.
+        The scalars `task`, `task_target`, `information`, `confusion`, `consistency`, `feature`,
+        and with these last two `confident` (see `consistency_terms`), `feature_discriminator` (loss
+        of D_feat) and `feature_gate` (0 or 1). Terms of weight 0 are left out.
     """
-    nets = state.networks
+    d_feat = state.networks.d_feat
     weights = state.spec.loss_weights
-    target_groups = {}
-    if weights.feature or weights.information:
-        target_groups["target"] = _augmented(state, batch.target, "target")
-    target_groups |= _labelled_target(state, batch)
+    target = _target_images(state, batch)
     groups = {}
+    if weights.feature or weights.information or weights.confusion:
+        groups["target"] = target
+    groups |= _labelled_target(state, batch)
+    if weights.consistency:
+        groups["strong view"] = strong_view(state, batch.target)
     labels = batch.source_labels
-    if _reads_the_source(state) or not target_groups:
-        groups["labelled"], labels = _labelled_images(state, batch, translated)
-    logits = _logits(state, groups | target_groups)
+    if _reads_the_source(state) or not groups:
+        images, labels = _labelled_images(state, batch, translated)
+        groups = {"labelled": images, **groups}
+    logits = _logits(state, groups)
 
     terms = _task_terms(batch, logits, labels)
-    if weights.information:
-        # H(mean p) depends on the whole batch: the mean of each worker's own is another loss.
-        terms["information"] = information_loss(all_gather_with_grad(logits["target"]))
+    if weights.information or weights.confusion:
+        terms |= _batch_terms(state, logits["target"])
+    figures: LossTerms = {}  # which have no weight
+    if weights.consistency:
+        both = consistency_terms(state, logits["strong view"], target)
+        terms["consistency"] = both["consistency"]
+        figures["confident"] = both["confident"]
     if not weights.feature:
         optimizer_step(state.optimizers.f_t, weighted_sum(terms, weights))
-        return terms
+        return terms | figures
 
     translated_logits = logits["labelled"][: len(translated)]
     target_logits = logits["target"]
-    discriminator_terms = feature_discriminator_step(
-        state, translated_logits.detach(), target_logits.detach()
-    )
-    gate = discriminator_terms["feature_gate"]
-    with frozen(nets.d_feat):
+    figures |= feature_discriminator_step(state, translated_logits.detach(), target_logits.detach())
+    with frozen(d_feat):
         # The gate is a factor, so that all workers do the same work whether it is open or not.
-        terms["feature"] = gate * feature_loss(unwrap(nets.d_feat)(target_logits))
+        terms["feature"] = figures["feature_gate"] * feature_loss(unwrap(d_feat)(target_logits))
         optimizer_step(state.optimizers.f_t, weighted_sum(terms, weights))
-    return terms | discriminator_terms
+    return terms | figures
 
 
 def feature_discriminator_step(
@@ -122,6 +129,17 @@ def _labelled_images(
     return torch.cat([images, originals]), batch.source_labels.repeat(2)
 
 
+def _target_images(state: TrainingState, batch: Batch) -> Tensor:
+    """Return the target images as f_T and its teacher see them, unchanged if neither does.
+
+    (N, C, H, W) → (N, C, H, W).
+    """
+    weights = state.spec.loss_weights
+    if weights.feature or weights.information or weights.confusion or weights.consistency:
+        return _augmented(state, batch.target, "target")
+    return batch.target
+
+
 def _labelled_target(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
     """Return the labelled target images under a name, or nothing if their term is switched off."""
     if batch.labelled_target is None or not state.spec.loss_weights.task_target:
@@ -147,6 +165,20 @@ def _task_terms(batch: Batch, logits: Mapping[str, Tensor], labels: Tensor) -> L
         terms["task"] = task_loss(logits["labelled"], labels)
     if "labelled target" in logits and batch.labelled_target_labels is not None:
         terms["task_target"] = task_loss(logits["labelled target"], batch.labelled_target_labels)
+    return terms
+
+
+def _batch_terms(state: TrainingState, target_logits: Tensor) -> LossTerms:
+    """Compute the terms that are statistics of a batch: (N, K) → scalars."""
+    weights = state.spec.loss_weights
+    terms: LossTerms = {}
+    # They depend on the whole batch: the mean of each worker's own is another loss.
+    logits = all_gather_with_grad(target_logits)
+    if weights.information:
+        terms["information"] = information_loss(logits)
+    if weights.confusion:
+        temperature = state.spec.training.confusion_temperature
+        terms["confusion"] = confusion_loss(logits, temperature)
     return terms
 
 

@@ -6,6 +6,7 @@ from support.tiny_step import images_per_network, run_step
 from support.tiny_trial import make_batch, make_spec, make_state
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
+from adaptune.losses.confusion import confusion_loss
 from adaptune.losses.information import information_loss
 from adaptune.training.steps.classifier import (
     adaptation_phase,
@@ -52,7 +53,7 @@ def test_the_gate_is_open_if_the_accuracy_of_d_feat_exceeds_it() -> None:
 
 
 def test_the_terms_of_an_update_are_those_of_its_networks() -> None:
-    spec = make_spec(feature_gate=0.0)
+    spec = make_spec(feature_gate=0.0, confusion_temperature=1.5, loss_weights={"confusion": 1.0})
     state = make_state(spec)
     batch = make_batch(spec, state)
     translated = -batch.source
@@ -66,11 +67,27 @@ def test_the_terms_of_an_update_are_those_of_its_networks() -> None:
     terms = adaptation_phase(state, batch, translated)
     torch.testing.assert_close(terms["task"].detach(), task)
     torch.testing.assert_close(terms["information"].detach(), information_loss(target_logits))
+    torch.testing.assert_close(terms["confusion"].detach(), confusion_loss(target_logits, 1.5))
     torch.testing.assert_close(terms["feature_discriminator"], feature_discriminator)
     # f_T minimises the loss of D_feat after its update, with flipped labels.
     with torch.no_grad():
         flipped = F.cross_entropy(state.networks.d_feat(target_logits), torch.ones(4).long())
     torch.testing.assert_close(terms["feature"].detach(), flipped)
+
+
+@pytest.mark.parametrize("name", ["confusion", "consistency"])
+def test_a_term_of_target_images_trains_f_t_by_its_weight(name: str) -> None:
+    updated = []
+    for weight in (0.0, 1.0, 5.0):
+        weights = {"feature": 0.0, "information": 0.0, name: weight}
+        spec = make_spec(
+            loss_weights=weights, classifier_ema_decay=0.9, consistency={"threshold": 0.0}
+        )
+        state = make_state(spec)
+        assert (name in run_step(state, make_batch(spec, state))) == (weight > 0)
+        updated.append(torch.cat([p.flatten() for p in state.networks.f_t.parameters()]))
+    assert not torch.equal(updated[0], updated[1])
+    assert not torch.equal(updated[1], updated[2])
 
 
 def test_the_task_phase_updates_f_t_only() -> None:

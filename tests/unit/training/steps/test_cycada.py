@@ -62,13 +62,17 @@ def test_terms_are_detached_unweighted_and_complete() -> None:
         ({"feature": 0}, "f_t", 8),
         ({"information": 0}, "f_t", 8),
         ({"feature": 0, "information": 0}, "f_t", 4),
+        ({"feature": 0, "information": 0, "confusion": 1}, "f_t", 8),
+        ({"feature": 0, "information": 0, "consistency": 1}, "f_t", 8),
+        ({"consistency": 1, "confusion": 1}, "f_t", 12),
         ({"adversarial": 0, "cycle": 0, "identity": 0, "semantic": 0}, "g_st", 0),
     ],
 )
 def test_a_weight_of_0_skips_the_forward_passes(
     weights: dict[str, float], network: str, rows: int
 ) -> None:
-    assert images_per_network(make_spec(loss_weights=weights))[network] == rows
+    spec = make_spec(loss_weights=weights, classifier_ema_decay=0.9)
+    assert images_per_network(spec)[network] == rows
 
 
 def test_the_semantic_term_reaches_both_generators() -> None:
