@@ -104,12 +104,15 @@ def metrics_table(summary: Summary) -> Table:
 
 
 def baselines_table(summary: Summary) -> Table:
-    """Return the choices of the baselines, and their accuracy in percent with 95% intervals."""
+    """Return the choices of the baselines, and their accuracy in percent with 95% intervals.
+
+    The best one without a GAN is marked.
+    """
     rows = []
     for baseline in summary.baselines or ():
         name = baseline.name
         if name == summary.best_baseline:
-            name += " (best without a GAN)"
+            name += " (best)"
         accuracy = Estimate(baseline.test_accuracy, baseline.test_ci95).in_percent()
         choice = (baseline.setting, str(baseline.epoch), f"{baseline.updates:,}")
         rows.append((name, *choice, accuracy))

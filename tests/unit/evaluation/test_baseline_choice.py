@@ -23,7 +23,7 @@ def candidate(epoch: int, accuracy: float, **validators: float) -> Candidate:
 
 
 def with_record(record: EpochRecord) -> Candidate:
-    """Return a candidate whose weights tell its epoch and accuracy."""
+    """Return a candidate whose weights are its epoch and its accuracy."""
     return Candidate(record, {"w": torch.tensor([record.epoch, record.target_val_accuracy or 0])})
 
 
@@ -38,7 +38,7 @@ def choose(
     return choose_baselines(make_spec(epochs=4), source, pairs, upper_bound, metric)
 
 
-def test_the_best_setting_is_chosen_and_all_updates_are_told() -> None:
+def test_the_best_setting_is_chosen_and_the_updates_of_all_are_counted() -> None:
     baselines = choose(
         (FEATURE, candidate(3, 0.7)),
         (INFORMATION, candidate(2, 0.8)),

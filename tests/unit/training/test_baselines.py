@@ -1,18 +1,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from support.tiny_trial import CLASSES, CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
+from support.tiny_trial import (
+    CLASSES,
+    CPU,
+    WITH_MEMORY,
+    make_batch,
+    make_data,
+    make_source_weights,
+    make_spec,
+    make_state,
+)
+from support.two_workers import run_two_workers
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.splits import TrialData
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
 from adaptune.spec.training import SourceClassifierSpec
+from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.baselines import (
     Candidate,
     source_candidate,
@@ -22,6 +34,8 @@ from adaptune.training.baselines import (
 from adaptune.training.loop import fit
 from adaptune.training.record import EpochRecord
 from adaptune.training.state import StateDict
+from adaptune.training.steps.cycada import cycada_step
+from adaptune.training.steps.generators import gan_phase
 
 METRIC = "target_val_accuracy"
 
@@ -106,6 +120,41 @@ def test_a_setting_whose_terms_are_not_finite_has_no_result_and_ends_alone() -> 
     assert results[0] is None
     assert results[1] is not None
     assert without_times(results[1].record) == without_times(train(fine)[0].record)
+
+
+def test_information_only_runs_f_t_on_target_images_alone() -> None:
+    setting, spec = settings()[0]
+    assert setting.baseline == "information_only"
+    state = make_state(spec)
+    sizes: list[int] = []
+    state.networks.f_t.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    [terms] = cycada_step([state], make_batch(spec, state))
+    assert sizes == [4]
+    assert list(terms) == ["information"]
+
+
+def test_fda_learns_the_labels_from_fourier_translations() -> None:
+    setting, spec = settings()[-1]
+    assert setting.baseline == "fda"
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    terms, images = gan_phase(state, batch)
+    assert terms == {}
+    assert torch.equal(images, fourier_adapted(batch.source, batch.target, 0.1))
+    assert not torch.equal(images, batch.source)
+
+
+def records_of_fda(rank: int, folder: Path) -> list[tuple[float, ...]]:
+    _, spec = settings(batch_size=8)[-1]
+    records = fit(spec, make_data(), make_source_weights(spec), device=CPU)
+    return [(record.losses["task"], *record.rank_key(METRIC)) for record in records]
+
+
+@pytest.mark.slow
+def test_two_workers_train_on_fourier_translations_as_one_does(tmp_path: Path) -> None:
+    expected = records_of_fda(0, tmp_path)
+    for records in run_two_workers(records_of_fda, tmp_path):
+        torch.testing.assert_close(records, expected, rtol=0, atol=1e-4)
 
 
 def test_f_s_is_epoch_0() -> None:
