@@ -60,26 +60,19 @@ def choose_baselines(
         upper_bound: the target-supervised classifier, if it was trained.
         metric: the metric of the search.
     """
-    weights = {}
-    selected = {}
-    if spec.training.adapt_batch_norm:
-        weights["source_only"] = f_s.weights
     key = _comparison(metric, [f_s, *(result.candidate for result in results)])
     updates = spec.training.epochs * spec.training.steps_per_epoch
+    weights = {"source_only": f_s.weights} if spec.training.adapt_batch_norm else {}
+    selected = {}
     keys: dict[str, tuple[float, ...]] = {}
     for baseline in WITHOUT_GAN:
-        own_results = [result for result in results if result.setting.baseline == baseline]
-        if not own_results:
-            continue
-        setting, candidate = F_S, f_s
-        for result in own_results:
-            challenger = result.candidate
-            if challenger is not None and key(challenger.record) > key(candidate.record):
-                setting, candidate = str(result.setting), challenger
-        weights[baseline] = candidate.weights
-        trained = len(own_results) * updates
-        selected[baseline] = SelectedBaseline(setting, candidate.record.epoch, trained)
-        keys[baseline] = key(candidate.record)
+        settings = [result for result in results if result.setting.baseline == baseline]
+        if settings:
+            setting, candidate = _best(f_s, settings, key)
+            weights[baseline] = candidate.weights
+            epoch = candidate.record.epoch
+            selected[baseline] = SelectedBaseline(setting, epoch, len(settings) * updates)
+            keys[baseline] = key(candidate.record)
     if upper_bound is not None:
         weights["target_supervised"] = upper_bound.weights
         selected["target_supervised"] = SelectedBaseline(
@@ -87,6 +80,16 @@ def choose_baselines(
         )
     best = max(keys, key=keys.__getitem__, default=None)
     return Baselines(weights, selected, best)
+
+
+def _best(f_s: Candidate, results: Sequence[SettingResult], key: _Key) -> tuple[str, Candidate]:
+    """Return the best of f_S and some settings, in words and as a candidate."""
+    best = F_S, f_s
+    for result in results:
+        candidate = result.candidate
+        if candidate is not None and key(candidate.record) > key(best[1].record):
+            best = str(result.setting), candidate
+    return best
 
 
 def _comparison(metric: str, candidates: Sequence[Candidate | None]) -> _Key:

@@ -116,7 +116,8 @@ def train_on_target(
         The best epoch; None if a logit was not finite.
     """
     training = spec.training
-    steps_per_epoch = ceil(training.source.steps / training.epochs)
+    last_step = training.source.steps
+    steps_per_epoch = ceil(last_step / training.epochs)
     scorer = _Scorer(spec, data, images.device)
     average: AveragedModel | None = None
     best: Candidate | None = None
@@ -127,11 +128,10 @@ def train_on_target(
             average = moving_average(net, training.classifier_ema_decay)
         else:
             average.update_parameters(net)
-        if step % steps_per_epoch and step < training.source.steps:
-            return
-        candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))
-        if best is None or candidate.record.rank_key(metric) > best.record.rank_key(metric):
-            best = candidate
+        if step % steps_per_epoch == 0 or step == last_step:
+            candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))
+            if best is None or candidate.record.rank_key(metric) > best.record.rank_key(metric):
+                best = candidate
 
     classes = len(data.class_names)
     bf16 = training.precision == "bf16"

@@ -99,7 +99,7 @@ def test_the_page_shows_the_choices_of_the_baselines(tmp_path: Path, study: Sear
     row = "<td>information only (best)</td><td>information 1</td><td>3</td><td>80</td>"
     assert f"<tr>{row}<td>90.0 (82.4 to 95.1)</td></tr>" in page
     assert "updates: " not in page
-    assert re.search(r"Updates: \d+ by the trials of the search, 80 by the baselines\.", page)
+    assert re.search(r"Updates: [\d,]+ by the trials of the search, 80 by the baselines\.", page)
     assert "<h3>Baselines</h3>" not in page_of(tmp_path, study, make_search(), SCORES)
 
 
