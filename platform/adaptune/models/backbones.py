@@ -70,6 +70,11 @@ class Backbone(nn.Module):
             self.register_buffer("_scale", 0.5 / std, persistent=False)
             self.register_buffer("_shift", (0.5 - mean) / std, persistent=False)
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The linear layer that computes the logits."""
+        return self.fc
+
     def features(self, x: Tensor) -> Tensor:
         """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, B), or (N, D)."""
         if self._is_normalised:

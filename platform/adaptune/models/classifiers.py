@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
@@ -42,6 +44,11 @@ class LeNet(nn.Module):
             nn.Linear(hidden, classes),
         )
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The linear layer that computes the logits."""
+        return cast(nn.Linear, self.net[-1])
+
     def features(self, x: Tensor) -> Tensor:
         """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 25 width)."""
         features: Tensor = self.net[:-1](x)
@@ -49,7 +56,7 @@ class LeNet(nn.Module):
 
     def head(self, features: Tensor) -> Tensor:
         """Apply the last layer: (N, 25 width) → (N, K) logits."""
-        logits: Tensor = self.net[-1](features)
+        logits: Tensor = self.last_layer(features)
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,6 +90,11 @@ class DTN(nn.Module):
             nn.Linear(512, classes),
         )
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The linear layer that computes the logits."""
+        return cast(nn.Linear, self.net[-1])
+
     def features(self, x: Tensor) -> Tensor:
         """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 512)."""
         features: Tensor = self.net[:-1](x)
@@ -90,7 +102,7 @@ class DTN(nn.Module):
 
     def head(self, features: Tensor) -> Tensor:
         """Apply the last layer: (N, 512) → (N, K) logits."""
-        logits: Tensor = self.net[-1](features)
+        logits: Tensor = self.last_layer(features)
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,6 +124,11 @@ class ResNet18(nn.Module):
         self.net = resnet18(num_classes=classes)
         self.net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The linear layer that computes the logits."""
+        return cast(nn.Linear, self.net.fc)
+
     def features(self, x: Tensor) -> Tensor:
         """Compute the input of the last layer: (N, C, H, W) in [-1, 1] → (N, 512)."""
         for name, layer in self.net.named_children():
@@ -121,7 +138,7 @@ class ResNet18(nn.Module):
 
     def head(self, features: Tensor) -> Tensor:
         """Apply the last layer: (N, 512) → (N, K) logits."""
-        logits: Tensor = self.net.fc(features)
+        logits: Tensor = self.last_layer(features)
         return logits
 
     def forward(self, x: Tensor) -> Tensor:

@@ -26,9 +26,13 @@ _WITHOUT_GAN: Mapping[str, Value | None] = {
     "method": "cycada",  # whose step has all terms of f_T
     "training.task_images": "translated",  # the source images stand for their translations
     "training.semantic_gate": None,
+    "training.classifier_from": 0.0,
     "training.compile": False,  # it takes a minute per setting
 }
-_INFORMATION_ONLY: Mapping[str, Value] = {"loss_weights.information": 1.0}
+_INFORMATION_ONLY: Mapping[str, Value] = {
+    "loss_weights.information": 1.0,
+    "training.freeze_head": True,  # as in SHOT: otherwise nothing holds f_T to the source's classes
+}
 
 
 @dataclass(frozen=True)

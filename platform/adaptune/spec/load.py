@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from adaptune.errors import SpecError
 from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, quote
 from adaptune.spec.field_form import normalise
+from adaptune.spec.rungs import check_classifier_start
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.space import (
     check_conditions,
@@ -133,9 +134,12 @@ def _resolve(
     check_conditions(tree, space, diagnostics)
     check_fields(tree, space, diagnostics)
     try:
-        fixed = validate(SearchSpec, tree).model_dump(mode="json")
+        spec = validate(SearchSpec, tree)
     except ValidationError:
         fixed = tree
+    else:
+        fixed = spec.model_dump(mode="json")
+        check_classifier_start(spec, space, diagnostics)
     points = read_start_points(raw_points, space, fixed, override_keys, diagnostics)
     diagnostics.raise_any()
     put(tree, "search.start_points", points)

@@ -101,6 +101,10 @@ class TrainingSpec(Section):
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.5, description="Adam's β₁, for all networks of a trial."
     )
+    classifier_beta1: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, _OF_F_T] = Field(
+        default=None,
+        description="Adam's β₁ for f_T and D_feat; CyCADA's code has 0.9. `null`: that of `beta1`.",
+    )
     beta2: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.999, description="Adam's β₂, for all networks of a trial."
     )
@@ -133,6 +137,17 @@ class TrainingSpec(Section):
         default=None,
         description="The semantic term starts once f_T's unweighted task loss is this low;"
         " `null` starts it at once. CyCADA only.",
+    )
+    classifier_from: Annotated[float, Field(ge=0, lt=1), _OF_F_T] = Field(
+        default=0.0,
+        description="Fraction of the run before which f_T and D_feat are not trained: until then,"
+        " f_T is f_S, and only the generators and the image discriminators learn. A scheduler must"
+        " stop no trial before.",
+    )
+    freeze_head: Annotated[bool, _OF_F_T] = Field(
+        default=False,
+        description="Keep the last linear layer of f_T as it is in f_S, as SHOT does (Liang et al."
+        " 2020).",
     )
     task_images: Annotated[Literal["translated", "both"], _OF_F_T] = Field(
         default="translated",

@@ -141,6 +141,7 @@ def one_update_per_epoch(spec: TrialSpec, workers: int) -> TrialSpec:
             "steps_per_epoch": 1,
             "epochs": _MAX_UPDATES,
             "semantic_gate": None,
+            "classifier_from": 0.0,
             "compile": False,  # takes longer than everything else here
         }
     )

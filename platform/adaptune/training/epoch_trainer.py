@@ -80,7 +80,8 @@ class EpochTrainer:
             all_terms = self._step(group, batch)
         first.update_averages(GENERATOR_SIDE)
         for trial, terms in zip(trials, all_terms, strict=True):
-            trial.state.update_averages(CLASSIFIER_SIDE)
+            if trial.state.trains_classifier:
+                trial.state.update_averages(CLASSIFIER_SIDE)
             trial.state.step += 1
             trial.meter.add(trial.state.step, terms)
 

@@ -17,6 +17,8 @@ from adaptune.training.steps.optimization import LossTerms
 class LossMeter:
     """Running sums of all loss terms, and the first step at which each was not finite.
 
+    A term counts as 0 in the updates without it, as a term does before its gate opens.
+
     All tensors stay on the device until the end of the epoch: reading them at each step would make
     a GPU wait.
 

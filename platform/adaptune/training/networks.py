@@ -94,6 +94,8 @@ def build_networks(
     f_s.load_state_dict(source_weights)
     f_t.load_state_dict(source_weights)
     f_s.eval().requires_grad_(False)
+    if spec.training.freeze_head:
+        f_t.last_layer.requires_grad_(False)
     networks = Networks(g_st=g_st, g_ts=g_ts, d_s=d_s, d_t=d_t, f_s=f_s, f_t=f_t, d_feat=d_feat)
     # The group's networks replace those of the same seed, which only had to be drawn.
     new = networks if group is None else replace(networks, **group.generator_side(), f_s=group.f_s)

@@ -49,7 +49,12 @@ class Optimizers:
 
 def build_optimizers(networks: Networks, spec: TrialSpec) -> Optimizers:
     """Return the optimizers of the trained networks."""
-    betas = (spec.training.beta1, spec.training.beta2)
+    gan_betas = (spec.training.beta1, spec.training.beta2)
+    betas = {
+        "generators": gan_betas,
+        "discriminators": gan_betas,
+        "d_feat": _classifier_betas(spec),
+    }
     lrs = base_learning_rates(spec)
     parameters = {
         "generators": [*networks.g_st.parameters(), *networks.g_ts.parameters()],
@@ -58,7 +63,7 @@ def build_optimizers(networks: Networks, spec: TrialSpec) -> Optimizers:
     }
     optimizers = {}
     for name, group in parameters.items():
-        optimizers[name] = Adam(group, lr=lrs[name], betas=betas, fused=True)
+        optimizers[name] = Adam(group, lr=lrs[name], betas=betas[name], fused=True)
     f_t = target_classifier_optimizer(unwrap(networks.f_t), spec, fused=True)
     return Optimizers(f_t=f_t, **optimizers)
 
@@ -87,7 +92,7 @@ def target_classifier_optimizer(
     weight_decay = training.classifier_weight_decay
     if training.classifier_optimizer == "sgd":
         return _sgd(parameters, lr, training.classifier_momentum, weight_decay, fused=fused)
-    betas = (training.beta1, training.beta2)
+    betas = _classifier_betas(spec)
     return Adam(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
 
 
@@ -119,6 +124,13 @@ def base_learning_rates(spec: TrialSpec) -> dict[str, float]:
         "f_t": training.classifier_lr,
         "d_feat": training.feature_discriminator_lr,
     }
+
+
+def _classifier_betas(spec: TrialSpec) -> tuple[float, float]:
+    """Return Adam's β₁ and β₂ for f_T and D_feat."""
+    training = spec.training
+    beta1 = training.beta1 if training.classifier_beta1 is None else training.classifier_beta1
+    return beta1, training.beta2
 
 
 def _classifier_parameters(net: nn.Module, spec: TrialSpec) -> list[dict[str, object]]:

@@ -72,6 +72,16 @@ class TrainingState:
         """The number of updates of the whole trial."""
         return self.spec.training.epochs * self.spec.training.steps_per_epoch
 
+    @property
+    def classifier_start(self) -> int:
+        """The number of updates before the first one that trains f_T and D_feat."""
+        return int(self.spec.training.classifier_from * self.total_steps)
+
+    @property
+    def trains_classifier(self) -> bool:
+        """True if the coming update trains f_T and D_feat."""
+        return self.step >= self.classifier_start
+
     def set_learning_rates(self) -> None:
         """Set the learning rates of the coming update in all optimizers."""
         progress = self.step / self.total_steps
@@ -160,7 +170,9 @@ class TrainingState:
         for name, optimizer in self.optimizers.by_name().items():
             optimizer.load_state_dict(state["optimizers"][name])
         for name, average in self.averages.items():
-            resume_average(average, state["averages"][name], self.step)
+            skipped = self.classifier_start if name in CLASSIFIER_SIDE else 0
+            updates = max(self.step - skipped, 0)
+            resume_average(average, state["averages"][name], updates)
         self.semantic_open = state["semantic_open"].to(self.device)
 
     def pools_state(self) -> dict[str, Tensor | None]:

@@ -37,6 +37,8 @@ def test_the_head_of_the_features_is_the_whole_classifier(name: str, width: int)
     net = build(name, 1, 32, 3).eval()
     images = torch.randn(4, 1, 32, 32)
     features = net.features(images)
+    assert net.last_layer.in_features == width
+    assert torch.equal(net.head(features), net.last_layer(features))
     assert features.shape == (4, width)
     torch.testing.assert_close(net.head(features), net(images))
 

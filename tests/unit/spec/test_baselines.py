@@ -31,6 +31,14 @@ def test_information_only_has_no_other_term() -> None:
     assert weights_of("information_only") == [{"information": 1.0}]
 
 
+def test_the_head_is_frozen_in_information_only_as_in_shot() -> None:
+    for decision in (False, True):
+        spec = make_spec(freeze_head=decision)
+        for setting in baseline_settings(spec):
+            is_frozen = setting.trial(spec).training.freeze_head
+            assert is_frozen is (decision or setting.baseline == "information_only")
+
+
 def test_fda_learns_the_source_labels_from_fourier_translations() -> None:
     spec = make_spec()
     settings = [setting for setting in baseline_settings(spec) if setting.baseline == "fda"]
@@ -47,7 +55,8 @@ def test_labelled_target_images_are_learned_by_every_setting(name: str) -> None:
 
 @pytest.mark.parametrize("method", ["cycada", "cyclegan"])
 def test_no_setting_trains_a_generator_or_waits_for_one(method: str) -> None:
-    spec = make_spec(method=method, task_images="both", semantic_gate=0.5, compile=True)
+    late = {"classifier_from": 0.5, "semantic_gate": 0.5}
+    spec = make_spec(method=method, task_images="both", compile=True, **late)
     for setting in baseline_settings(spec):
         trial = setting.trial(spec)
         weights = trial.loss_weights.model_dump()
@@ -55,12 +64,13 @@ def test_no_setting_trains_a_generator_or_waits_for_one(method: str) -> None:
         assert trial.method == "cycada"
         assert trial.training.task_images == "translated"
         assert trial.training.semantic_gate is None
+        assert trial.training.classifier_from == 0
         assert not trial.training.compile
 
 
 def test_everything_else_is_that_of_the_trial() -> None:
     spec = make_spec(classifier_lr=0.5, classifier_ema_decay=0.9, precision="bf16")
-    for setting in baseline_settings(spec):
+    for setting in baseline_settings(spec)[1:]:
         trial = setting.trial(spec)
         same = trial.training.model_copy(update={"task_images": "translated"})
         assert trial.training == same
@@ -81,7 +91,7 @@ def test_the_consistency_term_gets_a_teacher_if_the_trial_has_none() -> None:
 
 def test_a_setting_is_described_by_its_values() -> None:
     texts = [str(setting) for setting in baseline_settings(make_spec())]
-    assert texts[0].startswith("information 1")
+    assert texts[0] == "information 1, freeze head"
     assert texts[1] == "task 1, feature 0.3"
     assert texts[-1] == "task 1, fourier beta 0.1"
     assert len(set(texts)) == len(texts)

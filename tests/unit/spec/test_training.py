@@ -33,6 +33,9 @@ def test_the_boolean_that_yaml_makes_of_true_names_the_true_labels(labels: objec
         {"classifier_weight_decay": -0.1},
         {"backbone_lr_factor": 1.1},
         {"classifier_schedule": "cosine"},
+        {"classifier_beta1": 1},
+        {"classifier_from": 1},
+        {"confusion_temperature": 0},
     ],
 )
 def test_training_that_makes_no_sense_is_refused(tree: dict[str, object]) -> None:

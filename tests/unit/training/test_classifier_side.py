@@ -32,6 +32,9 @@ CHANGES: dict[str, Value] = {
     "training.classifier_weight_decay": 0.5,
     "training.classifier_momentum": 0.1,
     "training.feature_discriminator_lr": 0.1,
+    "training.classifier_beta1": 0.9,
+    "training.classifier_from": 0.5,
+    "training.freeze_head": True,
     "training.task_images": "both",
     "training.feature_gate": 1.0,
     "training.confusion_temperature": 1.0,
@@ -60,6 +63,8 @@ UPDATES = 2
 
 
 def applies(path: str, method: str) -> bool:
+    if path == "training.classifier_beta1" and method == "cyclegan":
+        return False  # f_T has no Adam here, and D_feat is not trained
     fields = fields_along(path, TrialSpec)
     items = [item for field in fields for item in field.metadata if isinstance(item, OnlyIn)]
     return all(item.method == method for item in items)

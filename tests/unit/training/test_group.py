@@ -29,6 +29,7 @@ MEMBERS: dict[int, dict[str, Any]] = {
     5: {"loss_weights": {"information": 0.0, "feature": 0.5}, "classifier_lr": 0.003},
     6: {"feature_gate": 0.0, "classifier_ema_decay": 0, "task_images": "both"},
     9: {"augment": {}, "classifier_optimizer": "sgd", "loss_weights": {"feature": 0.0}},
+    8: {"classifier_from": 0.6, "freeze_head": True, "classifier_beta1": 0.9},
     10: {"loss_weights": {"confusion": 1.0, "consistency": 1.0}, "consistency": LOW_THRESHOLD},
 }
 
@@ -101,7 +102,7 @@ def test_a_stopped_trial_changes_nothing_for_the_others() -> None:
         for number, outcome in outcomes.items():
             records.setdefault(number, []).append(numbers(outcome))
     lengths = {number: len(epochs) for number, epochs in records.items()}
-    assert lengths == {3: 1, 6: 2, 5: 3, 9: 4, 10: 4}
+    assert lengths == {3: 1, 6: 2, 5: 3, 8: 4, 9: 4, 10: 4}
     for number, spec in specs().items():
         assert records[number] == run_alone(spec)[: len(records[number])]
 
@@ -173,7 +174,7 @@ def test_a_trial_whose_terms_are_not_finite_ends_alone() -> None:
             if not isinstance(outcome, EpochRecord):
                 errors[number] = outcome
     assert list(errors) == [5]
-    assert set(outcomes) == {3, 6, 9, 10}
+    assert set(outcomes) == {3, 6, 8, 9, 10}
     assert numbers(outcomes[9]) == run_alone(trials[9])[-1]
     with pytest.raises(NonFiniteLossError) as alone:
         run_alone(trials[5])

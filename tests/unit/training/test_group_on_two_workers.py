@@ -89,4 +89,4 @@ def test_two_workers_train_a_group_as_one_does(tmp_path: Path) -> None:
     lengths = [{number: len(rows) for number, rows in part.items()} for part in expected]
     assert lengths == [{STOPPED: 2, FAILING: 1, 6: 3, 9: 3}, {6: 2, 9: 2}]
     for numbers in run_two_workers(both_sessions, tmp_path / "two"):
-        torch.testing.assert_close(numbers, expected, rtol=0, atol=1e-4)
+        torch.testing.assert_close(numbers, expected, rtol=1e-4, atol=1e-4)

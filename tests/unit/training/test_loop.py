@@ -26,7 +26,15 @@ WITH_TEACHER: dict[str, Any] = {
     "loss_weights": {"consistency": 1.0, "confusion": 1.0},
     "consistency": {"threshold": 0.35, "mask": 0.3},
 }
-RESUMED: list[dict[str, Any]] = [{"method": "cycada"}, {"method": "cyclegan"}, WITH_TEACHER]
+# Interrupted after 4 of 8 updates, before f_T is trained.
+LATE: dict[str, Any] = {"classifier_from": 0.7, "freeze_head": True}
+RESUMED: list[dict[str, Any]] = [
+    {"method": "cycada"},
+    {"method": "cyclegan"},
+    WITH_TEACHER,
+    LATE,
+    LATE | {"classifier_from": 0.3},  # in the middle of an epoch
+]
 
 
 def without_seconds(records: list[EpochRecord]) -> list[EpochRecord]:

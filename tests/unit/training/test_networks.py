@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+import pytest
 import torch
-from support.tiny_trial import CLASSES, CPU, make_source_weights, make_spec
+from support.tiny_step import run_step
+from support.tiny_trial import (
+    CLASSES,
+    CPU,
+    make_batch,
+    make_source_weights,
+    make_spec,
+    make_state,
+)
 
 from adaptune.spec.schema import TrialSpec
 from adaptune.spec.training import TrainingSpec
@@ -71,3 +80,18 @@ def test_compilation_leaves_f_s_and_the_averages_out() -> None:
     for network in networks.trained().values():
         assert network._compiled_call_impl is not None
     assert networks.f_s._compiled_call_impl is None
+
+
+@pytest.mark.parametrize(("classifier", "size"), [("lenet", 16), ("dtn", 32)])
+def test_a_frozen_head_stays_that_of_f_s_and_everything_else_learns(
+    classifier: str, size: int
+) -> None:
+    spec = make_spec(classifier=classifier, size=size, freeze_head=True)
+    state = make_state(spec)
+    head = {id(parameter) for parameter in [*state.networks.f_t.parameters()][-2:]}
+    run_step(state, make_batch(spec, state))
+    weights_of_f_s = dict(state.networks.f_s.named_parameters())
+    for name, parameter in state.networks.f_t.named_parameters():
+        is_frozen = id(parameter) in head
+        assert parameter.requires_grad != is_frozen
+        assert torch.equal(parameter, weights_of_f_s[name]) == is_frozen

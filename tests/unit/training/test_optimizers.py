@@ -55,6 +55,16 @@ def test_rates_and_betas_come_from_the_spec() -> None:
         assert group["betas"] == (0.25, 0.5)
 
 
+def test_f_t_and_d_feat_may_have_another_beta1() -> None:
+    spec = make_spec(beta1=0.25, classifier_beta1=0.75)
+    networks = build_networks(spec, CLASSES, make_source_weights(spec), CPU)
+    betas = {}
+    for name, optimizer in build_optimizers(networks, spec).by_name().items():
+        (group,) = optimizer.param_groups
+        betas[name] = group["betas"][0]
+    assert betas == {"generators": 0.25, "discriminators": 0.25, "f_t": 0.75, "d_feat": 0.75}
+
+
 BACKBONE = "torchvision:mobilenet_v3_small"
 
 

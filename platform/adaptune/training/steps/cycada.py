@@ -32,8 +32,10 @@ def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]
     gan_terms, translated = gan_phase(first, batch, semantic_term if has_semantic_term else None)
     all_terms = []
     for state in group:
-        terms = gan_terms | adaptation_phase(state, batch, translated)
-        if state.spec.training.semantic_gate is not None:
+        terms = dict(gan_terms)
+        if state.trains_classifier:
+            terms |= adaptation_phase(state, batch, translated)
+        if "task" in terms:
             update_semantic_gate(state, terms["task"])
         all_terms.append(detached(terms))
     return all_terms

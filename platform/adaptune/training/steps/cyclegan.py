@@ -24,4 +24,10 @@ def cyclegan_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerm
         batch.
     """
     gan_terms, translated = gan_phase(group[0], batch)
-    return [detached(gan_terms | task_phase(state, batch, translated)) for state in group]
+    all_terms = []
+    for state in group:
+        terms = dict(gan_terms)
+        if state.trains_classifier:
+            terms |= task_phase(state, batch, translated)
+        all_terms.append(detached(terms))
+    return all_terms
