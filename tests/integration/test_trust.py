@@ -16,7 +16,7 @@ ONLY_TASK = {
     f"loss_weights__{term}": 0
     for term in ("adversarial", "cycle", "semantic", "feature", "information")
 }
-BASELINES = {"source only", "information only", "no GAN", "target supervised"}
+BASELINES = {"source only", "information only", "no GAN", "FDA", "target supervised"}
 ABLATIONS = {
     "pixel only",
     "feature only",
@@ -77,6 +77,6 @@ def test_an_ablation_has_the_table_of_cycada(cluster: Cluster, tmp_path: Path) -
     output = cluster.adaptune("ablate", tmp_path / "s", "--seeds", "2")
     lines = (tmp_path / "s" / "ablation" / "ablation.md").read_text().splitlines()[2:]
     names = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
-    assert names[:4] == ["source only", "information only", "no GAN", "full"]
+    assert names[:5] == ["source only", "information only", "no GAN", "FDA", "full"]
     assert set(names) >= ABLATIONS
     assert "±" in output

@@ -2,104 +2,158 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
-import torch
 
+from adaptune.cluster.placement import PlacementPlan
 from adaptune.cluster.tasks import ClusterTask, task_device
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, WithheldData
-from adaptune.evaluation.test_scores import Baselines
+from adaptune.evaluation.baseline_choice import Baselines, SettingResult, choose_baselines
 from adaptune.search.driver import SearchRun
+from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.baselines import adapt_without_gan
-from adaptune.training.batch_norm import adapted_weights
-from adaptune.training.source_classifier import train_supervised
+from adaptune.training.baselines import (
+    Candidate,
+    source_candidate,
+    train_on_target,
+    train_without_gan,
+)
 from adaptune.training.state import StateDict
-from adaptune.training.steps.batch import labelled_target
+
+T = TypeVar("T")
 
 
 def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:
-    """Train the baselines side by side.
+    """Train the baselines side by side, and choose the best setting and epoch of each.
+
+    The objective of the search chooses, as it does for trials.
 
     Args:
         spec: settings of the training.
         wanted: `evaluation.baselines`; `auto` trains the target-supervised one for built-in data
             only, whose target is labelled completely.
     """
-    cpus = run.plan.resources.cpus_per_worker
-    shared = run.shared
-    tasks: dict[str, ClusterTask[dict[str, torch.Tensor]]] = {}
+    if not wanted and not spec.training.adapt_batch_norm:
+        return Baselines()
+    metric = run.spec.search.metric
+    source = _submit(run, "baseline source_only", _score_source_only, spec)
+    without_gan = []
+    upper_bound = []
     if wanted:
-        tasks = _submit_training(run, spec, wanted)
-    if spec.training.adapt_batch_norm:
-        tasks["source_only"] = run.tasks.submit(
-            "baseline source_only",
-            _adapt_source_only,
-            spec,
-            shared.data,
-            shared.source_weights,
-            cpus,
-            cpus=cpus,
-        )
-    weights = run.tasks.results(list(tasks.values()))
-    return Baselines(**dict(zip(tasks, weights, strict=True)))
+        without_gan = _submit_without_gan(run, spec, metric)
+    if wanted and _has_upper_bound(run, wanted):
+        name = "baseline target_supervised"
+        task = _submit(run, name, _train_on_target, spec, run.splits.withheld, metric)
+        upper_bound.append(task)
+    [f_s] = run.tasks.results([source])
+    results: list[SettingResult] = []
+    for part in run.tasks.results(without_gan):
+        results += part
+    candidates = run.tasks.results(upper_bound)
+    return choose_baselines(spec, f_s, results, candidates[0] if candidates else None, metric)
 
 
-def _submit_training(
-    run: SearchRun, spec: TrialSpec, wanted: Literal["auto", True]
-) -> dict[str, ClusterTask[dict[str, torch.Tensor]]]:
-    """Submit a task per baseline that is trained."""
-    cpus = run.plan.resources.cpus_per_worker
+def task_shape(plan: PlacementPlan) -> tuple[int, int]:
+    """Return the number of tasks that train baselines side by side, and the CPUs of each.
+
+    Small classifiers use one thread better than two: on a machine that trains one trial at a time,
+    two tasks divide its CPUs.
+    """
+    resources = plan.resources
+    slots = plan.max_concurrent_trials * resources.workers
+    cpus = resources.cpus_per_worker
+    if slots == 1 and cpus > 1 and not resources.gpus_per_worker:
+        return 2, cpus // 2
+    return slots, cpus
+
+
+def _submit(
+    run: SearchRun, name: str, function: Callable[..., T], *arguments: object
+) -> ClusterTask[T]:
+    """Submit a function of the data, the weights of f_S, a number of threads and arguments."""
+    _, cpus = task_shape(run.plan)
     shared = run.shared
-    tasks: dict[str, ClusterTask[dict[str, torch.Tensor]]] = {}
-    for name, with_task_term in (("information_only", False), ("no_gan", True)):
-        tasks[name] = run.tasks.submit(
-            f"baseline {name}",
-            _adapt_without_gan,
-            spec,
-            shared.data,
-            shared.source_weights,
-            with_task_term,
-            cpus,
-            cpus=cpus,
-        )
-    is_wanted = wanted is True or ":" not in run.spec.data.target.domain
-    if is_wanted and not (run.splits.withheld.target_train_labels != UNLABELLED).any():
-        run.console.print(
-            "target supervised is left out: all labelled target images are in target_val and"
-            " target_test",
-            style="yellow",
-        )
-        is_wanted = False
-    if is_wanted:
-        classes = len(run.splits.trial.class_names)
-        tasks["target_supervised"] = run.tasks.submit(
-            "baseline target_supervised",
-            _train_on_target,
-            spec,
-            run.splits.withheld,
-            classes,
-            cpus,
-            cpus=cpus,
-        )
+    return run.tasks.submit(
+        name, function, shared.data, shared.source_weights, cpus, *arguments, cpus=cpus
+    )
+
+
+def _submit_without_gan(
+    run: SearchRun, spec: TrialSpec, metric: str
+) -> list[ClusterTask[list[SettingResult]]]:
+    """Submit the settings of all baselines without a GAN, divided among tasks."""
+    settings = baseline_settings(spec)
+    slots, _ = task_shape(run.plan)
+    count = min(slots, len(settings))
+    tasks = []
+    for first in range(count):
+        name = f"baselines without a GAN, {first + 1} of {count}"
+        part = settings[first::count]
+        tasks.append(_submit(run, name, _train_without_gan, spec, part, metric))
     return tasks
 
 
-def _adapt_source_only(
-    spec: TrialSpec, data: TrialData, source_weights: StateDict, threads: int
-) -> dict[str, torch.Tensor]:
+def _has_upper_bound(run: SearchRun, wanted: Literal["auto", True]) -> bool:
+    """Return whether the target-supervised baseline is wanted, and has images to learn from."""
+    if wanted == "auto" and ":" in run.spec.data.target.domain:
+        return False
+    if (run.splits.withheld.target_train_labels != UNLABELLED).any():
+        return True
+    run.console.print(
+        "target supervised is left out: all labelled target images are in target_val and"
+        " target_test",
+        style="yellow",
+    )
+    return False
+
+
+def _score_source_only(
+    data: TrialData, source_weights: StateDict, threads: int, spec: TrialSpec
+) -> Candidate:
+    return source_candidate(spec, data, source_weights, task_device(spec, threads))
+
+
+def _train_without_gan(
+    data: TrialData,
+    source_weights: StateDict,
+    threads: int,
+    spec: TrialSpec,
+    settings: Sequence[BaselineSetting],
+    metric: str,
+) -> list[SettingResult]:
+    """Train settings; those with the same source images train side by side."""
     device = task_device(spec, threads)
-    target = DeviceImages(data.target_train_images, None, device, is_resident=False)
-    return adapted_weights(spec, source_weights, target, len(data.class_names))
+    is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
+    groups: dict[float, list[BaselineSetting]] = {}
+    for setting in settings:
+        groups.setdefault(setting.fourier_beta, []).append(setting)
+    results = []
+    for group in groups.values():
+        candidates = train_without_gan(
+            [setting.trial(spec) for setting in group],
+            data,
+            source_weights,
+            device=device,
+            metric=metric,
+            is_resident=is_resident,
+        )
+        results += [SettingResult(*pair) for pair in zip(group, candidates, strict=True)]
+    return results
 
 
 def _train_on_target(
-    spec: TrialSpec, withheld: WithheldData, classes: int, threads: int
-) -> dict[str, torch.Tensor]:
+    data: TrialData,
+    source_weights: StateDict,
+    threads: int,
+    spec: TrialSpec,
+    withheld: WithheldData,
+    metric: str,
+) -> Candidate | None:
     labelled = np.flatnonzero(withheld.target_train_labels != UNLABELLED)
     device = task_device(spec, threads)
     images = DeviceImages(
@@ -108,32 +162,4 @@ def _train_on_target(
         device,
         is_resident=fits_on_device(withheld.nbytes, device, spec.data.resident_gb),
     )
-    weights = train_supervised(spec, images, classes, "target-supervised")
-    if not spec.training.adapt_batch_norm:
-        return weights
-    target = DeviceImages(withheld.target_train_images, None, device, is_resident=False)
-    return adapted_weights(spec, weights, target, classes)
-
-
-def _adapt_without_gan(
-    spec: TrialSpec,
-    data: TrialData,
-    source_weights: StateDict,
-    with_task_term: bool,
-    threads: int,
-) -> dict[str, torch.Tensor]:
-    device = task_device(spec, threads)
-    is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
-    source = DeviceImages(
-        data.source_train_images, data.source_train_labels, device, is_resident=is_resident
-    )
-    target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
-    return adapt_without_gan(
-        spec,
-        source,
-        target,
-        source_weights,
-        len(data.class_names),
-        task=with_task_term,
-        labelled_target=labelled_target(data, device, is_resident=is_resident),
-    )
+    return train_on_target(spec, images, data, metric=metric)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adaptune.errors import CheckpointError
@@ -23,6 +23,7 @@ from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.metrics import judging_metric
 from adaptune.training.record import EpochRecord
+from adaptune.training.state import StateDict
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,20 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
     if stored is not None:
         return stored
     run.console.print("evaluating it and the baselines on the held-out test set")
-    models = {"adapted": eval_weights(best.contents, "f_t"), "source_only": run.source_weights}
+    models: dict[str, StateDict] = {
+        "adapted": eval_weights(best.contents, "f_t"),
+        "source_only": run.source_weights,
+    }
     spec = run.spec.trial(best.values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
-    models |= {name: weights for name, weights in vars(baselines).items() if weights}
+    models |= baselines.weights
 
     def score() -> TestScores:
         images, labels = withheld.target_test_images, withheld.target_test_labels
         predictions = predict(run, best.spec, models, images, labels)
         metric = judging_metric(run.spec.search.metric)
-        return score_on_test(predictions, metric=metric, seed=best.spec.seed)
+        scores = score_on_test(predictions, metric=metric, seed=best.spec.seed)
+        return replace(scores, selected=baselines.selected, best_baseline=baselines.best)
 
     # The baselines are trained before: an interruption of that is no evaluation.
     return evaluate_once(run.study, best.name, score)

@@ -17,14 +17,7 @@ from adaptune.errors import CheckpointError, OtherSpecError, ResultsError
 from adaptune.evaluation.baselines import train_baselines
 from adaptune.evaluation.held_out import load_trial_checkpoint
 from adaptune.evaluation.predictions import predict
-from adaptune.evaluation.test_scores import (
-    INFORMATION_ONLY,
-    NO_GAN,
-    SOURCE_ONLY,
-    TARGET_SUPERVISED,
-    count_evaluation,
-    run_once,
-)
+from adaptune.evaluation.test_scores import NAMES, SOURCE_ONLY, count_evaluation, run_once
 from adaptune.results.folder import ResultsFolder, join_uri
 from adaptune.results.lifecycle import create_or_resume, exists
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
@@ -208,13 +201,9 @@ def _models(run: SearchRun, configurations: Sequence[Configuration]) -> dict[str
     """Return the weights of the baselines and of each configuration; None if its trial failed."""
     spec = run.spec.trial(configurations[0].values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
-    models: dict[str, StateDict | None] = {
-        SOURCE_ONLY: baselines.source_only or run.source_weights,
-        INFORMATION_ONLY: baselines.information_only,
-        NO_GAN: baselines.no_gan,
-    }
-    if baselines.target_supervised is not None:
-        models[TARGET_SUPERVISED] = baselines.target_supervised
+    models: dict[str, StateDict | None] = {SOURCE_ONLY: run.source_weights}
+    for key, weights in baselines.weights.items():
+        models[NAMES[key]] = weights
     for configuration, trial in zip(configurations, run.study.started_trials(), strict=True):
         models[configuration.name] = _trial_weights(run, trial)
     return models

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.costs import search_costs
+from adaptune.evaluation.score_figures import BaselineSummary, score_figures
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
+from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial, TrialPlacement
 from adaptune.training.bootstrap import Estimate
@@ -63,11 +65,23 @@ class Summary(BaseModel):
         description="test accuracy of f_S adapted by the information term on target images"
     )
     no_gan_test_accuracy: float | None = Field(
-        description="test accuracy of f_S adapted by task and information terms, without a GAN"
+        description="test accuracy of f_S adapted by the task term and terms of f_T, without a GAN"
+    )
+    fda_test_accuracy: float | None = Field(
+        default=None,
+        description="test accuracy of f_S adapted by the task term on Fourier translations",
     )
     target_supervised_test_accuracy: float | None = Field(
         description="test accuracy of a classifier trained on target labels, the upper bound"
     )
+    baselines: tuple[BaselineSummary, ...] | None = Field(
+        default=None, description="the baselines that were trained, with their choices"
+    )
+    best_baseline: str | None = Field(
+        default=None, description="name of the best baseline without a GAN by the objective"
+    )
+    search_updates: int | None = Field(default=None, description="updates of all trials")
+    baseline_updates: int | None = Field(default=None, description="updates of all baselines")
     target_test_evaluations: int = Field(
         description="models of this search that were evaluated on target_test"
     )
@@ -125,7 +139,8 @@ def summarise(
     figures = _trial_figures(run.study.started_trials())
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
-    figures |= _score_figures(scores)
+    figures["search_updates"] = _search_updates(run.study, spec)
+    figures |= score_figures(scores)
     return Summary.model_validate(
         {
             "format": FORMAT,
@@ -214,20 +229,9 @@ def _best_figures(best: TrialCheckpoint | None) -> dict[str, object]:
     }
 
 
-def _score_figures(scores: TestScores | None) -> dict[str, object]:
-    return {
-        "target_test_accuracy": scores.adapted if scores else None,
-        "target_test_ci95": scores.accuracy_ci95 if scores else None,
-        "target_test_size": scores.size if scores else None,
-        "source_only_test_accuracy": scores.source_only if scores else None,
-        "information_only_test_accuracy": scores.information_only if scores else None,
-        "no_gan_test_accuracy": scores.no_gan if scores else None,
-        "target_supervised_test_accuracy": scores.target_supervised if scores else None,
-        "test_metrics": (scores.metrics or None) if scores else None,
-        "target_test_recall": (scores.recall or None) if scores else None,
-        "verdict_metric": scores.metric if scores else None,
-        "gap_closed": scores.gap_closed if scores else None,
-    }
+def _search_updates(study: SearchStudy, spec: SearchSpec) -> int:
+    epochs = sum(trial.last_epoch for trial in study.started_trials())
+    return epochs * spec.steps_per_epoch
 
 
 def _verdict(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.test_scores import (
     ADAPTED,
+    FDA,
     INFORMATION_ONLY,
     NO_GAN,
     SOURCE_ONLY,
@@ -18,6 +19,7 @@ MODELS = {
     SOURCE_ONLY: "source_only_test_accuracy",
     INFORMATION_ONLY: "information_only_test_accuracy",
     NO_GAN: "no_gan_test_accuracy",
+    FDA: "fda_test_accuracy",
     ADAPTED: "target_test_accuracy",
     TARGET_SUPERVISED: "target_supervised_test_accuracy",
 }

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from adaptune.seeding import derive_seed
+from adaptune.spec.baselines import WITHOUT_GAN
 from adaptune.study.study import SearchStudy
 from adaptune.training.bootstrap import (
     Bootstrap,
@@ -20,35 +21,40 @@ from adaptune.training.bootstrap import (
 )
 from adaptune.training.metrics import ACCURACY, Predictions
 from adaptune.training.significance import accuracy_interval, mcnemar_p_value
-from adaptune.training.state import StateDict
 
-# Names of the models in tables and figures.
+# The models in tables and figures.
 SOURCE_ONLY = "source only"
 INFORMATION_ONLY = "information only"
 NO_GAN = "no GAN"
+FDA = "FDA"
 ADAPTED = "adapted"
 TARGET_SUPERVISED = "target supervised"
+NAMES = {
+    "source_only": SOURCE_ONLY,
+    "information_only": INFORMATION_ONLY,
+    "no_gan": NO_GAN,
+    "fda": FDA,
+    "adapted": ADAPTED,
+    "target_supervised": TARGET_SUPERVISED,
+}
 
 _EVALUATION_KEY = "test_evaluation:"
 Scores = dict[str, object]  # as they are stored
 
 
 @dataclass(frozen=True)
-class Baselines:
-    """Weights of the models that a search is compared with, besides f_S; None if not trained.
+class SelectedBaseline:
+    """The choice of a baseline's setting and epoch by the objective.
 
     Attributes:
-        source_only: f_S with batch norm statistics of the target, if the spec asks for them.
-        information_only: f_S adapted by the information term on target images.
-        no_gan: f_S adapted by the task term on source images and the information term: all that the
-            searched model has, except for the GAN.
-        target_supervised: classifier trained on the labelled target_train, the upper bound.
+        setting: its setting in words.
+        epoch: its epoch; 0 is f_S.
+        updates: number of updates of all settings together.
     """
 
-    source_only: StateDict | None = None
-    information_only: StateDict | None = None
-    no_gan: StateDict | None = None
-    target_supervised: StateDict | None = None
+    setting: str
+    epoch: int
+    updates: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class TestScores:
         metric: metric that is compared: a key of `METRICS`.
         metrics: by model, such as `adapted`, its metrics with their 95% intervals.
         recall: recall of `adapted` by class; None for a class without images.
+        selected: the choice for each baseline that was trained; empty if an earlier version of
+            adaptune stored the scores.
+        best_baseline: the best baseline without a GAN by the objective of the search.
     """
 
     size: int
@@ -69,11 +78,14 @@ class TestScores:
     source_only: float
     information_only: float | None = None
     no_gan: float | None = None
+    fda: float | None = None
     target_supervised: float | None = None
     p: Mapping[str, float] = field(default_factory=dict)
     metric: str = ACCURACY
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     recall: Mapping[str, Estimate | None] = field(default_factory=dict)
+    selected: Mapping[str, SelectedBaseline] = field(default_factory=dict)
+    best_baseline: str | None = None
 
     def value(self, model: str) -> float | None:
         """Return the compared metric of a model, such as `no_gan`; None if it was not trained."""
@@ -121,6 +133,18 @@ class TestScores:
             return None
         return (self.adapted_value - source_only) / (upper_bound - source_only)
 
+    @property
+    def best_without_gan(self) -> str | None:
+        """Key of the best baseline without a GAN by the objective; None if none was trained.
+
+        For scores that an earlier version stored, it is the best on the test.
+        """
+        if self.best_baseline is not None:
+            return self.best_baseline
+        values = {name: self.value(name) for name in WITHOUT_GAN}
+        trained = {name: value for name, value in values.items() if value is not None}
+        return max(trained, key=trained.__getitem__, default=None)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TestScores:
         """Return the scores whose `asdict` was stored as JSON."""
@@ -130,7 +154,10 @@ class TestScores:
         recall: dict[str, Estimate | None] = {}
         for name, stored in values.get("recall", {}).items():
             recall[name] = None if stored is None else _parse(stored)
-        return cls(**{**values, "metrics": metrics, "recall": recall})
+        selected = {}
+        for baseline, stored in values.get("selected", {}).items():
+            selected[baseline] = SelectedBaseline(**stored)
+        return cls(**{**values, "metrics": metrics, "recall": recall, "selected": selected})
 
 
 def score_on_test(
@@ -139,8 +166,8 @@ def score_on_test(
     """Compare the adapted model with the others on target_test.
 
     Args:
-        predictions: by name of the model, its predictions for target_test: `adapted`, and those of
-            `Baselines`.
+        predictions: by key of the model, such as `no_gan`, its predictions for target_test:
+            `adapted`, `source_only`, and those of the baselines that were trained.
         metric: metric that is compared; the accuracy if the test set does not define it.
         seed: seed of the resamples.
     """

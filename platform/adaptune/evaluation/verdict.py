@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from adaptune.evaluation.test_scores import TestScores
+from adaptune.evaluation.test_scores import NAMES, TestScores
 from adaptune.training.metrics import ACCURACY
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
-
-_BASELINE_SENTENCES = {
-    "information_only": "information only has {:.1%}",
-    "no_gan": "task and information together have {:.1%}",
-}
 
 _WITH_ARTICLE = {"mean_recall": "a mean recall", "macro_f1": "a macro F1", "auroc": "an AUROC"}
 
 
 def verdict(scores: TestScores, evaluations: int = 1) -> str:
-    """Return a few sentences on the gain over source only and over the baselines without a GAN.
+    """Return a few sentences on the gain over source only and over the best method without a GAN.
 
     Args:
         evaluations: number of models of this search that were evaluated on the test set.
@@ -50,20 +45,22 @@ def _against_source_only(scores: TestScores) -> str:
 
 
 def _against_baselines(scores: TestScores) -> str:
-    values = {}
-    for name in _BASELINE_SENTENCES:
-        value = scores.value(name)
-        if value is not None:
-            values[name] = value
-    if not values:
-        return "Information maximisation without a GAN was not tried."
-    sentences = [_BASELINE_SENTENCES[name].format(value) for name, value in values.items()]
-    text = "Without a GAN, " + ", ".join(sentences)
-    best = max(values, key=values.__getitem__)
-    margin = 100 * (scores.adapted_value - values[best])
+    """Return whether the GAN was worth it over the best method without one."""
+    best = scores.best_without_gan
+    value = None if best is None else scores.value(best)
+    if best is None or value is None:
+        return "No method without a GAN was tried."
+    text = f'The best method without a GAN is "{NAMES[best]}"'
+    selected = scores.selected.get(best)
+    if selected is not None:
+        text += f" ({selected.setting}; epoch {selected.epoch})"
+    text += f" with {value:.1%}"
+    margin = 100 * (scores.adapted_value - value)
     if margin <= 0:
         return f"{text}: the GAN was not worth its cost here."
-    text = f"{text}: the search is {margin:.1f} points better"
     if scores.p[best] >= SIGNIFICANCE_LEVEL:
-        text += ", too little to be sure of with one seed"
-    return text + "."
+        return (
+            f"{text}: the search is {margin:.1f} points better, too little to be sure of with one"
+            " seed."
+        )
+    return f"{text}: the GAN was worth it, the search is {margin:.1f} points better."

@@ -45,6 +45,8 @@ def _contents(
         "metric": METRICS[judging_metric(study.metric)],
         "accuracies": figures.accuracies_figure(summary),
         "test_metrics": tables.metrics_table(summary),
+        "baselines": tables.baselines_table(summary),
+        "updates": tables.updates_text(summary),
         "verdict_metric": verdict_metric_name(summary),
         "test_recall": tables.recall_table(summary),
         "curves": figures.curves_figure(study, spec.epochs, best),

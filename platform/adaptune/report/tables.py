@@ -103,6 +103,32 @@ def metrics_table(summary: Summary) -> Table:
     return Table(("%, with 95% interval", *(METRICS[key] for key in columns)), rows)
 
 
+def baselines_table(summary: Summary) -> Table:
+    """Return the choices of the baselines, and their accuracy in percent with 95% intervals.
+
+    The best one without a GAN is marked.
+    """
+    rows = []
+    for baseline in summary.baselines or ():
+        name = baseline.name
+        if name == summary.best_baseline:
+            name += " (best)"
+        accuracy = Estimate(baseline.test_accuracy, baseline.test_ci95).in_percent()
+        choice = (baseline.setting, str(baseline.epoch), f"{baseline.updates:,}")
+        rows.append((name, *choice, accuracy))
+    return Table(("baseline", "setting", "epoch", "updates", "accuracy, %"), rows)
+
+
+def updates_text(summary: Summary) -> str | None:
+    """Return how many updates the search and the baselines took; None if not known."""
+    if summary.search_updates is None or summary.baseline_updates is None:
+        return None
+    return (
+        f"updates: {summary.search_updates:,} by the trials of the search,"
+        f" {summary.baseline_updates:,} by the baselines"
+    )
+
+
 def recall_table(summary: Summary) -> Table:
     """Return the accuracy per class of the exported model, in percent with 95% intervals."""
     rows = []

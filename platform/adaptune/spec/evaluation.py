@@ -14,6 +14,6 @@ class EvaluationSpec(Section):
 
     baselines: Literal["auto"] | bool = Field(
         default="auto",
-        description="Train the baselines information only, no GAN and target supervised. `auto`:"
-        " target supervised for built-in data only; `false`: none of them.",
+        description="Train the baselines information only, no GAN, FDA and target supervised."
+        " `auto`: target supervised for built-in data only; `false`: none of them.",
     )

@@ -1,154 +1,169 @@
-"""Baselines that adapt f_S to the target without a GAN."""
+"""Training of the baselines: trials without a GAN, and the target-supervised upper bound."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from adaptune.data.device_images import DeviceImages
-from adaptune.data.sampling import UnpairedSampler
-from adaptune.losses.classification import task_loss
-from adaptune.losses.information import information_loss
-from adaptune.seeding import derive_seed
+from adaptune.data.splits import TrialData
+from adaptune.errors import NonFiniteLossError
+from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.augment.images import augment_images
 from adaptune.training.averages import moving_average
-from adaptune.training.batch_norm import adapted_weights
+from adaptune.training.batch_norm import adapted_copy
 from adaptune.training.build import build_classifier, to_device
-from adaptune.training.class_balance import balanced_labels
-from adaptune.training.optimizers import classifier_lr_factor, target_classifier_optimizer
-from adaptune.training.schedule import set_lr
-from adaptune.training.source_classifier import to_cpu
-from adaptune.training.state import StateDict
-from adaptune.training.steps.optimization import optimizer_step
+from adaptune.training.epoch_evaluator import EpochEvaluator
+from adaptune.training.epoch_trainer import EpochTrainer
+from adaptune.training.group import GroupTrial, TrialGroup
+from adaptune.training.loop import evaluate_group
+from adaptune.training.record import EpochRecord
+from adaptune.training.source_classifier import to_cpu, train_supervised
+from adaptune.training.state import StateDict, TrainingState
+from adaptune.training.steps.batch import TrainingImages
+from adaptune.training.validation import Validation
 
 
-def adapt_without_gan(
-    spec: TrialSpec,
-    source: DeviceImages,
-    target: DeviceImages,
+@dataclass(frozen=True)
+class Candidate:
+    """A classifier after an epoch, from which the best one is chosen.
+
+    Attributes:
+        record: scores of the epoch; epoch 0 is f_S.
+        weights: weights of the classifier, on the CPU.
+    """
+
+    record: EpochRecord
+    weights: StateDict
+
+
+def train_without_gan(
+    specs: Sequence[TrialSpec],
+    data: TrialData,
     source_weights: StateDict,
-    classes: int,
     *,
-    task: bool,
-    labelled_target: DeviceImages | None = None,
-) -> dict[str, Tensor]:
-    """Adapt f_S by the information loss on target images; a baseline for f_T.
-
-    The baseline is trained like f_T in a trial: the same number of updates, learning rate, moving
-    average and augmentation, and the same labelled target images.
+    device: torch.device,
+    metric: str,
+    is_resident: bool = True,
+) -> list[Candidate | None]:
+    """Train trials without a GAN side by side, and return the best epoch of each.
 
     Args:
-        source: labelled training images of the source.
-        target: training images of the target.
+        specs: specs of the trials, whose generators have no loss term. They differ in settings of
+            the classifier side only.
         source_weights: weights of f_S.
-        classes: number of classes, K.
-        task: whether to add the task loss on source images. With it, the baseline is "no GAN";
-            without it, "information only".
-        labelled_target: the labelled target images of the search; None without any.
+        metric: metric by which the best epochs are chosen.
+        is_resident: see `DeviceImages`.
 
     Returns:
-        The weights of the adapted classifier, on the CPU.
+        The best epoch of each trial; None if a loss term was not finite, or the metric never was.
     """
-    net = build_classifier(spec.model.classifier, spec.data.source, classes)
-    net.load_state_dict(source_weights)
-    net = to_device(net.train(), target.device, channels_last=spec.training.channels_last)
-    labelled = {"source": source} if task else {}
-    if labelled_target is not None:
-        labelled["labelled"] = labelled_target
-    batches = _Batches(spec, source, target, labelled)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(spec.seed, "no-gan", "dropout"))
-        average = _train(net, spec, batches)
-    weights = to_cpu(average if spec.training.classifier_ema_decay else net)
-    return adapted_weights(spec, weights, target, classes)
+    trials = {number: GroupTrial(spec) for number, spec in enumerate(specs)}
+    group = TrialGroup(trials, len(data.class_names), source_weights, device)
+    f_s = group.first.networks.f_s
+    images = TrainingImages(data, f_s, device, is_resident=is_resident)
+    trainer = EpochTrainer(specs[0], images, None)
+    evaluator = EpochEvaluator(specs[0], data, images, device, check_health=False)
+    best: dict[int, Candidate] = {}
+    for epoch in range(1, specs[0].training.epochs + 1):
+        trainer.train(epoch, list(group.members.values()))
+        for number, outcome in evaluate_group(group, epoch, evaluator, metric, 0.0).items():
+            state = group.members[number].state
+            if isinstance(outcome, NonFiniteLossError):
+                best.pop(number, None)
+                group.end([number])
+            elif state.best_epoch == epoch:
+                best[number] = Candidate(outcome, _evaluated_weights(state))
+        if not group.members:
+            break
+    return [best.get(number) for number in trials]
 
 
-def _train(net: nn.Module, spec: TrialSpec, batches: _Batches) -> nn.Module:
-    """Train a classifier, and return its moving average."""
-    training = spec.training
-    optimizer = target_classifier_optimizer(net, spec)
-    average = moving_average(net, training.classifier_ema_decay)
-    total_steps = training.epochs * training.steps_per_epoch
-    for step in range(total_steps):
-        factor = classifier_lr_factor(step / total_steps, spec)
-        set_lr(optimizer, training.classifier_lr * factor)
-        images, labels = batches.take(step)
-        target_logits, *labelled_logits = net(images).split(training.batch_size)
-        loss = information_loss(target_logits)
-        for logits, labels_of_group in zip(labelled_logits, labels, strict=True):
-            loss = loss + task_loss(logits, labels_of_group)
-        optimizer_step(optimizer, loss)
-        average.update_parameters(net)
-    return average.module
+def source_candidate(
+    spec: TrialSpec, data: TrialData, source_weights: StateDict, device: torch.device
+) -> Candidate:
+    """Return f_S as epoch 0 of a trial, with batch norm statistics of the target if asked for.
+
+    Raises:
+        NonFiniteLossError: a logit of f_S is not finite.
+    """
+    f_s = build_classifier(spec.model.classifier, spec.data.source, len(data.class_names))
+    f_s.load_state_dict(source_weights)
+    to_device(f_s, device, channels_last=spec.training.channels_last)
+    return _Scorer(spec, data, device).candidate(f_s, epoch=0)
 
 
-class _Batches:
-    """Augmented batches of target images, with images of labelled groups.
+def train_on_target(
+    spec: TrialSpec, images: DeviceImages, data: TrialData, *, metric: str
+) -> Candidate | None:
+    """Train a classifier on labelled target images, and return its best epoch: the upper bound.
+
+    It is trained like f_S, with the moving average and the precision of f_T, and scored as often
+    as a trial.
 
     Args:
-        source: labelled training images of the source.
-        labelled: the groups: `source`, and `labelled` target images.
+        images: labelled target images.
+        data: data of the trials, by whose target_val the best epoch is chosen.
+        metric: metric by which it is chosen.
+
+    Returns:
+        The best epoch; None if a logit was not finite.
     """
+    training = spec.training
+    last_step = training.source.steps
+    steps_per_epoch = ceil(last_step / training.epochs)
+    scorer = _Scorer(spec, data, images.device)
+    average: AveragedModel | None = None
+    best: Candidate | None = None
 
-    def __init__(
-        self,
-        spec: TrialSpec,
-        source: DeviceImages,
-        target: DeviceImages,
-        labelled: Mapping[str, DeviceImages],
-    ) -> None:
-        order_seed = derive_seed(spec.seed, "no-gan")
+    def score(step: int, net: nn.Module) -> None:
+        nonlocal average, best
+        if average is None:
+            average = moving_average(net, training.classifier_ema_decay)
+        else:
+            average.update_parameters(net)
+        if step % steps_per_epoch == 0 or step == last_step:
+            candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))
+            if best is None or candidate.record.rank_key(metric) > best.record.rank_key(metric):
+                best = candidate
+
+    classes = len(data.class_names)
+    bf16 = training.precision == "bf16"
+    try:
+        train_supervised(spec, images, classes, "target-supervised", bf16=bf16, on_update=score)
+    except NonFiniteLossError:
+        return None
+    return best
+
+
+class _Scorer:
+    """Scores classifiers as those of trials are scored after an epoch."""
+
+    def __init__(self, spec: TrialSpec, data: TrialData, device: torch.device) -> None:
         self._spec = spec
-        self._target = target
-        self._labelled = labelled
-        self._sampler = UnpairedSampler(
-            len(source),
-            len(target),
-            spec.training.batch_size,
-            order_seed,
-            balanced_labels(spec, source),
-            labelled_size=len(labelled.get("labelled", ())),
-        )
+        bf16 = spec.training.precision == "bf16"
+        self._validation = Validation(data, device, bf16=bf16, is_resident=False)
+        self._target = DeviceImages(data.target_train_images, None, device, is_resident=False)
 
-    def take(self, step: int) -> tuple[Tensor, list[Tensor]]:
-        """Return the images of update `step`, and the labels of each labelled group.
+    def candidate(self, net: nn.Module, epoch: int) -> Candidate:
+        """Return a classifier, on the device of the data, with its scores."""
+        classifier = cast(Classifier, net)
+        if self._spec.training.adapt_batch_norm:
+            classifier = adapted_copy(classifier, self._target, self._spec)
+        scores = self._validation.scores(classifier, epoch)
+        record = EpochRecord(epoch=epoch, train_s=0.0, eval_s=0.0, **vars(scores))
+        return Candidate(record, to_cpu(classifier))
 
-        Returns:
-            (B, C, H, W) of the target, followed by as many images of each group; and int64 (B,)
-            per group.
-        """
-        self._expect(step + 1)
-        images = [self._target.take(self._sampler.indices(step)[1])]
-        labels = []
-        for name, group in self._labelled.items():
-            indices = self._labelled_indices(name, step)
-            images.append(group.take(indices))
-            labels.append(group.labels_of(indices))
-        batch = self._augmented(torch.cat(images), step)
-        return batch, labels
 
-    def _expect(self, step: int) -> None:
-        """Begin to read the images of update `step`."""
-        self._target.expect(self._sampler.indices(step)[1])
-        for name, group in self._labelled.items():
-            group.expect(self._labelled_indices(name, step))
-
-    def _labelled_indices(self, group: str, step: int) -> Tensor:
-        """Return the images of a labelled group in update `step`: int64 (B,)."""
-        if group == "labelled":
-            return self._sampler.labelled_indices(step)
-        return self._sampler.indices(step)[0]
-
-    def _augmented(self, images: Tensor, step: int) -> Tensor:
-        """Change images as f_T sees them in a trial: (N, C, H, W) → (N, C, H, W)."""
-        training = self._spec.training
-        if training.gan_augment.is_active:
-            changes = training.gan_augment.as_augment()
-            images = augment_images(changes, images, self._rng("gan-augment", step))
-        return augment_images(training.augment, images, self._rng(step))
-
-    def _rng(self, *parts: int | str) -> torch.Generator:
-        return torch.Generator().manual_seed(derive_seed(self._spec.seed, "no-gan", *parts))
+def _evaluated_weights(state: TrainingState) -> dict[str, Tensor]:
+    """Return the weights of f_T for evaluation, on the CPU."""
+    weights = to_cpu(state.eval_network("f_t"))
+    for name, buffer in state.eval_buffers.get("f_t", {}).items():
+        weights[name] = buffer.detach().cpu().clone()
+    return weights

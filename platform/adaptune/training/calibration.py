@@ -20,8 +20,8 @@ from adaptune.data.memory import available_memory_bytes, peak_memory_bytes
 from adaptune.data.residency import fits_on_device
 from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
+from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.baselines import adapt_without_gan
 from adaptune.training.build import build_classifier, set_tf32
 from adaptune.training.calibration_data import (
     DataSizes,
@@ -62,7 +62,7 @@ class Calibration:
         checkpoint_s: the checkpoint and the sample grid after an epoch, on a local disk.
         labels_s: the prediction of f_S's labels, once per worker.
         source_step_s: one update of f_S.
-        baseline_step_s: one update of the baseline "no GAN".
+        baseline_step_s: one update of a setting of the baselines without a GAN.
         memory_bytes: largest memory: of the GPU, with the images that stay there; without a GPU,
             of the process.
         available_bytes: memory of the GPU, or that all workers on this node share.
@@ -227,22 +227,20 @@ class _Measurement:
         return self._update_s(train)
 
     def baseline_step_s(self) -> float:
-        """Return the seconds of an update of the baseline "no GAN"."""
+        """Return the seconds of an update of a setting without a GAN, the mean over settings."""
+        spec = one_update_per_epoch(self._spec, workers=1)
+        trials = [setting.trial(spec) for setting in baseline_settings(spec)]
+        return sum(self._alone_s(trial) for trial in trials) / len(trials)
 
-        def train(updates: int) -> object:
-            change = {"epochs": 1, "steps_per_epoch": updates}
-            training = self._spec.training.model_copy(update=change)
-            return adapt_without_gan(
-                self._spec.model_copy(update={"training": training}),
-                self._images.source,
-                self._images.target,
-                self._source_weights,
-                self._sizes.classes,
-                task=True,
-                labelled_target=self._images.labelled_target,
-            )
-
-        return self._update_s(train)
+    def _alone_s(self, spec: TrialSpec) -> float:
+        """Return the seconds of an update of one trial that trains no generator."""
+        [state] = build_group([spec], self._sizes.classes, self._source_weights, self._device)
+        trainer = EpochTrainer(spec, self._images, None)
+        trial = Member(state)
+        trainer.train(1, [trial])
+        start = self._now()
+        trainer.train(1 + MIN_UPDATES, [trial])
+        return (self._now() - start) / MIN_UPDATES
 
     def _update_s(self, train: Callable[[int], object]) -> float:
         """Return the seconds of an update of a function that trains so many.

@@ -112,7 +112,7 @@ def fit_group(
             group.save_mid_epoch()
             raise PreemptedError(f"preempted at update {group.first.step}, in epoch {epoch}")
         share_s = (time.perf_counter() - start) / len(group.members)
-        outcomes = _evaluate(group, epoch, evaluator, metric, share_s)
+        outcomes = evaluate_group(group, epoch, evaluator, metric, share_s)
         group.end(number for number, outcome in outcomes.items() if isinstance(outcome, Exception))
         if group.members:
             group.save()
@@ -120,10 +120,15 @@ def fit_group(
         yield outcomes
 
 
-def _evaluate(
+def evaluate_group(
     group: TrialGroup, epoch: int, evaluator: EpochEvaluator, metric: str, train_s: float
 ) -> dict[int, Outcome]:
-    """Return the outcome of an epoch for each trial, which took `train_s` seconds of training."""
+    """Return the outcome of an epoch for each trial of a group.
+
+    Args:
+        metric: metric by which the best epochs are chosen.
+        train_s: seconds of training per trial.
+    """
     outcomes: dict[int, Outcome] = {}
     losses: dict[int, dict[str, float]] = {}
     for number, member in group.members.items():
@@ -148,12 +153,7 @@ def _evaluate(
             eval_s=health_s + time.perf_counter() - start,
             losses=means,
             health=health,
-            source_val_accuracy=scores.source_val_accuracy,
-            target_val_accuracy=scores.target_val_accuracy,
-            target_val_loss=scores.target_val_loss,
-            source_val=scores.source_val,
-            target_val=scores.target_val,
-            validators=scores.validators,
+            **vars(scores),
         )
         outcomes[number] = member.end_epoch(record, metric)
     return outcomes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +27,8 @@ def train_supervised(
     purpose: str = "source",
     *,
     load_pretrained: bool = True,
+    bf16: bool = False,
+    on_update: Callable[[int, nn.Module], object] | None = None,
 ) -> dict[str, Tensor]:
     """Train a classifier on labelled images (eq. 1); f_S if they are those of the source.
 
@@ -33,6 +37,9 @@ def train_supervised(
         classes: number of classes, K.
         purpose: name of the random streams.
         load_pretrained: whether training starts from the pretrained weights, if the spec has any.
+        bf16: whether the forward passes compute in bf16.
+        on_update: called after each update with the number of updates and the classifier. It
+            leaves torch's random numbers, and the classifier in training mode, as they are.
 
     Returns:
         The weights of the classifier, on the CPU.
@@ -56,8 +63,11 @@ def train_supervised(
             rng = torch.Generator().manual_seed(seed)
             batch = augment_images(spec.training.augment, images.take(indices), rng)
             labels = images.labels_of(indices)
-            loss = task_loss(net(batch), labels, label_smoothing=stage.label_smoothing)
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+                loss = task_loss(net(batch), labels, label_smoothing=stage.label_smoothing)
             optimizer_step(optimizer, loss)
+            if on_update is not None:
+                on_update(step + 1, net)
     return to_cpu(net)
 
 

@@ -9,7 +9,7 @@ from adaptune.evaluation.summary import Summary
 from adaptune.evaluation.summary_scores import accuracies_by_model
 from adaptune.report.page import write_report
 from adaptune.report.table import Table
-from adaptune.report.tables import metrics_table, recall_table
+from adaptune.report.tables import baselines_table, metrics_table, recall_table, updates_text
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.results.remote import upload
@@ -28,9 +28,16 @@ def print_summary(summary: Summary, console: Console) -> None:
         for name, accuracy in accuracies_by_model(summary).items():
             console.print(f"  {name:<18}{accuracy:.1%}")
     else:
-        _print_metrics(metrics_table(summary), console)
+        metrics = metrics_table(summary)
+        _print_table(Table(("", *metrics.header[1:]), metrics.rows), console)
     if summary.gap_closed is not None:
         console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
+    baselines = baselines_table(summary)
+    if baselines:
+        _print_table(baselines, console)
+        updates = updates_text(summary)
+        if updates is not None:
+            console.print(updates)
     recalls = recall_table(summary).rows
     if recalls:
         by_class = [f"{name} {text.partition(' (')[0]}" for name, text in recalls]
@@ -38,11 +45,10 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(summary.verdict, soft_wrap=False)  # sentences break between words
 
 
-def _print_metrics(table: Table, console: Console) -> None:
+def _print_table(table: Table, console: Console) -> None:
     """Print a table with columns as wide as their longest cells."""
-    header = ("", *table.header[1:])
-    widths = [max(map(len, column)) for column in zip(header, *table.rows, strict=True)]
-    for row in (header, *table.rows):
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    for row in (table.header, *table.rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         console.print(f"  {'  '.join(cells)}".rstrip(), soft_wrap=True)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from adaptune.cluster.placement import PlacementPlan
+from adaptune.evaluation.baselines import task_shape
+from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.resources import Execution
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
@@ -24,7 +26,7 @@ _TRIAL_S: Mapping[Execution, float] = {"in_process": 0.5, "ray_train": 1.5}
 _COMPILE_S = 60.0  # per trial, see training.compile
 _END_S = 5.0  # export and report
 _RESUMED_START_S = 5.0  # of a process, which a resumed search does not measure
-# Update of the baseline "no GAN" relative to that of a trial, which a resumed search does not
+# Update of a baseline without a GAN relative to that of a trial, which a resumed search does not
 # measure: about a third with the smallest networks, and less with larger generators.
 _BASELINE_PART = 0.25
 
@@ -86,7 +88,8 @@ def measured_pace(
         trial_s += _COMPILE_S
     baselines_s = 0.0
     if has_test:
-        baselines_s = _baselines_s(spec, plan, calibration.baseline_step_s, source_s)
+        evaluation_s = calibration.evaluation_s / spec.search.classifiers_per_gan
+        baselines_s = _baselines_s(spec, plan, calibration.baseline_step_s, evaluation_s, source_s)
     return Pace(
         group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
         trial_s=trial_s,
@@ -112,7 +115,7 @@ def resumed_pace(
     update_s = epoch_s / spec.steps_per_epoch
     baselines_s = 0.0
     if has_test:
-        baselines_s = _baselines_s(spec, plan, _BASELINE_PART * update_s, 0.0)
+        baselines_s = _baselines_s(spec, plan, _BASELINE_PART * update_s, 0.0, 0.0)
     return Pace(
         group_start_s=_STARTS[plan.execution] * _RESUMED_START_S,
         trial_s=_TRIAL_S[plan.execution],
@@ -123,14 +126,26 @@ def resumed_pace(
 
 
 def _baselines_s(
-    spec: SearchSpec, plan: PlacementPlan, step_s: float, target_supervised_s: float
+    spec: SearchSpec,
+    plan: PlacementPlan,
+    step_s: float,
+    evaluation_s: float,
+    target_supervised_s: float,
 ) -> float:
-    """Return the seconds of the baselines, each of which has the resources of one worker."""
+    """Return the seconds of the baselines, which tasks train side by side.
+
+    Args:
+        step_s: seconds of an update of a setting without a GAN.
+        evaluation_s: seconds of the evaluation after an epoch.
+        target_supervised_s: seconds of the updates of the target-supervised baseline.
+    """
     if not spec.evaluation.baselines:
         return 0.0
-    no_gan_s = spec.epochs * spec.steps_per_epoch * step_s
-    durations_s = [no_gan_s, no_gan_s / 2]  # information only: half the images
+    setting_s = spec.epochs * (spec.steps_per_epoch * step_s + evaluation_s)
+    settings = len(baseline_settings(spec.trial({})))
+    tasks, _ = task_shape(plan)
+    longest_s = math.ceil(settings / tasks) * setting_s
+    total_s = settings * setting_s
     if spec.evaluation.baselines is True or ":" not in spec.data.target.domain:
-        durations_s.append(target_supervised_s)
-    workers = plan.max_concurrent_trials * plan.resources.workers
-    return max(*durations_s, sum(durations_s) / workers)
+        total_s += target_supervised_s + spec.epochs * evaluation_s
+    return max(longest_s, total_s / tasks)

@@ -14,7 +14,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.ablation import ablations, inactive_ablations
 from adaptune.evaluation.comparison import MeanScore, mean_scores
-from adaptune.evaluation.confirmation import conclusion, top_configurations
+from adaptune.evaluation.confirmation import against_best_baseline, conclusion, top_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_mean
 from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
@@ -90,12 +90,16 @@ def ablate(
     best = study.best_trial()
     assert best is not None
     configurations = ablations(spec, best.values)
-    inactive = inactive_ablations(configurations[0])
+    full = configurations[0]
+    inactive = inactive_ablations(full)
 
     def conclude(results: list[SeedResult]) -> str:
-        if not inactive:
-            return ""
-        return f"{', '.join(inactive)}: the same as full, in which these terms are off."
+        lines = []
+        if inactive:
+            names = ", ".join(inactive)
+            lines.append(f"{names}: the same as full, in which these terms are off.")
+        lines.append(against_best_baseline(results, full, judging_metric(spec.search.metric)))
+        return "\n".join(lines).rstrip()
 
     command = _Command("ablation", configurations, seeds, conclude)
     return _replicate(folder, spec, study, command, address, console)

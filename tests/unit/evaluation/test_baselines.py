@@ -7,22 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.fake_run import make_run, make_splits, make_tiny_search, printed
-from support.tiny_trial import make_data, make_source_weights
+from support.fake_run import PLAN, make_run, make_splits, make_tiny_search, printed
+from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights
 
+from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
-from adaptune.evaluation.baselines import train_baselines
-from adaptune.evaluation.test_scores import Baselines
+from adaptune.evaluation.baseline_choice import Baselines
+from adaptune.evaluation.baselines import task_shape, train_baselines
 from adaptune.execution.base import SharedRefs
+from adaptune.spec.resources import WorkerResources
+from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.state import StateDict
 
-WITHOUT_GAN = ["baseline information_only, 1 CPU", "baseline no_gan, 1 CPU"]
+WITHOUT_GAN = [
+    "baseline source_only, 1 CPU",
+    "baselines without a GAN, 1 of 2, 1 CPU",
+    "baselines without a GAN, 2 of 2, 1 CPU",
+]
+KEYS = {"information_only", "no_gan", "fda"}
 SUPERVISED = "baseline target_supervised, 1 CPU"
 
 
-def have_equal_weights(first: StateDict | None, second: StateDict | None) -> bool:
-    assert first is not None
-    assert second is not None
+def equal(first: StateDict, second: StateDict) -> bool:
     assert first.keys() == second.keys()
     return all(torch.equal(first[name], second[name]) for name in first)
 
@@ -47,7 +53,38 @@ def test_auto_trains_the_upper_bound_for_built_in_data_only(
     run: Any = make_run(tmp_path, make_tiny_search(domain))
     baselines = train_baselines(run, run.spec.trial({}), wanted)
     assert run.tasks.submitted == names
-    assert (baselines.target_supervised is not None) == (SUPERVISED in names)
+    expected = KEYS | {"target_supervised"} if SUPERVISED in names else KEYS
+    assert baselines.weights.keys() == baselines.selected.keys() == expected
+
+
+@pytest.mark.parametrize(
+    ("trials", "workers", "cpus", "gpus", "shape"),
+    [
+        (1, 2, 1, 0.0, (2, 1)),
+        (3, 2, 4, 1.0, (6, 4)),
+        (1, 1, 5, 0.0, (2, 2)),  # one trial has all CPUs
+        (1, 1, 5, 1.0, (1, 5)),
+        (1, 1, 1, 0.0, (1, 1)),
+    ],
+)
+def test_tasks_train_side_by_side_as_far_as_the_cluster_has_room(
+    trials: int, workers: int, cpus: int, gpus: float, shape: tuple[int, int]
+) -> None:
+    resources = WorkerResources(workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
+    plan = replace(PLAN, resources=resources, max_concurrent_trials=trials)
+    assert task_shape(plan) == shape
+
+
+def test_the_number_of_tasks_changes_no_baseline(tmp_path: Path) -> None:
+    baselines = []
+    for trials in (1, 4):
+        run: Any = make_run(tmp_path)
+        run = replace(run, plan=replace(PLAN, max_concurrent_trials=trials))
+        baselines.append(train_baselines(run, run.spec.trial({}), "auto"))
+    first, second = baselines
+    assert first.selected == second.selected
+    for name, weights in first.weights.items():
+        assert equal(weights, second.weights[name])
 
 
 def test_without_labels_left_for_training_there_is_no_upper_bound(tmp_path: Path) -> None:
@@ -55,20 +92,8 @@ def test_without_labels_left_for_training_there_is_no_upper_bound(tmp_path: Path
     unlabelled = np.full_like(splits.withheld.target_train_labels, UNLABELLED)
     withheld = replace(splits.withheld, target_train_labels=unlabelled)
     run: Any = make_run(tmp_path, splits=replace(splits, withheld=withheld))
-    baselines = train_baselines(run, run.spec.trial({}), True)
-    assert baselines.target_supervised is None
+    assert "target_supervised" not in train_baselines(run, run.spec.trial({}), True).weights
     assert "target supervised is left out: all labelled" in printed(run.console)
-
-
-def test_each_baseline_is_another_model(tmp_path: Path) -> None:
-    run: Any = make_run(tmp_path)
-    spec = run.spec.trial({})
-    f_s = make_source_weights(spec)
-    run = replace(run, shared=SharedRefs(run.splits.trial, f_s))
-    baselines = train_baselines(run, spec, True)
-    assert not have_equal_weights(baselines.information_only, f_s)
-    assert not have_equal_weights(baselines.information_only, baselines.no_gan)
-    assert not have_equal_weights(baselines.no_gan, baselines.target_supervised)
 
 
 def test_the_upper_bound_is_trained_on_labelled_images_only(tmp_path: Path) -> None:
@@ -86,8 +111,9 @@ def test_the_upper_bound_is_trained_on_labelled_images_only(tmp_path: Path) -> N
     weights = []
     for data in (partly_labelled, only_labelled):
         run = make_run(tmp_path, splits=replace(splits, withheld=data))
-        weights.append(train_baselines(run, run.spec.trial({}), True).target_supervised)
-    assert have_equal_weights(*weights)
+        baselines = train_baselines(run, run.spec.trial({}), True)
+        weights.append(baselines.weights["target_supervised"])
+    assert equal(*weights)
 
 
 def with_batch_norm(path: Path, *, adapt: bool) -> Any:
@@ -109,30 +135,26 @@ def with_batch_norm(path: Path, *, adapt: bool) -> Any:
     return replace(run, source_weights=weights, shared=SharedRefs(data, weights))
 
 
-def statistics(weights: StateDict | None) -> StateDict:
-    assert weights is not None
+def statistics(weights: StateDict) -> StateDict:
     return {name: value for name, value in weights.items() if "running" in name}
 
 
 def test_all_baselines_get_the_batch_norm_statistics_of_the_target(tmp_path: Path) -> None:
-    models: dict[bool, dict[str, StateDict | None]] = {}
-    for adapt in (False, True):
-        run = with_batch_norm(tmp_path / str(adapt), adapt=adapt)
-        spec = run.spec.trial({})
-        models[adapt] = dict(vars(train_baselines(run, spec, True)))
-    assert models[False]["source_only"] is None
-    models[False]["source_only"] = run.source_weights
-    for name, adapted in models[True].items():
-        plain = models[False][name]
-        assert adapted is not None
-        assert plain is not None
-        changed = [key for key, value in adapted.items() if not torch.equal(value, plain[key])]
-        assert {key for key in changed if "num_batches" not in key} == set(statistics(plain)), name
+    run = with_batch_norm(tmp_path, adapt=True)
+    baselines = train_baselines(run, run.spec.trial({}), True)
+    assert baselines.weights.keys() == KEYS | {"source_only", "target_supervised"}
+    source_only = statistics(baselines.weights["source_only"])
+    assert not equal(source_only, statistics(run.source_weights))
+    images = DeviceImages(run.splits.trial.target_train_images, None, CPU)
+    for name, weights in baselines.weights.items():
+        adapted = adapted_weights(run.spec.trial({}), weights, images, CLASSES)
+        for key, value in statistics(weights).items():
+            torch.testing.assert_close(value, adapted[key], msg=name)
 
 
 def test_source_only_gets_the_statistics_even_if_no_baseline_is_trained(tmp_path: Path) -> None:
     run = with_batch_norm(tmp_path, adapt=True)
     baselines = train_baselines(run, run.spec.trial({}), False)
     assert run.tasks.submitted == ["baseline source_only, 1 CPU"]
-    assert baselines == Baselines(source_only=baselines.source_only)
-    assert baselines.source_only is not None
+    assert list(baselines.weights) == ["source_only"]
+    assert baselines.best is None

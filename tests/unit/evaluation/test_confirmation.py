@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 from support.fake_search import make_record, make_search, simulate, smooth
 
-from adaptune.evaluation.confirmation import all_values, conclusion, top_configurations
+from adaptune.evaluation.confirmation import (
+    against_best_baseline,
+    all_values,
+    conclusion,
+    top_configurations,
+)
 from adaptune.evaluation.replication import Configuration, SeedResult
-from adaptune.evaluation.test_scores import INFORMATION_ONLY, SOURCE_ONLY
+from adaptune.evaluation.test_scores import FDA, INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
 from adaptune.study.study import SearchStudy, create_study
 
 BEST = Configuration("best", {"loss_weights.task": 1.0, "loss_weights.cycle": 1.0})
@@ -34,7 +39,25 @@ def test_the_conclusion_names_all_baselines_and_the_margins() -> None:
     assert second.startswith(
         "best: not shown to help, against information only: +0.0 points on the test ("
     )
-    assert third.startswith("best: not shown to help, against no GAN: ")
+    assert third.startswith(
+        "The best method without a GAN on target_val is information only: the GAN is not shown to"
+        " be worth its cost, against information only: +0.0 points on the test ("
+    )
+
+
+def test_target_val_and_not_the_test_chooses_the_best_method_without_a_gan() -> None:
+    scores = {"full": (0.9, 0.9), INFORMATION_ONLY: (0.6, 0.95), NO_GAN: (0.8, 0.7), FDA: (0.7, 1)}
+    results = []
+    for name, (val, test) in scores.items():
+        for seed in range(3):
+            results.append(SeedResult(name, seed, val, test - seed / 100 * (name == NO_GAN)))
+    text = against_best_baseline(results, Configuration("full", {}))
+    assert text.startswith(
+        "The best method without a GAN on target_val is no GAN: the GAN was worth it, against no"
+        " GAN: +21.0 points on the test ("
+    )
+    alone = [result for result in results if result.configuration == "full"]
+    assert against_best_baseline(alone, Configuration("full", {})) == ""
 
 
 def test_a_configuration_that_adapts_nothing_is_not_shown_to_help_whatever_it_gains() -> None:

@@ -17,8 +17,9 @@ from support.fake_search import make_record, make_search, simulate, smooth
 
 from adaptune.errors import CheckpointError
 from adaptune.evaluation import held_out
+from adaptune.evaluation.baseline_choice import Baselines
 from adaptune.evaluation.held_out import best_checkpoint, evaluate_best, load_trial_checkpoint
-from adaptune.evaluation.test_scores import Baselines
+from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.search.driver import SearchRun
 from adaptune.training.checkpoint import CheckpointFolder
 
@@ -112,13 +113,17 @@ def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of_one_trial(tmp_path, test_samples=8)
-    adapted = Baselines(source_only=constant_classifier(run.spec.trial({}), 0))
+    weights = constant_classifier(run.spec.trial({}), 0)
+    selected = {"fda": SelectedBaseline("fourier beta 0.1", epoch=2, updates=8)}
+    adapted = Baselines({"source_only": weights, "fda": weights}, selected, "fda")
     monkeypatch.setattr(held_out, "train_baselines", lambda *_: adapted)
     best = best_checkpoint(run)
     assert best is not None
     scores, _ = evaluate_best(run, best)
     assert scores is not None
-    assert scores.source_only == 0.5
+    assert scores.source_only == scores.fda == 0.5
+    assert (scores.selected, scores.best_baseline) == (selected, "fda")
+    assert evaluate_best(run, best) == (scores, 1)  # from the study
 
 
 def test_an_interrupted_training_of_the_baselines_is_no_evaluation(

@@ -140,12 +140,13 @@ def test_each_seed_has_its_own_search_and_its_own_results(
     configurations = configurations_of(spec, good=1.0, bad=2.0, failed=3.0, lost=4.0)
     results = replicate_seeds(spec, configurations, [1, 2], tmp_path)
     assert simulation.searches == ["seed-1", "seed-2"]
-    assert [result.seed for result in results] == [1] * 8 + [2] * 8
+    assert [result.seed for result in results] == [1] * 9 + [2] * 9
     tests = {result.configuration: result.target_test for result in results if result.seed == 1}
     assert list(tests) == [
         "source only",
         "information only",
         "no GAN",
+        "FDA",
         "target supervised",
         "good",
         "bad",

@@ -18,11 +18,13 @@ from adaptune.evaluation.summary import (
     write_summary,
 )
 from adaptune.evaluation.summary_scores import accuracies_by_model, verdict_estimates
+from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.search.driver import SearchRun
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.trial import TrialPlacement
 from adaptune.training.bootstrap import Estimate
+from adaptune.training.significance import accuracy_interval
 
 KEYS = """
     format name method source target metric execution workers_per_trial seed version verdict
@@ -31,7 +33,8 @@ KEYS = """
     test_metrics target_test_recall verdict_metric
     target_test_accuracy target_test_ci95 target_test_size target_test_evaluations
     source_only_test_accuracy information_only_test_accuracy no_gan_test_accuracy
-    target_supervised_test_accuracy gap_closed
+    fda_test_accuracy target_supervised_test_accuracy gap_closed
+    baselines best_baseline search_updates baseline_updates
     wall_s source_classifier_s device_s_useful device_s_pruned device_s_failed device_s_overhead
     device_s_saved_by_stopping_estimated device_s_to_99_percent_of_best
 """
@@ -116,13 +119,43 @@ def test_the_metrics_of_the_test_are_in_the_file(run: SearchRun, tmp_path: Path)
     )
 
 
-def test_a_summary_of_an_earlier_version_has_no_metrics(tmp_path: Path) -> None:
+def test_the_baselines_and_all_updates_are_in_the_file(run: SearchRun, tmp_path: Path) -> None:
+    selected = {
+        "information_only": SelectedBaseline("information 1", epoch=2, updates=80),
+        "target_supervised": SelectedBaseline("labels of target_train", epoch=9, updates=600),
+    }
+    scores = replace(SCORES, selected=selected, best_baseline="information_only")
+    summary = summarise(run, best=best_of(run.study), scores=scores, evaluations=1, wall_s=9)
+    write_summary(summary, tmp_path / "summary.json")
+    assert read_summary(tmp_path / "summary.json") == summary
+    assert summary.baselines is not None
+    first, second = summary.baselines
+    assert (first.name, first.setting, first.epoch, first.updates) == (
+        "information only",
+        "information 1",
+        2,
+        80,
+    )
+    assert (first.test_accuracy, second.test_accuracy) == (0.8, 0.95)
+    assert first.test_ci95 == accuracy_interval(320, 400)
+    assert summary.best_baseline == "information only"
+    assert summary.baseline_updates == 680
+    epochs = sum(trial.last_epoch for trial in run.study.started_trials())
+    assert summary.search_updates == epochs * run.spec.steps_per_epoch
+
+
+def test_a_summary_of_an_earlier_version_lacks_later_keys(tmp_path: Path) -> None:
     values = make_summary().model_dump(mode="json")
-    for key in ("target_val_metrics", "test_metrics", "target_test_recall", "verdict_metric"):
+    later = """
+        target_val_metrics test_metrics target_test_recall verdict_metric
+        fda_test_accuracy baselines best_baseline search_updates baseline_updates
+    """
+    for key in later.split():
         del values[key]
     (tmp_path / "summary.json").write_text(json.dumps(values))
     summary = read_summary(tmp_path / "summary.json")
     assert summary.test_metrics is None
+    assert summary.baselines is None
     assert verdict_estimates(summary) == {}
 
 

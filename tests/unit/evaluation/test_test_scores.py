@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from support.fake_search import make_search
 
-from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.evaluation.test_scores import (
+    SelectedBaseline,
     evaluate_once,
     run_once,
     score_on_test,
 )
+from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.study.storage import open_study
 from adaptune.training.bootstrap import Estimate
 from adaptune.training.metrics import Predictions
@@ -145,8 +146,18 @@ def test_stored_scores_are_the_scores(tmp_path: Path) -> None:
         metric="mean_recall",
         metrics={"adapted": {"mean_recall": estimate}},
         recall={"cat": estimate, "dog": None},
+        selected={"no_gan": SelectedBaseline("task 1, feature 0.3", epoch=3, updates=40)},
+        best_baseline="no_gan",
     )
     assert evaluate_once(study, "trial 0, epoch 1", lambda: first) == (first, 1)
     reopened = open_study(make_search(), tmp_path / "journal")
     other = scores(0.1, 0.1)
     assert evaluate_once(reopened, "trial 0, epoch 1", lambda: other) == (first, 1)
+
+
+def test_scores_of_an_earlier_version_have_no_choices_and_the_best_baseline_of_the_test() -> None:
+    stored = {"size": 400, "adapted": 0.9, "source_only": 0.8, "no_gan": 0.85}
+    parsed = Scores.from_dict(stored | {"information_only": 0.86})
+    assert parsed.selected == {}
+    assert parsed.best_without_gan == "information_only"
+    assert Scores.from_dict(stored | {"no_gan": None}).best_without_gan is None

@@ -15,6 +15,7 @@ from support.fake_search import make_record, make_search
 from adaptune.errors import ResultsError
 from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.summary import summarise, write_summary
+from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.evaluation.test_scores import TestScores as Scores
 from adaptune.report.page import write_report
 from adaptune.results.folder import ResultsFolder, write_table
@@ -88,6 +89,18 @@ def test_the_page_shows_metrics_of_the_test_and_the_accuracy_per_class(
     assert "<th>AUROC</th>" not in page
     assert "<td>&lt;cat&gt;</td><td>25.0 (10.0 to 50.0)</td>" in page
     assert "<td>dog</td><td>no image</td>" in page
+
+
+def test_the_page_shows_the_choices_of_the_baselines(tmp_path: Path, study: SearchStudy) -> None:
+    selected = {"information_only": SelectedBaseline("information 1", epoch=3, updates=80)}
+    scores = replace(SCORES, selected=selected, best_baseline="information_only")
+    page = page_of(tmp_path, study, make_search(), scores)
+    assert "<h3>Baselines</h3>" in page
+    row = "<td>information only (best)</td><td>information 1</td><td>3</td><td>80</td>"
+    assert f"<tr>{row}<td>90.0 (82.4 to 95.1)</td></tr>" in page
+    assert "updates: " not in page
+    assert re.search(r"Updates: [\d,]+ by the trials of the search, 80 by the baselines\.", page)
+    assert "<h3>Baselines</h3>" not in page_of(tmp_path, study, make_search(), SCORES)
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, study: SearchStudy) -> None:

@@ -11,11 +11,13 @@ from support.fake_search import make_record, make_search
 from adaptune.errors import ResultsError
 from adaptune.report.tables import (
     Table,
+    baselines_table,
     costs_table,
     format_mean,
     pareto_table,
     replication_table,
     trials_table,
+    updates_text,
     validators_table,
 )
 from adaptune.results.folder import ResultsFolder, write_table
@@ -71,6 +73,34 @@ def test_costs_that_are_not_known_have_no_row() -> None:
     assert len(table.rows) == 5
     reached = costs_table(make_summary(device_s_to_99_percent_of_best=7.0))
     assert ("until 99% of the best objective was reached", "7") in reached.rows
+
+
+def test_each_baseline_has_its_choice_and_its_accuracy() -> None:
+    chosen: dict[str, Any] = {
+        "name": "no GAN",
+        "setting": "task 1, feature 0.3",
+        "epoch": 7,
+        "updates": 2400,
+        "test_accuracy": 0.9,
+        "test_ci95": (0.8, 0.95),
+    }
+    summary = make_summary(
+        baselines=[chosen, chosen | {"name": "FDA", "setting": "f_S itself", "epoch": 0}],
+        best_baseline="no GAN",
+        search_updates=12345,
+        baseline_updates=4800,
+    )
+    assert baselines_table(summary).rows == [
+        ("no GAN (best)", "task 1, feature 0.3", "7", "2,400", "90.0 (80.0 to 95.0)"),
+        ("FDA", "f_S itself", "0", "2,400", "90.0 (80.0 to 95.0)"),
+    ]
+    expected = "updates: 12,345 by the trials of the search, 4,800 by the baselines"
+    assert updates_text(summary) == expected
+
+
+def test_a_summary_without_choices_has_no_table_of_baselines() -> None:
+    assert not baselines_table(make_summary())
+    assert updates_text(make_summary(search_updates=12345)) is None
 
 
 def test_each_validator_has_a_row() -> None:

@@ -3,18 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 from support.tiny_trial import (
-    CLASSES,
-    CPU,
     make_batch,
-    make_data,
-    make_source_weights,
     make_spec,
     make_state,
 )
 from torch import nn
 
-from adaptune.data.device_images import DeviceImages
-from adaptune.training import baselines
 from adaptune.training.averages import moving_average, resume_average, warmed_up_decay
 from adaptune.training.steps.cycada import cycada_step
 
@@ -131,34 +125,3 @@ def test_the_average_of_a_trial_holds_averaged_statistics_of_batch_norm() -> Non
     for name in statistics:
         torch.testing.assert_close(averaged[name], 0.1 * before[name] + 0.9 * after[name])
         assert not torch.equal(averaged[name], after[name])
-
-
-def test_a_trial_and_a_baseline_average_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A baseline of one update: its average is that of a trial whose f_T made the same update."""
-    spec = make_spec(
-        size=32, classifier="dtn", classifier_ema_decay=0.9, epochs=1, steps_per_epoch=1
-    )
-    networks: list[nn.Module] = []
-    original = moving_average
-
-    def remember(network: nn.Module, decay: float) -> object:
-        networks.append(network)
-        return original(network, decay)
-
-    monkeypatch.setattr(baselines, "moving_average", remember)
-    data = make_data(32)
-    averaged = baselines.adapt_without_gan(
-        spec,
-        DeviceImages(data.source_train_images, data.source_train_labels, CPU),
-        DeviceImages(data.target_train_images, None, CPU),
-        make_source_weights(spec),
-        CLASSES,
-        task=True,
-    )
-
-    state = make_state(spec)
-    state.networks.f_t.load_state_dict(networks[0].state_dict())
-    state.update_averages()
-    expected = state.averages["f_t"].module.state_dict()
-    for name, value in averaged.items():
-        assert torch.equal(value, expected[name]), name

@@ -59,6 +59,26 @@ def test_the_metrics_of_the_test_are_a_table_with_intervals(console: Console) ->
     ]
 
 
+def test_the_choices_of_the_baselines_are_a_table(console: Console) -> None:
+    baseline = {
+        "name": "no GAN",
+        "setting": "task 1, feature 0.3",
+        "epoch": 7,
+        "updates": 2400,
+        "test_accuracy": 0.9,
+        "test_ci95": (0.8, 0.95),
+    }
+    print_summary(
+        make_summary(baselines=[baseline], search_updates=6000, baseline_updates=2400), console
+    )
+    assert printed(console).splitlines()[2:] == [
+        "  baseline  setting              epoch  updates  accuracy, %",
+        "  no GAN    task 1, feature 0.3  7      2,400    90.0 (80.0 to 95.0)",
+        "updates: 6,000 by the trials of the search, 2,400 by the baselines",
+        "It helped.",
+    ]
+
+
 def test_the_summary_without_target_labels_has_no_accuracies(console: Console) -> None:
     print_summary(make_summary(), console)
     assert printed(console).splitlines()[2:] == ["It helped."]

@@ -52,14 +52,17 @@ def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> 
     """
     d_feat = state.networks.d_feat
     weights = state.spec.loss_weights
-    images, labels = _labelled_images(state, batch, translated)
     target = _target_images(state, batch)
-    groups = {"labelled": images}
+    groups = {}
     if weights.feature or weights.information or weights.confusion:
         groups["target"] = target
     groups |= _labelled_target(state, batch)
     if weights.consistency:
         groups["strong view"] = strong_view(state, batch.target)
+    labels = batch.source_labels
+    if _reads_the_source(state) or not groups:
+        images, labels = _labelled_images(state, batch, translated)
+        groups = {"labelled": images, **groups}
     logits = _logits(state, groups)
 
     terms = _task_terms(batch, logits, labels)
@@ -102,6 +105,13 @@ def feature_discriminator_step(
     accuracy = all_reduce_mean(domain_accuracy(source_domain, target_domain))
     gate = (accuracy > state.spec.training.feature_gate).float()
     return {"feature_discriminator": loss.detach(), "feature_gate": gate}
+
+
+def _reads_the_source(state: TrainingState) -> bool:
+    """Return whether a term, or the semantic gate, needs f_T's logits of source images."""
+    weights = state.spec.loss_weights
+    has_gate = state.spec.training.semantic_gate is not None
+    return weights.task > 0 or weights.feature > 0 or has_gate
 
 
 def _labelled_images(
@@ -150,7 +160,9 @@ def _logits(state: TrainingState, groups: Mapping[str, Tensor]) -> dict[str, Ten
 
 def _task_terms(batch: Batch, logits: Mapping[str, Tensor], labels: Tensor) -> LossTerms:
     """Compute the cross-entropies of f_T on labelled images of both domains, as scalars."""
-    terms = {"task": task_loss(logits["labelled"], labels)}
+    terms = {}
+    if "labelled" in logits:
+        terms["task"] = task_loss(logits["labelled"], labels)
     if "labelled target" in logits and batch.labelled_target_labels is not None:
         terms["task_target"] = task_loss(logits["labelled target"], batch.labelled_target_labels)
     return terms

@@ -39,6 +39,7 @@ def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]
         terms = dict(gan_terms)
         if state.trains_classifier:
             terms |= adaptation_phase(state, batch, translated)
+        if "task" in terms:
             update_semantic_gate(state, terms["task"])
         all_terms.append(detached(terms))
     return all_terms

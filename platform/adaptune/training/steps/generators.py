@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from adaptune.losses.gan import adversarial_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
+from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import discriminator_input
@@ -59,12 +60,12 @@ def gan_phase(
     Returns:
         The terms, as scalars, and the images that f_T learns the source labels from,
         (N, C, H, W): translations of the source images or, without a term that trains the
-        generators, the source images themselves.
+        generators, the source images themselves, or their Fourier translations.
     """
     weights = state.spec.loss_weights
     has_terms = weights.adversarial or weights.cycle or weights.identity or semantic_term
     if not has_terms:
-        return {}, batch.source
+        return {}, fourier_adapted(batch.source, batch.target, state.spec.fourier_beta)
     terms, images = generator_phase(state, batch, semantic_term)
     terms |= discriminator_phase(state, batch, images)
     return terms, images.source

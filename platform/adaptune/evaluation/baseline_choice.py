@@ -1,0 +1,108 @@
+"""The choice of each baseline's setting and epoch, by the objective of the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adaptune.evaluation.test_scores import SelectedBaseline
+from adaptune.spec.baselines import WITHOUT_GAN, BaselineSetting
+from adaptune.spec.schema import TrialSpec
+from adaptune.study.objective import Objective
+from adaptune.training.baselines import Candidate
+from adaptune.training.record import EpochRecord
+from adaptune.training.state import StateDict
+
+F_S = "f_S itself"
+LABELS = "labels of target_train"
+
+_Key = Callable[[EpochRecord], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """A setting of a baseline, and its best epoch; None if its training failed."""
+
+    setting: BaselineSetting
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The models that a search is compared with.
+
+    Attributes:
+        weights: weights by key: `source_only`, if it has batch norm statistics of its own,
+            the items of `WITHOUT_GAN`, and `target_supervised`; without those not trained.
+        selected: the choice for each trained baseline.
+        best: the best baseline without a GAN by the objective; None without any.
+    """
+
+    weights: Mapping[str, StateDict] = field(default_factory=dict)
+    selected: Mapping[str, SelectedBaseline] = field(default_factory=dict)
+    best: str | None = None
+
+
+def choose_baselines(
+    spec: TrialSpec,
+    f_s: Candidate,
+    results: Sequence[SettingResult],
+    upper_bound: Candidate | None,
+    metric: str,
+) -> Baselines:
+    """Choose the best setting and epoch of each baseline; f_S is a candidate of each.
+
+    Args:
+        spec: settings of the training.
+        f_s: f_S, epoch 0 of every setting.
+        results: the best epoch of each setting.
+        upper_bound: the target-supervised classifier, if it was trained.
+        metric: the metric of the search.
+    """
+    key = _comparison(metric, [f_s, *(result.candidate for result in results)])
+    updates = spec.training.epochs * spec.training.steps_per_epoch
+    weights = {"source_only": f_s.weights} if spec.training.adapt_batch_norm else {}
+    selected = {}
+    keys: dict[str, tuple[float, ...]] = {}
+    for baseline in WITHOUT_GAN:
+        settings = [result for result in results if result.setting.baseline == baseline]
+        if settings:
+            setting, candidate = _best(f_s, settings, key)
+            weights[baseline] = candidate.weights
+            epoch = candidate.record.epoch
+            selected[baseline] = SelectedBaseline(setting, epoch, len(settings) * updates)
+            keys[baseline] = key(candidate.record)
+    if upper_bound is not None:
+        weights["target_supervised"] = upper_bound.weights
+        selected["target_supervised"] = SelectedBaseline(
+            LABELS, upper_bound.record.epoch, spec.training.source.steps
+        )
+    best = max(keys, key=keys.__getitem__, default=None)
+    return Baselines(weights, selected, best)
+
+
+def _best(f_s: Candidate, results: Sequence[SettingResult], key: _Key) -> tuple[str, Candidate]:
+    """Return the best of f_S and some settings, in words and as a candidate."""
+    best = F_S, f_s
+    for result in results:
+        candidate = result.candidate
+        if candidate is not None and key(candidate.record) > key(best[1].record):
+            best = str(result.setting), candidate
+    return best
+
+
+def _comparison(metric: str, candidates: Sequence[Candidate | None]) -> _Key:
+    """Return the key by which records are compared, as the study compares the best epochs."""
+    objective = Objective(metric)
+    for number, candidate in enumerate(candidates):
+        if candidate is not None:
+            objective.observe(number, candidate.record)
+
+    def key(record: EpochRecord) -> tuple[float, ...]:
+        value = objective.value(record)
+        if math.isnan(value):
+            value = -math.inf
+        return value, *record.rank_key(metric)
+
+    return key
