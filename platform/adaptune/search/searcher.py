@@ -53,7 +53,7 @@ class SearchBudget:
     @classmethod
     def of(cls, spec: SearchSpec, node_timeout_s: float) -> SearchBudget:
         """Return the extent of a search that has this spec."""
-        size = spec.search.classifiers_per_gan
+        size = spec.search.group_size
         return cls(spec.planned_trials, spec.epochs, node_timeout_s, size, spec.generator_side)
 
 

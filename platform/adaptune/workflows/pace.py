@@ -80,7 +80,6 @@ def measured_pace(
     """
     calibration = worker.calibration
     source_s = spec.trial({}).training.source.steps * calibration.source_step_s
-    update_s = spec.steps_per_epoch * calibration.step_s
     trial_s = _TRIAL_S[plan.execution]
     if spec.trial({}).training.compile:
         trial_s += _COMPILE_S
@@ -90,7 +89,7 @@ def measured_pace(
     return Pace(
         group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
         trial_s=trial_s,
-        epoch_s=update_s + calibration.evaluation_s + calibration.checkpoint_s,
+        epoch_s=calibration.epoch_s(spec.steps_per_epoch),
         before_s=source_s if trains_source else 0.0,
         after_s=baselines_s + _END_S,
     )
