@@ -69,7 +69,7 @@ def describe_plan(spec: SearchSpec) -> str:
     if size is not None:
         lines.append(f"# {size.description}")
     if spec.search.classifiers_per_gan == "auto":
-        lines.append("# the number of trials that share a GAN is measured before the first one")
+        lines.append("# search.classifiers_per_gan: auto is measured before the first trial")
     if spec.search.group_size > 1:
         own = ", ".join(spec.classifier_side)
         lines.append(f"# groups of {spec.search.group_size} trials share a GAN and differ in {own}")

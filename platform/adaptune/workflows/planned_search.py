@@ -151,8 +151,6 @@ class PlannedSearch:
 
     def stored_study(self) -> SearchStudy | None:
         """Return the study of the search if it has begun."""
-        if not self.folder.has_begun:
-            return None
         try:
             return read_study(self.spec, self.folder.journal)
         except ResultsError:
