@@ -28,7 +28,9 @@ CALIBRATION = Calibration(
 WORKER = MeasuredWorker(CALIBRATION, start_s=3.0)
 
 
-def group_worker(trials: int, added_s: float = 0.03, added_bytes: int = 1_000_000) -> MeasuredWorker:
+def group_worker(
+    trials: int, added_s: float = 0.03, added_bytes: int = 1_000_000
+) -> MeasuredWorker:
     """A worker of a group each of whose further trials adds so much to each update."""
     further = trials - 1
     calibration = replace(

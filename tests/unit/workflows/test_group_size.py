@@ -39,7 +39,8 @@ def choose(
 
 
 @pytest.mark.parametrize(
-    ("added_s", "trials"), [(0.15, 1), (0.09, 2), (0.06, 2), (0.05, 3), (0.04, 3), (0.03, 4), (0.015, 7)]
+    ("added_s", "trials"),
+    [(0.15, 1), (0.09, 2), (0.06, 2), (0.05, 3), (0.04, 3), (0.03, 4), (0.015, 7)],
 )
 def test_a_group_costs_at_most_about_twice_as_much_as_one_trial(
     added_s: float, trials: int
