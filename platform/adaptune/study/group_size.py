@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
@@ -40,7 +38,7 @@ def store_group_size(study: SearchStudy, size: GroupSize) -> None:
 
 def stored_group_size(study: SearchStudy) -> GroupSize | None:
     """Return the choice of a search; None if it has not chosen, or its spec has a number."""
-    stored: Mapping[str, Any] | None = study.optuna_study.user_attrs.get(_GROUP_SIZE)
+    stored = study.optuna_study.user_attrs.get(_GROUP_SIZE)
     return None if stored is None else GroupSize(**stored)
 
 

@@ -81,10 +81,6 @@ class Calibration:
     is_on_gpu: bool
     wall_s: float
 
-    def epoch_s(self, updates: int) -> float:
-        """Return the seconds of an epoch of so many updates."""
-        return updates * self.step_s + self.evaluation_s + self.checkpoint_s
-
 
 def calibrate(
     spec: TrialSpec,

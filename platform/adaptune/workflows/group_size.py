@@ -16,6 +16,7 @@ from adaptune.execution.cause import is_out_of_memory
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import GroupSize
 from adaptune.workflows.calibration import MeasuredWorker, worker_memory_bytes
+from adaptune.workflows.pace import epoch_seconds
 
 MAX_TRIALS = 8  # a larger group would leave too few settings of the GAN to compare
 _MEASURED = (4, 2)  # trials of the group that is measured; the second one if memory runs out
@@ -79,7 +80,7 @@ def choose_group_size(
     if groups is None:
         return GroupSize(1, "there is too little memory for a second trial"), single
     bounds = [
-        _bound_of_time(groups, spec.steps_per_epoch),
+        _bound_of_time(groups, spec),
         GroupSize(full, full_reason),
         GroupSize(MAX_TRIALS, f"{MAX_TRIALS} is the largest number that `auto` takes"),
         _bound_of_memory(groups, plan, sharing),
@@ -101,14 +102,10 @@ def _measure_group(
     return None
 
 
-def _bound_of_time(groups: MeasuredGroups, updates: int) -> GroupSize:
-    """Return the largest group whose epoch takes at most twice as long as that of one trial.
-
-    Args:
-        updates: updates per epoch.
-    """
-    single_s = groups.single.calibration.epoch_s(updates)
-    added_s = groups.worker(2).calibration.epoch_s(updates) - single_s
+def _bound_of_time(groups: MeasuredGroups, spec: SearchSpec) -> GroupSize:
+    """Return the largest group whose epoch takes at most twice as long as that of one trial."""
+    single_s = epoch_seconds(spec, groups.single.calibration)
+    added_s = epoch_seconds(spec, groups.worker(2).calibration) - single_s
     if added_s <= 0:
         return GroupSize(MAX_TRIALS, "further trials make an epoch no longer")
     return GroupSize(

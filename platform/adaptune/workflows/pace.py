@@ -12,6 +12,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.spec.resources import Execution
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
+from adaptune.training.calibration import Calibration
 from adaptune.workflows.calibration import MeasuredWorker
 from adaptune.workflows.expected_epochs import ExpectedEpochs
 
@@ -64,6 +65,12 @@ def search_seconds(
     return pace.before_s + trials_s + epochs.in_sequence * pace.epoch_s + pace.after_s
 
 
+def epoch_seconds(spec: SearchSpec, calibration: Calibration) -> float:
+    """Return the seconds of an epoch with evaluation and checkpoint."""
+    update_s = spec.steps_per_epoch * calibration.step_s
+    return update_s + calibration.evaluation_s + calibration.checkpoint_s
+
+
 def measured_pace(
     spec: SearchSpec,
     plan: PlacementPlan,
@@ -89,7 +96,7 @@ def measured_pace(
     return Pace(
         group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
         trial_s=trial_s,
-        epoch_s=calibration.epoch_s(spec.steps_per_epoch),
+        epoch_s=epoch_seconds(spec, calibration),
         before_s=source_s if trains_source else 0.0,
         after_s=baselines_s + _END_S,
     )
