@@ -258,6 +258,7 @@ def make_summary(**figures: Any) -> Summary:
         "metric": "target_val_accuracy",
         "execution": "in_process",
         "workers_per_trial": 1,
+        "classifiers_per_gan": 1,
         "trials_unhealthy": {},
         "target_test_evaluations": 0,
         "verdict": "It helped.",

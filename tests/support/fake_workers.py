@@ -1,8 +1,8 @@
-"""Trial runners that return the outcomes that they were given, and a trainable on them."""
+"""A trainable on runners that return the outcomes that they were given."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,60 +10,18 @@ from typing import Any
 
 import pytest
 
-from adaptune.errors import NonFiniteLossError, WorkersLostError
 from adaptune.execution.base import RunnerSettings, SharedRefs
-from adaptune.execution.runtime import GroupJob
 from adaptune.results.folder import ResultsFolder
 from adaptune.search import trainable as trainable_module
 from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig
 from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.resources import Execution, WorkerResources
 from adaptune.training.identity import TrialInputs
-from adaptune.training.loop import Outcome
-from adaptune.training.record import EpochRecord
 from support.fake_search import make_search
+from support.scripted_runner import ScriptedRunner, Step
 
-Step = EpochRecord | dict[int, Outcome] | Exception | None
 SHARED = SharedRefs(data="data", source_weights="weights")
 RESOURCES = WorkerResources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)
-
-
-@dataclass
-class FakeRunner:
-    """A trial runner that returns or raises the steps it was given.
-
-    A record, or an error of a trial, is that of the first trial of the job.
-    """
-
-    settings: RunnerSettings
-    steps: list[Step]
-    calls: list[str] = field(default_factory=list)
-    stop_error: WorkersLostError | None = None
-    close_error: RuntimeError | None = None
-
-    def begin(self, job: GroupJob) -> None:
-        self.job = job
-        numbers = ", ".join(str(trial.number) for trial in job.trials)
-        self.calls.append(f"begin {numbers}")
-
-    def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
-        self.stopped = set(stopped)
-        step = self.steps.pop(0)
-        if isinstance(step, EpochRecord | NonFiniteLossError):
-            return {self.job.number: step}
-        if isinstance(step, Exception):
-            raise step
-        return step
-
-    def stop(self) -> None:
-        self.calls.append("stop")
-        if self.stop_error is not None:
-            raise self.stop_error
-
-    def close(self) -> None:
-        self.calls.append("close")
-        if self.close_error is not None:
-            raise self.close_error
 
 
 class FakeGauge:
@@ -79,12 +37,12 @@ class Workers:
     """The runners that a trainable opens, one per group of steps."""
 
     groups: list[list[Step]]
-    opened: list[FakeRunner] = field(default_factory=list)
+    opened: list[ScriptedRunner] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
 
     def open(self, execution: Execution, settings: RunnerSettings, shared: SharedRefs) -> Any:
         assert shared is SHARED
-        runner = FakeRunner(settings, self.groups.pop(0))
+        runner = ScriptedRunner(self.groups.pop(0), settings)
         self.executions.append(execution)
         self.opened.append(runner)
         return runner

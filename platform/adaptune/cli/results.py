@@ -41,6 +41,8 @@ def report(results: ResultsArgument) -> None:
         console.print(f"unhealthy trials: {kinds}")
     if contents.warm_start is not None:
         console.print(contents.warm_start, soft_wrap=True)
+    if contents.group_size is not None:
+        console.print(contents.group_size.description, markup=False, soft_wrap=True)
     print_table(console, contents.pareto_front)
     print_table(console, contents.validators)
     for name, replication in contents.replications.items():

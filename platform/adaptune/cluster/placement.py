@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adaptune.errors import ResourceError, SpecError
 from adaptune.spec.resources import Execution, ResourcesSpec, WorkerResources
@@ -34,6 +34,14 @@ class PlacementPlan:
     max_concurrent_trials: int
     trial_limit: int
     task_cpus: int
+
+    def with_groups(self, count: int) -> PlacementPlan:
+        """Return the plan of a search of so many groups; no more run at a time."""
+        return replace(
+            self,
+            max_concurrent_trials=min(self.max_concurrent_trials, count),
+            trial_limit=min(self.trial_limit, count),
+        )
 
     def describe(self) -> str:
         """Return the plan in one line."""

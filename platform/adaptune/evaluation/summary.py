@@ -45,6 +45,7 @@ class Summary(BaseModel):
     metric: str = Field(description="metric that the search maximised")
     execution: Execution = Field(description="kind of trial runner, of the best trial")
     workers_per_trial: int = Field(description="workers per trial, of the best trial")
+    classifiers_per_gan: int = Field(default=1, description="trials that share a GAN, at most")
     trials_total: int = Field(description="trials that were started")
     trials_complete: int = Field(description="trials that trained all epochs")
     trials_pruned: int = Field(description="trials that were stopped early")
@@ -151,6 +152,7 @@ def summarise(
             "metric": spec.search.metric,
             "execution": placement.execution,
             "workers_per_trial": placement.workers,
+            "classifiers_per_gan": spec.search.group_size,
             "target_test_evaluations": evaluations,
             "verdict": _verdict(run.study, best, scores, evaluations),
             "wall_s": wall_s,

@@ -13,6 +13,7 @@ from adaptune.report.template import render
 from adaptune.results.folder import ResultsFolder, write_atomically
 from adaptune.spec import dump_spec
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.group_size import stored_group_size, with_stored_group_size
 from adaptune.study.study import SearchStudy
 from adaptune.training.metrics import METRICS, judging_metric
 
@@ -53,12 +54,13 @@ def _contents(
         "values": figures.values_figure(study, spec, best),
         "sample_grid": _sample_grid(folder, study, summary),
         "warm_start": study.describe_warm_start(),
+        "group_size": stored_group_size(study),
         "trials": tables.trials_table(study, spec.epochs),
         "validators": tables.validators_table(study),
         "costs": tables.costs_table(summary),
         "pareto_front": tables.pareto_table(study),
         "replications": replications,
-        "yaml": dump_spec(spec),
+        "yaml": dump_spec(with_stored_group_size(spec, study)),
     }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from adaptune.spec.distributions import Value
@@ -156,10 +158,16 @@ class GroupResult:
     def from_tune(cls, result: Mapping[str, Any] | None) -> GroupResult:
         """Return the result that `to_tune` wrote; an empty one for a group without any."""
         result = result or {}
-        trials = {}
-        for stored in json.loads(result.get("trials", "[]")):
-            number = stored.pop("number")
-            record = stored.pop("record")
-            parsed = None if record is None else EpochRecord.from_dict(record)
-            trials[number] = TrialResult(record=parsed, **stored)
+        trials = _parse_trials(result.get("trials", "[]"))
         return cls(trials, result.get("requeue_reason"), bool(result.get("done")))
+
+
+@lru_cache(maxsize=1)  # scheduler, searcher and callbacks read a result one after another
+def _parse_trials(text: str) -> Mapping[int, TrialResult]:
+    trials = {}
+    for stored in json.loads(text):
+        number = stored.pop("number")
+        record = stored.pop("record")
+        parsed = None if record is None else EpochRecord.from_dict(record)
+        trials[number] = TrialResult(record=parsed, **stored)
+    return MappingProxyType(trials)

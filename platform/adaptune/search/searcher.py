@@ -39,7 +39,6 @@ class SearchBudget:
     Attributes:
         trials: number of trials in all.
         group_size: number of trials that share a GAN.
-        shared: dotted paths of the values that are equal in all trials of a group.
         epochs: number of epochs of a trial that is not stopped.
         node_timeout_s: seconds to wait for nodes before the search gives up.
     """
@@ -48,13 +47,11 @@ class SearchBudget:
     epochs: int
     node_timeout_s: float
     group_size: int = 1
-    shared: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: SearchSpec, node_timeout_s: float) -> SearchBudget:
         """Return the extent of a search that has this spec."""
-        size = spec.search.classifiers_per_gan
-        return cls(spec.planned_trials, spec.epochs, node_timeout_s, size, spec.generator_side)
+        return cls(spec.planned_trials, spec.epochs, node_timeout_s, spec.search.group_size)
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
@@ -100,7 +97,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         for trials in prior_trials.values():
             self._prior_trials += trials
         study.record_warm_start({folder: len(trials) for folder, trials in prior_trials.items()})
-        self._interrupted = study.interrupted_groups(budget.shared, self._prior_trials)
+        self._interrupted = study.interrupted_groups(self._prior_trials)
         self._live: dict[str, _LiveGroup] = {}
         self._ended: dict[str, Collection[int]] = {}  # trials whose group continues
         self._shortage = Shortage(budget.node_timeout_s, clock)
@@ -134,11 +131,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             group = self._interrupted.pop(0)
             start = None  # it started in an earlier session
         else:
-            budget = self._budget
-            limit = budget.trials - self._study.started
-            group = self._study.ask_group(
-                min(budget.group_size, limit), budget.shared, self._prior_trials, limit=limit
-            )
+            limit = self._budget.trials - self._study.started
+            size = min(self._budget.group_size, limit)
+            group = self._study.ask_group(size, self._prior_trials, limit=limit)
             start = self._clock()
         live = _LiveGroup({trial.number: trial for trial in group}, start, since=self._clock())
         self._live[trial_id] = live
@@ -152,8 +147,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         group_result = GroupResult.from_tune(result)
         ended = self._ended.pop(trial_id, ())
         self._store_epochs(live, group_result, ended)
-        for number in ended:
-            self._tell(live, number, group_result.trials[number].error)
+        self._tell(live, {number: group_result.trials[number].error for number in ended})
 
     @ends_search
     def on_trial_complete(
@@ -178,9 +172,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             message = "the trial's process died repeatedly"
             if death is not None:
                 message += f", the last time of: {death.cause}"
-        for number in list(live.trials):
+        errors = {}
+        for number in live.trials:
             trial_result = group_result.trials.get(number, TrialResult())
-            self._tell(live, number, trial_result.error or message)
+            errors[number] = trial_result.error or message
+        self._tell(live, errors)
         del self._live[trial_id]  # now that the study has the results
 
     def note_death(self, trial_id: str, death: Death) -> None:
@@ -231,16 +227,21 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             value = self._objective.value(record)
             self._study.add_epoch(live.trials[number], record, value, is_last=number in ended)
 
-    def _tell(self, live: _LiveGroup, number: int, error: str | None) -> None:
-        """Store the result of a trial that has ended."""
-        self._study.tell_result(
-            live.trials[number],
-            epochs=self._budget.epochs,
-            error=error,
-            wall_s=None if live.start is None else self._clock() - live.start,
-            placement=self._placement,
-        )
-        del live.trials[number]
+    def _tell(self, live: _LiveGroup, errors: Mapping[int, str | None]) -> None:
+        """Store the results of trials that have ended, by number; failed ones first.
+
+        The last checkpoint lacks those. If one of them continued after a kill, its group would
+        repeat the epoch, and write the checkpoint without the others that have ended.
+        """
+        for number in sorted(errors, key=lambda number: errors[number] is None):
+            self._study.tell_result(
+                live.trials[number],
+                epochs=self._budget.epochs,
+                error=errors[number],
+                wall_s=None if live.start is None else self._clock() - live.start,
+                placement=self._placement,
+            )
+            del live.trials[number]
 
     def _may_begin_again(self, live: _LiveGroup, death: Death | None) -> bool:
         """Return whether a group is requeued whose process died before it took the group."""

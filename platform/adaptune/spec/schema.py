@@ -175,7 +175,7 @@ class SearchSpec(Section):
     def _trials_can_share_a_gan(self) -> SearchSpec:
         obstacle = self.sharing_obstacle
         # Without a space, this may be a file whose distributions are checked apart.
-        if self.space and self.search.asks_for_groups and obstacle is not None:
+        if self.space and self.search.group_size > 1 and obstacle is not None:
             raise ValueError(f"search.classifiers_per_gan: {obstacle}")
         return self
 
@@ -250,7 +250,7 @@ class SearchSpec(Section):
     @property
     def planned_groups(self) -> int:
         """Groups of trials that share a GAN; start points may make them more."""
-        return ceil(self.planned_trials / self.search.classifiers_per_gan)
+        return ceil(self.planned_trials / self.search.group_size)
 
     def trial(self, values: Mapping[str, Value], seed: int | None = None) -> TrialSpec:
         """Return the trial with these values.
@@ -273,6 +273,11 @@ class SearchSpec(Section):
         if seed is not None:
             tree["seed"] = seed
         return TrialSpec.model_validate(tree)
+
+    def with_group_size(self, trials: int) -> SearchSpec:
+        """Return this search with a number of trials that share a GAN instead of `auto`."""
+        search = self.search.model_copy(update={"classifiers_per_gan": trials})
+        return self.model_copy(update={"search": search})
 
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, without what was computed from the old ones."""

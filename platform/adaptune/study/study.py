@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import optuna
@@ -68,7 +68,6 @@ class SearchStudy:
     def ask_group(
         self,
         size: int,
-        shared: Collection[str] = (),
         prior_trials: Sequence[FrozenTrial] = (),
         *,
         limit: int | None = None,
@@ -80,17 +79,14 @@ class SearchStudy:
 
         Args:
             size: largest number of trials, from 1.
-            shared: dotted paths of the values that are equal in all of the trials.
             prior_trials: trials of other studies that the sampler learns from.
             limit: number of trials that may still start. The group leaves room for the other start
                 points.
         """
-        first = self._starter.start(size, prior_trials, shared=shared, limit=limit)
-        return [first, *self._starter.complete(first.number, shared, prior_trials)]
+        first = self._starter.start(size, prior_trials, limit=limit)
+        return [first, *self._starter.complete(first.number, prior_trials)]
 
-    def interrupted_groups(
-        self, shared: Collection[str] = (), prior_trials: Sequence[FrozenTrial] = ()
-    ) -> list[list[Trial]]:
+    def interrupted_groups(self, prior_trials: Sequence[FrozenTrial] = ()) -> list[list[Trial]]:
         """Return the trials that were running when the search ended, by group, in order.
 
         The search may have ended while it started a group: this starts the trials that the group
@@ -98,7 +94,6 @@ class SearchStudy:
         them have ended stay as they are. To be called before other trials start or end.
 
         Args:
-            shared: see `ask_group`.
             prior_trials: see `ask_group`.
         """
         groups: dict[int, list[Trial]] = {}
@@ -106,7 +101,7 @@ class SearchStudy:
             leader = place_in_group(trial).leader
             groups.setdefault(leader, []).append(self.resume_trial(trial))
         for leader, running in groups.items():
-            running.extend(self._starter.complete(leader, shared, prior_trials))
+            running.extend(self._starter.complete(leader, prior_trials))
         return [groups[leader] for leader in sorted(groups)]
 
     def resume_trial(self, trial: Trial) -> Trial:

@@ -12,7 +12,7 @@ continue, and it stores what the killed session would have stored:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import optuna
@@ -21,6 +21,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Distribution, Value
+from adaptune.spec.sharing import shared_paths
 from adaptune.study.samplers import distributions, fix_values
 from adaptune.study.trial import GROUP, GroupPlace, place_in_group
 
@@ -46,6 +47,7 @@ class TrialStarter:
         self._space = space
         self._make_sampler = make_sampler
         self._distributions = distributions(space)
+        self._shared = shared_paths(space)  # their values are equal in all trials of a group
         # The numbers of each started trial's group: all of its trials have the same list.
         self._groups: dict[int, list[int]] = {}
         for trial in self._started_trials():
@@ -65,7 +67,6 @@ class TrialStarter:
         size: int,
         prior_trials: Sequence[FrozenTrial] = (),
         *,
-        shared: Collection[str] = (),
         limit: int | None = None,
     ) -> Trial:
         """Start the next start point, or a new trial, as the first one of a group.
@@ -73,7 +74,6 @@ class TrialStarter:
         Args:
             size: largest number of trials that the group will have.
             prior_trials: trials of other studies that the sampler learns from.
-            shared: dotted paths of the values that the trials of a group share.
             limit: number of trials that may still start, this one included. The group leaves room
                 for the start points that do not share its GAN.
         """
@@ -83,7 +83,7 @@ class TrialStarter:
         waiting = next(iter(points), None)
         number = len(trials) if waiting is None else waiting.number
         if size > 1 and waiting is not None and limit is not None:
-            members = 1 + len(self._matching_points(waiting, shared))
+            members = 1 + len(self._matching_points(waiting))
             size = min(size, max(members, limit - (len(points) - members)))
         study.sampler = self._make_sampler(number)
         if waiting is None and prior_trials:
@@ -100,14 +100,11 @@ class TrialStarter:
         self._note_start(trial)
         return self._draw(trial)
 
-    def complete(
-        self, leader: int, shared: Collection[str], prior_trials: Sequence[FrozenTrial] = ()
-    ) -> list[Trial]:
+    def complete(self, leader: int, prior_trials: Sequence[FrozenTrial] = ()) -> list[Trial]:
         """Start the trials that a group lacks, and return them.
 
         Args:
             leader: number of the first trial of the group; it has its values.
-            shared: dotted paths of the values that the trials of a group share, if they are drawn.
             prior_trials: trials of other studies that the sampler learns from.
         """
         first = self._frozen(leader)
@@ -115,8 +112,8 @@ class TrialStarter:
         missing = place.size - len(self._groups[leader])
         if not missing:  # a trial alone, as most are: the waiting ones need not be listed
             return []
-        values = {path: value for path, value in first.params.items() if path in shared}
-        points = self._matching_points(first, shared)[:missing]
+        values = {path: value for path, value in first.params.items() if path in self._shared}
+        points = self._matching_points(first)[:missing]
         started = [self._start_point(place, point) for point in points]
         for _ in range(missing - len(points)):
             started.append(self._start_member(place, values, prior_trials))
@@ -131,9 +128,10 @@ class TrialStarter:
         # The sampler prepares a trial when the object is made.
         return self._draw(Trial(self._study, trial._trial_id))
 
-    def _matching_points(self, first: FrozenTrial, shared: Collection[str]) -> list[FrozenTrial]:
+    def _matching_points(self, first: FrozenTrial) -> list[FrozenTrial]:
         """Return the waiting start points that fix the same shared values as a start point."""
         fixed: Mapping[str, Value] = first.system_attrs.get(_FIXED, {})
+        shared = self._shared
         if not all(path in fixed for path in shared if not self._space[path].when):
             return []
         points = []

@@ -9,7 +9,8 @@ import hashlib
 import io
 import pickle
 import re
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,15 +157,18 @@ def _with_shared(own: Contents, first: Contents) -> Contents:
     return state
 
 
-def ended_epochs(contents: Contents, identities: Container[str]) -> set[int]:
+def ended_epochs(contents: Contents, identities: Iterable[str]) -> set[int]:
     """Return the best epochs of the trials of the group that have ended.
 
     Args:
-        identities: identities of the trials that continue.
+        identities: identity of each trial that continues; trials of equal values have the same.
     """
     epochs = set(contents.get("kept_epochs", ()))
+    running = Counter(identities)
     for trial in [contents, *contents.get("group", ())]:
-        if trial["identity"] not in identities and trial["state"]["best_epoch"]:
+        if running[trial["identity"]]:
+            running[trial["identity"]] -= 1
+        elif trial["state"]["best_epoch"]:
             epochs.add(trial["state"]["best_epoch"])
     return epochs
 

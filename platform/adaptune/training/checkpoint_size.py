@@ -65,7 +65,7 @@ def largest_checkpoint_bytes(spec: SearchSpec, classes: int, workers: int) -> in
             # The largest number makes the largest checkpoint; of a list, each may.
             options[path] = bounds if isinstance(distribution, Choice) else bounds[-1:]
     combinations = itertools.product(*options.values())
-    trials = spec.search.classifiers_per_gan
+    trials = spec.search.group_size
     largest = checkpoint_bytes(spec.trial({}), classes, workers, trials)
     for combination in itertools.islice(combinations, _MAX_COMBINATIONS):
         try:

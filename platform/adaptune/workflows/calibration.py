@@ -57,7 +57,7 @@ def calibrate_on_cluster(
                 trial,
                 sizes,
                 plan,
-                spec.search.classifiers_per_gan,
+                spec.search.group_size,
                 cpus=cpus,
                 max_retries=0,  # with too little memory, Ray would repeat it for ever
             )
@@ -73,7 +73,7 @@ def calibrate_on_this_machine(
     """Measure the workers of a search in processes of their own; see `calibrate_on_cluster`."""
 
     threads = str(plan.resources.cpus_per_worker)
-    trials = spec.search.classifiers_per_gan
+    trials = spec.search.group_size
 
     def measure(trial: TrialSpec) -> list[Calibration]:
         # Libraries such as BLAS have a variable each; torch and OpenMP read this one.
@@ -94,6 +94,16 @@ def workers_per_node(plan: PlacementPlan, nodes: Sequence[NodeResources]) -> int
         worker_slots(node, resources.cpus_per_worker, resources.gpus_per_worker) for node in nodes
     ]
     return max(min(max(slots), plan.max_concurrent_trials * resources.workers), 1)
+
+
+def worker_memory_bytes(calibration: Calibration, plan: PlacementPlan, sharing: int) -> int:
+    """Return the memory that a worker may use: its share of the GPU, or of its node.
+
+    Args:
+        sharing: number of workers on one node.
+    """
+    share = plan.resources.device_share if calibration.is_on_gpu else 1 / sharing
+    return round(calibration.available_bytes * share)
 
 
 def typical_trial(spec: SearchSpec) -> TrialSpec:

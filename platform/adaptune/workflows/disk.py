@@ -47,7 +47,7 @@ def estimate_disk(
     workers = minimal_resources(spec.resources).workers if plan is None else plan.resources.workers
     at_once = 1 if plan is None else plan.max_concurrent_trials
     checkpoint = largest_checkpoint_bytes(spec, classes, workers)
-    size = spec.search.classifiers_per_gan
+    size = spec.search.group_size
     # The newest ones, the best one of each trial, and the one that is being written.
     running = min(spec.storage.keep_checkpoints + size, spec.epochs) + 1
     groups = spec.planned_groups

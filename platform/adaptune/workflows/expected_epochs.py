@@ -50,7 +50,7 @@ def expected_epochs(
             has no such trials.
     """
     trained = trained or {}
-    size = spec.search.classifiers_per_gan
+    size = spec.search.group_size
     totals = []
     sequences = []
     for seed in range(SIMULATIONS):

@@ -14,6 +14,7 @@ from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.resources import Execution
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
+from adaptune.training.calibration import Calibration
 from adaptune.workflows.calibration import MeasuredWorker
 from adaptune.workflows.expected_epochs import ExpectedEpochs
 
@@ -66,6 +67,12 @@ def search_seconds(
     return pace.before_s + trials_s + epochs.in_sequence * pace.epoch_s + pace.after_s
 
 
+def epoch_seconds(spec: SearchSpec, calibration: Calibration) -> float:
+    """Return the seconds of an epoch with evaluation and checkpoint."""
+    update_s = spec.steps_per_epoch * calibration.step_s
+    return update_s + calibration.evaluation_s + calibration.checkpoint_s
+
+
 def measured_pace(
     spec: SearchSpec,
     plan: PlacementPlan,
@@ -82,7 +89,6 @@ def measured_pace(
     """
     calibration = worker.calibration
     source_s = spec.trial({}).training.source.steps * calibration.source_step_s
-    update_s = spec.steps_per_epoch * calibration.step_s
     trial_s = _TRIAL_S[plan.execution]
     if spec.trial({}).training.compile:
         trial_s += _COMPILE_S
@@ -93,7 +99,7 @@ def measured_pace(
     return Pace(
         group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
         trial_s=trial_s,
-        epoch_s=update_s + calibration.evaluation_s + calibration.checkpoint_s,
+        epoch_s=epoch_seconds(spec, calibration),
         before_s=source_s if trains_source else 0.0,
         after_s=baselines_s + _END_S,
     )

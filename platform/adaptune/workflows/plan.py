@@ -50,10 +50,15 @@ def describe_plan(spec: SearchSpec) -> str:
         placement = f"not on this machine: {error}"
     scheduler = spec.search.scheduler
     rung_epochs = rungs(scheduler, spec.epochs)
+    yaml = dump_spec(spec)
+    estimate = estimate_before_start(spec, plan, node)
+    size = estimate.group_size
+    if size is not None:
+        spec = spec.with_group_size(size.trials)
     updates = spec.planned_groups * spec.epochs * spec.steps_per_epoch
     batch_sizes = " or ".join(str(size) for size in spec.batch_sizes)
     lines = [
-        dump_spec(spec),
+        yaml,
         f"# {spec.planned_trials} trials over {', '.join(spec.space) or 'nothing'},"
         f" by {spec.search.metric}",
         f"# {placement}",
@@ -61,11 +66,13 @@ def describe_plan(spec: SearchSpec) -> str:
         f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}",
         f"# at most {updates} updates of {batch_sizes} pairs, if no trial is stopped early",
     ]
-    if spec.search.classifiers_per_gan > 1:
-        size = spec.search.classifiers_per_gan
+    if size is not None:
+        lines.append(f"# {size.description}")
+    if spec.search.classifiers_per_gan == "auto":
+        lines.append("# search.classifiers_per_gan: auto is measured before the first trial")
+    if spec.search.group_size > 1:
         own = ", ".join(spec.classifier_side)
-        lines.append(f"# groups of {size} trials share a GAN and differ in {own}")
-    estimate = estimate_before_start(spec, plan, node)
+        lines.append(f"# groups of {spec.search.group_size} trials share a GAN and differ in {own}")
     lines.append(f"# {estimate.description}")
     lines += [f"# warning: {' '.join(warning.split())}" for warning in estimate.warnings]
     return "\n".join(lines)

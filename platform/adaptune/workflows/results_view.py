@@ -15,6 +15,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
 from adaptune.results.splits_manifest import stored_class_names
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.group_size import GroupSize, stored_group_size
 from adaptune.study.inputs import read_inputs
 from adaptune.study.job import make_job
 from adaptune.study.objective import format_objective
@@ -48,6 +49,7 @@ class ReportContents:
         study: study of the search.
         summary: figures of the search.
         warm_start: which earlier trials the sampler learned from, in one line, if any.
+        group_size: number of trials that share a GAN, if the search chose it.
         test_metrics: metrics of each model on the held-out test.
         test_recall: accuracy per class of the exported model.
         costs: device seconds by purpose.
@@ -61,6 +63,7 @@ class ReportContents:
     study: SearchStudy
     summary: Summary
     warm_start: str | None
+    group_size: GroupSize | None
     test_metrics: Table
     test_recall: Table
     costs: Table
@@ -123,6 +126,7 @@ def search_report(path: Path) -> ReportContents:
         study=study,
         summary=summary,
         warm_start=study.describe_warm_start(),
+        group_size=stored_group_size(study),
         test_metrics=tables.metrics_table(summary),
         test_recall=tables.recall_table(summary),
         costs=tables.costs_table(summary),

@@ -14,7 +14,7 @@ from rich.console import Console
 from adaptune.artifacts.export import write_export
 from adaptune.cluster.connection import connect, token_hint
 from adaptune.cluster.local_resources import local_resources
-from adaptune.cluster.placement import plan_placement
+from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.cluster.preparation import prepare_on_nodes
 from adaptune.data.splits import OpenSplits, Splits, open_splits
 from adaptune.errors import BAD_INPUT, SpecError
@@ -26,6 +26,7 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.scratch import remove_scratch
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.group_size import store_group_size
 from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
@@ -104,13 +105,31 @@ def run(
                     plan = plan_on_cluster(spec, folder, screen, address)
                     print_start(spec, plan.describe(), folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
-                    estimate = estimate_on_cluster(spec, splits, plan, folder, start, screen.print)
-                    print_estimate(estimate, screen)
-                    search_run = prepare_run(
-                        spec, splits, plan, folder, screen, start=start, lease=lease
-                    )
+                    search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
                     summary, best = _search(search_run)
             return _finish(search_run, summary, best)
+
+
+def _prepare(
+    spec: SearchSpec,
+    splits: Splits,
+    plan: PlacementPlan,
+    folder: ResultsFolder,
+    console: Console,
+    start: float,
+    lease: DriverLease,
+) -> SearchRun:
+    """Print the needs of the search, and return its run with the number of trials per GAN."""
+    estimate = estimate_on_cluster(spec, splits, plan, folder, start, console.print)
+    print_estimate(estimate, console)
+    size = estimate.group_size
+    if size is not None:
+        spec = spec.with_group_size(size.trials)
+        plan = plan.with_groups(spec.planned_groups)
+    run = prepare_run(spec, splits, plan, folder, console, start=start, lease=lease)
+    if size is not None:  # before the first trial starts
+        store_group_size(run.study, size)
+    return run
 
 
 def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:

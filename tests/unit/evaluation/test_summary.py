@@ -27,7 +27,8 @@ from adaptune.training.bootstrap import Estimate
 from adaptune.training.significance import accuracy_interval
 
 KEYS = """
-    format name method source target metric execution workers_per_trial seed version verdict
+    format name method source target metric execution workers_per_trial classifiers_per_gan
+    seed version verdict
     trials_total trials_complete trials_pruned trials_failed trials_unhealthy
     best_trial best_params best_epoch target_val_accuracy target_val_metrics
     test_metrics target_test_recall verdict_metric

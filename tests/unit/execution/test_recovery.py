@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from support.scripted_runner import ScriptedRunner, Step
 from support.tiny_trial import make_record
 
 from adaptune.errors import (
-    AdaptuneError,
     NonFiniteLossError,
     PreemptedError,
     TrialCrashedError,
@@ -18,7 +18,6 @@ from adaptune.execution.recovery import MAX_WORKER_GROUPS_PER_JOB, RecoveringRun
 from adaptune.execution.runtime import GroupJob
 from adaptune.training.loop import Outcome
 
-Step = dict[int, Outcome] | AdaptuneError | None
 RECORDS = [make_record(epoch, 0.5) for epoch in (1, 2)]
 FIRST: dict[int, Outcome] = {3: RECORDS[0]}
 SECOND: dict[int, Outcome] = {3: RECORDS[1]}
@@ -30,50 +29,15 @@ def same_loss() -> WorkersLostError:
 
 
 @dataclass
-class Group:
-    """A worker group that returns or raises the steps it was given.
-
-    Attributes:
-        begun: numbers of the trials of each job.
-        stopped: numbers of the trials that were stopped before each epoch.
-    """
-
-    steps: list[Step]
-    calls: list[str] = field(default_factory=list)
-    begun: list[list[int]] = field(default_factory=list)
-    stopped: list[set[int]] = field(default_factory=list)
-    stop_error: WorkersLostError | None = None
-
-    def begin(self, job: GroupJob) -> None:
-        self.calls.append("begin")
-        self.begun.append([trial.number for trial in job.trials])
-
-    def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
-        self.stopped.append(set(stopped))
-        step = self.steps.pop(0)
-        if isinstance(step, Exception):
-            raise step
-        return step
-
-    def stop(self) -> None:
-        self.calls.append("stop")
-        if self.stop_error is not None:
-            raise self.stop_error
-
-    def close(self) -> None:
-        self.calls.append("close")
-
-
-@dataclass
 class Groups:
     """The worker groups of a runner."""
 
     steps: Sequence[Sequence[Step]]
-    opened: list[Group] = field(default_factory=list)
+    opened: list[ScriptedRunner] = field(default_factory=list)
 
-    def open(self, index: int) -> Group:
+    def open(self, index: int) -> ScriptedRunner:
         assert index == len(self.opened)
-        self.opened.append(Group(list(self.steps[index])))
+        self.opened.append(ScriptedRunner(list(self.steps[index])))
         return self.opened[-1]
 
 
@@ -107,7 +71,7 @@ def test_workers_start_with_the_first_epoch_of_a_trial(start: Start) -> None:
     runner.end_job()
     assert groups.opened == []
     assert [runner.next_outcomes(), runner.next_outcomes()] == [FIRST, None]
-    assert groups.opened[0].calls == ["begin"]
+    assert groups.opened[0].calls == ["begin 3"]
 
 
 def test_a_second_death_of_the_same_cause_without_a_new_epoch_is_final(start: Start) -> None:
@@ -115,7 +79,7 @@ def test_a_second_death_of_the_same_cause_without_a_new_epoch_is_final(start: St
     assert [runner.next_outcomes(), runner.next_outcomes()] == [FIRST, FIRST]
     with pytest.raises(WorkersLostError, match="cuDNN failed"):
         runner.next_outcomes()
-    assert [group.calls for group in groups.opened] == [["begin", "close"]] * 2
+    assert [group.calls for group in groups.opened] == [["begin 3", "close"]] * 2
 
 
 def test_a_second_death_after_a_new_epoch_is_not_final(start: Start) -> None:
@@ -149,7 +113,7 @@ def test_workers_that_do_not_start_are_closed_and_reported(start: Start) -> None
     runner, groups = start([WorkersNotStartedError("no room")], [FIRST])
     with pytest.raises(WorkersNotStartedError):
         runner.next_outcomes()
-    assert groups.opened[0].calls == ["begin", "close"]
+    assert groups.opened[0].calls == ["begin 3", "close"]
     assert runner.next_outcomes() == FIRST
 
 
@@ -161,7 +125,7 @@ def test_a_crash_is_passed_on_and_its_workers_can_be_dropped(start: Start, job: 
     runner.end_job()
     runner.begin(job)
     assert runner.next_outcomes() == FIRST
-    assert [group.calls for group in groups.opened] == [["begin", "close"], ["begin"]]
+    assert [group.calls for group in groups.opened] == [["begin 3", "close"], ["begin 3"]]
 
 
 def test_workers_that_do_not_stop_are_closed(start: Start, job: GroupJob) -> None:
@@ -171,12 +135,12 @@ def test_workers_that_do_not_stop_are_closed(start: Start, job: GroupJob) -> Non
     runner.end_job()
     runner.begin(job)
     assert runner.next_outcomes() == SECOND
-    assert groups.opened[0].calls == ["begin", "stop", "close"]
+    assert groups.opened[0].calls == ["begin 3", "stop", "close"]
 
 
 @pytest.mark.parametrize(
     ("reuse_workers", "calls"),
-    [(True, ["begin", "stop", "begin"]), (False, ["begin", "stop", "close"])],
+    [(True, ["begin 3", "stop", "begin 3"]), (False, ["begin 3", "stop", "close"])],
 )
 def test_workers_train_the_next_trial_unless_they_are_new_for_each(
     start: Start, job: GroupJob, reuse_workers: bool, calls: list[str]
@@ -204,7 +168,8 @@ def test_new_workers_do_not_train_the_trials_that_were_stopped_or_failed(
     runner, groups = start_group([epoch, same_loss()], [{6: RECORDS[0]}])
     assert runner.next_outcomes() == epoch
     assert runner.next_outcomes({3}) == {6: RECORDS[0]}
-    assert [workers.begun for workers in groups.opened] == [[[3, 5, 6]], [[6]]]
+    calls = [workers.calls for workers in groups.opened]
+    assert calls == [["begin 3, 5, 6", "close"], ["begin 6"]]
 
 
 def test_a_group_without_trials_has_no_more_epochs_and_needs_no_workers(
@@ -230,4 +195,4 @@ def test_the_workers_of_a_group_without_trials_are_stopped_for_the_next_group(
     runner.end_job()
     runner.begin(job)
     assert runner.next_outcomes() == FIRST
-    assert groups.opened[0].calls == ["begin", "stop", "begin"]
+    assert groups.opened[0].calls == ["begin 3, 5, 6", "stop", "begin 3"]

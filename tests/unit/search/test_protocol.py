@@ -79,3 +79,11 @@ def test_a_result_without_an_epoch_shows_tune_nothing_to_compare() -> None:
 def test_a_group_that_died_before_its_first_result_has_an_empty_one() -> None:
     assert GroupResult.from_tune(None) == GroupResult()
     assert GroupResult.from_tune({}) == GroupResult()
+
+
+def test_a_result_that_is_read_again_is_not_parsed_again() -> None:
+    tune_result = GroupResult({4: TrialResult(RECORD, 0.75)}).to_tune()
+    first = GroupResult.from_tune(tune_result)
+    assert GroupResult.from_tune(tune_result).trials[4] is first.trials[4]
+    other = GroupResult({4: TrialResult(RECORD, 0.5)})
+    assert GroupResult.from_tune(other.to_tune()) == other

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from support.fake_search import make_record
-from support.fake_workers import RESOURCES, Start, Step, make_config
+from support.fake_workers import RESOURCES, Start, make_config
+from support.scripted_runner import Step
 
 from adaptune.errors import (
     CheckpointError,
@@ -45,6 +46,7 @@ def test_workers_start_with_the_first_step(start: Start) -> None:
     trial.step()
     [runner] = trial.workers.opened
     assert trial.workers.executions == ["ray_train"]
+    assert runner.settings is not None
     assert runner.settings.resources is RESOURCES
     assert runner.settings.scratch == "/results/fake/.ray/train"
     assert runner.settings.name.startswith("fake-workers-")
@@ -206,7 +208,7 @@ def test_a_group_trains_until_its_last_trial_has_ended(start: Start) -> None:
     assert not trial.step().done
     [runner] = trial.workers.opened
     assert runner.calls == ["begin 0, 1, 2"]
-    assert runner.stopped == {0, 1}
+    assert runner.stopped[-1] == {0, 1}
 
 
 def test_a_group_is_done_with_the_last_epoch_of_its_trials(start: Start) -> None:

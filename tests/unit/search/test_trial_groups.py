@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 from ray.tune.schedulers import TrialScheduler
 from support.fake_search import (
     FakeTrial,
@@ -36,7 +36,6 @@ from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
 
 STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
-SHARED = ("loss_weights.cycle",)
 SPACE = {
     "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
     "loss_weights.information": {"search": "uniform", "low": 0, "high": 1},
@@ -126,7 +125,7 @@ def test_the_next_process_of_a_group_trains_those_that_run() -> None:
 
 
 def make_searcher(study: SearchStudy, trials: int, size: int) -> StudySearcher:
-    budget = SearchBudget(trials, epochs=9, node_timeout_s=60, group_size=size, shared=SHARED)
+    budget = SearchBudget(trials, epochs=9, node_timeout_s=60, group_size=size)
     return StudySearcher(study, Objective(study.metric), budget, lambda _: 2)
 
 
@@ -172,6 +171,35 @@ def test_each_trial_of_a_group_has_its_own_result_in_the_study() -> None:
     assert stopped.curve == {1: 0.4}
     assert error.error == "NonFiniteLossError: nan"
     assert searcher.suggest("b") == "FINISHED"
+
+
+@pytest.mark.parametrize("is_whole_group", [False, True])
+def test_failed_trials_end_first_so_that_a_kill_leaves_a_checkpoint_of_all_others(
+    is_whole_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = create_study(make_spec())
+    searcher = make_searcher(study, trials=3, size=3)
+    searcher.suggest("a")
+    results = {
+        0: TrialResult(make_record(1, 0.5), 0.5),
+        1: TrialResult(make_record(1, 0.4), 0.4),
+        2: TrialResult(error="NonFiniteLossError: nan", done=True),
+    }
+    ended: list[int] = []
+    tell_result = study.tell_result
+
+    def note(trial: Trial, **result: Any) -> TrialState:
+        ended.append(trial.number)
+        return tell_result(trial, **result)
+
+    monkeypatch.setattr(study, "tell_result", note)
+    if is_whole_group:
+        searcher.on_trial_complete("a", GroupResult(results, done=True).to_tune())
+        assert ended == [2, 0, 1]
+    else:
+        searcher.end_trials("a", {1, 2})
+        searcher.on_trial_result("a", GroupResult(results).to_tune())
+        assert ended == [2, 1]
 
 
 def test_a_requeued_group_comes_again_without_the_trials_that_ended() -> None:

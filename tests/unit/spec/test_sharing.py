@@ -160,7 +160,15 @@ def test_a_faulty_distribution_is_the_only_fault(fail: Fail) -> None:
     ]
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "1.5", "true", "auto", "null"])
+def test_an_automatic_number_is_one_until_it_is_chosen() -> None:
+    search = {"classifiers_per_gan": "auto", "trials": 9, "sampler": "cmaes"}
+    spec = make_search(space=CYCLE, search=search)
+    assert (spec.search.classifiers_per_gan, spec.search.group_size) == ("auto", 1)
+    assert spec.planned_groups == 9
+    assert spec.with_group_size(4).planned_groups == 3
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "true", "many", "null"])
 def test_a_number_of_classifiers_is_a_whole_number(fail: Fail, number: str) -> None:
     (message,) = fail(GROUPS.replace("4", number))
     assert message.startswith(f"{AT.removesuffix(': ')} = {number}: must be ")

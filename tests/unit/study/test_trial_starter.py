@@ -16,10 +16,13 @@ from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.trial import place_in_group
 
 CYCLE = "loss_weights.cycle"
-IDENTITY = "loss_weights.identity"
-SHARED = (CYCLE,)
-POINTS = [{CYCLE: 1.0}, {CYCLE: 2.0, IDENTITY: 3.0}]
-SHARING_POINTS = [{CYCLE: 1.0, IDENTITY: 3.0}, {CYCLE: 2.0}, {CYCLE: 1.0, IDENTITY: 4.0}]
+FEATURE = "loss_weights.feature"
+SPACE = {
+    CYCLE: {"search": "loguniform", "low": 0.1, "high": 30},
+    FEATURE: {"search": "uniform", "low": 0, "high": 5},
+}
+POINTS = [{CYCLE: 1.0}, {CYCLE: 2.0, FEATURE: 3.0}]
+SHARING_POINTS = [{CYCLE: 1.0, FEATURE: 3.0}, {CYCLE: 2.0}, {CYCLE: 1.0, FEATURE: 4.0}]
 GAN_LOSS = "training.gan_loss"
 CONDITIONAL = {
     GAN_LOSS: {"search": "choice", "values": ["lsgan", "log"]},
@@ -53,12 +56,12 @@ class GroupSearch:
     def run(self) -> None:
         """Run the search, or continue it: the oldest group ends first."""
         study = open_study(self.spec, self.journal)
-        live = study.interrupted_groups(SHARED, self.prior_trials)
+        live = study.interrupted_groups(self.prior_trials)
         while live or study.started < self.spec.planned_trials:
             missing = self.spec.planned_trials - study.started
             if missing and len(live) < self.concurrency:
                 size = min(3, missing)
-                live.append(study.ask_group(size, SHARED, self.prior_trials, limit=missing))
+                live.append(study.ask_group(size, self.prior_trials, limit=missing))
             else:
                 end_group(study, live.pop(0))
 
@@ -73,20 +76,22 @@ class GroupSearch:
 
 def end_group(study: SearchStudy, trials: Sequence[Trial]) -> None:
     for trial in trials:
-        accuracy = smooth(trial.params, 1)
+        values = {**trial.params, "loss_weights.identity": trial.params[FEATURE]}
+        accuracy = smooth(values, 1)
         study.add_epoch(trial, make_record(1, accuracy), accuracy)
         study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
 
 
 def make_group_search(sampler: str, **search: object) -> SearchSpec:
     return make_search(
+        SPACE,
         search={"trials": 8, "sampler": sampler, "startup_trials": 3} | search,
         training={"epochs": 1},
     )
 
 
 def prior_trials(*accuracies: float) -> list[FrozenTrial]:
-    study = create_study(make_search(training={"epochs": 1}))
+    study = create_study(make_search(SPACE, training={"epochs": 1}))
     for _ in accuracies:
         end_group(study, [study.ask()])
     return [trial.optuna_trial for trial in study.started_trials()]
@@ -97,11 +102,11 @@ def test_the_trials_of_a_group_share_the_values_of_the_generator_side_only(sampl
     study = create_study(make_group_search(sampler))
     groups = []
     for _ in range(2):
-        groups.append(study.ask_group(3, SHARED))
+        groups.append(study.ask_group(3))
         end_group(study, groups[-1])
     for group in groups:
         assert len({trial.params[CYCLE] for trial in group}) == 1
-        assert len({trial.params[IDENTITY] for trial in group}) == 3
+        assert len({trial.params[FEATURE] for trial in group}) == 3
     assert groups[0][0].params[CYCLE] != groups[1][0].params[CYCLE]
     assert study.started == 6
     places = [(trial.number, trial.leader, trial.group_size) for trial in study.started_trials()]
@@ -110,10 +115,10 @@ def test_the_trials_of_a_group_share_the_values_of_the_generator_side_only(sampl
 
 def test_the_sampler_proposes_only_the_values_that_a_trial_does_not_share() -> None:
     study = create_study(make_group_search("tpe"))
-    end_group(study, study.ask_group(3, SHARED))
-    first, *others = study.ask_group(3, SHARED)
-    assert set(first.relative_params) == {CYCLE, IDENTITY}
-    assert [set(trial.relative_params) for trial in others] == [{IDENTITY}, {IDENTITY}]
+    end_group(study, study.ask_group(3))
+    first, *others = study.ask_group(3)
+    assert set(first.relative_params) == {CYCLE, FEATURE}
+    assert [set(trial.relative_params) for trial in others] == [{FEATURE}, {FEATURE}]
 
 
 def test_a_shared_value_is_drawn_by_all_trials_of_a_group_or_by_none() -> None:
@@ -122,7 +127,7 @@ def test_a_shared_value_is_drawn_by_all_trials_of_a_group_or_by_none() -> None:
     study = create_study(spec)
     drawn = set()
     for _ in range(12):
-        group = study.ask_group(3, shared)
+        group = study.ask_group(3)
         values = {tuple(trial.params.get(path) for path in shared) for trial in group}
         assert len(values) == 1
         assert len({trial.params["training.classifier_lr"] for trial in group}) == 3
@@ -140,7 +145,7 @@ def test_a_group_of_one_has_the_values_of_a_trial_alone_and_no_attribute(
     grouped = create_study(spec)
     for _ in range(6):
         trial = alone.ask()
-        [only] = grouped.ask_group(1, SHARED)
+        [only] = grouped.ask_group(1)
         assert (only.number, only.params) == (trial.number, trial.params)
         end_group(alone, [trial])
         end_group(grouped, [only])
@@ -151,65 +156,65 @@ def test_a_group_of_one_has_the_values_of_a_trial_alone_and_no_attribute(
 
 def test_the_first_trial_of_a_group_has_the_values_of_a_trial_alone() -> None:
     spec = make_group_search("tpe")
-    first, *_ = create_study(spec).ask_group(3, SHARED)
+    first, *_ = create_study(spec).ask_group(3)
     assert first.params == create_study(spec).ask().params
 
 
 def test_start_points_begin_groups_and_wait_while_others_join() -> None:
     study = create_study(make_group_search("random", start_points=POINTS))
-    first = study.ask_group(2, SHARED)
-    second = study.ask_group(2, SHARED)
+    first = study.ask_group(2)
+    second = study.ask_group(2)
     assert [trial.number for trial in first] == [0, 2]
     assert [trial.number for trial in second] == [1, 3]
     assert [trial.params[CYCLE] for trial in (*first, *second)] == [1.0, 1.0, 2.0, 2.0]
-    assert second[0].params[IDENTITY] == 3.0
-    assert second[1].params[IDENTITY] != 3.0
+    assert second[0].params[FEATURE] == 3.0
+    assert second[1].params[FEATURE] != 3.0
     assert (study.leader(3), study.leader(2)) == (1, 0)
     assert [trial.number for trial in study.group(3)] == [1, 3]
 
 
 def test_start_points_with_the_same_shared_values_are_in_one_group() -> None:
     points = [
-        {CYCLE: 1.0, IDENTITY: 0.5},
-        {CYCLE: 2.0, IDENTITY: 0.5},
-        {CYCLE: 1.0, IDENTITY: 3.0},
-        {IDENTITY: 4.0},
+        {CYCLE: 1.0, FEATURE: 0.5},
+        {CYCLE: 2.0, FEATURE: 0.5},
+        {CYCLE: 1.0, FEATURE: 3.0},
+        {FEATURE: 4.0},
     ]
     study = create_study(make_group_search("random", start_points=points))
-    groups = [study.ask_group(3, SHARED, limit=limit) for limit in (8, 5)]
+    groups = [study.ask_group(3, limit=limit) for limit in (8, 5)]
     numbers = [[trial.number for trial in group] for group in groups]
     assert numbers == [[0, 2, 4], [1, 5, 6]]
-    assert [trial.params[IDENTITY] for trial in groups[0][:2]] == [0.5, 3.0]
+    assert [trial.params[FEATURE] for trial in groups[0][:2]] == [0.5, 3.0]
     assert groups[0][2].params[CYCLE] == 1.0
 
 
 def test_a_group_leaves_room_for_all_start_points() -> None:
-    points = [{CYCLE: 1.0, IDENTITY: 0.5}, {CYCLE: 2.0}, {CYCLE: 1.0, IDENTITY: 3.0}, {CYCLE: 4.0}]
+    points = [{CYCLE: 1.0, FEATURE: 0.5}, {CYCLE: 2.0}, {CYCLE: 1.0, FEATURE: 3.0}, {CYCLE: 4.0}]
     study = create_study(make_group_search("random", trials=5, start_points=points))
     groups = []
     while study.started < 5:
-        groups.append(study.ask_group(4, SHARED, limit=5 - study.started))
+        groups.append(study.ask_group(4, limit=5 - study.started))
     numbers = [[trial.number for trial in group] for group in groups]
     assert numbers == [[0, 2, 4], [1], [3]]
 
 
 def test_the_sampler_learns_from_earlier_searches_for_all_trials_of_a_group() -> None:
     spec = make_group_search("tpe")
-    with_priors = create_study(spec).ask_group(3, SHARED, prior_trials(*range(6)))
-    without = create_study(spec).ask_group(3, SHARED)
+    with_priors = create_study(spec).ask_group(3, prior_trials(*range(6)))
+    without = create_study(spec).ask_group(3)
     assert len({trial.params[CYCLE] for trial in with_priors}) == 1
-    assert len({trial.params[IDENTITY] for trial in with_priors}) == 3
+    assert len({trial.params[FEATURE] for trial in with_priors}) == 3
     for trial, other in zip(with_priors, without, strict=True):
-        assert trial.params[IDENTITY] != other.params[IDENTITY]
+        assert trial.params[FEATURE] != other.params[FEATURE]
 
 
 def test_a_group_that_has_partly_ended_is_not_filled_up(journal: Path) -> None:
     spec = make_group_search("random")
     study = open_study(spec, journal)
-    leader, member, last = study.ask_group(3, SHARED)
+    leader, member, last = study.ask_group(3)
     study.tell_result(leader, epochs=9, error="step 3: nan", wall_s=1.0)
     reopened = open_study(spec, journal)
-    [group] = reopened.interrupted_groups(SHARED)
+    [group] = reopened.interrupted_groups()
     assert [trial.number for trial in group] == [member.number, last.number]
     assert {place_in_group(trial).leader for trial in group} == {leader.number}
     assert reopened.started == 3
@@ -219,12 +224,12 @@ def test_a_start_that_another_session_planned_for_a_group_becomes_a_trial_alone(
     journal: Path,
 ) -> None:
     spec = make_group_search("random")
-    open_study(spec, journal).ask_group(3, SHARED)
+    open_study(spec, journal).ask_group(3)
     lines = journal.read_text().splitlines(keepends=True)
     [start] = [number for number, line in enumerate(lines) if '"op_code":6' in line]
     journal.write_text("".join(lines[:start]))  # before the trial runs
     study = open_study(spec, journal)
-    assert study.interrupted_groups(SHARED) == []
+    assert study.interrupted_groups() == []
     study.ask()
     assert (study.trial(0).group_size, study.started) == (1, 1)
 
@@ -283,11 +288,12 @@ def test_a_database_gets_the_same_groups_as_a_journal(tmp_path: Path) -> None:
     kept_in_journal.run()
     url = f"sqlite:///{tmp_path}/studies.db"
     spec = make_search(
+        SPACE,
         search={"trials": 8, "sampler": "tpe", "startup_trials": 3},
         training={"epochs": 1},
         storage={"study": url},
     )
     kept_in_database = GroupSearch(spec, tmp_path / "unused")
-    open_study(spec, kept_in_database.journal).ask_group(3, SHARED)
+    open_study(spec, kept_in_database.journal).ask_group(3)
     kept_in_database.run()
     assert kept_in_database.outcome() == kept_in_journal.outcome()

@@ -20,6 +20,7 @@ from adaptune.training.checkpoint_format import decode
 from adaptune.training.group import GroupTrial
 from adaptune.training.loop import Outcome, fit, fit_group
 from adaptune.training.record import EpochRecord
+from adaptune.training.state import TrainingState
 
 SHARED: dict[str, Any] = WITH_MEMORY | {"semantic_gate": None, "epochs": 4}
 LOW_THRESHOLD = {"threshold": 0.35, "mask": 0.3}
@@ -163,6 +164,23 @@ def test_the_best_checkpoints_of_ended_trials_stay(tmp_path: Path) -> None:
     list(run_group(trials, tmp_path, keep=1))  # trial 3 ended between the two sessions
     best = max(scores[3], key=lambda epoch: (scores[3][epoch], -epoch))
     assert folder_of(tmp_path, 3).load(best)["record"]["epoch"] == best
+
+
+def test_the_best_checkpoint_of_an_ended_twin_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_newest(state: TrainingState, epoch: int, score: object) -> None:
+        state.best_epoch = epoch
+
+    monkeypatch.setattr(TrainingState, "update_best", take_newest)
+    # Trials of equal values have the same identity.
+    twin = GroupTrial(make_spec(**SHARED), folder_of(tmp_path, 0, keep=1))
+    weights = make_source_weights(twin.spec)
+    before = fit_group({0: twin, 1: twin}, make_data(), weights, device=CPU)
+    list(itertools.islice(before, 2))
+    before.close()
+    list(fit_group({1: twin}, make_data(), weights, device=CPU))  # the other one has ended
+    assert folder_of(tmp_path, 0).epochs() == [2, 4]
 
 
 def test_a_trial_whose_terms_are_not_finite_ends_alone() -> None:

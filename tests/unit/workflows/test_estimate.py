@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from support.fake_calibration import CALIBRATION, WORKER, replace_calibration
+from support.fake_calibration import CALIBRATION, WORKER, group_worker, replace_calibration
 from support.fake_run import PLAN, make_splits, make_tiny_search, printed
 from support.fake_search import make_record
 
@@ -18,6 +18,7 @@ from adaptune.execution.cause import MEMORY_HINT
 from adaptune.results.folder import ResultsFolder
 from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.group_size import GroupSize, store_group_size
 from adaptune.study.storage import open_study
 from adaptune.workflows import estimate as module
 from adaptune.workflows.estimate import (
@@ -173,6 +174,77 @@ def test_without_the_data_there_is_only_an_estimate_of_disk(
     assert len(estimate.figures) == 1
     assert estimate.warnings[0].startswith("no estimate of time and memory: ")
     assert copies == []
+
+
+AUTO = {"trials": 8, "scheduler": "none", "classifiers_per_gan": "auto"}
+FEATURE = {"feature": {"search": "uniform", "low": 0, "high": 1}}
+
+
+def test_a_new_search_chooses_how_many_trials_share_a_gan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = replace_calibration(monkeypatch, group_worker)
+    spec = make_spec(search=AUTO, loss_weights=FEATURE)
+    estimate = on_cluster(spec, tmp_path)
+    assert estimate.group_size == GroupSize(
+        4, "an epoch takes 10.60 s, and each further trial adds 3.00 s"
+    )
+    assert copies == [2, 2]
+    # Two groups of 10 epochs of 19.6 s, and 1.5 min around them.
+    assert estimate.figures[:2] == ["about 7 min", "403.0 MB of memory per worker"]
+
+
+def test_a_search_keeps_the_number_that_it_has_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = replace_calibration(monkeypatch, group_worker)
+    spec = make_spec(search=AUTO, loss_weights=FEATURE)
+    folder = ResultsFolder(tmp_path)
+    study = open_study(spec, folder.journal)
+    (tmp_path / "trials").mkdir()
+    chosen = GroupSize(2, "it was measured")
+    store_group_size(study, chosen)
+    assert on_cluster(spec, tmp_path).group_size == chosen
+    assert copies == [2]  # only for the estimate
+    study.add_epoch(study.ask(), make_record(1, 0.5), 0.5)
+    assert on_cluster(spec, tmp_path).group_size == chosen
+    assert copies == [2]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("a process died"), "RuntimeError: a process died"),
+        (TaskTimeoutError("it ran for more than 10 s"), "the calibration took too long"),
+    ],
+)
+def test_without_a_calibration_no_trials_share_a_gan(
+    error: Exception, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_calibration(monkeypatch, error)
+    estimate = on_cluster(make_spec(search=AUTO, loss_weights=FEATURE), tmp_path)
+    assert estimate.group_size == GroupSize(1, reason)
+
+
+def test_a_given_number_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_calibration(monkeypatch, group_worker)
+    search = AUTO | {"classifiers_per_gan": 2}
+    estimate = on_cluster(make_spec(search=search, loss_weights=FEATURE), tmp_path)
+    assert estimate.group_size is None
+    assert estimate.figures[1] == "401.0 MB of memory per worker"
+
+
+def test_the_number_of_trials_per_gan_comes_first() -> None:
+    console = Console(file=StringIO(), width=40)
+    size = GroupSize(3, "further trials need no more memory")
+    print_estimate(Estimate(["about 6 min"], group_size=size), console)
+    print_estimate(Estimate(["about 6 min"], group_size=replace(size, trials=1)), console)
+    assert printed(console) == (
+        "groups of 3 trials share a GAN: further trials need no more memory\n"
+        "estimate: about 6 min\n"
+        "no trials share a GAN: further trials need no more memory\n"
+        "estimate: about 6 min\n"
+    )
 
 
 def test_an_estimate_is_one_line_and_one_per_warning() -> None:

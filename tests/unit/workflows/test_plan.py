@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from support.fake_calibration import replace_calibration
+from support.fake_calibration import group_worker, replace_calibration
 from support.fake_run import PLAN, printed
 
 from adaptune.cluster.doctor import Finding
@@ -48,6 +48,29 @@ def test_a_plan_names_what_differs_within_a_group(space: Path) -> None:
     feature = "loss_weights.feature={search: uniform, low: 0, high: 1}"
     text = describe_plan(load_spec(space, [feature, "search.classifiers_per_gan=3"]))
     assert "# groups of 3 trials share a GAN and differ in loss_weights.feature\n" in text
+
+
+def test_a_plan_has_the_number_of_trials_per_gan_that_a_search_would_choose(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_calibration(monkeypatch, group_worker)
+    feature = "loss_weights.feature={search: uniform, low: 0, high: 1}"
+    automatic = "search.classifiers_per_gan=auto"
+    text = describe_plan(load_spec(space, [feature, automatic, "search.trials=8"]))
+    assert "  classifiers_per_gan: auto\n" in text
+    assert "# at most 400 updates of 64 pairs" in text  # two groups of two epochs
+    assert (
+        "# groups of 4 trials share a GAN: an epoch takes 10.60 s, and each further trial adds"
+        " 3.00 s\n# groups of 4 trials share a GAN and differ in loss_weights.feature\n"
+    ) in text
+    text = describe_plan(load_spec(space, [automatic]))
+    assert "# no trials share a GAN: no searched value affects f_T or D_feat alone\n" in text
+
+
+def test_a_plan_without_measurements_has_no_number_of_trials_per_gan(space: Path) -> None:
+    changes = ["search.classifiers_per_gan=auto", "resources.workers_per_trial=64"]
+    text = describe_plan(load_spec(space, changes))
+    assert "# search.classifiers_per_gan: auto is measured before the first trial\n" in text
 
 
 def test_a_plan_names_every_batch_size(space: Path) -> None:
