@@ -94,7 +94,7 @@ def measured_pace(
         trial_s += _COMPILE_S
     baselines_s = 0.0
     if has_test:
-        evaluation_s = calibration.evaluation_s / spec.search.classifiers_per_gan
+        evaluation_s = calibration.evaluation_s / spec.search.group_size
         baselines_s = _baselines_s(spec, plan, calibration.baseline_step_s, evaluation_s, source_s)
     return Pace(
         group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
