@@ -80,7 +80,9 @@ def test_a_checkpoint_is_loaded_with_the_values_and_the_spec_of_its_trial(tmp_pa
 def test_the_checkpoint_of_a_trial_of_a_group_is_in_the_folder_of_its_first_one(
     tmp_path: Path,
 ) -> None:
-    run = make_run(tmp_path, make_tiny_search(), splits=make_splits(test_samples=4))
+    feature = {"search": "uniform", "low": 0, "high": 1}
+    spec = make_tiny_search(loss_weights={"feature": feature})
+    run = make_run(tmp_path, spec, splits=make_splits(test_samples=4))
     first, member = run.study.ask_group(2)
     record = make_record(2, 0.5)
     run.study.add_epoch(member, record, 0.5)
