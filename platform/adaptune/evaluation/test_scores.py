@@ -192,6 +192,8 @@ def score_on_test(
         metric=metric,
         metrics=metrics,
         recall=recall_by_class(adapted),
+        selected={},
+        best_baseline=None,
         **accuracies,
     )
 

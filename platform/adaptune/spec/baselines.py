@@ -50,7 +50,9 @@ class BaselineSetting:
     @property
     def fourier_beta(self) -> float:
         """Size of the Fourier translations; 0 without them."""
-        return float(self.values.get(FOURIER_BETA, 0.0))
+        beta = self.values.get(FOURIER_BETA, 0.0)
+        assert isinstance(beta, float)
+        return beta
 
     def trial(self, spec: TrialSpec) -> TrialSpec:
         """Return the trial with this setting in place of its loss weights.

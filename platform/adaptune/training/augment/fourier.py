@@ -33,5 +33,6 @@ def fourier_adapted(source: Tensor, target: Tensor, beta: float) -> Tensor:
     columns = torch.fft.rfftfreq(width, 1 / width, device=source.device) <= highest
     is_low = rows[:, None] & columns
     mixed = torch.polar(target_spectrum.abs(), spectrum.angle())
-    images = torch.fft.irfft2(torch.where(is_low, mixed, spectrum), s=(height, width))
+    mixed = torch.where(is_low, mixed, spectrum)
+    images: Tensor = torch.fft.irfft2(mixed, s=(height, width))
     return (2 * images - 1).clamp(-1, 1)
