@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Options of pytest for test, check and chaos, for example --no-skips or --durations=20.
 PYTEST_OPTIONS ?=
+# Tests without Ray run in a process per core, tests with Ray one after the other.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -18,7 +20,8 @@ search: .venv/.installed  ## run the default search, or resume it
 	$(BIN)/python run_search.py --space cycada.yaml --resume-if-begun
 
 test: .venv/.test-installed  ## run all tests except those that kill parts of a cluster
-	$(BIN)/python -m pytest -m "not chaos" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m "not ray and not chaos" $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m "ray and not chaos" $(PYTEST_OPTIONS)
 
 lint: .venv/.test-installed  ## check style, types and imports
 	$(BIN)/ruff check
@@ -27,7 +30,7 @@ lint: .venv/.test-installed  ## check style, types and imports
 	$(BIN)/lint-imports
 
 check: lint  ## lint, and run the quick unit tests
-	$(BIN)/python -m pytest tests/unit -m "not slow and not ray" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest tests/unit -m "not slow and not ray" $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
 format: .venv/.test-installed  ## sort the imports and format the code
 	$(BIN)/ruff check --select I --fix
@@ -46,7 +49,7 @@ chaos: .venv/.test-installed  ## kill workers, nodes and drivers, and stop searc
 lowest: .venv-lowest/.installed  ## run the quick unit tests with the oldest versions accepted
 	@# The newest releases of indirect dependencies deprecate what old direct ones use.
 	.venv-lowest/bin/python -m pytest tests/unit -m "not slow and not ray" \
-	    -W default::DeprecationWarning $(PYTEST_OPTIONS)
+	    -W default::DeprecationWarning $(SIDE_BY_SIDE) $(PYTEST_OPTIONS)
 
 bench: .venv/.installed  ## measure the overhead of a trial
 	$(BIN)/python benchmarks/trial_overhead.py

@@ -1,12 +1,18 @@
-"""An option that lets no test be skipped in silence, and a cache of the tests' own."""
+"""An option that lets no test be skipped in silence, and what all test processes share."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
 
 SKIPPABLE = "gpu"
+IS_ONE_OF_SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
+
+if IS_ONE_OF_SEVERAL:
+    # There is a process for each core. torch reads the variable when it is imported.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail tests that would be skipped, for example without root, except GPU tests",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let several processes begin with the files that take long, which no other can share."""
+    if IS_ONE_OF_SEVERAL:
+        slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+from support.ports import reserved_ports
+
 _UNPRIVILEGED = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 
 
@@ -97,14 +99,14 @@ def running_postgresql(binaries: Path) -> Iterator[int]:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
     control = [*prefix, binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        stop = [*control, "-m", "immediate", "stop"]
-        subprocess.run(stop, check=True, stdout=subprocess.DEVNULL)
-        shutil.rmtree(folder)
+    with reserved_ports() as ports:
+        port = ports[0]
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+        subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL)
+        try:
+            yield port
+        finally:
+            stop = [*control, "-m", "immediate", "stop"]
+            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL)
+            shutil.rmtree(folder)

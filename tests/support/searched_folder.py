@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -32,7 +35,7 @@ from adaptune.spec import dump_spec, fingerprint, load_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.yaml_reader import parse
 from adaptune.training.checkpoint_format import decode, eval_weights
-from adaptune.workflows import search
+from adaptune.workflows import disk, expected_epochs, search
 from adaptune.workflows.results_view import search_status
 from support.fake_calibration import replace_calibration
 from support.fake_run import (
@@ -152,11 +155,16 @@ class SearchWithoutRay:
         patch.setattr(held_out, "predict", lambda *_: {})
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)
         patch.setattr(export, "model_card", lambda *_: "# A model\n")
+        patch.setattr(disk, "largest_checkpoint_bytes", lambda *_: 100_000)
+        patch.setattr(expected_epochs, "SIMULATIONS", 1)
+        patch.setattr(metadata, "version", cache(metadata.version))
+        patch.setattr(os, "fsync", lambda _: None)
         # Reading and writing YAML takes a while.
-        patch.setattr(lifecycle, "dump_spec", memoised(dump_spec, key=id))
+        contents = SearchSpec.model_dump_json
+        patch.setattr(lifecycle, "dump_spec", memoised(dump_spec, key=contents))
         patch.setattr(lifecycle, "load_spec", memoised(load_spec, key=Path.read_bytes))
         patch.setattr(lifecycle, "parse", memoised(parse, key=str))
-        patch.setattr(lifecycle, "fingerprint", memoised(fingerprint, key=id))
+        patch.setattr(lifecycle, "fingerprint", memoised(fingerprint, key=contents))
 
 
 def memoised(function: Callable[[T], R], key: Callable[[T], object]) -> Callable[[T], R]:

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -116,8 +114,7 @@ class Backbone(nn.Module):
         for name, value in weights.items():
             if not name.startswith(self._head_names):
                 given[_DENSENET_NAME.sub(r"\1\2", name)] = value
-        if isinstance(self.body, VisionTransformer):
-            given = _resized_positions(given, self.body)
+        given = _resized_positions(given, self.body)
         _check_fit(given, self.body.state_dict())
         return given
 
@@ -217,6 +214,8 @@ def timm_options(name: str, size: int) -> dict[str, int]:
 
 
 def _build(name: str, options: dict[str, Any]) -> nn.Module:
+    from torchvision import models
+
     if not name.startswith("regnet_"):
         body: nn.Module = models.get_model(name, weights=None, **options)
         return body
@@ -251,9 +250,11 @@ def _take_channels(body: nn.Module, channels: int) -> None:
             return
 
 
-def _resized_positions(weights: dict[str, Tensor], body: VisionTransformer) -> dict[str, Tensor]:
-    """Return the weights with position embeddings for the images of a vision transformer."""
-    if "encoder.pos_embedding" not in weights:
+def _resized_positions(weights: dict[str, Tensor], body: nn.Module) -> dict[str, Tensor]:
+    """Return the weights, those of a vision transformer with embeddings for its image size."""
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    if not isinstance(body, VisionTransformer) or "encoder.pos_embedding" not in weights:
         return weights
     state = OrderedDict(weights)
     return dict(interpolate_embeddings(body.image_size, body.patch_size, state))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from adaptune.models.backbones import Backbone
 
@@ -120,6 +119,8 @@ class ResNet18(nn.Module):
     """
 
     def __init__(self, channels: int, classes: int) -> None:
+        from torchvision.models import resnet18  # imports the compiler of torch, which is slow
+
         super().__init__()
         self.net = resnet18(num_classes=classes)
         self.net.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from adaptune.errors import SpecError
 from adaptune.models.backbones import timm_options
@@ -61,6 +60,8 @@ def pretrained_identity(spec: ClassifierSpec) -> str:
     if spec.weights_file is not None:
         return file_sha256(spec.weights_file)
     if spec.library == "torchvision":
+        from torchvision import models
+
         return str(models.get_model_weights(spec.backbone).DEFAULT.url)  # contains a hash
     import timm
 
@@ -140,6 +141,8 @@ def _from_library(spec: ClassifierSpec, size: int) -> Mapping[str, Tensor]:
 
 def _library_model(spec: ClassifierSpec, size: int) -> nn.Module:
     if spec.library == "torchvision":
+        from torchvision import models
+
         model: nn.Module = models.get_model(spec.backbone, weights="DEFAULT")
         return model
     import timm

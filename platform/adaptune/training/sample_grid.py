@@ -6,7 +6,6 @@ import io
 
 import torch
 from torch import Tensor
-from torchvision.utils import save_image
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.training.inference import infer
@@ -23,6 +22,8 @@ def sample_grid(state: TrainingState, images: TrainingImages) -> bytes:
     The images x_s and x_t are the same after each epoch. Of other than one or three channels, the
     first three are shown as RGB; the blue of two channels is black.
     """
+    from torchvision.utils import save_image  # imports the compiler of torch, which is slow
+
     g_st = state.eval_network("g_st")
     g_ts = state.eval_network("g_ts")
     bf16 = state.spec.training.precision == "bf16"

@@ -32,19 +32,22 @@ MAIN = "from adaptune.cli.app import main; main()"
 INTERRUPTED = """
 import os
 from adaptune.cli import app
-from adaptune.data import registry
-from adaptune.workflows import search
+import MODULE as module
 
-describe = registry.describe
+function = module.FUNCTION
 
-def interrupt(*_):
+def interrupt(*arguments):
     os.kill(os.getpid(), NUMBER)
-    return describe()
+    return function(*arguments)
 
-search.open_splits = interrupt
-registry.describe = interrupt
+module.FUNCTION = interrupt
 app.main()
 """
+# A function that each command calls before it prints anything.
+INTERRUPTED_FUNCTIONS = {
+    "search": ("adaptune.workflows.search", "open_splits"),
+    "datasets": ("adaptune.data.registry", "describe"),
+}
 
 
 def error_classes() -> list[type[AdaptuneError]]:
@@ -116,7 +119,9 @@ def run_interrupted(
     number: int, *arguments: str, prefix: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a command that a signal hits when it loads its data or lists the domains."""
+    module, function = INTERRUPTED_FUNCTIONS[arguments[0]]
     script = INTERRUPTED.replace("NUMBER", str(int(number)))
+    script = script.replace("MODULE", module).replace("FUNCTION", function)
     command = ["sh", "-c", f'{prefix} exec "$@"', "sh", sys.executable, "-c", script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,10 +13,18 @@ def place_of(part: int) -> tuple[int, int, int]:
     return part, os.getpid(), torch.get_num_threads()
 
 
-def test_one_worker_is_this_process() -> None:
+@pytest.fixture
+def two_threads() -> Iterator[None]:
     threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_worker_is_this_process() -> None:
     places = list(in_processes(place_of, [1, 2], workers=1))
-    assert places == [(1, os.getpid(), threads), (2, os.getpid(), threads)]
+    assert places == [(1, os.getpid(), 2), (2, os.getpid(), 2)]
 
 
 def test_several_workers_are_processes_of_one_thread() -> None:
