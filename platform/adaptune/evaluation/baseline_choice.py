@@ -22,10 +22,17 @@ _Key = Callable[[EpochRecord], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class SettingResult:
-    """A setting of a baseline, and its best epoch; None if its training failed."""
+    """A setting of a baseline, and its best epoch.
+
+    Attributes:
+        setting: the setting.
+        candidate: its best epoch; None if its training failed.
+        epochs: number of epochs that it was trained.
+    """
 
     setting: BaselineSetting
     candidate: Candidate | None
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,25 @@ class Baselines:
     weights: Mapping[str, StateDict] = field(default_factory=dict)
     selected: Mapping[str, SelectedBaseline] = field(default_factory=dict)
     best: str | None = None
+
+
+def best_settings(
+    results: Sequence[SettingResult], metric: str, count: int
+) -> list[BaselineSetting]:
+    """Return the settings with the best epochs by the objective, in their order.
+
+    Args:
+        results: the settings.
+        metric: the metric of the search.
+        count: number of settings, at most.
+    """
+    key = _comparison(metric, [result.candidate for result in results])
+    keys = {}
+    for number, result in enumerate(results):
+        if result.candidate is not None:
+            keys[number] = key(result.candidate.record)
+    best = sorted(keys, key=keys.__getitem__, reverse=True)[:count]
+    return [results[number].setting for number in sorted(best)]
 
 
 def choose_baselines(
@@ -61,7 +87,6 @@ def choose_baselines(
         metric: the metric of the search.
     """
     key = _comparison(metric, [f_s, *(result.candidate for result in results)])
-    updates = spec.training.epochs * spec.training.steps_per_epoch
     weights = {"source_only": f_s.weights} if spec.training.adapt_batch_norm else {}
     selected = {}
     keys: dict[str, tuple[float, ...]] = {}
@@ -71,7 +96,9 @@ def choose_baselines(
             setting, candidate = _best(f_s, settings, key)
             weights[baseline] = candidate.weights
             epoch = candidate.record.epoch
-            selected[baseline] = SelectedBaseline(setting, epoch, len(settings) * updates)
+            epochs = sum(result.epochs for result in settings)
+            updates = epochs * spec.training.steps_per_epoch
+            selected[baseline] = SelectedBaseline(setting, epoch, updates)
             keys[baseline] = key(candidate.record)
     if upper_bound is not None:
         weights["target_supervised"] = upper_bound.weights

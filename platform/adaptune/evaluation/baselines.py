@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import ceil
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -13,7 +15,12 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, WithheldData
-from adaptune.evaluation.baseline_choice import Baselines, SettingResult, choose_baselines
+from adaptune.evaluation.baseline_choice import (
+    Baselines,
+    SettingResult,
+    best_settings,
+    choose_baselines,
+)
 from adaptune.search.driver import SearchRun
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
@@ -26,6 +33,10 @@ from adaptune.training.baselines import (
 from adaptune.training.state import StateDict
 
 T = TypeVar("T")
+
+# All settings without a GAN train for a part of the epochs, and the best ones for all.
+_FIRST_PART = 0.25
+_FINALISTS = 3
 
 
 def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:
@@ -41,21 +52,35 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
     if not wanted and not spec.training.adapt_batch_norm:
         return Baselines()
     metric = run.spec.search.metric
-    source = _submit(run, "baseline source_only", _score_source_only, spec)
-    without_gan = []
+    source = _submit(run, "baseline source_only", _score_source_only, spec, metric)
     upper_bound = []
-    if wanted:
-        without_gan = _submit_without_gan(run, spec, metric)
     if wanted and _has_upper_bound(run, wanted):
         name = "baseline target_supervised"
         task = _submit(run, name, _train_on_target, spec, run.splits.withheld, metric)
         upper_bound.append(task)
+    results = _train_settings(run, spec, metric) if wanted else []
     [f_s] = run.tasks.results([source])
-    results: list[SettingResult] = []
-    for part in run.tasks.results(without_gan):
-        results += part
     candidates = run.tasks.results(upper_bound)
     return choose_baselines(spec, f_s, results, candidates[0] if candidates else None, metric)
+
+
+def baseline_stages(settings: int, epochs: int) -> list[tuple[int, int]]:
+    """Return the number of settings without a GAN that are trained together, and for how long.
+
+    All are trained for the first part of the epochs. The best of them are then trained from the
+    start again, for all epochs.
+
+    Args:
+        settings: number of settings.
+        epochs: epochs of a whole trial.
+
+    Returns:
+        A number of settings and a number of epochs for each of the stages.
+    """
+    first = ceil(_FIRST_PART * epochs)
+    if settings <= _FINALISTS or first == epochs:
+        return [(settings, epochs)]
+    return [(settings, first), (_FINALISTS, epochs)]
 
 
 def task_shape(plan: PlacementPlan) -> tuple[int, int]:
@@ -83,19 +108,43 @@ def _submit(
     )
 
 
-def _submit_without_gan(
-    run: SearchRun, spec: TrialSpec, metric: str
-) -> list[ClusterTask[list[SettingResult]]]:
-    """Submit the settings of all baselines without a GAN, divided among tasks."""
+def _train_settings(run: SearchRun, spec: TrialSpec, metric: str) -> list[SettingResult]:
+    """Train all settings without a GAN in stages, see `baseline_stages`.
+
+    A setting of the last stage is trained from the start again, so that the number of tasks changes
+    no result.
+    """
     settings = baseline_settings(spec)
+    (_, first_epochs), *last = baseline_stages(len(settings), spec.training.epochs)
+    results = _train_side_by_side(run, spec, settings, metric, first_epochs)
+    for count, epochs in last:
+        finalists = best_settings(results, metric, count)
+        for final in _train_side_by_side(run, spec, finalists, metric, epochs):
+            number = settings.index(final.setting)
+            results[number] = replace(final, epochs=results[number].epochs + epochs)
+    return results
+
+
+def _train_side_by_side(
+    run: SearchRun,
+    spec: TrialSpec,
+    settings: Sequence[BaselineSetting],
+    metric: str,
+    epochs: int,
+) -> list[SettingResult]:
+    """Train settings without a GAN, divided among tasks; the results have their order."""
     slots, _ = task_shape(run.plan)
     count = min(slots, len(settings))
     tasks = []
     for first in range(count):
-        name = f"baselines without a GAN, {first + 1} of {count}"
+        name = f"baselines without a GAN, {epochs} epochs, {first + 1} of {count}"
         part = settings[first::count]
-        tasks.append(_submit(run, name, _train_without_gan, spec, part, metric))
-    return tasks
+        tasks.append(_submit(run, name, _train_without_gan, spec, part, metric, epochs))
+    results: dict[int, SettingResult] = {}
+    for first, part_results in enumerate(run.tasks.results(tasks)):
+        for place, result in enumerate(part_results):
+            results[first + place * count] = result
+    return [results[number] for number in sorted(results)]
 
 
 def _has_upper_bound(run: SearchRun, wanted: Literal["auto", True]) -> bool:
@@ -113,9 +162,10 @@ def _has_upper_bound(run: SearchRun, wanted: Literal["auto", True]) -> bool:
 
 
 def _score_source_only(
-    data: TrialData, source_weights: StateDict, threads: int, spec: TrialSpec
+    data: TrialData, source_weights: StateDict, threads: int, spec: TrialSpec, metric: str
 ) -> Candidate:
-    return source_candidate(spec, data, source_weights, task_device(spec, threads))
+    device = task_device(spec, threads)
+    return source_candidate(spec, data, source_weights, device=device, metric=metric)
 
 
 def _train_without_gan(
@@ -125,6 +175,7 @@ def _train_without_gan(
     spec: TrialSpec,
     settings: Sequence[BaselineSetting],
     metric: str,
+    epochs: int,
 ) -> list[SettingResult]:
     """Train settings; those with the same source images train side by side."""
     device = task_device(spec, threads)
@@ -132,7 +183,7 @@ def _train_without_gan(
     groups: dict[float, list[BaselineSetting]] = {}
     for setting in settings:
         groups.setdefault(setting.fourier_beta, []).append(setting)
-    results = []
+    results = {}
     for group in groups.values():
         candidates = train_without_gan(
             [setting.trial(spec) for setting in group],
@@ -140,10 +191,12 @@ def _train_without_gan(
             source_weights,
             device=device,
             metric=metric,
+            epochs=epochs,
             is_resident=is_resident,
         )
-        results += [SettingResult(*pair) for pair in zip(group, candidates, strict=True)]
-    return results
+        for setting, candidate in zip(group, candidates, strict=True):
+            results[str(setting)] = SettingResult(setting, candidate, epochs)
+    return [results[str(setting)] for setting in settings]
 
 
 def _train_on_target(

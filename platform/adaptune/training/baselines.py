@@ -23,6 +23,7 @@ from adaptune.training.epoch_evaluator import EpochEvaluator
 from adaptune.training.epoch_trainer import EpochTrainer
 from adaptune.training.group import GroupTrial, TrialGroup
 from adaptune.training.loop import evaluate_group
+from adaptune.training.metrics import metric_of
 from adaptune.training.record import EpochRecord
 from adaptune.training.source_classifier import to_cpu, train_supervised
 from adaptune.training.state import StateDict, TrainingState
@@ -50,6 +51,7 @@ def train_without_gan(
     *,
     device: torch.device,
     metric: str,
+    epochs: int,
     is_resident: bool = True,
 ) -> list[Candidate | None]:
     """Train trials without a GAN side by side, and return the best epoch of each.
@@ -59,6 +61,7 @@ def train_without_gan(
             the classifier side only.
         source_weights: weights of f_S.
         metric: metric by which the best epochs are chosen.
+        epochs: epochs to train; the learning rates are those of a whole trial.
         is_resident: see `DeviceImages`.
 
     Returns:
@@ -69,9 +72,16 @@ def train_without_gan(
     f_s = group.first.networks.f_s
     images = TrainingImages(data, f_s, device, is_resident=is_resident)
     trainer = EpochTrainer(specs[0], images, None)
-    evaluator = EpochEvaluator(specs[0], data, images, device, check_health=False)
+    evaluator = EpochEvaluator(
+        specs[0],
+        data,
+        images,
+        device,
+        check_health=False,
+        has_validators=_has_validators(metric),
+    )
     best: dict[int, Candidate] = {}
-    for epoch in range(1, specs[0].training.epochs + 1):
+    for epoch in range(1, epochs + 1):
         trainer.train(epoch, list(group.members.values()))
         for number, outcome in evaluate_group(group, epoch, evaluator, metric, 0.0).items():
             state = group.members[number].state
@@ -86,9 +96,17 @@ def train_without_gan(
 
 
 def source_candidate(
-    spec: TrialSpec, data: TrialData, source_weights: StateDict, device: torch.device
+    spec: TrialSpec,
+    data: TrialData,
+    source_weights: StateDict,
+    *,
+    device: torch.device,
+    metric: str,
 ) -> Candidate:
     """Return f_S as epoch 0 of a trial, with batch norm statistics of the target if asked for.
+
+    Args:
+        metric: metric by which it is compared.
 
     Raises:
         NonFiniteLossError: a logit of f_S is not finite.
@@ -96,7 +114,7 @@ def source_candidate(
     f_s = build_classifier(spec.model.classifier, spec.data.source, len(data.class_names))
     f_s.load_state_dict(source_weights)
     to_device(f_s, device, channels_last=spec.training.channels_last)
-    return _Scorer(spec, data, device).candidate(f_s, epoch=0)
+    return _Scorer(spec, data, device, metric).candidate(f_s, epoch=0)
 
 
 def train_on_target(
@@ -118,7 +136,7 @@ def train_on_target(
     training = spec.training
     last_step = training.source.steps
     steps_per_epoch = ceil(last_step / training.epochs)
-    scorer = _Scorer(spec, data, images.device)
+    scorer = _Scorer(spec, data, images.device, metric)
     average: AveragedModel | None = None
     best: Candidate | None = None
 
@@ -145,10 +163,15 @@ def train_on_target(
 class _Scorer:
     """Scores classifiers as those of trials are scored after an epoch."""
 
-    def __init__(self, spec: TrialSpec, data: TrialData, device: torch.device) -> None:
+    def __init__(self, spec: TrialSpec, data: TrialData, device: torch.device, metric: str) -> None:
         self._spec = spec
-        bf16 = spec.training.precision == "bf16"
-        self._validation = Validation(data, device, bf16=bf16, is_resident=False)
+        self._validation = Validation(
+            data,
+            device,
+            bf16=spec.training.precision == "bf16",
+            is_resident=False,
+            has_validators=_has_validators(metric),
+        )
         self._target = DeviceImages(data.target_train_images, None, device, is_resident=False)
 
     def candidate(self, net: nn.Module, epoch: int) -> Candidate:
@@ -159,6 +182,11 @@ class _Scorer:
         scores = self._validation.scores(classifier, epoch)
         record = EpochRecord(epoch=epoch, train_s=0.0, eval_s=0.0, **vars(scores))
         return Candidate(record, to_cpu(classifier))
+
+
+def _has_validators(metric: str) -> bool:
+    """Return whether a metric is a validator, or combines some."""
+    return metric_of(metric) is None
 
 
 def _evaluated_weights(state: TrainingState) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ class EpochEvaluator:
         spec: spec of any trial of the group.
         images: training images of the group.
         check_health: whether the generators are checked for the symptoms of a failing GAN.
+        has_validators: whether the validators are computed.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class EpochEvaluator:
         device: torch.device,
         *,
         check_health: bool,
+        has_validators: bool = True,
     ) -> None:
         training = spec.training
         self._target = images.target
@@ -48,6 +50,7 @@ class EpochEvaluator:
             device,
             bf16=training.precision == "bf16",
             is_resident=images.is_resident,
+            has_validators=has_validators,
         )
         self._probe = HealthProbe(data, device, training) if check_health else None
 

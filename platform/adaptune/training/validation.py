@@ -75,7 +75,7 @@ class ValidationScores:
         target_val_loss: mean cross-entropy on target_val in nats; None without target labels.
         source_val: further metrics on source_val.
         target_val: further metrics on target_val; None without target labels.
-        validators: score of each validator, by name.
+        validators: score of each validator, by name; none if they are not computed.
     """
 
     source_val_accuracy: float
@@ -94,6 +94,7 @@ class Validation:
         device: device of f_T.
         bf16: see `predict_all`.
         is_resident: see `DeviceImages`.
+        has_validators: whether the validators are computed.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class Validation:
         *,
         bf16: bool = False,
         is_resident: bool = True,
+        has_validators: bool = True,
     ) -> None:
         self._bf16 = bf16
+        self._has_validators = has_validators
         self._source = DeviceImages(
             data.source_val_images, data.source_val_labels, device, is_resident=is_resident
         )
@@ -139,7 +142,7 @@ class Validation:
             target_val_loss=target_loss,
             source_val=self._class_scores(source, self._source.labels),
             target_val=target_scores,
-            validators=self._validators(source, target),
+            validators=self._validators(source, target) if self._has_validators else {},
         )
 
     def _class_scores(self, outputs: Outputs, labels: Tensor) -> ClassScores:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from adaptune.cluster.placement import PlacementPlan
-from adaptune.evaluation.baselines import task_shape
+from adaptune.evaluation.baselines import baseline_stages, task_shape
 from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.resources import Execution
 from adaptune.spec.schema import SearchSpec
@@ -147,11 +147,14 @@ def _baselines_s(
     """
     if not spec.evaluation.baselines:
         return 0.0
-    setting_s = spec.epochs * (spec.steps_per_epoch * step_s + evaluation_s)
+    epoch_s = spec.steps_per_epoch * step_s + evaluation_s
     settings = len(baseline_settings(spec.trial({})))
     tasks, _ = task_shape(plan)
-    longest_s = math.ceil(settings / tasks) * setting_s
-    total_s = settings * setting_s
+    longest_s = 0.0
+    total_s = 0.0
+    for count, epochs in baseline_stages(settings, spec.epochs):
+        longest_s += math.ceil(count / tasks) * epochs * epoch_s
+        total_s += count * epochs * epoch_s
     if spec.evaluation.baselines is True or ":" not in spec.data.target.domain:
         total_s += target_supervised_s + spec.epochs * evaluation_s
     return max(longest_s, total_s / tasks)

@@ -33,7 +33,7 @@ def choose(
     metric: str = "target_val_accuracy",
     upper_bound: Candidate | None = None,
 ) -> Baselines:
-    pairs = [SettingResult(*result) for result in results]
+    pairs = [SettingResult(*result, epochs=4) for result in results]
     source = candidate(0, f_s, v_measure=f_s, source_val=1, infomax=f_s, importance_weighted=f_s)
     return choose_baselines(make_spec(epochs=4), source, pairs, upper_bound, metric)
 

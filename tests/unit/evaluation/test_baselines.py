@@ -8,24 +8,29 @@ import numpy as np
 import pytest
 import torch
 from support.fake_run import PLAN, make_run, make_splits, make_tiny_search, printed
+from support.fake_search import make_record
 from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
+from adaptune.evaluation import baselines as module
 from adaptune.evaluation.baseline_choice import Baselines
-from adaptune.evaluation.baselines import task_shape, train_baselines
+from adaptune.evaluation.baselines import baseline_stages, task_shape, train_baselines
 from adaptune.execution.base import SharedRefs
 from adaptune.spec.resources import WorkerResources
+from adaptune.training.baselines import Candidate
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.state import StateDict
 
+SOURCE_ONLY = "baseline source_only, 1 CPU"
+SUPERVISED = "baseline target_supervised, 1 CPU"
 WITHOUT_GAN = [
-    "baseline source_only, 1 CPU",
-    "baselines without a GAN, 1 of 2, 1 CPU",
-    "baselines without a GAN, 2 of 2, 1 CPU",
+    "baselines without a GAN, 1 epochs, 1 of 2, 1 CPU",
+    "baselines without a GAN, 1 epochs, 2 of 2, 1 CPU",
+    "baselines without a GAN, 2 epochs, 1 of 2, 1 CPU",
+    "baselines without a GAN, 2 epochs, 2 of 2, 1 CPU",
 ]
 KEYS = {"information_only", "no_gan", "fda"}
-SUPERVISED = "baseline target_supervised, 1 CPU"
 
 
 def equal(first: StateDict, second: StateDict) -> bool:
@@ -42,9 +47,9 @@ def test_no_baseline_is_trained_unless_it_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "domain", "names"),
     [
-        ("auto", "noise", [*WITHOUT_GAN, SUPERVISED]),
-        ("auto", "parquet:target.parquet", WITHOUT_GAN),
-        (True, "parquet:target.parquet", [*WITHOUT_GAN, SUPERVISED]),
+        ("auto", "noise", [SOURCE_ONLY, SUPERVISED, *WITHOUT_GAN]),
+        ("auto", "parquet:target.parquet", [SOURCE_ONLY, *WITHOUT_GAN]),
+        (True, "parquet:target.parquet", [SOURCE_ONLY, SUPERVISED, *WITHOUT_GAN]),
     ],
 )
 def test_auto_trains_the_upper_bound_for_built_in_data_only(
@@ -75,10 +80,41 @@ def test_tasks_train_side_by_side_as_far_as_the_cluster_has_room(
     assert task_shape(plan) == shape
 
 
+def test_all_settings_train_for_a_quarter_of_the_epochs_and_the_best_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, int]] = []
+
+    def train(specs: Any, *arguments: Any, epochs: int, **options: Any) -> list[Candidate]:
+        candidates = []
+        for spec in specs:
+            value = spec.loss_weights.feature + spec.loss_weights.confusion - spec.fourier_beta
+            accuracy = min(value, 1.0) if epochs == 2 else 0.5
+            trained.append((f"{value:.2f}", epochs))
+            candidates.append(Candidate(make_record(epochs, accuracy), {}))
+        return candidates
+
+    monkeypatch.setattr(module, "train_without_gan", train)
+    run: Any = make_run(tmp_path)
+    spec = run.spec.trial({})
+    longer = spec.training.model_copy(update={"epochs": 8})
+    train_baselines(run, spec.model_copy(update={"training": longer}), True)
+    values = ["-0.05", "-0.10", "0.00", "0.00", "0.00", "0.30", "1.00", "1.30"]
+    assert sorted(trained) == sorted(
+        [(value, 2) for value in values] + [(value, 8) for value in values[-3:]]
+    )
+
+
+def test_a_short_trial_is_trained_once() -> None:
+    assert baseline_stages(8, 1) == [(8, 1)]
+    assert baseline_stages(3, 40) == [(3, 40)]
+    assert baseline_stages(8, 40) == [(8, 10), (3, 40)]
+
+
 def test_the_number_of_tasks_changes_no_baseline(tmp_path: Path) -> None:
     baselines = []
+    run: Any = make_run(tmp_path)
     for trials in (1, 4):
-        run: Any = make_run(tmp_path)
         run = replace(run, plan=replace(PLAN, max_concurrent_trials=trials))
         baselines.append(train_baselines(run, run.spec.trial({}), "auto"))
     first, second = baselines

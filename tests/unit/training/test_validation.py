@@ -118,3 +118,9 @@ def test_a_target_that_lacks_a_class_has_all_scores(classifier: Classifier) -> N
     assert scores.target_val_accuracy is not None
     assert scores.target_val_loss is not None
     assert np.isfinite(list(scores.validators.values())).all()
+
+
+def test_validators_can_be_left_out(classifier: Classifier) -> None:
+    data = make_data()
+    scores = Validation(data, CPU, has_validators=False).scores(classifier, 1)
+    assert scores == replace(Validation(data, CPU).scores(classifier, 1), validators={})
