@@ -50,6 +50,7 @@ GAN_CHANGES: dict[str, Value] = {
     "training.target_to_source.semantic": 0.0,
     "training.batch_size": 6,
     "training.pool_size": 0,
+    "training.pool_unit": "batches",
     "training.ema_decay": 0.0,
     "training.gan_augment.flip": 0.0,
     "training.d_augment.contrast": 0.5,
