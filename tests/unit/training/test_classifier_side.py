@@ -44,7 +44,6 @@ GAN_CHANGES: dict[str, Value] = {
     "training.discriminator_lr": 0.001,
     "training.beta1": 0.9,
     "training.gan_loss": "log",
-    "training.semantic_target_labels": "adapted",
     "training.target_to_source.adversarial": 0.5,
     "training.target_to_source.cycle": 0.0,
     "training.target_to_source.semantic": 0.0,

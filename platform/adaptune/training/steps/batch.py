@@ -55,7 +55,7 @@ class Batch:
         parts: list[Batch] = []
         for tensors in zip(*columns, strict=True):
             first = sum(len(part.source) for part in parts)
-            parts.append(Batch(*tensors, first=first))
+            parts.append(replace(Batch(*tensors), first=first))
         return parts
 
 
