@@ -186,7 +186,12 @@ class TrainingSpec(Section):
     consistency: Annotated[ConsistencySpec, OnlyIn("cycada"), _OF_F_T] = ConsistencySpec()
     pool_size: Annotated[int, Field(ge=0)] = Field(
         default=50,
-        description="Past translations kept per image discriminator and worker; 0 keeps none.",
+        description="Past translations kept per image discriminator and worker, in images or"
+        " batches as `pool_unit` sets it; 0 keeps none.",
+    )
+    pool_unit: Literal["images", "batches"] = Field(
+        default="images",
+        description="Unit of `pool_size`. CycleGAN's 50 images are 50 batches of one image.",
     )
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0,
@@ -237,3 +242,9 @@ class TrainingSpec(Section):
     source: Annotated[SourceClassifierSpec, Fixed("f_S is trained once per search")] = (
         SourceClassifierSpec()
     )
+
+    def pool_images(self, workers: int) -> int:
+        """Return the images that each image pool of a worker keeps."""
+        if self.pool_unit == "images":
+            return self.pool_size
+        return self.pool_size * (self.batch_size // workers)

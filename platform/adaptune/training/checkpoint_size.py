@@ -29,7 +29,9 @@ _PNG_BYTES_PER_VALUE = 0.75  # natural images are compressed to about this
 _SEARCHED = (
     "model.",
     "training.classifier_optimizer",
+    "training.batch_size",
     "training.pool_size",
+    "training.pool_unit",
     "loss_weights.",
 )
 _SEARCHED_DECAYS = ("training.ema_decay", "training.classifier_ema_decay")
@@ -102,7 +104,7 @@ def _pool_bytes(spec: TrialSpec, workers: int) -> Iterator[int]:
     if spec.loss_weights.adversarial:
         images = spec.data.source
         image_bytes = images.channels * images.size**2 * _IMAGE_VALUE_BYTES
-        yield from [spec.training.pool_size * image_bytes] * (2 * workers)
+        yield from [spec.training.pool_images(workers) * image_bytes] * (2 * workers)
 
 
 def _networks(spec: TrialSpec, classes: int) -> Mapping[str, nn.Module]:

@@ -34,22 +34,25 @@ class ImagePool:
             return images
         pool = images[:0] if self.images is None else self.images
         room = min(self.size - len(pool), len(images))
-        pool = torch.cat([pool, images[:room]])
+        if room:
+            pool = torch.cat([pool, images[:room]])
         result = images.clone()
         swap = torch.rand(len(images), generator=generator) < 0.5
         slots = torch.randperm(self.size, generator=generator)
         swapped = [index for index in range(room, len(images)) if swap[index]]
-        for turn, index in enumerate(swapped):
-            slot = int(slots[turn % self.size])
-            result[index] = pool[slot]
-            pool[slot] = images[index]
+        # A slot may be used again only after all of them.
+        for start in range(0, len(swapped), self.size):
+            indices = torch.tensor(swapped[start : start + self.size], device=images.device)
+            places = slots[: len(indices)].to(images.device)
+            result[indices] = pool[places].to(images.dtype)
+            pool[places] = images[indices].to(pool.dtype)
         self.images = pool
         return result
 
     def cpu_images(self) -> Tensor | None:
         """Return the images in the pool, (P, C, H, W) on the CPU."""
-        return None if self.images is None else self.images.cpu()
+        return None if self.images is None else self.images.to("cpu", copy=True)
 
     def load(self, images: Tensor | None, device: torch.device) -> None:
         """Replace the images in the pool: (P, C, H, W) or None, moved to `device`."""
-        self.images = None if images is None else images.to(device)
+        self.images = None if images is None else images.to(device, copy=True)

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average, resume_average
-from adaptune.training.distributed import rank, unwrap
+from adaptune.training.distributed import rank, unwrap, world_size
 from adaptune.training.image_pool import ImagePool
 from adaptune.training.networks import (
     CLASSIFIER_SIDE,
@@ -207,8 +207,8 @@ def build_state(
         device=device,
         networks=networks,
         optimizers=build_optimizers(networks, spec),
-        pool_source=ImagePool(training.pool_size),
-        pool_target=ImagePool(training.pool_size),
+        pool_source=ImagePool(training.pool_images(world_size())),
+        pool_target=ImagePool(training.pool_images(world_size())),
         averages=averages,
         semantic_open=torch.tensor(float(gate_is_open), device=device),
     )

@@ -46,3 +46,11 @@ def test_training_that_makes_no_sense_is_refused(tree: dict[str, object]) -> Non
 def test_the_ends_of_closed_ranges_are_allowed() -> None:
     tree = {"generator_lr": 1, "lr_decay_from": 1, "feature_gate": 0, "ema_decay": 0}
     assert TrainingSpec.model_validate(tree).lr_decay_from == 1
+
+
+@pytest.mark.parametrize(("unit", "workers", "images"), [("images", 2, 50), ("batches", 2, 1600)])
+def test_a_pool_counts_images_or_batches_of_its_worker(
+    unit: str, workers: int, images: int
+) -> None:
+    tree = {"pool_size": 50, "pool_unit": unit, "batch_size": 64}
+    assert TrainingSpec.model_validate(tree).pool_images(workers) == images

@@ -115,6 +115,15 @@ def test_each_worker_has_image_pools_of_its_own() -> None:
     assert three - two == pytest.approx(pools, rel=0.01)
 
 
+def test_pools_that_count_batches_grow_with_the_batch() -> None:
+    sizes = []
+    for batch_size in (4, 8):
+        spec = make_spec(pool_size=20, pool_unit="batches", batch_size=batch_size)
+        sizes.append(checkpoint_bytes(spec, CLASSES, workers=2))
+    pools = 2 * 2 * 20 * 2 * 16 * 16 * 4
+    assert sizes[1] - sizes[0] == pytest.approx(pools, rel=0.01)
+
+
 def test_the_largest_checkpoint_of_a_search_has_the_largest_networks() -> None:
     space = {
         "model.generator.width": {"search": "int", "low": 4, "high": 8},

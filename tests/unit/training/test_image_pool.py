@@ -83,6 +83,20 @@ def test_a_loaded_pool_continues_like_the_saved_one() -> None:
     assert torch.equal(loaded.query(numbered(6, 4), seeded(1)), expected)
 
 
+def test_saved_images_do_not_change_with_the_pool() -> None:
+    pool = ImagePool(4)
+    pool.query(numbered(0, 4), seeded())
+    saved = pool.cpu_images()
+    loaded = ImagePool(4)
+    loaded.load(saved, torch.device("cpu"))
+    for each in (pool, loaded):
+        each.query(numbered(4, 8), seeded())
+        assert each.images is not None
+        assert not torch.equal(each.images, numbered(0, 4))
+    assert saved is not None
+    assert torch.equal(saved, numbered(0, 4))
+
+
 def test_an_empty_pool_stays_empty_when_loaded() -> None:
     pool = ImagePool(4)
     assert pool.cpu_images() is None
