@@ -7,13 +7,11 @@ import pytest
 from support.fake_calibration import WORKER
 from support.fake_run import PLAN, make_tiny_search
 
-from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.schema import SearchSpec
 from adaptune.workflows.expected_epochs import ExpectedEpochs
 from adaptune.workflows.pace import Pace, measured_pace, search_seconds
 
 PACE = Pace(group_start_s=10, trial_s=2, epoch_s=5, before_s=20, after_s=30)
-SETTINGS = len(baseline_settings(make_tiny_search().trial({})))
 EPOCHS = ExpectedEpochs(trials=5, total=12, in_sequence=7)
 
 
@@ -58,8 +56,9 @@ def test_a_cached_source_classifier_takes_no_time() -> None:
 @pytest.mark.parametrize(
     ("baselines", "has_test", "seconds"),
     [
-        # Two tasks train the settings, 1,000 updates and 10 evaluations each, and the upper bound.
-        (True, True, (SETTINGS * (1000 * 0.02 + 10 * 0.5) + 600 * 0.01 + 10 * 0.5) / 2),
+        # Of two tasks, one trains four settings for 3 epochs, and then two of the best for 10. An
+        # epoch has 100 updates and an evaluation.
+        (True, True, (4 * 3 + 2 * 10) * (100 * 0.02 + 0.5)),
         (False, True, 0.0),
         (True, False, 0.0),
     ],
