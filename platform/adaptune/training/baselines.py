@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import cast
@@ -22,7 +22,7 @@ from adaptune.training.build import build_classifier, to_device
 from adaptune.training.epoch_evaluator import EpochEvaluator
 from adaptune.training.epoch_trainer import EpochTrainer
 from adaptune.training.group import GroupTrial, TrialGroup
-from adaptune.training.loop import evaluate_group
+from adaptune.training.loop import Outcome, evaluate_group
 from adaptune.training.metrics import metric_of
 from adaptune.training.record import EpochRecord
 from adaptune.training.source_classifier import to_cpu, train_supervised
@@ -82,17 +82,26 @@ def train_without_gan(
     )
     best: dict[int, Candidate] = {}
     for epoch in range(1, epochs + 1):
-        trainer.train(epoch, list(group.members.values()))
-        for number, outcome in evaluate_group(group, epoch, evaluator, metric, 0.0).items():
-            state = group.members[number].state
-            if isinstance(outcome, NonFiniteLossError):
-                best.pop(number, None)
-                group.end([number])
-            elif state.best_epoch == epoch:
-                best[number] = Candidate(outcome, _evaluated_weights(state))
-        if not group.members:
-            break
+        if group.members:
+            trainer.train(epoch, list(group.members.values()))
+            _note_best(group, epoch, evaluate_group(group, epoch, evaluator, metric, 0.0), best)
     return [best.get(number) for number in trials]
+
+
+def _note_best(
+    group: TrialGroup,
+    epoch: int,
+    outcomes: Mapping[int, Outcome],
+    best: dict[int, Candidate],
+) -> None:
+    """Update the best epoch of each trial of a group; one that has failed ends, without any."""
+    for number, outcome in outcomes.items():
+        state = group.members[number].state
+        if isinstance(outcome, NonFiniteLossError):
+            best.pop(number, None)
+            group.end([number])
+        elif state.best_epoch == epoch:
+            best[number] = Candidate(outcome, _evaluated_weights(state))
 
 
 def source_candidate(
@@ -134,8 +143,7 @@ def train_on_target(
         The best epoch; None if a logit was not finite.
     """
     training = spec.training
-    last_step = training.source.steps
-    steps_per_epoch = ceil(last_step / training.epochs)
+    steps_per_epoch = ceil(training.source.steps / training.epochs)
     scorer = _Scorer(spec, data, images.device, metric)
     average: AveragedModel | None = None
     best: Candidate | None = None
@@ -146,7 +154,7 @@ def train_on_target(
             average = moving_average(net, training.classifier_ema_decay)
         else:
             average.update_parameters(net)
-        if step % steps_per_epoch == 0 or step == last_step:
+        if step % steps_per_epoch == 0 or step == training.source.steps:
             candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))
             if best is None or candidate.record.rank_key(metric) > best.record.rank_key(metric):
                 best = candidate

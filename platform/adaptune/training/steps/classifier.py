@@ -53,16 +53,7 @@ def adaptation_phase(state: TrainingState, batch: Batch, translated: Tensor) -> 
     d_feat = state.networks.d_feat
     weights = state.spec.loss_weights
     target = _target_images(state, batch)
-    groups = {}
-    if weights.feature or weights.information or weights.confusion:
-        groups["target"] = target
-    groups |= _labelled_target(state, batch)
-    if weights.consistency:
-        groups["strong view"] = strong_view(state, batch.target)
-    labels = batch.source_labels
-    if _reads_the_source(state) or not groups:
-        images, labels = _labelled_images(state, batch, translated)
-        groups = {"labelled": images, **groups}
+    groups, labels = _classified_images(state, batch, translated, target)
     logits = _logits(state, groups)
 
     terms = _task_terms(batch, logits, labels)
@@ -105,6 +96,28 @@ def feature_discriminator_step(
     accuracy = all_reduce_mean(domain_accuracy(source_domain, target_domain))
     gate = (accuracy > state.spec.training.feature_gate).float()
     return {"feature_discriminator": loss.detach(), "feature_gate": gate}
+
+
+def _classified_images(
+    state: TrainingState, batch: Batch, translated: Tensor, target: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the groups of images that f_T classifies, and the labels of the group `labelled`.
+
+    Args:
+        translated: G_st(x_s), (N, C, H, W) in [-1, 1].
+        target: target images, changed by `training.augment`, (N, C, H, W) in [-1, 1].
+    """
+    weights = state.spec.loss_weights
+    groups = {}
+    if weights.feature or weights.information or weights.confusion:
+        groups["target"] = target
+    groups |= _labelled_target(state, batch)
+    if weights.consistency:
+        groups["strong view"] = strong_view(state, batch.target)
+    if not _reads_the_source(state) and groups:
+        return groups, batch.source_labels
+    images, labels = _labelled_images(state, batch, translated)
+    return {"labelled": images, **groups}, labels
 
 
 def _reads_the_source(state: TrainingState) -> bool:
