@@ -31,7 +31,10 @@ def report(results: ResultsArgument) -> None:
 
     contents = search_report(results)
     console = stdout_console()
-    console.print(contents.summary.verdict + "\n")
+    console.print(contents.summary.verdict)
+    if contents.summary.search_verdict is not None:
+        console.print(contents.summary.search_verdict)
+    console.print()
     print_table(console, contents.test_metrics)
     print_table(console, contents.test_recall)
     print_table(console, contents.costs)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
+from adaptune.evaluation.search_gain import ranked_start_points
 from adaptune.evaluation.test_scores import NAMES, SOURCE_ONLY
 from adaptune.spec.baselines import WITHOUT_GAN
 from adaptune.spec.distributions import Value
@@ -14,6 +15,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
 from adaptune.study.job import format_values
 from adaptune.study.study import SearchStudy
+from adaptune.study.trial import StudyTrial
 from adaptune.training.metrics import ACCURACY, METRICS
 
 _TASK = "loss_weights.task"
@@ -28,11 +30,26 @@ def top_configurations(spec: SearchSpec, study: SearchStudy, count: int) -> list
             break
         if any(values == configuration.values for configuration in configurations):
             continue
-        name = f"trial {trial.number}"
-        if trial.values:
-            name += f": {format_values(trial.values)}"
-        configurations.append(Configuration(name, values))
+        configurations.append(_configuration_of(trial, values))
     return configurations
+
+
+def best_start_point(
+    spec: SearchSpec, study: SearchStudy, configurations: Sequence[Configuration]
+) -> Configuration | None:
+    """Return the configuration of the best start point; None if no start point has a result.
+
+    Args:
+        configurations: configurations to take it from, if it is among them.
+    """
+    trial = next(iter(ranked_start_points(study)), None)
+    if trial is None:
+        return None
+    values = all_values(spec, trial.values)
+    for configuration in configurations:
+        if configuration.values == values:
+            return configuration
+    return _configuration_of(trial, values)
 
 
 def all_values(spec: SearchSpec, sampled: Mapping[str, Value]) -> dict[str, Value]:
@@ -99,6 +116,37 @@ def against_best_baseline(
     return f"The best method without a GAN on target_val is {best}: {word}, {text}."
 
 
+def against_start_point(
+    results: Sequence[SeedResult],
+    best: Configuration,
+    start_point: Configuration,
+    metric: str = ACCURACY,
+) -> str:
+    """Return, in words, how the best trial of a search compares with the best start point.
+
+    Args:
+        results: results of both.
+        best: configuration of the best trial.
+        start_point: configuration of the best start point.
+        metric: metric of the results: a key of `METRICS`.
+    """
+    if best == start_point:
+        return (
+            f"The best trial, {best.short_name}, is a start point: the search added nothing to it."
+        )
+    words = {
+        "helps": "the search added to it",
+        "hurts": "the search made it worse",
+        "not shown to help": "the search is not shown to have added to it",
+    }
+    word = words[compare(results, best.name, start_point.name).conclusion]
+    margin = _margin(results, best.name, start_point.name, metric)
+    return (
+        f"The best trial, {best.short_name}, against the best start point,"
+        f" {start_point.short_name}: {word}, {margin}."
+    )
+
+
 def trained_baselines(results: Sequence[SeedResult]) -> list[str]:
     """Return the names of the baselines in the results, apart from the upper bound."""
     names = {result.configuration for result in results}
@@ -110,10 +158,21 @@ def difference(
     results: Sequence[SeedResult], configuration: str, baseline: str, metric: str
 ) -> str:
     """Return the mean difference of a configuration to a baseline on the test, as a phrase."""
+    return f"against {baseline}: {_margin(results, configuration, baseline, metric)}"
+
+
+def _margin(results: Sequence[SeedResult], configuration: str, baseline: str, metric: str) -> str:
     comparison = compare(results, configuration, baseline)
     points = "points" if metric == ACCURACY else f"points of {METRICS[metric]}"
     return (
-        f"against {baseline}: {100 * comparison.mean:+.1f} {points} on the test"
+        f"{100 * comparison.mean:+.1f} {points} on the test"
         f" ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}, 95%;"
         f" p {comparison.p:.2g}, {comparison.seeds} seeds)"
     )
+
+
+def _configuration_of(trial: StudyTrial, values: Mapping[str, Value]) -> Configuration:
+    name = f"trial {trial.number}"
+    if trial.values:
+        name += f": {format_values(trial.values)}"
+    return Configuration(name, values)

@@ -13,6 +13,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.costs import search_costs
 from adaptune.evaluation.score_figures import BaselineSummary, score_figures
+from adaptune.evaluation.search_gain import describe_gain, search_gain
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
@@ -81,6 +82,21 @@ class Summary(BaseModel):
     best_baseline: str | None = Field(
         default=None, description="name of the best baseline without a GAN by the objective"
     )
+    best_start_point: int | None = Field(
+        default=None,
+        description="number of the best start point by the objective; null without any",
+    )
+    best_start_point_objective: float | None = Field(
+        default=None, description="its objective; null for ensemble, which ranks epochs"
+    )
+    gain_over_start_points: float | None = Field(
+        default=None,
+        description="objective of the best trial minus that of the best start point; 0 if the best"
+        " trial is a start point",
+    )
+    search_verdict: str | None = Field(
+        default=None, description="what the search added to the start points, in plain words"
+    )
     search_updates: int | None = Field(default=None, description="updates of all trials")
     baseline_updates: int | None = Field(default=None, description="updates of all baselines")
     target_test_evaluations: int = Field(
@@ -140,6 +156,7 @@ def summarise(
     figures = _trial_figures(run.study.started_trials())
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
+    figures |= _gain_figures(run)
     figures["search_updates"] = _search_updates(run.study, spec)
     figures |= score_figures(scores)
     return Summary.model_validate(
@@ -228,6 +245,19 @@ def _best_figures(best: TrialCheckpoint | None) -> dict[str, object]:
         "best_epoch": best.record.epoch if best else None,
         "target_val_accuracy": best.record.target_val_accuracy if best else None,
         "target_val_metrics": best.record.target_metrics() if best else None,
+    }
+
+
+def _gain_figures(run: SearchRun) -> dict[str, object]:
+    gain = search_gain(run.study)
+    if gain is None:
+        return {}
+    samples = len(run.splits.trial.target_val_labels)
+    return {
+        "best_start_point": gain.start_point,
+        "best_start_point_objective": gain.start_point_value,
+        "gain_over_start_points": gain.gain,
+        "search_verdict": describe_gain(gain, run.study.metric, samples),
     }
 
 

@@ -6,7 +6,7 @@ from adaptune.evaluation.test_scores import NAMES, TestScores
 from adaptune.training.metrics import ACCURACY
 from adaptune.training.significance import SIGNIFICANCE_LEVEL
 
-_WITH_ARTICLE = {"mean_recall": "a mean recall", "macro_f1": "a macro F1", "auroc": "an AUROC"}
+WITH_ARTICLE = {"mean_recall": "a mean recall", "macro_f1": "a macro F1", "auroc": "an AUROC"}
 
 
 def verdict(scores: TestScores, evaluations: int = 1) -> str:
@@ -28,7 +28,7 @@ def _against_source_only(scores: TestScores) -> str:
     low, high = scores.interval
     adapted = scores.adapted_value
     source_only = scores.source_only_value
-    metric = "" if scores.metric == ACCURACY else f" {_WITH_ARTICLE[scores.metric]} of"
+    metric = "" if scores.metric == ACCURACY else f" {WITH_ARTICLE[scores.metric]} of"
     text = (
         f"The adapted classifier has{metric} {adapted:.1%} on the held-out test set"
         f" ({low:.1%} to {high:.1%}, 95%)"

@@ -14,6 +14,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
 from adaptune.study.trial import (
+    FIXED,
     StudyEpoch,
     StudyTrial,
     TrialPlacement,
@@ -43,6 +44,7 @@ class SearchStudy:
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
         self._ranking = Ranking(self._metric)
+        self._start_points = spec.search.start_points
         self._starter = TrialStarter(study, spec.space, partial(make_sampler, spec))
 
     @property
@@ -251,7 +253,16 @@ class SearchStudy:
         return f"warm start: the sampler also learned from {sources}"
 
     def _view(self, trial: FrozenTrial) -> StudyTrial:
-        return StudyTrial(trial, self.metric)
+        return StudyTrial(trial, self.metric, is_start_point=self._is_start_point(trial))
+
+    def _is_start_point(self, trial: FrozenTrial) -> bool:
+        """Return whether `search.start_points` named a trial.
+
+        Start points are the first trials. Warm starts and groups fix values of later ones, too.
+        """
+        if trial.number >= len(self._start_points):
+            return False
+        return trial.system_attrs.get(FIXED) in self._start_points
 
     def _frozen(self, number: int) -> FrozenTrial:
         return stored_trial(self.optuna_study, number)

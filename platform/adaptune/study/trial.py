@@ -14,6 +14,7 @@ from adaptune.spec.resources import Execution
 from adaptune.training.record import EpochRecord
 
 GROUP = "group"
+FIXED = "fixed_params"  # Optuna's system attribute
 _EPOCH_KEY = "epoch:"
 _PLACEMENT = "placement"
 
@@ -66,10 +67,17 @@ class GroupPlace:
 
 
 class StudyTrial:
-    """A read-only view of an Optuna trial."""
+    """A read-only view of an Optuna trial.
 
-    def __init__(self, trial: FrozenTrial, metric: str) -> None:
+    Args:
+        trial: the Optuna trial.
+        metric: the metric that the search maximises.
+        is_start_point: whether `search.start_points` named the trial.
+    """
+
+    def __init__(self, trial: FrozenTrial, metric: str, *, is_start_point: bool = False) -> None:
         self.optuna_trial = trial
+        self.is_start_point = is_start_point
         self._metric = metric
 
     @property

@@ -23,9 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.sharing import shared_paths
 from adaptune.study.samplers import distributions, fix_values
-from adaptune.study.trial import GROUP, GroupPlace, place_in_group
-
-_FIXED = "fixed_params"  # Optuna's system attribute
+from adaptune.study.trial import FIXED, GROUP, GroupPlace, place_in_group
 
 
 class TrialStarter:
@@ -130,13 +128,13 @@ class TrialStarter:
 
     def _matching_points(self, first: FrozenTrial) -> list[FrozenTrial]:
         """Return the waiting start points that fix the same shared values as a start point."""
-        fixed: Mapping[str, Value] = first.system_attrs.get(_FIXED, {})
+        fixed: Mapping[str, Value] = first.system_attrs.get(FIXED, {})
         shared = self._shared
         if not all(path in fixed for path in shared if not self._space[path].when):
             return []
         points = []
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            other = trial.system_attrs.get(_FIXED, {})
+            other = trial.system_attrs.get(FIXED, {})
             is_equal = all(other.get(path) == fixed.get(path) for path in shared)
             if is_equal and trial.number != first.number:
                 points.append(trial)
@@ -166,7 +164,7 @@ class TrialStarter:
         member = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             user_attrs={GROUP: asdict(place)},
-            system_attrs={_FIXED: fixed},
+            system_attrs={FIXED: fixed},
         )
         study.add_trial(member)
         created = study.get_trials(deepcopy=False)[-1]
@@ -179,7 +177,7 @@ class TrialStarter:
         sampler = self._make_sampler(trial.number)
         if place_in_group(trial).leader == trial.number:
             return sampler
-        return fix_values(sampler, trial.system_attrs[_FIXED])
+        return fix_values(sampler, trial.system_attrs[FIXED])
 
     def _note_start(self, trial: FrozenTrial | Trial) -> None:
         group = self._groups.setdefault(place_in_group(trial).leader, [])
@@ -225,7 +223,7 @@ class TrialStarter:
         """Draw a value that the trial has already, so that the next random numbers are the same."""
         study, distribution = self._study, self._distributions[path]
         frozen = self._frozen(trial.number)
-        is_fixed = path in frozen.system_attrs.get(_FIXED, {}) or distribution.single()
+        is_fixed = path in frozen.system_attrs.get(FIXED, {}) or distribution.single()
         if not is_fixed and path not in trial.relative_params:
             study.sampler.sample_independent(study, frozen, path, distribution)
 

@@ -14,7 +14,13 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.ablation import ablations, inactive_ablations
 from adaptune.evaluation.comparison import MeanScore, mean_scores
-from adaptune.evaluation.confirmation import against_best_baseline, conclusion, top_configurations
+from adaptune.evaluation.confirmation import (
+    against_best_baseline,
+    against_start_point,
+    best_start_point,
+    conclusion,
+    top_configurations,
+)
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_mean
 from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
@@ -57,11 +63,11 @@ def confirm(
     address: str | None = None,
     console: Console | None = None,
 ) -> Replication:
-    """Train the best configurations of a search again under new seeds.
+    """Train the best configurations of a search, and the best start point, under new seeds.
 
     Args:
         path: results folder of the search.
-        top: number of configurations.
+        top: number of best configurations; the best start point comes on top unless it is one.
         seeds: number of seeds.
         address: address of a running Ray cluster; None starts a local one.
         console: where progress is printed; None is standard output.
@@ -71,9 +77,17 @@ def confirm(
     """
     folder, spec, study = _finished_search(path)
     configurations = top_configurations(spec, study, top)
+    best = configurations[0]
+    start_point = best_start_point(spec, study, configurations)
+    if start_point is not None and start_point not in configurations:
+        configurations.append(start_point)
 
     def conclude(results: list[SeedResult]) -> str:
-        return conclusion(results, configurations, judging_metric(spec.search.metric))
+        metric = judging_metric(spec.search.metric)
+        lines = [conclusion(results, configurations, metric)]
+        if start_point is not None:
+            lines.append(against_start_point(results, best, start_point, metric))
+        return "\n".join(lines)
 
     command = _Command("confirm", configurations, seeds, conclude)
     return _replicate(folder, spec, study, command, address, console)
