@@ -56,17 +56,29 @@ def test_terms_of_cycada_are_no_part_of_cyclegan() -> None:
         "no semantic",
         "no feature",
         "no information",
+        "no confusion",
+        "no consistency",
     ]
 
 
 @pytest.mark.parametrize(
     ("weights", "inactive"),
     [
-        ({"identity": 1.0, "gradient_penalty": 0.1, "information": 0.3}, []),
-        ({}, ["no identity", "no gradient_penalty", "no information"]),
+        (
+            {"identity": 1.0, "gradient_penalty": 0.1, "information": 0.3, "confusion": 1.0},
+            [],
+        ),
+        ({}, ["no identity", "no gradient_penalty", "no information", "no confusion"]),
         (
             {"semantic": 0.0, "feature": 0.0, "gradient_penalty": 0.1},
-            ["pixel only", "no identity", "no semantic", "no feature", "no information"],
+            [
+                "pixel only",
+                "no identity",
+                "no semantic",
+                "no feature",
+                "no information",
+                "no confusion",
+            ],
         ),
     ],
 )
@@ -74,4 +86,4 @@ def test_ablations_of_terms_that_are_off_are_inactive(
     weights: dict[str, float], inactive: list[str]
 ) -> None:
     full = ablations(make_search(loss_weights=weights, space={}), {})[0]
-    assert inactive_ablations(full) == inactive
+    assert inactive_ablations(full) == [*inactive, "no consistency"]

@@ -13,6 +13,7 @@ from adaptune.evaluation.confirmation import (
 )
 from adaptune.evaluation.replication import Configuration, SeedResult
 from adaptune.evaluation.test_scores import FDA, INFORMATION_ONLY, NO_GAN, SOURCE_ONLY
+from adaptune.spec.loss_terms import LOSS_TERMS
 from adaptune.study.study import SearchStudy, create_study
 
 BEST = Configuration("best", {"loss_weights.task": 1.0, "loss_weights.cycle": 1.0})
@@ -135,4 +136,4 @@ def test_all_values_are_the_weights_and_everything_else_that_is_searched() -> No
     values = all_values(spec, {"model.generator.width": 16})
     assert values["model.generator.width"] == 16
     assert values["loss_weights.cycle"] == pytest.approx(0.1)
-    assert len(values) == 10
+    assert len(values) == len(LOSS_TERMS) + 1

@@ -56,7 +56,7 @@ ONE_FAULT = {
     "not whole": ("training: {epochs: 1.5}\n", "5: training.epochs = 1.5: must be a whole number"),
     "not listed": (
         "training: {gan_loss: w}\n",
-        "5: training.gan_loss = w: must be one of: lsgan, log",
+        "5: training.gan_loss = w: must be one of: lsgan, log, hinge",
     ),
     "wrong in both ways": (
         "resources: {workers_per_trial: 0}\n",
@@ -215,7 +215,7 @@ def test_a_value_is_quoted_in_yaml_and_cut_at_60_characters(value: object, text:
 def test_a_message_shows_control_characters_of_keys_and_values_as_escapes(fail: Fail) -> None:
     assert fail('search: {"a\\n\\e[2J": 1}\n')[0].startswith(r"space.yaml:5: search.a\n\x1b[2J: ")
     (line,) = fail('training: {gan_loss: "\\u202e\\n"}\n')
-    assert line == r"space.yaml:5: training.gan_loss = \u202e\n: must be one of: lsgan, log"
+    assert line == r"space.yaml:5: training.gan_loss = \u202e\n: must be one of: lsgan, log, hinge"
 
 
 def test_an_unknown_key_gets_the_nearest_one_or_all_of_them() -> None:

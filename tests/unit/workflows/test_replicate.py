@@ -161,7 +161,8 @@ def test_ablate_trains_the_best_trial_without_each_of_its_parts(
     ]
     assert result.folder == killed.path / "ablation"
     assert result.conclusion == (
-        "no identity, no information: the same as full, in which these terms are off."
+        "no identity, no information, no confusion, no consistency: the same as full, in which"
+        " these terms are off."
     )
     assert "| no cycle | 2 | 80.2 ± 0.1 |" in (result.folder / "ablation.md").read_text()
 
@@ -169,8 +170,11 @@ def test_ablate_trains_the_best_trial_without_each_of_its_parts(
 def test_an_ablation_of_everything_needs_no_conclusion(
     space: Path, replications: Replications, console: Console
 ) -> None:
-    text = space.read_text().replace("loss_weights:\n", "loss_weights:\n  identity: 1\n")
-    space.write_text(text.replace("  identity: 1\n", "  identity: 1\n  information: 0.3\n"))
+    others = ("identity", "information", "confusion", "consistency")
+    weights = "".join(f"  {name}: 1\n" for name in others)
+    text = space.read_text().replace("loss_weights:\n", f"loss_weights:\n{weights}")
+    average = "training: {classifier_ema_decay: 0.9, "
+    space.write_text(text.replace("training: {", average))
     killed = make_killed_search(space)
     result = ablate(killed.path, seeds=2, console=console)
     assert result.conclusion == ""
