@@ -161,8 +161,8 @@ def test_ablate_trains_the_best_trial_without_each_of_its_parts(
     ]
     assert result.folder == killed.path / "ablation"
     assert result.conclusion == (
-        "no identity, no information, no confusion, no consistency: the same as full, in which"
-        " these terms are off."
+        "no identity, no gradient_penalty, no information, no confusion, no consistency: the same as"
+        " full, in which these terms are off."
     )
     assert "| no cycle | 2 | 80.2 ± 0.1 |" in (result.folder / "ablation.md").read_text()
 
@@ -170,7 +170,7 @@ def test_ablate_trains_the_best_trial_without_each_of_its_parts(
 def test_an_ablation_of_everything_needs_no_conclusion(
     space: Path, replications: Replications, console: Console
 ) -> None:
-    others = ("identity", "information", "confusion", "consistency")
+    others = ("identity", "gradient_penalty", "information", "confusion", "consistency")
     weights = "".join(f"  {name}: 1\n" for name in others)
     text = space.read_text().replace("loss_weights:\n", f"loss_weights:\n{weights}")
     average = "training: {classifier_ema_decay: 0.9, "
