@@ -47,11 +47,13 @@ Numbers = dict[int, list[dict[str, float]]]  # by trial and epoch
 
 
 def numbers_of(outcome: Outcome) -> dict[str, float]:
+    """Return losses, scores and health, without validators, some of which amplify rounding."""
     if not isinstance(outcome, EpochRecord):
         return {"failed": 1.0}
     numbers = {}
     for name, value in outcome.flat().items():
-        if isinstance(value, float) and not name.endswith("_s"):
+        is_compared = not name.startswith("validator/") and not name.endswith("_s")
+        if isinstance(value, float) and is_compared:
             numbers[name] = value
     return numbers
 

@@ -161,8 +161,8 @@ def test_ablate_trains_the_best_trial_without_each_of_its_parts(
     ]
     assert result.folder == killed.path / "ablation"
     assert result.conclusion == (
-        "no identity, no gradient_penalty, no information, no confusion, no consistency: the same as"
-        " full, in which these terms are off."
+        "no identity, no gradient_penalty, no information, no confusion, no consistency: the same"
+        " as full, in which these terms are off."
     )
     assert "| no cycle | 2 | 80.2 ± 0.1 |" in (result.folder / "ablation.md").read_text()
 
