@@ -63,7 +63,7 @@ def run_until_stopped(
         send = os.killpg if group else os.kill
         send(search.driver.pid, number)
         status, _, err = search.end()
-        assert status == 128 + number
+        assert status == 128 + number, err
         assert "Traceback" not in err
         search.leaves_nothing()
     finally:

@@ -36,6 +36,7 @@ KEYS = """
     source_only_test_accuracy information_only_test_accuracy no_gan_test_accuracy
     fda_test_accuracy target_supervised_test_accuracy gap_closed
     baselines best_baseline search_updates baseline_updates
+    best_start_point best_start_point_objective gain_over_start_points search_verdict
     wall_s source_classifier_s device_s_useful device_s_pruned device_s_failed device_s_overhead
     device_s_saved_by_stopping_estimated device_s_to_99_percent_of_best
 """
