@@ -53,12 +53,21 @@ def test_report_of_a_search_that_has_finished(run: Run, killed: ResultsFolder) -
     write_summary(summary, killed.summary)
     status, out, _ = run("report", killed.path)
     assert status == 0
-    assert out.startswith("It helped.\n")
+    assert out.startswith("It helped.\n\n")
     rows = [line.split() for line in out.splitlines()]
     assert ["trials", "that", "trained", "all", "epochs", "12"] in rows
     assert killed.report.read_text().count("<svg") == 2
     assert out.endswith(f"with plots: {killed.report}\n")
     assert "unhealthy trials: 2 label flip" in out
+
+
+def test_report_tells_what_the_search_added_to_its_start_points(
+    run: Run, killed: ResultsFolder
+) -> None:
+    write_summary(make_summary(search_verdict="The search added nothing."), killed.summary)
+    out = run("report", killed.path).out
+    assert out.startswith("It helped.\nThe search added nothing.\n\n")
+    assert "<p>The search added nothing.</p>" in killed.report.read_text()
 
 
 def test_report_shows_everything_before_a_full_disk_refuses_the_page(

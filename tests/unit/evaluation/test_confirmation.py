@@ -7,7 +7,9 @@ from support.fake_search import make_record, make_search, simulate, smooth
 
 from adaptune.evaluation.confirmation import (
     against_best_baseline,
+    against_start_point,
     all_values,
+    best_start_point,
     conclusion,
     top_configurations,
 )
@@ -117,6 +119,47 @@ def test_a_configuration_that_was_tried_twice_counts_once() -> None:
         "trial 3: cycle=3 identity=1",
     ]
     assert len(top_configurations(spec, study, 2)) == 2
+
+
+def test_the_best_start_point_is_a_configuration_or_one_of_the_best() -> None:
+    points = [{"loss_weights.cycle": 1.0}, {"loss_weights.cycle": 2.0}]
+    spec = make_search(training={"epochs": 1}, search={"start_points": points})
+    study = create_study(spec)
+    for accuracy in (0.7, 0.6, 0.9, 0.8):
+        trial = study.ask()
+        study.add_epoch(trial, make_record(1, accuracy), accuracy)
+        study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
+    top = top_configurations(spec, study, 3)
+    assert [configuration.short_name for configuration in top] == ["trial 2", "trial 3", "trial 0"]
+    assert best_start_point(spec, study, top) is top[2]
+    extra = best_start_point(spec, study, top[:2])
+    assert extra == top[2]
+    assert best_start_point(spec, create_study(spec), top) is None
+
+
+def test_the_best_trial_is_compared_with_the_best_start_point() -> None:
+    best, point = Configuration("trial 7: cycle=1", {"a": 1}), Configuration("trial 1", {"a": 2})
+    words = {
+        (0.9, 0.91, 0.92): "the search added to it, +11.0 points on the test (+8.5 to +13.5, 95%;",
+        (0.7, 0.71, 0.72): "the search made it worse, -9.0 points",
+        (0.9, 0.8, 0.73): "the search is not shown to have added to it, +1.0 points",
+    }
+    for scores, text in words.items():
+        results = []
+        for seed, score in enumerate(scores):
+            results.append(SeedResult(best.name, seed, score, score))
+            results.append(SeedResult(point.name, seed, 0.8, 0.8))
+        sentence = against_start_point(results, best, point)
+        start = "The best trial, trial 7, against the best start point, trial 1: "
+        assert sentence.startswith(start + text)
+        assert sentence.endswith(", 3 seeds).")
+
+
+def test_a_best_trial_that_is_a_start_point_is_compared_with_nothing() -> None:
+    point = Configuration("trial 1: cycle=1", {"a": 1})
+    assert against_start_point([], point, point) == (
+        "The best trial, trial 1, is a start point: the search added nothing to it."
+    )
 
 
 def test_a_search_of_nothing_has_one_configuration_without_values_in_its_name() -> None:

@@ -151,6 +151,7 @@ def test_a_summary_of_an_earlier_version_lacks_later_keys(tmp_path: Path) -> Non
     later = """
         target_val_metrics test_metrics target_test_recall verdict_metric
         fda_test_accuracy baselines best_baseline search_updates baseline_updates
+        best_start_point best_start_point_objective gain_over_start_points search_verdict
     """
     for key in later.split():
         del values[key]
@@ -158,7 +159,31 @@ def test_a_summary_of_an_earlier_version_lacks_later_keys(tmp_path: Path) -> Non
     summary = read_summary(tmp_path / "summary.json")
     assert summary.test_metrics is None
     assert summary.baselines is None
+    assert summary.search_verdict is None
     assert verdict_estimates(summary) == {}
+
+
+def test_the_gain_over_the_start_points_is_in_the_file(tmp_path: Path) -> None:
+    spec = make_search(search={"start_points": [{"loss_weights.cycle": 3.0}]})
+    study = create_study(spec)
+    for accuracy in (0.25, 0.75):
+        trial = study.ask()
+        study.add_epoch(trial, make_record(1, accuracy), accuracy)
+        study.tell_result(trial, epochs=9, error=None, wall_s=1.0)
+    summary = summarise_nothing(make_run(tmp_path, spec, study))
+    assert summary.best_start_point == 0
+    assert summary.best_start_point_objective == 0.25
+    assert summary.gain_over_start_points == 0.5
+    assert summary.search_verdict == (  # of 9 samples, whose two standard errors are 0.41
+        "The best start point, trial 0, has 25.0% on target_val: the search added 50.0 points to"
+        " it."
+    )
+
+
+def test_a_search_without_start_points_has_no_gain_over_them(run: SearchRun) -> None:
+    summary = summarise_nothing(run)
+    assert summary.search_verdict is summary.gain_over_start_points is None
+    assert summary.best_start_point is None
 
 
 def test_the_placement_is_that_of_the_best_trial(run: SearchRun) -> None:

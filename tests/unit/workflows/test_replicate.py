@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from support.fake_run import PLAN, make_summary, printed
+from support.fake_search import make_record
 from support.image_search import make_killed_search
 
 from adaptune.cluster.placement import PlacementPlan
@@ -135,6 +136,56 @@ def test_confirm_leaves_its_tables_and_prints_them(
     assert markdown.startswith("| configuration | seeds | test accuracy |\n|---|---|---|\n")
     assert markdown.endswith(f" |\n\n{result.conclusion}\n")
     assert printed(console) == f"{markdown}\nkept in {folder}\n"
+
+
+def make_search_with_start_point(space: Path, *accuracies: float) -> ResultsFolder:
+    """Results of trials with these accuracies, the first of which is a start point."""
+    text = space.read_text().replace(
+        "trials: 3", "trials: 3, start_points: [{loss_weights.cycle: 9}]"
+    )
+    space.write_text(text)
+    spec = load_spec(space)
+    folder = create_or_resume(spec, resume=False)
+    study = open_study(spec, folder.journal)
+    for accuracy in accuracies:
+        trial = study.ask()
+        study.add_epoch(trial, make_record(1, accuracy), accuracy)
+        study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
+    return folder
+
+
+def test_confirm_trains_the_best_start_point_too_and_compares_it_with_the_best_trial(
+    space: Path, replications: Replications, console: Console
+) -> None:
+    folder = make_search_with_start_point(space, 0.5, 0.75, 0.6)
+    write_summary(make_summary(), folder.summary)
+    result = confirm(folder.path, top=1, seeds=3, console=console)
+    names = [name.partition(":")[0] for name in replications.configurations]
+    assert names == ["trial 1", "trial 0"]
+    line = result.conclusion.splitlines()[-1]
+    assert line.startswith("The best trial, trial 1, against the best start point, trial 0: ")
+    assert line.endswith(", -40.0 points on the test (-40.0 to -40.0, 95%; p 1, 3 seeds).")
+    assert f"<p>{line}</p>" in folder.report.read_text()
+
+
+def test_confirm_trains_a_start_point_that_is_among_the_best_once(
+    space: Path, replications: Replications, console: Console
+) -> None:
+    folder = make_search_with_start_point(space, 0.7, 0.75, 0.6)
+    confirm(folder.path, top=2, seeds=2, console=console)
+    names = [name.partition(":")[0] for name in replications.configurations]
+    assert names == ["trial 1", "trial 0"]
+
+
+def test_confirm_of_a_search_whose_best_trial_is_a_start_point_names_it(
+    space: Path, replications: Replications, console: Console
+) -> None:
+    folder = make_search_with_start_point(space, 0.8, 0.75)
+    result = confirm(folder.path, top=1, seeds=2, console=console)
+    assert len(replications.configurations) == 1
+    assert result.conclusion.endswith(
+        "\nThe best trial, trial 0, is a start point: the search added nothing to it."
+    )
 
 
 def test_confirm_writes_the_report_again(
