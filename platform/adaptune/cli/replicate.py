@@ -18,7 +18,8 @@ def confirm(
 ) -> None:
     """Train the best trials again under new seeds.
 
-    The comparison with the baselines tells whether adaptation helps.
+    The comparison with the baselines tells whether adaptation helps, and the comparison with the
+    best start point, which is trained too, what the search added.
 
     If the command is interrupted, run it again to continue.
     """
