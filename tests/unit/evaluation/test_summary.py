@@ -182,7 +182,8 @@ def test_the_gain_over_the_start_points_is_in_the_file(tmp_path: Path) -> None:
 
 def test_a_search_without_start_points_has_no_gain_over_them(run: SearchRun) -> None:
     summary = summarise_nothing(run)
-    assert summary.search_verdict is summary.gain_over_start_points is None
+    assert summary.search_verdict is None
+    assert summary.gain_over_start_points is None
     assert summary.best_start_point is None
 
 
