@@ -12,6 +12,7 @@ from adaptune.losses.confusion import confusion_loss
 from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss, feature_loss
 from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
+from adaptune.spec.loss_terms import LossWeights
 from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
@@ -109,7 +110,7 @@ def _classified_images(
     """
     weights = state.spec.loss_weights
     groups = {}
-    if weights.feature or weights.information or weights.confusion:
+    if _classifies_the_target(weights):
         groups["target"] = target
     groups |= _labelled_target(state, batch)
     if weights.consistency:
@@ -142,13 +143,18 @@ def _labelled_images(
     return torch.cat([images, originals]), batch.source_labels.repeat(2)
 
 
+def _classifies_the_target(weights: LossWeights) -> bool:
+    """Return whether a term reads f_T's logits of the target images."""
+    return bool(weights.feature or weights.information or weights.confusion)
+
+
 def _target_images(state: TrainingState, batch: Batch) -> Tensor:
     """Return the target images as f_T and its teacher see them, unchanged if neither does.
 
     (N, C, H, W) → (N, C, H, W).
     """
     weights = state.spec.loss_weights
-    if weights.feature or weights.information or weights.confusion or weights.consistency:
+    if _classifies_the_target(weights) or weights.consistency:
         return _augmented(state, batch.target, "target")
     return batch.target
 
