@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adaptune.losses.classification import semantic_loss
+from adaptune.losses.consistency import confident_labels
 from adaptune.training.distributed import all_reduce_mean
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
@@ -65,9 +66,8 @@ def adapted_labels(state: TrainingState, batch: Batch) -> Tensor:
 
     They are those of f_S where the average is not confident.
     """
-    probabilities = state.eval_network("f_t")(batch.target).float().softmax(dim=1)
-    confidence, labels = probabilities.max(dim=1)
-    is_confident = confidence >= state.spec.training.semantic_confidence
+    logits = state.eval_network("f_t")(batch.target).float()
+    labels, is_confident = confident_labels(logits, state.spec.training.semantic_confidence)
     return torch.where(is_confident, labels, batch.semantic_target)
 
 
