@@ -159,7 +159,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out, redirect_output(Path(out) / "ray.log") as console:
         overrides = [f"training.epochs={EPOCHS}", f"search.trials={options.trials}"]
         overrides += [f"storage.out={out}", "execution=in_process"]
-        spec = load_spec("cycada.yaml", [*overrides, "resources.workers_per_trial=1"])
+        spec = load_spec("mnist_optdigits.yaml", [*overrides, "resources.workers_per_trial=1"])
         os.environ.update(ENVIRONMENT)  # as a search does: Tune's own loggers stay off
         ray.init(
             "local",  # never a leftover cluster that Ray remembers

@@ -65,7 +65,7 @@ def write_images(root: Path, count: int, seed: int) -> None:
 
 
 def make_spec(folder: Path, count: int, size: int, cache: str) -> SearchSpec:
-    """Return the default search on the images of a folder."""
+    """Return a search with small networks on the images of a folder."""
     overrides = [f"data.cache={folder / cache}"]
     for role in ("source", "target"):
         overrides += [
@@ -74,7 +74,7 @@ def make_spec(folder: Path, count: int, size: int, cache: str) -> SearchSpec:
             f"data.{role}.channels=3",
             f"data.{role}.crop=null",
         ]
-    return load_spec("cycada.yaml", overrides)
+    return load_spec("mnist_optdigits.yaml", overrides)
 
 
 def prepare_s(spec: SearchSpec, workers: int) -> float:

@@ -56,7 +56,7 @@ def make_spec(size: int, batch_size: int) -> SearchSpec:
         f"training.batch_size={batch_size}",
         "training.steps_per_epoch=1",
     ]
-    return load_spec("cycada.yaml", overrides)
+    return load_spec("mnist_optdigits.yaml", overrides)
 
 
 def measure(phase: str, size: int, batch_size: int) -> float:

@@ -32,7 +32,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Workload:
-    """Overrides of the default search, and the number of images in an update of f_T."""
+    """Overrides of the search on handwritten digits, and the number of images in an update of f_T."""
 
     images: int
     overrides: Sequence[str] = ()
@@ -119,7 +119,7 @@ class Timing:
 
 def measure(workload: Workload, size: int, rounds: int, device: torch.device) -> Timing:
     """Time both ways for `size` classifiers."""
-    spec = load_spec("cycada.yaml", workload.overrides)
+    spec = load_spec("mnist_optdigits.yaml", workload.overrides)
     nets = classifiers(spec, size, device)
     side, channels = spec.data.source.size, spec.data.source.channels
     images = torch.rand(workload.images, channels, side, side, device=device)

@@ -3,8 +3,8 @@
     python benchmarks/trial_groups.py [--sizes 2 4 8] [--rounds 3]
 
 A group trains its generators and image discriminators once per update, and the classifiers of all
-its trials. Whole epochs are timed, with evaluation, health check and checkpoint, for the default
-search and for photographs of 64 px (resnet generator, resnet18). Single trials and groups take
+its trials. Whole epochs are timed, with evaluation, health check and checkpoint, for
+handwritten digits and for photographs of 64 px (resnet generator, resnet18). Single trials and groups take
 turns, so that other work on the machine slows both. The limit is that of a group of infinitely many
 trials: the seconds of one trial, divided by those that each further trial of a group adds.
 """
@@ -55,14 +55,14 @@ class Workload:
 
 
 def digits() -> Workload:
-    """Return a trial of the default search."""
-    spec = load_spec("cycada.yaml")
+    """Return a trial of the search on handwritten digits."""
+    spec = load_spec("mnist_optdigits.yaml")
     return _workload(spec, load_splits(spec.data, spec.seed).trial)
 
 
 def photographs() -> Workload:
     """Return a trial on noise in the form of photographs."""
-    spec = load_spec("cycada.yaml", PHOTOGRAPHS)
+    spec = load_spec("mnist_optdigits.yaml", PHOTOGRAPHS)
     return _workload(spec, noise_data(spec.data.source, IMAGES))
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     console = Console(highlight=False)
-    for name, workload in (("default digits", digits), ("photographs of 64 px", photographs)):
+    for name, workload in (("handwritten digits", digits), ("photographs of 64 px", photographs)):
         with tempfile.TemporaryDirectory() as folder:
             table = measure(workload(), arguments.sizes, arguments.rounds, folder)
         console.print(f"{name}, {_device()}, {torch.get_num_threads()} thread(s)")

@@ -2,7 +2,7 @@
 
     python benchmarks/trial_overhead.py [--trials 6]
 
-All of them run the same short trials of the default search, one at a time, on this machine. The
+All of them run the same short trials on handwritten digits, one at a time, on this machine. The
 nested pattern is the one of Ray's documentation: a Tune function that starts a TorchTrainer, whose
 epochs come back through TuneReportCallback.
 """
@@ -55,14 +55,14 @@ def runner_overheads(execution: str, workers: int, trials: int, out: Path) -> li
         f"name={execution}",
         f"storage.out={out}",
     ]
-    result = run_search(load_spec("cycada.yaml", [*SHORT, *overrides]))
+    result = run_search(load_spec("mnist_optdigits.yaml", [*SHORT, *overrides]))
     rows = pq.read_table(result.folder / "trials.parquet").to_pylist()
     return [row["overhead_s"] for row in rows][1:]
 
 
 def nested_overheads(trials: int, out: Path, console: Console) -> list[float]:
     """Return the seconds per trial of the nested pattern, without the first trial."""
-    spec = load_spec("cycada.yaml", SHORT)
+    spec = load_spec("mnist_optdigits.yaml", SHORT)
     data = load_splits(spec.data, spec.seed).trial
     weights = load_file(next((out / ".cache").glob("*.safetensors")))
     shared = ray.put((spec, data, weights))

@@ -2,7 +2,7 @@
 
     python benchmarks/worker_endurance.py [--trials 200]
 
-Short trials of the default search's networks on one group of two Ray Train workers.
+Short trials of small networks on one group of two Ray Train workers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as out:
         overrides = [*SHORT, f"search.trials={trials}", f"storage.out={out}"]
-        spec = load_spec("cycada.yaml", overrides)
+        spec = load_spec("mnist_optdigits.yaml", overrides)
         samples: Samples = {}
         done = threading.Event()
 

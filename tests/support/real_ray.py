@@ -58,7 +58,7 @@ IN_PROCESS = {"execution": "in_process", "resources__workers_per_trial": 1}
 def search_command(out: Path, name: str, *extra: str, **settings: Any) -> list[str]:
     """Return the command of a small search; settings override keys, with `__` for a dot."""
     values = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
-    command = [sys.executable, str(ROOT / "run_search.py"), "--space", "cycada.yaml"]
+    command = [sys.executable, str(ROOT / "run_search.py"), "--space", "mnist_optdigits.yaml"]
     command += ["--out", str(out), "--name", name]
     for key, value in values.items():
         command += ["--set", f"{key}={value}"]
