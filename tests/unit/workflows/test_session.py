@@ -4,10 +4,12 @@ import errno
 import fcntl
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.dropped_signal import drop_signal
 
 from adaptune.errors import (
     InterruptedSearchError,
@@ -112,8 +114,7 @@ def test_an_expected_error_passes(folder: ResultsFolder, error: Exception) -> No
 
 def fail_after_a_signal(error: BaseException) -> None:
     """Drop the request to stop, and fail because the signal has ended other processes."""
-    with suppress(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
+    drop_signal()
     raise error
 
 
@@ -140,11 +141,16 @@ def test_the_log_has_the_traceback_of_an_error_that_follows_a_signal(
 
 
 def test_a_shutdown_that_fails_after_a_signal_is_a_stop(folder: ResultsFolder) -> None:
-    with pytest.raises(InterruptedSearchError, match=AGAIN) as caught, session(folder, AGAIN):
+    @contextmanager
+    def connection() -> Iterator[None]:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            yield
         finally:
             raise ConnectionError("the cluster is gone")
+
+    stopped = pytest.raises(InterruptedSearchError, match=AGAIN)
+    with stopped as caught, session(folder, AGAIN), connection():
+        os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.signal_number == signal.SIGTERM
 
 
