@@ -1,4 +1,9 @@
-"""Signals that stop a command: INT, TERM and HUP all stop it as Ctrl-C does."""
+"""Signals that stop a command: INT, TERM and HUP all stop it as Ctrl-C does.
+
+The first signal raises `StopRequest`. Other code may drop that exception or replace it by an error
+of its own, for example because the processes of the group have received the signal as well.
+`stop_number` therefore traces every error after a stop signal back to it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `timeout`, shells and schedulers send one request twice: to a process and to its group.
 REPEAT_S = 1.0
 REDELIVERY_DELAY_S = 0.05
+# Python handles a signal once the main thread runs Python code again. Ray's code does not return
+# while it waits for a dead GCS, and after 60 s it ends the process with status 1.
+HANDLING_TIMEOUT_S = 20.0
+STOPPED = "stopped"
 
 
 class StopRequest(KeyboardInterrupt):
@@ -34,9 +43,14 @@ class _StopHandler:
 
     def __init__(self) -> None:
         self.deferrals = 0
+        self.message = STOPPED
         self.number: int | None = None
+        self._is_called = threading.Event()
         self._requested_at: float | None = None
         self._pending: int | None = None
+        self._errors: int | None = None
+        with suppress(OSError):  # later, standard error may be a log
+            self._errors = os.dup(2)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -44,9 +58,36 @@ class _StopHandler:
             self._requested_at = now
             self.number = number
             self._pending = number
+            self._is_called.set()
             self.raise_pending()
         elif now - self._requested_at > REPEAT_S:
-            os._exit(128 + number)  # Ray's processes end with their parent
+            self.end_process(number)
+
+    def watch(self, arrivals: int) -> None:
+        """End the process if a signal has arrived and Python does not call this handler in time.
+
+        Args:
+            arrivals: descriptor from which the numbers of signals are read, one byte each.
+        """
+        while numbers := os.read(arrivals, 1):
+            is_stop = numbers[0] in STOP_SIGNALS
+            if is_stop and not self._is_called.wait(HANDLING_TIMEOUT_S):
+                self.end_process(numbers[0])
+        os.close(arrivals)
+
+    def end_process(self, number: int) -> None:
+        """End the process at once with the message and the status of a stop."""
+        if self._errors is not None:
+            with suppress(OSError):
+                os.write(self._errors, f"\nadaptune: {self.message}\n".encode())
+        os._exit(128 + number)  # Ray's processes end with their parent
+
+    def close(self) -> None:
+        """End the watch, and close the copy of standard error."""
+        self._is_called.set()
+        if self._errors is not None:
+            os.close(self._errors)
+            self._errors = None
 
     def raise_pending(self) -> None:
         """Raise the request to stop, unless there is none or it is deferred."""
@@ -68,6 +109,7 @@ class _StopHandler:
 def stop_on_signals() -> Iterator[None]:
     """Raise `StopRequest` at the first stop signal; end the process at a second one.
 
+    A signal also ends the process if the main thread does not handle it for `HANDLING_TIMEOUT_S`.
     A signal that is ignored stays ignored, as `nohup` wants. At the end, the handlers are what they
     were. In a thread other than the main one, which cannot handle signals, this does nothing.
     """
@@ -83,18 +125,48 @@ def stop_on_signals() -> Iterator[None]:
 
     def repeat_dropped_stop(unraisable: sys.UnraisableHookArgs) -> None:
         # Python drops an exception that is raised in a finalizer.
-        if isinstance(unraisable.exc_value, StopRequest):
-            handler.repeat(unraisable.exc_value.signal_number)
+        error = unraisable.exc_value
+        if isinstance(error, KeyboardInterrupt) and handler.number is not None:
+            handler.repeat(handler.number)
         else:
             report_unraisable(unraisable)
 
     sys.unraisablehook = repeat_dropped_stop
     try:
-        yield
+        with _watched(handler):
+            yield
     finally:
         sys.unraisablehook = report_unraisable
         for number, previous_handler in previous.items():
             signal.signal(number, previous_handler)
+        handler.close()
+
+
+@contextmanager
+def _watched(handler: _StopHandler) -> Iterator[None]:
+    """Let a thread watch for signals that the handler is not called for."""
+    arrivals, announcements = os.pipe()
+    os.set_blocking(announcements, False)
+    previous = signal.set_wakeup_fd(announcements, warn_on_full_buffer=False)
+    if previous != -1:  # an event loop has its own
+        signal.set_wakeup_fd(previous)
+    thread = threading.Thread(target=handler.watch, args=(arrivals,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        if previous == -1:
+            signal.set_wakeup_fd(-1)
+        os.close(announcements)  # ends the thread
+
+
+def _unwatch_in_child() -> None:
+    """Keep the signals of a forked process from the thread of its parent."""
+    if _installed_handler() is not None:
+        signal.set_wakeup_fd(-1)
+
+
+os.register_at_fork(after_in_child=_unwatch_in_child)
 
 
 @contextmanager
@@ -113,55 +185,69 @@ def stop_deferred() -> Iterator[None]:
 
 
 @contextmanager
-def handlers_restored() -> Iterator[None]:
-    """Restore the handlers of the stop signals at the end of a call that replaces them.
+def stop_within(timeout_s: float) -> Iterator[None]:
+    """End the process if a stop signal has arrived and this block does not end in time.
 
-    `ray.init` does: its own handler of SIGTERM exits with status 15. A SIGTERM that it received is
-    handled again here.
+    Args:
+        timeout_s: seconds from the start of the block.
     """
-    if not _is_main_thread():
+    handler = _installed_handler()
+    if handler is None:
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    is_terminated = False
-    try:
-        yield
-    except SystemExit as error:
-        if error.code != signal.SIGTERM or not callable(handlers[signal.SIGTERM]):
-            raise
-        is_terminated = True
-    finally:
-        for number, handler in handlers.items():
-            if handler is not None:
-                signal.signal(number, handler)
-    if is_terminated:
-        signal.raise_signal(signal.SIGTERM)
 
+    def end_if_stopped() -> None:
+        if handler.number is not None:
+            handler.end_process(handler.number)
 
-@contextmanager
-def hangup_blocked() -> Iterator[None]:
-    """Start processes that the end of the terminal does not kill.
-
-    This process stops them itself, in an orderly way. It receives the signal at the end.
-    """
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    timer = threading.Timer(timeout_s, end_if_stopped)
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
+        timer.cancel()
 
 
-def signal_number(error: KeyboardInterrupt) -> int:
-    """Return the number of the signal that raised an error.
+def stop_number(error: BaseException | None = None) -> int | None:
+    """Return the number of the signal that an error goes back to, or None if there is none.
 
-    Ray raises an error of its own if the signal arrives while it waits.
+    Args:
+        error: an error that ends the command. After a stop signal, any error goes back to it: Ray
+            raises errors of its own if its processes received the signal as well.
     """
     if isinstance(error, StopRequest):
         return error.signal_number
     handler = _installed_handler()
     if handler is not None and handler.number is not None:
         return handler.number
-    return signal.SIGINT
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    return None
+
+
+def raise_if_stopped() -> None:
+    """Raise the request to stop again if other code has dropped it.
+
+    Raises:
+        StopRequest: a stop signal has arrived.
+    """
+    number = stop_number()
+    if number is not None:
+        raise StopRequest(number)
+
+
+def set_stop_message(message: str) -> None:
+    """Set the message about a stop from now on, which tells the user how to continue."""
+    handler = _installed_handler()
+    if handler is not None:
+        handler.message = message
+
+
+def stop_message() -> str:
+    """Return the message about a stop at this moment."""
+    handler = _installed_handler()
+    return STOPPED if handler is None else handler.message
 
 
 def _installed_handler() -> _StopHandler | None:

@@ -2,29 +2,24 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from support.dropped_signal import drop_signal
 
 from adaptune.signals import (
-    REPEAT_S,
     STOP_SIGNALS,
     StopRequest,
-    handlers_restored,
-    hangup_blocked,
-    signal_number,
+    raise_if_stopped,
+    set_stop_message,
     stop_deferred,
+    stop_message,
+    stop_number,
     stop_on_signals,
+    stop_within,
 )
-
-SETUP = """
-import os, signal, sys, time
-from adaptune.signals import *
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -49,28 +44,16 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def run(statements: str, *, prefix: str = "") -> subprocess.CompletedProcess[str]:
-    """Run statements in a process of their own."""
-    command = f'{prefix} exec "$@"'
-    return subprocess.run(
-        ["sh", "-c", command, "sh", sys.executable, "-c", SETUP + statements],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_each_signal_stops_with_its_number(number: signal.Signals) -> None:
     stop = stop_of(lambda: send(number))
     assert stop.signal_number == number
-    assert signal_number(stop) == number
+    assert stop_number(stop) == number
     assert isinstance(stop, KeyboardInterrupt)
 
 
 def test_an_interrupt_of_python_itself_is_ctrl_c() -> None:
-    assert signal_number(KeyboardInterrupt()) == signal.SIGINT
+    assert stop_number(KeyboardInterrupt()) == signal.SIGINT
 
 
 def test_an_interrupt_of_ray_has_the_number_of_the_signal_that_caused_it() -> None:
@@ -78,7 +61,7 @@ def test_an_interrupt_of_ray_has_the_number_of_the_signal_that_caused_it() -> No
         try:
             send(signal.SIGTERM)
         except KeyboardInterrupt:
-            assert signal_number(KeyboardInterrupt()) == signal.SIGTERM
+            assert stop_number(KeyboardInterrupt()) == signal.SIGTERM
 
 
 def test_the_earlier_handlers_return_at_the_end() -> None:
@@ -102,7 +85,7 @@ def test_another_thread_leaves_the_handlers_alone() -> None:
     handlers = []
 
     def search() -> None:
-        with stop_on_signals(), handlers_restored(), stop_deferred(), hangup_blocked():
+        with stop_on_signals(), stop_deferred(), stop_within(0):
             handlers.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=search)
@@ -124,31 +107,6 @@ def test_a_request_that_is_sent_twice_is_one_request() -> None:
 
     stop_of(search)
     assert steps == ["cleaned up"]
-
-
-def test_a_second_signal_ends_the_process_without_its_clean_up() -> None:
-    process = run(
-        "with stop_on_signals():\n"
-        "    try:\n"
-        "        signal.raise_signal(signal.SIGINT)\n"
-        "    finally:\n"
-        f"        time.sleep({REPEAT_S} + 0.1)\n"
-        "        signal.raise_signal(signal.SIGTERM)\n"
-        "        print('cleaned up', flush=True)\n"
-    )
-    assert (process.returncode, process.stdout) == (128 + signal.SIGTERM, "")
-
-
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
-    process = run(
-        "with stop_on_signals():\n"
-        "    with handlers_restored():\n"
-        "        signal.raise_signal(signal.SIGHUP)\n"
-        "    signal.raise_signal(signal.SIGHUP)\n"
-        "    print('trained on')\n",
-        prefix="trap '' HUP;",
-    )
-    assert (process.returncode, process.stdout) == (0, "trained on\n")
 
 
 def test_a_deferred_signal_stops_at_the_end_of_the_block() -> None:
@@ -183,33 +141,6 @@ def test_without_handlers_nothing_is_deferred() -> None:
         assert received == [signal.SIGTERM]
 
 
-def exit_as_ray_does(number: int, _: object) -> None:
-    sys.exit(number)
-
-
-def test_the_handler_survives_a_call_that_replaces_it() -> None:
-    def search() -> None:
-        with handlers_restored():
-            signal.signal(signal.SIGTERM, exit_as_ray_does)
-        send(signal.SIGTERM)
-
-    assert stop_of(search).signal_number == signal.SIGTERM
-
-
-def test_a_signal_during_a_call_that_replaces_the_handler_stops() -> None:
-    def search() -> None:
-        with handlers_restored():
-            signal.signal(signal.SIGTERM, exit_as_ray_does)
-            send(signal.SIGTERM)
-
-    assert stop_of(search).signal_number == signal.SIGTERM
-
-
-def test_an_exit_for_another_reason_remains_one() -> None:
-    with pytest.raises(SystemExit, match="2"), stop_on_signals(), handlers_restored():
-        sys.exit(2)
-
-
 def test_a_signal_in_a_finalizer_is_not_lost() -> None:
     class Finalized:
         def __del__(self) -> None:
@@ -225,14 +156,53 @@ def test_a_signal_in_a_finalizer_is_not_lost() -> None:
     assert time.monotonic() - start < 5
 
 
-def test_a_process_is_started_without_the_hangup_and_its_parent_receives_it() -> None:
-    child = [sys.executable, "-c", "import signal; signal.raise_signal(1); print('alive')"]
-    outputs = []
+def test_an_interrupt_of_ray_in_a_finalizer_is_not_lost() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            try:
+                send(signal.SIGTERM)
+                time.sleep(0)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt from None  # as Ray does while it waits
 
     def search() -> None:
-        with hangup_blocked():
-            outputs.append(subprocess.check_output(child, text=True))
-            send(signal.SIGHUP)
+        Finalized()
+        time.sleep(5)
+
+    start = time.monotonic()
+    assert stop_of(search).signal_number == signal.SIGTERM
+    assert time.monotonic() - start < 5
+
+
+def test_every_error_after_a_signal_goes_back_to_it() -> None:
+    error = ConnectionError("the raylet is dead")
+    with stop_on_signals():
+        assert stop_number(error) is None
+        drop_signal(signal.SIGTERM)
+        assert stop_number(error) == stop_number(SystemExit(1)) == signal.SIGTERM
+    assert stop_number(error) is None
+
+
+def test_a_request_that_other_code_has_dropped_is_raised_again() -> None:
+    def search() -> None:
+        raise_if_stopped()
+        drop_signal(signal.SIGHUP)
+        raise_if_stopped()
 
     assert stop_of(search).signal_number == signal.SIGHUP
-    assert outputs == ["alive\n"]
+
+
+def test_the_message_about_a_stop_is_the_last_one_that_was_set() -> None:
+    set_stop_message("without handlers, nobody reads it")
+    with stop_on_signals():
+        assert stop_message() == "stopped"
+        set_stop_message("stopped; nothing was written")
+        with stop_on_signals():
+            set_stop_message("stopped; everything is kept")
+        assert stop_message() == "stopped; everything is kept"
+    assert stop_message() == "stopped"
+
+
+def test_a_block_without_a_signal_may_take_longer() -> None:
+    with stop_on_signals(), stop_within(0.05):
+        time.sleep(0.2)

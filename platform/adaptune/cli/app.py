@@ -18,7 +18,13 @@ from adaptune.cli.schema import schema
 from adaptune.cli.search import search
 from adaptune.cluster.output import flush_or_drop, open_missing_streams
 from adaptune.errors import BAD_INPUT, AdaptuneError, InterruptedSearchError
-from adaptune.signals import signal_number, stop_on_signals
+from adaptune.signals import (
+    StopRequest,
+    set_stop_message,
+    stop_message,
+    stop_number,
+    stop_on_signals,
+)
 
 COMMANDS = (
     search,
@@ -41,16 +47,21 @@ TRAINING = (search, confirm, ablate)
 def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command that reports a signal by an error; Typer would hide which one it was."""
 
-    message = "stopped"
-    if command in TRAINING:  # later, the session reports it
-        message = "stopped before training began; nothing was written: run the command again"
-
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
+        if command in TRAINING:  # later, the session sets another message
+            set_stop_message(
+                "stopped before training began; nothing was written: run the command again"
+            )
         try:
             command(*arguments, **options)
-        except KeyboardInterrupt as stop:
-            raise InterruptedSearchError(message, signal_number(stop)) from None
+        except InterruptedSearchError:
+            raise
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            number = stop_number(error)
+            if number is None:
+                raise
+            raise InterruptedSearchError(stop_message(), number) from None
 
     return run
 
@@ -71,12 +82,30 @@ def main() -> None:
     Exit status: 0 done, 1 the search failed, 2 bad input, 128 + signal number after a signal.
     """
     open_missing_streams()
-    with stop_on_signals():
+    try:
+        with stop_on_signals():
+            status = _run_stoppable()
+    except StopRequest as stop:  # at the very end
+        status = 128 + stop.signal_number
+    sys.exit(status)
+
+
+def _run_stoppable() -> int:
+    """Run the command; a stop signal decides over the exit status of a command that failed."""
+    try:
         status = _run()
         lost_output = flush_or_drop()
         if status == 0 and lost_output is not None and not isinstance(lost_output, BrokenPipeError):
             status = _report_lost_output(lost_output)
-    sys.exit(status)
+    except (Exception, KeyboardInterrupt) as error:
+        if stop_number(error) is None:
+            raise
+        status = 1
+    number = stop_number()
+    if number is None or status in (0, 128 + number):
+        return status
+    _print_error(f"\nadaptune: {stop_message()}")
+    return 128 + number
 
 
 def _run() -> int:

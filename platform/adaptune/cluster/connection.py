@@ -15,9 +15,11 @@ from ray.exceptions import AuthenticationError
 from adaptune.cluster import worker_setup
 from adaptune.cluster.local_ray import NO_METRICS, local_node_address, private_folder
 from adaptune.cluster.local_resources import local_cpus
+from adaptune.cluster.start_signals import handlers_restored, hangup_blocked
 from adaptune.errors import ResourceError
-from adaptune.signals import handlers_restored, hangup_blocked, stop_deferred
+from adaptune.signals import stop_deferred, stop_within
 
+SHUTDOWN_TIMEOUT_S = 35.0  # less than Ray waits for a GCS that a signal has ended
 # Set before Ray reads them, here and (through the environment) in every process it starts.
 ENVIRONMENT = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -55,7 +57,7 @@ def connect(address: str | None, name: str, *, requests_nodes: bool = True) -> I
             secure_auth_token()
             yield dashboard
         finally:
-            with stop_deferred():
+            with stop_deferred(), stop_within(SHUTDOWN_TIMEOUT_S):
                 if address and requests_nodes:
                     with suppress(Exception):  # the cluster may be gone
                         request_resources(bundles=[])

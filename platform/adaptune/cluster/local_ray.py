@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adaptune.errors import AdaptuneError, ResourceError
-from adaptune.signals import stop_deferred
+from adaptune.signals import stop_deferred, stop_number
 
 PREFIX = "adaptune-ray-"
 # Ray serves its metrics without a token. A variable that is set before asks for them.
@@ -51,7 +51,8 @@ def private_folder() -> Iterator[Path]:
     try:
         yield folder / "r"
     except Exception as error:
-        if not isinstance(error, AdaptuneError):
+        is_expected = isinstance(error, AdaptuneError) or stop_number(error) is not None
+        if not is_expected:
             print(f"adaptune: Ray's logs are kept in {folder} for now", file=sys.stderr)
             raise
         _remove(folder)

@@ -14,6 +14,7 @@ import torch
 from adaptune.cluster.nodes import REFRESH_S, ClusterCapacity
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import NodesLostError, TaskTimeoutError
+from adaptune.signals import raise_if_stopped
 from adaptune.spec.schema import SearchSpec, TrialSpec
 from adaptune.training.build import set_tf32
 
@@ -98,6 +99,7 @@ class ClusterTasks:
         """
         wait = _Wait(self._capacity, self._notify, self._timeout_s)
         while pending := [task for task in tasks if not task.result]:
+            raise_if_stopped()
             outputs = [task.outputs for task in pending]
             ready, _ = ray.wait(outputs, num_returns=len(outputs), timeout=REFRESH_S)
             for task in pending:

@@ -25,6 +25,7 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
 from adaptune.results.scratch import remove_scratch
 from adaptune.search.driver import SearchRun, prepare_run, run_trials
+from adaptune.signals import stop_number
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import store_group_size
 from adaptune.study.lease import discard_study, hold_study
@@ -218,8 +219,9 @@ def _removed_if_refused(
     """Remove a new folder if wrong input ends the search before anything of it is worth keeping."""
     try:
         yield
-    except BAD_INPUT:
-        is_unused = is_new and not folder.has_progress
+    except BAD_INPUT as error:
+        is_stopped = stop_number(error) is not None  # the input may be right
+        is_unused = is_new and not is_stopped and not folder.has_progress
         if is_unused and discard_study(folder.path.name, database, lease):
             lifecycle.discard(folder)
         raise

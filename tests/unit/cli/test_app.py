@@ -43,6 +43,23 @@ def interrupt(*arguments):
 module.FUNCTION = interrupt
 app.main()
 """
+# Other code drops the request to stop, and fails because the signal ended processes of its own.
+DROPPED = """
+import os, signal
+import click, typer
+from adaptune.cli import app
+from adaptune.errors import DataError
+import adaptune.data.registry as registry
+
+def fail(*arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        raise ERROR
+
+PATCH
+app.main()
+"""
 # A function that each command calls before it prints anything.
 INTERRUPTED_FUNCTIONS = {
     "search": ("adaptune.workflows.search", "open_splits"),
@@ -107,6 +124,36 @@ def test_a_signal_ends_a_command_with_its_status(
     assert process.stderr.startswith(f"\nadaptune: {message}")
     assert "Traceback" not in process.stderr
     assert not list(space.parent.glob("results/*"))
+
+
+@pytest.mark.parametrize("patch", ["registry.describe = fail", "app.app = fail"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "RuntimeError('the raylet is dead')",
+        "OSError('connection reset')",
+        "DataError('a worker process was killed')",
+        "SystemExit(1)",
+        "typer.Exit(1)",
+        "click.Abort()",
+        "KeyboardInterrupt()",
+    ],
+)
+def test_an_error_that_follows_a_signal_does_not_change_the_exit_status(
+    error: str, patch: str
+) -> None:
+    script = DROPPED.replace("ERROR", error).replace("PATCH", patch)
+    command = [sys.executable, "-c", script, "datasets"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert process.stderr.endswith("\nadaptune: stopped\n")
+    assert "Traceback" not in process.stderr
+
+
+def test_a_command_that_ends_well_in_spite_of_a_signal_is_done() -> None:
+    script = DROPPED.replace("raise ERROR", "return").replace("PATCH", "app.app = fail")
+    command = [sys.executable, "-c", script, "datasets"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored(space: Path) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.dropped_signal import drop_signal
 
 from adaptune.cluster import local_ray
 from adaptune.cluster.local_ray import PREFIX, local_node_address, private_folder
 from adaptune.errors import NodesLostError, ResourceError
+from adaptune.signals import stop_on_signals
 
 HOLD = (
     "import sys\n"
@@ -68,6 +70,14 @@ def test_the_folder_of_a_search_that_was_stopped_is_removed(
 ) -> None:
     with pytest.raises(type(error)):
         fail(error)
+    assert folders(parent) == []
+
+
+def test_the_folder_of_a_search_that_failed_after_a_signal_is_removed(parent: Path) -> None:
+    with stop_on_signals():
+        drop_signal()
+        with pytest.raises(ConnectionError):
+            fail(ConnectionError("the raylet is dead"))
     assert folders(parent) == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.dropped_signal import drop_signal
 from support.fake_search import make_search
 
 from adaptune.cluster import tasks as tasks_module
@@ -13,6 +14,7 @@ from adaptune.cluster.nodes import LOST_NODES_TIMEOUT_S, REFRESH_S
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.cluster.tasks import ClusterTask, ClusterTasks, task_device, task_timeout_s
 from adaptune.errors import BAD_INPUT, NodesLostError, TaskTimeoutError
+from adaptune.signals import StopRequest, stop_on_signals
 from adaptune.spec.resources import WorkerResources
 
 RESOURCES = WorkerResources(2, 1, 0.5, "A100", {"market": "spot"})
@@ -224,3 +226,10 @@ def test_a_task_trains_on_its_gpu_if_it_has_one_with_the_threads_of_its_cpus(
     assert task_device(spec, 3) == torch.device(device)
     assert threads == [3]
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_a_signal_that_ray_has_dropped_ends_the_wait(fake_ray: FakeRay) -> None:
+    with stop_on_signals():
+        drop_signal()
+        with pytest.raises(StopRequest):
+            results(fake_ray, Capacity([1]), training=3.0)

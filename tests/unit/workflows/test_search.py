@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.dropped_signal import drop_signal
 from support.fake_run import (
     LOST,
     SimulatedTrials,
@@ -195,6 +196,19 @@ def test_wrong_input_after_the_study_was_created_removes_nothing(
     with pytest.raises(ResourceError):
         run(spec)
     assert ResultsFolder(tmp_path / "fake").has_progress
+
+
+def test_an_error_of_input_that_follows_a_signal_removes_nothing(
+    spec: SearchSpec, trials: SimulatedTrials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        drop_signal()
+        raise ResourceError("no node answers")
+
+    monkeypatch.setattr(search, "plan_on_cluster", refuse)
+    with pytest.raises(InterruptedSearchError, match="--resume continues"):
+        run(spec)
+    assert ResultsFolder(tmp_path / "fake").spec.exists()
 
 
 def test_wrong_input_to_a_resumed_search_removes_nothing(

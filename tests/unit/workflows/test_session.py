@@ -4,9 +4,12 @@ import errno
 import fcntl
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.dropped_signal import drop_signal
 
 from adaptune.errors import (
     InterruptedSearchError,
@@ -16,7 +19,8 @@ from adaptune.errors import (
 )
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lock import driver_lock
-from adaptune.signals import STOP_SIGNALS
+from adaptune.signals import STOP_SIGNALS, StopRequest, stop_message, stop_on_signals
+from adaptune.workflows import session as session_module
 from adaptune.workflows.session import session
 
 AGAIN = "The same command continues."
@@ -106,3 +110,65 @@ def test_an_expected_error_passes(folder: ResultsFolder, error: Exception) -> No
         raise error
     assert caught.value is error
     assert folder.log.read_text() == ""
+
+
+def fail_after_a_signal(error: BaseException) -> None:
+    """Drop the request to stop, and fail because the signal has ended other processes."""
+    drop_signal()
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("the raylet is dead"), NodesLostError("no node had room"), SystemExit(1)],
+    ids=["unexpected", "expected", "exit"],
+)
+def test_an_error_that_follows_a_signal_is_reported_as_a_stop(
+    folder: ResultsFolder, error: BaseException
+) -> None:
+    with pytest.raises(InterruptedSearchError) as caught, session(folder, AGAIN):
+        fail_after_a_signal(error)
+    assert str(caught.value) == f"stopped; everything is kept in {folder.path}. {AGAIN}"
+    assert caught.value.signal_number == signal.SIGTERM
+
+
+def test_the_log_has_the_traceback_of_an_error_that_follows_a_signal(
+    folder: ResultsFolder,
+) -> None:
+    with pytest.raises(InterruptedSearchError), session(folder, AGAIN):
+        fail_after_a_signal(RuntimeError("the raylet is dead"))
+    assert folder.log.read_text().endswith("RuntimeError: the raylet is dead\n")
+
+
+def test_a_shutdown_that_fails_after_a_signal_is_a_stop(folder: ResultsFolder) -> None:
+    @contextmanager
+    def connection() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise ConnectionError("the cluster is gone")
+
+    stopped = pytest.raises(InterruptedSearchError, match=AGAIN)
+    with stopped as caught, session(folder, AGAIN), connection():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.signal_number == signal.SIGTERM
+
+
+def test_a_signal_while_a_failure_is_reported_says_how_to_continue(
+    folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def print_exc(**_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(session_module.traceback, "print_exc", print_exc)
+    with pytest.raises(InterruptedSearchError, match=AGAIN), session(folder, AGAIN):
+        raise ValueError("no such key")
+
+
+def test_a_signal_at_the_end_of_a_session_says_how_to_continue(folder: ResultsFolder) -> None:
+    with stop_on_signals():
+        with session(folder, AGAIN):
+            pass
+        with pytest.raises(StopRequest):
+            os.kill(os.getpid(), signal.SIGTERM)  # while the leases are released
+        assert stop_message() == f"stopped; everything is kept in {folder.path}. {AGAIN}"

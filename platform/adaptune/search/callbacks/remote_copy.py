@@ -10,6 +10,7 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig
+from adaptune.signals import raise_if_stopped
 from adaptune.training.record import EpochRecord
 
 
@@ -44,7 +45,7 @@ class RemoteCopyCallback(SearchCallback):
 
 
 class DriverLeaseCallback(SearchCallback):
-    """Ends a search that another driver has taken over.
+    """Ends a search that another driver has taken over, or that a dropped signal has stopped.
 
     Args:
         lease: leases of this driver.
@@ -56,9 +57,11 @@ class DriverLeaseCallback(SearchCallback):
         self._lease = lease
 
     def on_step(self, trials: Sequence[Trial]) -> None:
-        """End the search if a lease is lost.
+        """End the search if a lease is lost or a signal was dropped.
 
         Raises:
             LeaseLostError: another driver has taken it.
+            StopRequest: a signal has arrived.
         """
+        raise_if_stopped()
         self._lease.raise_if_lost()
