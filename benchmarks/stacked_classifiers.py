@@ -32,7 +32,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Workload:
-    """Overrides of the search on handwritten digits, and the number of images in an update of f_T."""
+    """Overrides of the search on digits, and the number of images in an update of f_T."""
 
     images: int
     overrides: Sequence[str] = ()
