@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 # All settings without a GAN train for a part of the epochs, and the best ones for all.
 _FIRST_PART = 0.25
-_FINALISTS = 3
+_FINALISTS = 2
 
 
 def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | bool) -> Baselines:

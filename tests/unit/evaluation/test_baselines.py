@@ -101,14 +101,14 @@ def test_all_settings_train_for_a_quarter_of_the_epochs_and_the_best_for_all(
     train_baselines(run, spec.model_copy(update={"training": longer}), True)
     values = ["-0.05", "-0.10", "0.00", "0.00", "0.00", "0.30", "1.00", "1.30"]
     assert sorted(trained) == sorted(
-        [(value, 2) for value in values] + [(value, 8) for value in values[-3:]]
+        [(value, 2) for value in values] + [(value, 8) for value in values[-2:]]
     )
 
 
 def test_a_short_trial_is_trained_once() -> None:
     assert baseline_stages(8, 1) == [(8, 1)]
-    assert baseline_stages(3, 40) == [(3, 40)]
-    assert baseline_stages(8, 40) == [(8, 10), (3, 40)]
+    assert baseline_stages(2, 40) == [(2, 40)]
+    assert baseline_stages(8, 40) == [(8, 10), (2, 40)]
 
 
 def test_the_number_of_tasks_changes_no_baseline(tmp_path: Path) -> None:
