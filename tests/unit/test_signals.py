@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from support.dropped_signal import drop_signal
+from support.stop_signals import drop_signal, send, stop_of
 
 from adaptune.signals import (
     STOP_SIGNALS,
-    StopRequest,
     raise_if_stopped,
     set_stop_message,
     stop_deferred,
@@ -31,17 +29,6 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def stop_of(function: Callable[[], object]) -> StopRequest:
-    """Call a function under the handlers, and return the request that must stop it."""
-    with pytest.raises(StopRequest) as caught, stop_on_signals():
-        function()
-    return caught.value
-
-
-def send(number: int) -> None:
-    os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.dropped_signal import drop_signal
+from support.stop_signals import drop_signal
 
 from adaptune.cluster import local_ray
 from adaptune.cluster.local_ray import PREFIX, local_node_address, private_folder

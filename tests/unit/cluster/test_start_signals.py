@@ -1,27 +1,15 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import pytest
+from support.stop_signals import send, stop_of
 
 from adaptune.cluster.start_signals import handlers_restored, hangup_blocked
-from adaptune.signals import StopRequest, stop_on_signals
-
-
-def stop_of(function: Callable[[], object]) -> StopRequest:
-    """Call a function under the handlers, and return the request that must stop it."""
-    with pytest.raises(StopRequest) as caught, stop_on_signals():
-        function()
-    return caught.value
-
-
-def send(number: int) -> None:
-    os.kill(os.getpid(), number)
+from adaptune.signals import stop_on_signals
 
 
 def exit_as_ray_does(number: int, _: object) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.dropped_signal import drop_signal
 from support.fake_search import make_search
+from support.stop_signals import drop_signal
 
 from adaptune.cluster import tasks as tasks_module
 from adaptune.cluster.nodes import LOST_NODES_TIMEOUT_S, REFRESH_S

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from support.dropped_signal import drop_signal
 from support.fake_run import (
     LOST,
     SimulatedTrials,
@@ -17,6 +16,7 @@ from support.fake_run import (
     opened,
     printed,
 )
+from support.stop_signals import drop_signal
 
 from adaptune.artifacts import load_export
 from adaptune.errors import (

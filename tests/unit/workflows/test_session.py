@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.dropped_signal import drop_signal
+from support.stop_signals import drop_signal
 
 from adaptune.errors import (
     InterruptedSearchError,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.dropped_signal import drop_signal
 from support.fake_search import make_record, make_search, simulate, smooth
+from support.stop_signals import drop_signal
 
 from adaptune.errors import LeaseLostError
 from adaptune.results.lease import DriverLease
