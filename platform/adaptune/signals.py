@@ -113,7 +113,7 @@ def stop_on_signals() -> Iterator[None]:
     A signal that is ignored stays ignored, as `nohup` wants. At the end, the handlers are what they
     were. In a thread other than the main one, which cannot handle signals, this does nothing.
     """
-    if not _is_main_thread() or _installed_handler() is not None:
+    if not is_main_thread() or _installed_handler() is not None:
         yield
         return
     handler = _StopHandler()
@@ -173,7 +173,7 @@ os.register_at_fork(after_in_child=_unwatch_in_child)
 def stop_deferred() -> Iterator[None]:
     """Raise a stop signal that arrives meanwhile at the end; a second one ends the process."""
     handler = _installed_handler()
-    if handler is None or not _is_main_thread():
+    if handler is None or not is_main_thread():
         yield
         return
     handler.deferrals += 1
@@ -250,13 +250,14 @@ def stop_message() -> str:
     return STOPPED if handler is None else handler.message
 
 
+def is_main_thread() -> bool:
+    """Return whether this is the main thread, the only one that can handle signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _installed_handler() -> _StopHandler | None:
     for number in STOP_SIGNALS:
         handler = signal.getsignal(number)
         if isinstance(handler, _StopHandler):
             return handler
     return None
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

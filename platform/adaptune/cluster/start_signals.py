@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adaptune.signals import STOP_SIGNALS
+from adaptune.signals import STOP_SIGNALS, is_main_thread
 
 
 @contextmanager
@@ -17,7 +16,7 @@ def handlers_restored() -> Iterator[None]:
     `ray.init` does: its own handler of SIGTERM exits with status 15. A SIGTERM that it received is
     handled again here.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not is_main_thread():
         yield
         return
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
