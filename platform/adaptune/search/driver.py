@@ -27,6 +27,7 @@ from adaptune.search.callbacks.checkpoint_retention import CheckpointRetentionCa
 from adaptune.search.callbacks.console import ConsoleCallback
 from adaptune.search.callbacks.remote_copy import DriverLeaseCallback, RemoteCopyCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
+from adaptune.search.callbacks.stop_signal import StopSignalCallback
 from adaptune.search.callbacks.tables import TablesCallback
 from adaptune.search.callbacks.tensorboard import TensorBoardCallback
 from adaptune.search.callbacks.wall_clock import WallClockCallback
@@ -250,6 +251,7 @@ def _callbacks(
         remote_copy,
         WatchdogCallback(console, watchdog),
         ShortageCallback(searcher, console),
+        StopSignalCallback(),
         DriverLeaseCallback(run.lease),
     ]
 

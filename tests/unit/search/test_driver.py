@@ -148,6 +148,7 @@ def test_all_callbacks_see_each_epoch(tmp_path: Path, tuners: list[FakeTuner]) -
         "RemoteCopyCallback",
         "WatchdogCallback",
         "ShortageCallback",
+        "StopSignalCallback",
         "DriverLeaseCallback",
     ]
     text: Any = run.console.file

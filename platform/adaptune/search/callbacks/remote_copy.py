@@ -10,7 +10,6 @@ from adaptune.results.lease import DriverLease
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.protocol import TrialConfig
-from adaptune.signals import raise_if_stopped
 from adaptune.training.record import EpochRecord
 
 
@@ -45,7 +44,7 @@ class RemoteCopyCallback(SearchCallback):
 
 
 class DriverLeaseCallback(SearchCallback):
-    """Ends a search that another driver has taken over, or that a dropped signal has stopped.
+    """Ends a search that another driver has taken over.
 
     Args:
         lease: leases of this driver.
@@ -57,11 +56,9 @@ class DriverLeaseCallback(SearchCallback):
         self._lease = lease
 
     def on_step(self, trials: Sequence[Trial]) -> None:
-        """End the search if a lease is lost or a signal was dropped.
+        """End the search if a lease is lost.
 
         Raises:
             LeaseLostError: another driver has taken it.
-            StopRequest: a signal has arrived.
         """
-        raise_if_stopped()
         self._lease.raise_if_lost()

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.fake_search import make_record, make_search, simulate, smooth
-from support.stop_signals import drop_signal
 
 from adaptune.errors import LeaseLostError
 from adaptune.results.lease import DriverLease
@@ -15,7 +13,6 @@ from adaptune.results.lifecycle import create_or_resume, open_existing
 from adaptune.results.uploader import Uploader
 from adaptune.search.callbacks.remote_copy import DriverLeaseCallback, RemoteCopyCallback
 from adaptune.search.protocol import TrialConfig
-from adaptune.signals import StopRequest, stop_on_signals
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.tables import write_tables
 from adaptune.study.trial import TrialPlacement
@@ -108,13 +105,3 @@ def test_a_lost_lease_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_lost", "process 1 on node-7 took over s3://bucket/fake")
     with pytest.raises(LeaseLostError, match="process 1 on node-7 took over"):
         callback.on_step_end(1, [])
-
-
-def test_a_signal_that_tune_has_dropped_ends_the_search_at_the_next_step() -> None:
-    callback = DriverLeaseCallback(DriverLease())
-    with stop_on_signals():
-        callback.on_step_end(0, [])
-        drop_signal()
-        with pytest.raises(StopRequest) as caught:
-            callback.on_step_end(1, [])
-    assert caught.value.signal_number == signal.SIGTERM
