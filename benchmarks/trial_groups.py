@@ -3,11 +3,10 @@
     python benchmarks/trial_groups.py [--sizes 2 4 8] [--rounds 3]
 
 A group trains its generators and image discriminators once per update, and the classifiers of all
-its trials. Whole epochs are timed, with evaluation, health check and checkpoint, for
-handwritten digits and for photographs of 64 px (resnet generator, resnet18). Single trials and
-groups take turns, so that other work on the machine slows both. The limit is that of a group of
-infinitely many trials: the seconds of one trial, divided by those that each further trial of a
-group adds.
+its trials. Whole epochs are timed, with evaluation, health check and checkpoint, for handwritten
+digits and for photographs of 64 px (resnet generator, resnet18). Single trials and groups take
+turns, so that other work on the machine slows both. The limit is that of a group of infinitely many
+trials: the seconds of one trial, divided by those that each further trial of a group adds.
 """
 
 from __future__ import annotations
