@@ -19,6 +19,7 @@ GREY_OPTIONS: dict[str, dict[str, Any]] = {
     "rotate_90": {"rotate_90": True},
     "brightness": {"jitter": {"brightness": 0.5}},
     "contrast": {"jitter": {"contrast": 0.5}},
+    "invert": {"invert": 0.5},
     "blur": {"blur": 0.5, "blur_sigma": [0.5, 1.5]},
     "erase": {"erase": 0.5},
     "policy": {"policy": "rand", "policy_ops": 3, "policy_magnitude": 0.5},

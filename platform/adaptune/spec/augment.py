@@ -102,6 +102,11 @@ class AugmentSpec(Section):
         default=0.0,
         description="Probability that an image loses its colours. Three channels only.",
     )
+    invert: Probability = Field(
+        default=0.0,
+        description="Probability that black and white are exchanged, and each colour with its"
+        " complement. For classes that do not depend on brightness, such as those of digits.",
+    )
     blur: Probability = Field(
         default=0.0, description="Probability that an image is blurred by a Gaussian."
     )
@@ -160,7 +165,7 @@ class AugmentSpec(Section):
     @property
     def has_colour(self) -> bool:
         """True if colours change."""
-        return self.jitter.is_active or self.grey > 0 or self.has_policy
+        return self.jitter.is_active or bool(self.grey or self.invert) or self.has_policy
 
     @property
     def is_active(self) -> bool:

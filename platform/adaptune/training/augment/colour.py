@@ -13,14 +13,15 @@ from adaptune.training.augment.draws import Draws
 from adaptune.training.augment.policy import Policy
 
 _LUMA = (0.2989, 0.587, 0.114)
-_NEUTRAL = (1.0, 1.0, 1.0, 0.0)
+_NEUTRAL = (1.0, 1.0, 1.0, 0.0, 1.0)
 
 
 def colour_factors(spec: AugmentSpec, draws: Draws, policy: Policy | None) -> Tensor | None:
-    """Return the changes of N images, float32 (N, 4); None if no colour is to change.
+    """Return the changes of N images, float32 (N, 5); None if no colour is to change.
 
     The columns are the factors of brightness, contrast and saturation (1 changes nothing, and a
-    saturation of 0 makes an image grey), and the turn of the hue (0 changes nothing).
+    saturation of 0 makes an image grey), the turn of the hue (0 changes nothing), and -1 where the
+    image is inverted, else 1.
     """
     if not spec.has_colour:
         return None
@@ -34,11 +35,14 @@ def colour_factors(spec: AugmentSpec, draws: Draws, policy: Policy | None) -> Te
         contrast = contrast * (1 + policy.strengths["contrast"]).clamp(min=0)
         saturation = saturation * (1 + policy.strengths["saturation"]).clamp(min=0)
     saturation = torch.where(draws["grey"] < spec.grey, 0.0, saturation)
-    return torch.stack([brightness, contrast, saturation, hue], dim=1)
+    sign = torch.ones_like(hue)
+    if spec.invert:
+        sign = torch.where(draws["invert"] < spec.invert, -1.0, 1.0)
+    return torch.stack([brightness, contrast, saturation, hue, sign], dim=1)
 
 
 def change_colours(images: Tensor, factors: Tensor) -> Tensor:
-    """Change the colours of each image: float32 (N, C, H, W) in [-1, 1], (N, 4) → (N, C, H, W).
+    """Change the colours of each image: float32 (N, C, H, W) in [-1, 1], (N, 5) → (N, C, H, W).
 
     Images whose factors change nothing are returned as they are, bit by bit.
 
@@ -51,7 +55,7 @@ def change_colours(images: Tensor, factors: Tensor) -> Tensor:
     columns = torch.cat([factors, is_used, is_changed], dim=1)
     columns = columns.to(images.device, non_blocking=True)[:, :, None, None, None]
     changed = (images + 1) / 2
-    for number, change in enumerate((_brightness, _contrast, _saturation, _hue)):
+    for number, change in enumerate((_brightness, _contrast, _saturation, _hue, _inversion)):
         if is_used[:, number].any():
             result = change(changed, columns[:, number])
             # The numbers of an image must not depend on the other images of its worker.
@@ -83,6 +87,11 @@ def _contrast(images: Tensor, factor: Tensor) -> Tensor:
 def _saturation(images: Tensor, factor: Tensor) -> Tensor:
     grey = luma(images)
     return (grey + factor * (images - grey)).clamp(0, 1)
+
+
+def _inversion(images: Tensor, sign: Tensor) -> Tensor:
+    """Exchange black and white where the sign is -1."""
+    return torch.where(sign < 0, 1 - images, images)
 
 
 def _hue(images: Tensor, turns: Tensor) -> Tensor:

@@ -49,6 +49,8 @@ def draw(spec: AugmentSpec, count: int, generator: torch.Generator) -> Draws:
     if spec.has_policy:
         for slot in range(spec.policy_ops):
             draws |= _rows(policy_names(slot), count, generator)
+    if spec.invert:
+        draws |= _rows(("invert",), count, generator)
     return draws
 
 

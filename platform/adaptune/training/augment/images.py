@@ -21,7 +21,7 @@ class Augmentation:
 
     Attributes:
         maps: see `affine_maps`, (N, 2, 3).
-        colours: see `colour_factors`, (N, 4).
+        colours: see `colour_factors`, (N, 5).
         sigmas: standard deviations of the blur in px, (N,).
         blur_radius: radius of the kernels of the blur in px.
         boxes: see `erase_boxes`, (N, 4).

@@ -13,7 +13,7 @@ from adaptune.training.augment.colour import change_colours, colour_factors, lum
 from adaptune.training.augment.draws import draw
 
 COLUMNS = ["brightness", "contrast", "saturation", "hue"]
-NEUTRAL = (1.0, 1.0, 1.0, 0.0)
+NEUTRAL = (1.0, 1.0, 1.0, 0.0, 1.0)
 
 
 def factors_of(count: int, **options: Any) -> Tensor:
@@ -104,6 +104,30 @@ def test_factors_fill_their_range_and_leave_the_others_alone(name: str, strength
 def test_a_quarter_of_the_images_are_grey_at_probability_one_quarter() -> None:
     is_grey = factors_of(2000, grey=0.25)[:, 2] == 0
     assert 0.21 < is_grey.float().mean() < 0.29
+
+
+def test_a_quarter_of_the_images_are_inverted_at_probability_one_quarter() -> None:
+    is_inverted = factors_of(2000, invert=0.25)[:, 4] == -1
+    assert 0.21 < is_inverted.float().mean() < 0.29
+
+
+def test_inversion_exchanges_black_and_white_of_some_images_only() -> None:
+    images = photographs(2)
+    factors = torch.tensor([NEUTRAL, NEUTRAL])
+    factors[0, 4] = -1
+    result = change_colours(images, factors)
+    torch.testing.assert_close(result[0], -images[0], rtol=0, atol=1e-6)
+    assert torch.equal(result[1], images[1])
+
+
+def test_inversion_leaves_the_other_draws_as_they_are() -> None:
+    options = {"policy": "rand", "grey": 0.3, "jitter": {"hue": 0.2}}
+    spec = AugmentSpec.model_validate(options)
+    inverting = AugmentSpec.model_validate(options | {"invert": 0.5})
+    draws = draw(spec, 64, seeded())
+    others = draw(inverting, 64, seeded())
+    assert set(others) - set(draws) == {"invert"}
+    assert all(torch.equal(others[name], values) for name, values in draws.items())
 
 
 def test_without_changes_of_colour_there_are_no_factors() -> None:

@@ -20,6 +20,7 @@ ZERO_STRENGTH = AugmentSpec.model_validate(
         "rotate_90": False,
         "jitter": {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
         "grey": 0,
+        "invert": 0,
         "blur": 0,
         "blur_sigma": [1, 2],
         "erase": 0,
