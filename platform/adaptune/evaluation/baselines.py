@@ -177,26 +177,20 @@ def _train_without_gan(
     metric: str,
     epochs: int,
 ) -> list[SettingResult]:
-    """Train settings; those with the same source images train side by side."""
+    """Train settings side by side in this process."""
     device = task_device(spec, threads)
     is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
-    groups: dict[float, list[BaselineSetting]] = {}
-    for setting in settings:
-        groups.setdefault(setting.fourier_beta, []).append(setting)
-    results = {}
-    for group in groups.values():
-        candidates = train_without_gan(
-            [setting.trial(spec) for setting in group],
-            data,
-            source_weights,
-            device=device,
-            metric=metric,
-            epochs=epochs,
-            is_resident=is_resident,
-        )
-        for setting, candidate in zip(group, candidates, strict=True):
-            results[str(setting)] = SettingResult(setting, candidate, epochs)
-    return [results[str(setting)] for setting in settings]
+    candidates = train_without_gan(
+        [setting.trial(spec) for setting in settings],
+        data,
+        source_weights,
+        device=device,
+        metric=metric,
+        epochs=epochs,
+        is_resident=is_resident,
+    )
+    pairs = zip(settings, candidates, strict=True)
+    return [SettingResult(setting, candidate, epochs) for setting, candidate in pairs]
 
 
 def _train_on_target(

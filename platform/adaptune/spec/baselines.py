@@ -15,16 +15,17 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.spec.tree import put
 
 WITHOUT_GAN = ("information_only", "no_gan", "fda")
-FOURIER_BETA = "fourier_beta"
-
-_FOURIER_BETAS = (0.05, 0.1)  # two of the three of the paper
+_FOURIER_BETA = "training.fourier_beta"
+_FOURIER_BETAS = (0.05, 0.1)  # the paper has 0.01, 0.05 and 0.09
 _LABELLED_TERMS = ("task", "task_target")
 _TEACHER_DECAY = 0.99  # of the consistency term, if the trial has no moving average
+_ADAPTING = ("loss_weights.feature", "loss_weights.information")
 _WEIGHTS = {"feature": 0.3}  # other terms have weight 1
 # Settings of every baseline: what a GAN needs is off.
 _WITHOUT_GAN: Mapping[str, Value | None] = {
     "method": "cycada",  # whose step has all terms of f_T
     "training.task_images": "translated",  # the source images stand for their translations
+    _FOURIER_BETA: 0.0,
     "training.semantic_gate": None,
     "training.classifier_from": 0.0,
     "training.compile": False,  # it takes a minute per setting
@@ -46,13 +47,6 @@ class BaselineSetting:
 
     baseline: str
     values: Mapping[str, Value]
-
-    @property
-    def fourier_beta(self) -> float:
-        """Size of the Fourier translations; 0 without them."""
-        beta = self.values.get(FOURIER_BETA, 0.0)
-        assert isinstance(beta, float)
-        return beta
 
     def trial(self, spec: TrialSpec) -> TrialSpec:
         """Return the trial with this setting in place of its loss weights.
@@ -80,7 +74,9 @@ def baseline_settings(spec: TrialSpec) -> list[BaselineSetting]:
     """Return the settings of all baselines without a GAN.
 
     *No GAN* has each term that trains f_T on unlabelled images next to the task term, and all of
-    them together. With labelled target images, every setting learns from them as well.
+    them together. *FDA* has the task term alone, the terms of CyCADA's f_T with the information
+    term, and all terms. The last setting is the trial itself without its GAN. With labelled target
+    images, every setting learns from them as well.
 
     Args:
         spec: a trial of the search.
@@ -99,5 +95,31 @@ def baseline_settings(spec: TrialSpec) -> list[BaselineSetting]:
         settings.append(BaselineSetting("no_gan", {**task, path: weight}))
     settings.append(BaselineSetting("no_gan", {**task, **terms}))
     for beta in _FOURIER_BETAS:
-        settings.append(BaselineSetting("fda", {**task, FOURIER_BETA: beta}))
-    return settings
+        settings.append(BaselineSetting("fda", {**task, _FOURIER_BETA: beta}))
+    adapting = {path: terms[path] for path in _ADAPTING}
+    for others in (adapting, terms):
+        values = {**task, **others, _FOURIER_BETA: max(_FOURIER_BETAS)}
+        settings.append(BaselineSetting("fda", values))
+    return [*settings, *_own_settings(spec, labelled, terms)]
+
+
+def _own_settings(
+    spec: TrialSpec, labelled: Mapping[str, Value], terms: Mapping[str, Value]
+) -> list[BaselineSetting]:
+    """Return the trial without its GAN, unless nothing would adapt f_T.
+
+    Args:
+        labelled: weights of the term on labelled target images.
+        terms: weights of the other terms of f_T, except for the task term.
+    """
+    own: dict[str, Value] = {}
+    for path in ("loss_weights.task", *terms):
+        weight = getattr(spec.loss_weights, path.rpartition(".")[2])
+        if weight:
+            own[path] = weight
+    own |= labelled
+    if spec.training.fourier_beta:
+        return [BaselineSetting("fda", {**own, _FOURIER_BETA: spec.training.fourier_beta})]
+    if own.keys() & terms.keys():
+        return [BaselineSetting("no_gan", own)]
+    return []

@@ -41,10 +41,6 @@ class TrialSpec(Section):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     loss_weights: LossWeights = LossWeights()
-    fourier_beta: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0.0,
-        description="Baseline FDA only, which has no GAN: size of its Fourier translations.",
-    )
 
     @model_validator(mode="after")
     def _labelled_target_images_for_their_term(self) -> TrialSpec:

@@ -173,6 +173,13 @@ class TrainingSpec(Section):
         description="Images from which f_T learns the source labels: translated source images,"
         " as in CyCADA, or the source images as well.",
     )
+    fourier_beta: Annotated[float, Field(ge=0, le=0.5), _OF_F_T] = Field(
+        default=0.0,
+        description="The images from which f_T learns the source labels get the lowest frequencies"
+        " of target images, and so their colours and brightness (FDA, Yang & Soatto 2020). The"
+        " value is half the edge of the square of these frequencies, relative to the edge of an"
+        " image; the paper has 0.01 to 0.09. 0 changes nothing.",
+    )
     feature_gate: Annotated[float, Field(ge=0, le=1), OnlyIn("cycada"), _OF_F_T] = Field(
         default=0.6,
         description="f_T gets the feature term only if D_feat's accuracy on the batch is above"

@@ -88,8 +88,10 @@ def test_all_settings_train_for_a_quarter_of_the_epochs_and_the_best_for_all(
     def train(specs: Any, *arguments: Any, epochs: int, **options: Any) -> list[Candidate]:
         candidates = []
         for spec in specs:
-            value = spec.loss_weights.feature + spec.loss_weights.confusion - spec.fourier_beta
-            accuracy = min(value, 1.0) if epochs == 2 else 0.5
+            value = (
+                spec.loss_weights.feature + spec.loss_weights.confusion - spec.training.fourier_beta
+            )
+            accuracy = value / 2 if epochs == 2 else 0.5
             trained.append((f"{value:.2f}", epochs))
             candidates.append(Candidate(make_record(epochs, accuracy), {}))
         return candidates
@@ -99,7 +101,19 @@ def test_all_settings_train_for_a_quarter_of_the_epochs_and_the_best_for_all(
     spec = run.spec.trial({})
     longer = spec.training.model_copy(update={"epochs": 8})
     train_baselines(run, spec.model_copy(update={"training": longer}), True)
-    values = ["-0.05", "-0.10", "0.00", "0.00", "0.00", "0.30", "1.00", "1.30"]
+    values = [
+        "-0.05",
+        "-0.10",
+        "0.00",
+        "0.00",
+        "0.00",
+        "0.10",
+        "0.20",
+        "0.30",
+        "1.00",
+        "1.20",
+        "1.30",
+    ]
     assert sorted(trained) == sorted(
         [(value, 2) for value in values] + [(value, 8) for value in values[-2:]]
     )

@@ -5,6 +5,9 @@ from support.tiny_trial import make_spec
 
 from adaptune.spec.baselines import WITHOUT_GAN, baseline_settings
 from adaptune.spec.loss_terms import LOSS_TERMS, terms_of
+from adaptune.spec.schema import TrialSpec
+
+TASK_ONLY = {"task": 1.0, "feature": 0.0, "information": 0.0}
 
 
 def weights_of(name: str, **options: object) -> list[dict[str, float]]:
@@ -18,13 +21,39 @@ def weights_of(name: str, **options: object) -> list[dict[str, float]]:
     return settings
 
 
+def betas_of(spec: TrialSpec, name: str) -> list[float]:
+    betas = []
+    for setting in baseline_settings(spec):
+        if setting.baseline == name:
+            betas.append(setting.trial(spec).training.fourier_beta)
+    return betas
+
+
 def test_no_gan_has_each_term_of_f_t_and_all_of_them() -> None:
-    *single, together = weights_of("no_gan")
+    *single, together, _own = weights_of("no_gan")
     terms = [term for term in terms_of("classifier") if not term.startswith("task")]
     assert [set(weights) for weights in single] == [{"task", term} for term in terms]
     assert set(together) == {"task", *terms}
     for weights in single:
         assert weights.items() <= together.items()
+
+
+def test_the_last_setting_is_the_trial_without_its_gan() -> None:
+    spec = make_spec(loss_weights={"task": 2.0, "feature": 0.7, "information": 0.0})
+    last = baseline_settings(spec)[-1]
+    assert (last.baseline, last.values) == (
+        "no_gan",
+        {"loss_weights.task": 2.0, "loss_weights.feature": 0.7},
+    )
+    spec = make_spec(loss_weights=TASK_ONLY, fourier_beta=0.2)
+    last = baseline_settings(spec)[-1]
+    assert (last.baseline, str(last)) == ("fda", "task 1, fourier beta 0.2")
+
+
+def test_a_trial_without_its_gan_is_left_out_if_nothing_adapts_it() -> None:
+    spec = make_spec(loss_weights=TASK_ONLY)
+    last = baseline_settings(spec)[-1]
+    assert str(last).startswith("task 1, feature 0.3, information 1, confusion 1, consistency 1, ")
 
 
 def test_information_only_has_no_other_term() -> None:
@@ -40,11 +69,16 @@ def test_the_head_is_frozen_in_information_only_as_in_shot() -> None:
 
 
 def test_fda_learns_the_source_labels_from_fourier_translations() -> None:
-    spec = make_spec()
-    settings = [setting for setting in baseline_settings(spec) if setting.baseline == "fda"]
-    assert weights_of("fda") == [{"task": 1.0}] * len(settings)
-    assert [setting.trial(spec).fourier_beta for setting in settings] == [0.05, 0.1]
-    assert [setting.fourier_beta for setting in settings] == [0.05, 0.1]
+    assert betas_of(make_spec(), "fda") == [0.05, 0.1, 0.1, 0.1]
+    two_alone, two_with_terms = weights_of("fda")[:2], weights_of("fda")[2:]
+    assert two_alone == [{"task": 1.0}] * 2
+    assert set(two_with_terms[0]) == {"task", "feature", "information"}
+    assert two_with_terms[1] == weights_of("no_gan")[-2]
+
+
+@pytest.mark.parametrize("name", ["no_gan", "information_only"])
+def test_other_baselines_have_no_fourier_translations(name: str) -> None:
+    assert set(betas_of(make_spec(fourier_beta=0.3), name)) == {0.0}
 
 
 @pytest.mark.parametrize("name", WITHOUT_GAN)
@@ -93,5 +127,6 @@ def test_a_setting_is_described_by_its_values() -> None:
     texts = [str(setting) for setting in baseline_settings(make_spec())]
     assert texts[0] == "information 1, freeze head"
     assert texts[1] == "task 1, feature 0.3"
-    assert texts[-1] == "task 1, fourier beta 0.1"
+    assert texts[7] == "task 1, fourier beta 0.1"
+    assert texts[-1] == "task 1, feature 0.1, information 0.3"
     assert len(set(texts)) == len(texts)

@@ -44,6 +44,7 @@ def test_settings_of_f_t_and_d_feat_are_on_the_classifier_side() -> None:
         "training.classifier_from",
         "training.freeze_head",
         "training.task_images",
+        "training.fourier_beta",
         "training.feature_gate",
         "training.confusion_temperature",
         "training.consistency.threshold",

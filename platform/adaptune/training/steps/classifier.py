@@ -13,6 +13,7 @@ from adaptune.losses.feature import domain_accuracy, feature_discriminator_loss,
 from adaptune.losses.information import information_loss
 from adaptune.seeding import derive_seed
 from adaptune.spec.loss_terms import LossWeights
+from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
@@ -136,11 +137,16 @@ def _labelled_images(
     (N, C, H, W) → (N, C, H, W), (N,) with the translated images only, or (2 N, C, H, W), (2 N,)
     if the spec asks for the source images as well; the translated images come first.
     """
-    images = _augmented(state, translated.detach(), "source")
+    images = _augmented(state, _in_target_colours(state, translated.detach(), batch), "source")
     if state.spec.training.task_images == "translated":
         return images, batch.source_labels
-    originals = _augmented(state, batch.source, "original")
+    originals = _augmented(state, _in_target_colours(state, batch.source, batch), "original")
     return torch.cat([images, originals]), batch.source_labels.repeat(2)
+
+
+def _in_target_colours(state: TrainingState, images: Tensor, batch: Batch) -> Tensor:
+    """Give images the low frequencies of the batch's target images: (N, C, H, W) → the same."""
+    return fourier_adapted(images, batch.target, state.spec.training.fourier_beta)
 
 
 def _classifies_the_target(weights: LossWeights) -> bool:

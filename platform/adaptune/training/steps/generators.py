@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from adaptune.losses.gan import adversarial_loss
 from adaptune.losses.reconstruction import cycle_loss, identity_loss
-from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import discriminator_input
@@ -60,12 +59,12 @@ def gan_phase(
     Returns:
         The terms, as scalars, and the images that f_T learns the source labels from,
         (N, C, H, W): translations of the source images or, without a term that trains the
-        generators, the source images themselves, or their Fourier translations.
+        generators, the source images themselves.
     """
     weights = state.spec.loss_weights
     has_terms = weights.adversarial or weights.cycle or weights.identity or semantic_term
     if not has_terms:
-        return {}, fourier_adapted(batch.source, batch.target, state.spec.fourier_beta)
+        return {}, batch.source
     terms, images = generator_phase(state, batch, semantic_term)
     terms |= discriminator_phase(state, batch, images)
     return terms, images.source

@@ -4,10 +4,12 @@ import pytest
 import torch
 from support.tiny_step import images_per_network, run_step
 from support.tiny_trial import make_batch, make_spec, make_state
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from adaptune.losses.confusion import confusion_loss
 from adaptune.losses.information import information_loss
+from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.steps.classifier import (
     adaptation_phase,
     feature_discriminator_step,
@@ -125,6 +127,23 @@ def test_the_task_on_both_is_the_mean_over_translated_and_source_images(method: 
         translated_task = F.cross_entropy(f_t(translated), labels)
     expected = (source_task + translated_task) / 2
     torch.testing.assert_close(run_step(state, batch)["task"], expected)
+
+
+@pytest.mark.parametrize("method", ["cycada", "cyclegan"])
+def test_f_t_learns_the_labels_from_images_in_the_colours_of_the_target(method: str) -> None:
+    spec = make_spec(method=method, task_images="both", fourier_beta=0.1)
+    state = make_state(spec)
+    batch = make_batch(spec, state)
+    seen: list[Tensor] = []
+    state.networks.f_t.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        translated = state.networks.g_st(batch.source)
+    run_step(state, batch)
+    target = batch.target
+    expected = [fourier_adapted(images, target, 0.1) for images in (translated, batch.source)]
+    torch.testing.assert_close(seen[0][:8], torch.cat(expected))
+    if method == "cycada":
+        assert torch.equal(seen[0][8:], target)
 
 
 @pytest.mark.parametrize(("method", "rows"), [("cycada", 12), ("cyclegan", 8)])
