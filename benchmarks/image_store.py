@@ -129,7 +129,8 @@ def _rounds(
     """Yield the seconds of some updates, again and again."""
     trial_spec = spec.trial({}, seed=0)
     state = build_state(trial_spec, CLASSES, source_weights, torch.device("cpu"))
-    images = TrainingImages(data, f_s, torch.device("cpu"))
+    images = TrainingImages(data, torch.device("cpu"))
+    images.predict(f_s)
     batch_size = trial_spec.training.batch_size
     sampler = UnpairedSampler(len(images.source), len(images.target), batch_size, seed=0)
     while True:

@@ -68,7 +68,8 @@ def measure(phase: str, size: int, batch_size: int) -> float:
     state = build_state(spec, IMAGES.classes, f_s.state_dict(), device)
     f_t = cast(Classifier, state.eval_network("f_t"))
     probe = HealthProbe(data, device, spec.training)
-    images = TrainingImages(data, _FirstClass(), device)  # predicting labels is a phase
+    images = TrainingImages(data, device)
+    images.predict(_FirstClass())  # predicting labels is a phase
     outputs = noise_outputs(VALIDATED, _FEATURES, limit=VALIDATED.target_val)
     phases: dict[str, Callable[[], object]] = {
         "update": lambda: EpochTrainer(spec, images, None).train(1, [Member(state)]),

@@ -68,7 +68,8 @@ def photographs() -> Workload:
 
 def _workload(spec: SearchSpec, data: TrialData) -> Workload:
     f_s = build_classifier(spec.model.classifier, spec.data.source, len(data.class_names))
-    images = TrainingImages(data, f_s, _device())
+    images = TrainingImages(data, _device())
+    images.predict(f_s.to(_device()))
     return Workload(spec, data, f_s.state_dict(), images)
 
 

@@ -149,7 +149,9 @@ def make_images(spec: TrialSpec, state: TrainingState) -> TrainingImages:
     per_class = spec.data.target.train_labels
     if per_class:
         data = with_labelled_target(data, per_class)
-    return TrainingImages(data, state.networks.f_s, CPU)
+    images = TrainingImages(data, CPU)
+    images.predict(state.networks.f_s)
+    return images
 
 
 def make_batch(spec: TrialSpec, state: TrainingState, step: int = 0) -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from adaptune.errors import ResourceError, SpecError
 from adaptune.spec.resources import Execution, ResourcesSpec, WorkerResources
@@ -43,13 +44,26 @@ class PlacementPlan:
             trial_limit=min(self.trial_limit, count),
         )
 
-    def describe(self) -> str:
-        """Return the plan in one line."""
+    def describe(self, classifiers_per_gan: int | Literal["auto"] = 1) -> str:
+        """Return the plan in one line.
+
+        Args:
+            classifiers_per_gan: `search.classifiers_per_gan`.
+        """
+        at_once = self.max_concurrent_trials
+        if classifiers_per_gan == "auto":
+            trials = f"{at_once} trial(s), or groups of trials that share a GAN, at a time, each"
+        elif classifiers_per_gan == 1:
+            trials = f"{at_once} trial(s) at a time, each"
+        else:
+            trials = (
+                f"{at_once} group(s) at a time, each of up to {classifiers_per_gan} trials that"
+                " share a GAN,"
+            )
         resources = self.resources
         kind = "Ray Train" if self.execution == "ray_train" else "in-process"
         text = (
-            f"{self.max_concurrent_trials} trial(s) at a time, each on {resources.workers} {kind}"
-            f" worker(s) of {resources.cpus_per_worker} CPU"
+            f"{trials} on {resources.workers} {kind} worker(s) of {resources.cpus_per_worker} CPU"
         )
         if resources.gpus_per_worker:
             text += f", {resources.gpus_per_worker:g} GPU"

@@ -25,6 +25,7 @@ from adaptune.spec.algorithms import NoScheduler, Random
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
+from adaptune.study.group_size import MAX_GROUP_SIZE
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
@@ -146,7 +147,8 @@ def spec_of_seed(
     seed_spec = SearchSpec.model_validate(tree)
     if seed_spec.sharing_obstacle is not None:
         return seed_spec
-    tree["search"]["classifiers_per_gan"] = len(configurations)  # as many as differ in f_T only
+    # As many as differ in settings of f_T and D_feat only.
+    tree["search"]["classifiers_per_gan"] = min(len(configurations), MAX_GROUP_SIZE)
     return SearchSpec.model_validate(tree)
 
 

@@ -11,7 +11,7 @@ from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData
 from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import build_classifier, set_tf32
+from adaptune.training.build import set_tf32
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.epoch_trainer import IsPreempted
 from adaptune.training.group import GroupTrial
@@ -127,15 +127,10 @@ class WorkerRuntime:
         )
 
     def _training_images(self, spec: TrialSpec) -> TrainingImages:
-        classes = len(self._data.class_names)
-        f_source = build_classifier(spec.model.classifier, spec.data.source, classes)
-        f_source.load_state_dict(self._source_weights)
         is_resident = fits_on_device(
             self._data.nbytes, self.device, spec.data.resident_gb, self._device_share
         )
-        return TrainingImages(
-            self._data, f_source.to(self.device), self.device, is_resident=is_resident
-        )
+        return TrainingImages(self._data, self.device, is_resident=is_resident)
 
 
 def _reported(epochs: Iterator[dict[int, Outcome]]) -> Iterator[dict[int, Outcome]]:

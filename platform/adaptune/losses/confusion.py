@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from adaptune.losses.entropy import entropy
+
 
 def confusion_loss(logits: Tensor, temperature: float) -> Tensor:
     """Compute the class confusion of MCC: (N, K) → scalar in [0, 1 − 1 / K].
@@ -31,6 +33,5 @@ def confusion_loss(logits: Tensor, temperature: float) -> Tensor:
 @torch.no_grad()
 def _image_weights(log_p: Tensor) -> Tensor:
     """Return the weight of each image, of mean 1: (N, K) → (N,)."""
-    entropy = -(log_p.exp() * log_p).sum(dim=1)
-    weights = 1 + (-entropy).exp()
+    weights = 1 + (-entropy(log_p)).exp()
     return weights / weights.mean()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from adaptune.losses.entropy import entropy
+
 
 def information_loss(logits: Tensor) -> Tensor:
     """Compute mean H(p(y|x)) − H(mean p(y|x)) in nats: (N, K) → scalar in [−log K, 0].
@@ -17,8 +19,6 @@ def information_loss(logits: Tensor) -> Tensor:
         logits: (N, K) of unlabelled images; N should be at least a few times K.
     """
     log_p = logits.log_softmax(dim=1)
-    mean_entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
     log_n = torch.log(torch.tensor(float(len(logits)), device=logits.device))
     log_mean_p = log_p.logsumexp(dim=0) - log_n
-    entropy_of_mean = -(log_mean_p.exp() * log_mean_p).sum()
-    return mean_entropy - entropy_of_mean
+    return entropy(log_p).mean() - entropy(log_mean_p)

@@ -36,6 +36,39 @@ _PartOfOne = Annotated[float, Field(gt=0, le=1)]
 PositiveInterval = Annotated[tuple[_Positive, _Positive], AfterValidator(_in_order)]
 AreaInterval = Annotated[tuple[_PartOfOne, _PartOfOne], AfterValidator(_in_order)]
 
+# Options that `training.consistency.augment` has with other defaults.
+Shift = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=0.5,
+        description="Largest shift along each axis, as a fraction of the image's edge.",
+    ),
+]
+Rotation = Annotated[
+    float,
+    Field(ge=0, le=45, description="Largest rotation in either direction, in degrees."),
+]
+Scale = Annotated[
+    float,
+    Field(ge=0, lt=1, description="Largest relative change of size: 0.1 scales by 0.9 to 1.1."),
+]
+Erasure = Annotated[
+    Probability,
+    Field(
+        description="Probability that a random rectangle of an image becomes grey (Zhong et al."
+        " 2020)."
+    ),
+]
+Policy = Annotated[
+    Literal["none", "rand"],
+    Field(
+        description="`rand` adds `policy_ops` random operations to each image, like RandAugment"
+        " (Cubuk et al. 2020): shifts, shears, rotations, brightness, contrast and, with three"
+        " channels, saturation."
+    ),
+]
+
 
 class JitterSpec(Section):
     """Random changes of colour: the largest change of each property of an image."""
@@ -66,15 +99,9 @@ class JitterSpec(Section):
 class AugmentSpec(Section):
     """Random changes of the images that a classifier is trained on. By default, there are none."""
 
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0.0, description="Largest shift along each axis, as a fraction of the image's edge."
-    )
-    rotate: Annotated[float, Field(ge=0, le=45)] = Field(
-        default=0.0, description="Largest rotation in either direction, in degrees."
-    )
-    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0, description="Largest relative change of size: 0.1 scales by 0.9 to 1.1."
-    )
+    shift: Shift = 0.0
+    rotate: Rotation = 0.0
+    scale: Scale = 0.0
     crop: AreaInterval = Field(
         default=_WHOLE,
         description="Area of a random window that is enlarged to the whole image, as a fraction"
@@ -118,22 +145,13 @@ class AugmentSpec(Section):
         description="Standard deviation of the blur in px, `[low, high]`; the default is"
         " `[0.1, 2]`.",
     )
-    erase: Probability = Field(
-        default=0.0,
-        description="Probability that a random rectangle of an image becomes grey (Zhong et al."
-        " 2020).",
-    )
+    erase: Erasure = 0.0
     erase_area: AreaInterval = Field(
         default=(0.02, 0.33),
         description="Area of the erased rectangle, as a fraction `[low, high]` of the image; the"
         " default is `[0.02, 0.33]`.",
     )
-    policy: Literal["none", "rand"] = Field(
-        default="none",
-        description="`rand` adds `policy_ops` random operations to each image, like RandAugment"
-        " (Cubuk et al. 2020): shifts, shears, rotations, brightness, contrast and, with three"
-        " channels, saturation.",
-    )
+    policy: Policy = "none"
     policy_ops: Count = Field(default=2, description="Operations of `policy: rand` per image.")
     policy_magnitude: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.3,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from adaptune.spec.augment import AugmentSpec, Probability
+from adaptune.spec.augment import AugmentSpec, Erasure, Policy, Rotation, Scale, Shift
 from adaptune.spec.base import Count, Fixed, Section
 
 
@@ -16,26 +16,11 @@ class StrongAugmentSpec(AugmentSpec):
     The options are those of `training.augment`, with other defaults.
     """
 
-    shift: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0.1, description="Largest shift along each axis, as a fraction of the image's edge."
-    )
-    rotate: Annotated[float, Field(ge=0, le=45)] = Field(
-        default=15.0, description="Largest rotation in either direction, in degrees."
-    )
-    scale: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.2, description="Largest relative change of size: 0.1 scales by 0.9 to 1.1."
-    )
-    erase: Probability = Field(
-        default=0.5,
-        description="Probability that a random rectangle of an image becomes grey (Zhong et al."
-        " 2020).",
-    )
-    policy: Literal["none", "rand"] = Field(
-        default="rand",
-        description="`rand` adds `policy_ops` random operations to each image, like RandAugment"
-        " (Cubuk et al. 2020): shifts, shears, rotations, brightness, contrast and, with three"
-        " channels, saturation.",
-    )
+    shift: Shift = 0.1
+    rotate: Rotation = 15.0
+    scale: Scale = 0.2
+    erase: Erasure = 0.5
+    policy: Policy = "rand"
 
 
 class ConsistencySpec(Section):

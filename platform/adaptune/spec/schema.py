@@ -42,6 +42,11 @@ class TrialSpec(Section):
     training: TrainingSpec = TrainingSpec()
     loss_weights: LossWeights = LossWeights()
 
+    @property
+    def has_semantic_term(self) -> bool:
+        """True if the generators minimise the semantic term, which reads the labels of f_S."""
+        return self.method == "cycada" and self.loss_weights.semantic > 0
+
     @model_validator(mode="after")
     def _labelled_target_images_for_their_term(self) -> TrialSpec:
         if self.loss_weights.task_target and not self.data.target.train_labels:
@@ -56,7 +61,7 @@ class TrialSpec(Section):
         weights = self.loss_weights
         trains_both = weights.adversarial or weights.cycle or weights.identity
         factor = self.training.target_to_source.semantic
-        if self.method == "cycada" and weights.semantic and not factor and not trains_both:
+        if self.has_semantic_term and not factor and not trains_both:
             raise ValueError(
                 "training.target_to_source.semantic: 0 leaves no term that trains G_ts: set"
                 " loss_weights.cycle or loss_weights.adversarial above 0, or leave the factor out"

@@ -1,4 +1,4 @@
-"""The number of trials that share a GAN, where a search has chosen it itself."""
+"""The number of trials that share a GAN, where no user has chosen it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 
+MAX_GROUP_SIZE = 8  # more would leave few settings of the GAN to compare, and take more memory
 _GROUP_SIZE = "group_size"
 
 

@@ -18,18 +18,21 @@ FilesByGroup = Mapping[int, Sequence[TrialFile]]  # by the leader's number
 def needed_checkpoints(trial: StudyTrial, files: Sequence[TrialFile]) -> set[TrialFile]:
     """Return the checkpoints that the export of a trial and its resume need.
 
-    An export needs that of the best epoch. If it could not be written, the best of the others takes
-    its place. A trial that has not ended also needs its newest checkpoint.
+    An export needs that of the best epoch; there are several if the training of the group started
+    again. If it could not be written, the best of the others takes its place. A trial that has not
+    ended also needs its newest checkpoint.
     """
-    by_epoch = {file.epoch: file for file in files if file.kind == "checkpoint"}
+    checkpoints = [file for file in files if file.kind == "checkpoint"]
+    saved_epochs = {file.epoch for file in checkpoints}
+    best = trial.best_of([epoch for epoch in trial.epochs if epoch.number in saved_epochs])
     needed = set()
-    best = trial.best_of([epoch for epoch in trial.epochs if epoch.number in by_epoch])
     if best is not None:
-        needed.add(by_epoch[best.number])
+        needed |= {file for file in checkpoints if file.epoch == best.number}
     if not trial.state.is_finished():
         needed |= {file for file in files if file.kind == "mid-epoch"}
-        if by_epoch:
-            needed.add(by_epoch[max(by_epoch)])
+        resumable = [file for file in checkpoints if not file.is_earlier]
+        if resumable:
+            needed.add(max(resumable, key=attrgetter("epoch")))
     return needed
 
 

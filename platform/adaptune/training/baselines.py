@@ -69,8 +69,7 @@ def train_without_gan(
     """
     trials = {number: GroupTrial(spec) for number, spec in enumerate(specs)}
     group = TrialGroup(trials, len(data.class_names), source_weights, device)
-    f_s = group.first.networks.f_s
-    images = TrainingImages(data, f_s, device, is_resident=is_resident)
+    images = TrainingImages(data, device, is_resident=is_resident)
     trainer = EpochTrainer(specs[0], images, None)
     evaluator = EpochEvaluator(
         specs[0],

@@ -60,7 +60,7 @@ class Calibration:
         step_s: one update of a trial, or of all trials that share a GAN.
         evaluation_s: the evaluation after an epoch.
         checkpoint_s: the checkpoint and the sample grid after an epoch, on a local disk.
-        labels_s: the prediction of f_S's labels, once per worker.
+        labels_s: the prediction of f_S's labels, once per worker; 0 without a semantic term.
         source_step_s: one update of f_S.
         baseline_step_s: one update of a setting of the baselines without a GAN.
         memory_bytes: largest memory: of the GPU, with the images that stay there; without a GPU,
@@ -117,7 +117,7 @@ def calibrate(
             step_s=measurement.step_s(),
             evaluation_s=evaluation_s,
             checkpoint_s=measurement.checkpoint_s(),
-            labels_s=measurement.labels_s(),
+            labels_s=measurement.labels_s() if spec.has_semantic_term else 0.0,
             source_step_s=measurement.source_step_s(),
             baseline_step_s=measurement.baseline_step_s(),
             memory_bytes=_memory_bytes(spec, sizes, device, device_share),
@@ -153,7 +153,9 @@ class _Measurement:
         group = [one_update_per_epoch(spec, workers)] * trials
         self._group = build_group(group, sizes.classes, self._source_weights, device)
         self._state = self._group[0]
-        self._images = TrainingImages(self._data, self._state.networks.f_s, device)
+        self._images = TrainingImages(self._data, device)
+        if spec.has_semantic_term:
+            self._images.predict(self._state.networks.f_s)
 
     def step_s(self) -> float:
         """Return the seconds of an update of all trials, after a first one."""

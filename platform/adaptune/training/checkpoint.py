@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from adaptune.errors import CheckpointError
 from adaptune.training.checkpoint_format import (
+    EARLIER_FILE,
     EPOCH_FILE,
     MID_EPOCH_FILE,
     Contents,
     Snapshot,
     contents_of_trial,
     decode,
+    earlier_file,
+    earlier_starts,
     encode,
     epoch_file,
     sizes_by_epoch,
@@ -37,12 +41,14 @@ class TrialFile:
         kind: kind of file; a draft is what a killed process left of one.
         epoch: number of the epoch; 0 for `mid-epoch` and `draft`.
         size_bytes: size in bytes.
+        is_earlier: whether training has started again since, for trials that have not ended.
     """
 
     name: str
     kind: Literal["checkpoint", "mid-epoch", "sample grid", "draft"]
     epoch: int
     size_bytes: int
+    is_earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class CheckpointFolder:
     """The checkpoints and sample grids of a trial, or of the group that trains it.
 
     - `epoch-NNNN.pt`: checkpoint after an epoch; the newest `keep` and those of the best epochs.
+    - `epoch-NNNN.earlier-N.pt`: the same, written before training started again for the Nth time.
     - `mid-epoch.pt`: checkpoint within the epoch that an interruption broke off.
     - `epoch-NNNN.png`: sample grid of each epoch.
 
@@ -124,11 +131,23 @@ class CheckpointFolder:
     def load(self, epoch: int) -> Contents:
         """Return the contents of an epoch's checkpoint, with tensors on the CPU.
 
+        If training started again since, the first one that has the trial is the one whose record
+        the trial keeps.
+
         Raises:
             CheckpointError: the checkpoint is missing or damaged, has another format, or belongs to
                 another trial.
         """
-        name = epoch_file(epoch)
+        try:
+            starts = earlier_starts(self._files.sizes(), epoch)
+        except OSError as error:
+            raise CheckpointError(f"cannot list {self._files.address}: {error}") from error
+        for start in starts:
+            with suppress(CheckpointError):
+                return self._load(earlier_file(epoch, start))
+        return self._load(epoch_file(epoch))
+
+    def _load(self, name: str) -> Contents:
         full_name = self._files.full_name(name)
         try:
             raw = self._files.read(name)
@@ -152,6 +171,9 @@ class CheckpointFolder:
         for name, size in self._files.sizes_once().items():
             if match := EPOCH_FILE.fullmatch(name):
                 files.append(TrialFile(name, "checkpoint", int(match[1]), size))
+            elif match := EARLIER_FILE.fullmatch(name):
+                epoch = int(match[1])
+                files.append(TrialFile(name, "checkpoint", epoch, size, is_earlier=True))
             elif match := _GRID_FILE.fullmatch(name):
                 files.append(TrialFile(name, "sample grid", int(match[1]), size))
             elif name == MID_EPOCH_FILE:

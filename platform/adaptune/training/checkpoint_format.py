@@ -25,6 +25,7 @@ Contents = dict[str, Any]  # as `encode` builds it
 FORMAT = 3
 MID_EPOCH_FILE = "mid-epoch.pt"
 EPOCH_FILE = re.compile(r"epoch-(\d+)\.pt")
+EARLIER_FILE = re.compile(r"epoch-(\d+)\.earlier-(\d+)\.pt")
 _DIGEST_BYTES = 32
 
 
@@ -198,6 +199,30 @@ def eval_weights(contents: Mapping[str, Any], network: str) -> dict[str, Tensor]
 def epoch_file(epoch: int) -> str:
     """Return the name of the checkpoint file of an epoch."""
     return f"epoch-{epoch:04d}.pt"
+
+
+def earlier_file(epoch: int, start: int) -> str:
+    """Return the name of an epoch's checkpoint that was written before training started again.
+
+    Args:
+        start: number of the start, from 1.
+    """
+    return f"epoch-{epoch:04d}.earlier-{start}.pt"
+
+
+def earlier_starts(names: Iterable[str], epoch: int | None = None) -> list[int]:
+    """Return the numbers of the starts before which checkpoints were written, in order.
+
+    Args:
+        names: names of all files.
+        epoch: the epoch of the checkpoints; None for all.
+    """
+    starts = set()
+    for name in names:
+        match = EARLIER_FILE.fullmatch(name)
+        if match and epoch in (None, int(match[1])):
+            starts.add(int(match[2]))
+    return sorted(starts)
 
 
 def sizes_by_epoch(sizes: Mapping[str, int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs
 
-from adaptune.files import make_folder, remove_file, write_file
+from adaptune.files import make_folder, remove_file, rename, write_file
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -129,6 +129,18 @@ class FileStore:
             return
         with suppress(FileNotFoundError):
             filesystem.delete_file(f"{folder}/{name}")
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a file, with retries.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        filesystem, folder = self._open()
+        if isinstance(filesystem, fs.LocalFileSystem):
+            rename(Path(folder, name), Path(folder, new_name))
+            return
+        self._retry(lambda: filesystem.move(f"{folder}/{name}", f"{folder}/{new_name}"))
 
     def _retry(self, request: Callable[[], T]) -> T:
         """Return the answer to a request that a trial cannot do without."""

@@ -81,8 +81,7 @@ def fit_group(
     Args:
         trials: the trials, by their numbers.
         source_weights: weights of f_S.
-        images: training images of an earlier trial on the same data and f_S. Predicting f_S's
-            labels takes longer than everything else before a trial.
+        images: training images of an earlier trial on the same data and f_S, with f_S's labels.
         metric: metric by which the best epochs, whose checkpoints are kept, are chosen.
         health: whether each epoch is checked for the symptoms of a failing GAN.
         is_preempted: asked now and then by all workers alike. If it returns True, the group is
@@ -95,11 +94,12 @@ def fit_group(
         PreemptedError: `is_preempted` returned True.
     """
     group = TrialGroup(trials, len(data.class_names), source_weights, device)
-    last_records = group.last_records()
-    if last_records:
+    if last_records := group.last_records():
         yield {**last_records}
     spec = group.first.spec
-    images = images or TrainingImages(data, group.first.networks.f_s, device)
+    images = images or TrainingImages(data, device)
+    if spec.has_semantic_term:
+        images.predict(group.first.networks.f_s)
     trainer = EpochTrainer(spec, images, is_preempted)
     evaluator = EpochEvaluator(spec, data, images, device, check_health=health)
     last_epoch = group.first.step // spec.training.steps_per_epoch

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import textwrap
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +20,13 @@ from adaptune.training.checkpoint_format import (
     ResumePoint,
     contents_of_trial,
     decode,
+    earlier_file,
+    earlier_starts,
     ended_epochs,
+    epoch_file,
     load_resume_point,
     newest_first,
+    sizes_by_epoch,
     stored_digest,
 )
 from adaptune.training.distributed import (
@@ -121,18 +125,23 @@ def restore(trials: Sequence[Unrestored], files: FileStore) -> RestoredGroup:
 
 
 def _choose(files: FileStore, identities: Sequence[str]) -> tuple[_Choice, Contents]:
-    """Return the newest checkpoint that can be used, and its contents."""
+    """Return the newest checkpoint that can be used, and its contents.
+
+    Without any, the checkpoints of other trials are renamed before training starts again.
+    """
     try:
         sizes = files.sizes()
     except OSError as error:
         return _Choice(error=_store_error(files, error)), {}
     files.remove_drafts(sizes)
     names = newest_first(sizes)
+    of_others: list[str] = []
     for name in names:
         full_name = files.full_name(name)
         try:
             raw = files.read(name)
             contents = decode(raw, full_name)
+            of_others.append(name)
             for identity in identities:
                 contents_of_trial(contents, (identity,), full_name)
         except CheckpointError as error:
@@ -151,7 +160,27 @@ def _choose(files: FileStore, identities: Sequence[str]) -> tuple[_Choice, Conte
             len(names),
             files.address,
         )
+    try:
+        _set_aside(files, sizes, of_others)
+    except OSError as error:
+        return _Choice(error=_store_error(files, error)), {}
     return _Choice(), {}
+
+
+def _set_aside(files: FileStore, sizes: Mapping[str, int], names: Collection[str]) -> None:
+    """Rename checkpoints, so that those of the next start replace none of them.
+
+    They are checkpoints with another f_S, and the best ones of the trials of the group that have
+    ended are among them. The search deletes those that no trial needs.
+
+    Args:
+        sizes: sizes of all files by name.
+        names: names of the checkpoints.
+    """
+    start = 1 + max(earlier_starts(sizes), default=0)
+    for epoch in sizes_by_epoch(sizes):
+        if epoch_file(epoch) in names:
+            files.rename(epoch_file(epoch), earlier_file(epoch, start))
 
 
 def _store_error(files: FileStore, error: OSError) -> AdaptuneError:

@@ -14,11 +14,10 @@ from rich.filesize import decimal
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.execution.cause import is_out_of_memory
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.group_size import GroupSize
+from adaptune.study.group_size import MAX_GROUP_SIZE, GroupSize
 from adaptune.workflows.calibration import MeasuredWorker, worker_memory_bytes
 from adaptune.workflows.pace import epoch_seconds
 
-MAX_TRIALS = 8  # a larger group would leave too few settings of the GAN to compare
 _MEASURED = (4, 2)  # trials of the group that is measured; the second one if memory runs out
 
 
@@ -82,7 +81,7 @@ def choose_group_size(
     bounds = [
         _bound_of_time(groups, spec),
         GroupSize(full, full_reason),
-        GroupSize(MAX_TRIALS, f"{MAX_TRIALS} is the largest number that `auto` takes"),
+        GroupSize(MAX_GROUP_SIZE, f"{MAX_GROUP_SIZE} is the largest number that `auto` takes"),
         _bound_of_memory(groups, plan, sharing),
     ]
     size = min(bounds, key=lambda bound: bound.trials)
@@ -107,7 +106,7 @@ def _bound_of_time(groups: MeasuredGroups, spec: SearchSpec) -> GroupSize:
     single_s = epoch_seconds(spec, groups.single.calibration)
     added_s = epoch_seconds(spec, groups.worker(2).calibration) - single_s
     if added_s <= 0:
-        return GroupSize(MAX_TRIALS, "further trials make an epoch no longer")
+        return GroupSize(MAX_GROUP_SIZE, "further trials make an epoch no longer")
     return GroupSize(
         trials=1 + math.floor(single_s / added_s),
         reason=f"an epoch takes {single_s:.2f} s, and each further trial adds {added_s:.2f} s",
@@ -119,7 +118,7 @@ def _bound_of_memory(groups: MeasuredGroups, plan: PlacementPlan, sharing: int) 
     single = groups.single.calibration
     added = groups.worker(2).calibration.memory_bytes - single.memory_bytes
     if added <= 0:
-        return GroupSize(MAX_TRIALS, "further trials need no more memory")
+        return GroupSize(MAX_GROUP_SIZE, "further trials need no more memory")
     available = worker_memory_bytes(single, plan, sharing)
     room = max(available - single.memory_bytes, 0)
     return GroupSize(

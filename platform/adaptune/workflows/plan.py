@@ -45,7 +45,7 @@ def describe_plan(spec: SearchSpec) -> str:
     plan = None
     try:
         plan = plan_placement(spec, [node])
-        placement = plan.describe()
+        placement = plan.describe(spec.search.classifiers_per_gan)
     except ResourceError as error:  # a spec for a cluster may be checked on a laptop
         placement = f"not on this machine: {error}"
     scheduler = spec.search.scheduler

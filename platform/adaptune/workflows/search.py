@@ -104,7 +104,7 @@ def run(
                 hold_study(spec, folder, lease)
                 with connect(address, spec.name) as dashboard:
                     plan = plan_on_cluster(spec, folder, screen, address)
-                    print_start(spec, plan.describe(), folder, dashboard, screen, data.notes)
+                    print_start(spec, plan, folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
                     summary, best = _search(search_run)
@@ -193,14 +193,15 @@ def check_metric(metric: str, target: str, data: OpenSplits) -> None:
 
 def print_start(
     spec: SearchSpec,
-    plan: str,
+    plan: PlacementPlan,
     folder: ResultsFolder,
     dashboard: str,
     console: Console,
     notes: Sequence[str] = (),
 ) -> None:
     """Print what the search will do, where to watch it, and remarks on its data."""
-    console.print(f"adaptune: {spec.name}, {plan}")
+    placement = plan.describe(spec.search.classifiers_per_gan)
+    console.print(f"adaptune: {spec.name}, {placement}")
     if spec.planned_trials < spec.search.trials:
         console.print(
             f"the grid has {spec.planned_trials} points, fewer than {spec.search.trials} trials"

@@ -225,6 +225,16 @@ def test_a_plan_describes_itself() -> None:
     )
 
 
+def test_a_plan_says_in_words_that_trials_share_a_gan() -> None:
+    groups = plan({"CPU": 2}, search={"trials": 6}).describe(3)
+    workers = "on 1 Ray Train worker(s) of 1 CPU"
+    assert groups == f"2 group(s) at a time, each of up to 3 trials that share a GAN, {workers}"
+    automatic = plan({"CPU": 2}, search={"trials": 6}).describe("auto")
+    assert automatic == (
+        f"2 trial(s), or groups of trials that share a GAN, at a time, each {workers}"
+    )
+
+
 def test_workers_of_a_trial_do_not_share_a_gpu() -> None:
     shared = {"gpus_per_worker": 0.25}
     assert plan({"CPU": 8, "GPU": 1}, resources=shared).resources.workers == 1

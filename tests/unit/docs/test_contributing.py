@@ -72,7 +72,7 @@ def test_the_domain_passes_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_loss_passes_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
     term = example("Example: a loss term")
-    run(term.module, "adaptune.losses.entropy", monkeypatch)
+    run(term.module, "adaptune.losses.minimum_entropy", monkeypatch)
     assert run_its_tests(term.test, monkeypatch) == 3
 
 

@@ -54,6 +54,21 @@ def test_configurations_that_differ_in_f_t_only_share_a_gan(tmp_path: Path) -> N
         assert all_values(seed_spec, trial.values) == configuration.values
 
 
+def test_a_group_of_configurations_is_no_larger_than_those_of_a_search(tmp_path: Path) -> None:
+    weight = {"search": "uniform", "low": 0, "high": 9}
+    spec = make_search(space={"loss_weights.cycle": weight, "loss_weights.feature": weight})
+    configurations = []
+    for place in range(21):
+        cycle = 1.0 if place < 12 else 3.0
+        values = {"loss_weights.cycle": cycle, "loss_weights.feature": 0.25 * place}
+        configurations.append(Configuration(f"{place}", all_values(spec, values)))
+    seed_spec = spec_of_seed(spec, configurations, 7, tmp_path)
+    trials = simulate(seed_spec, tmp_path / "journal", flat).started_trials()
+    assert [trial.leader for trial in trials] == [*[0] * 8, *[8] * 4, *[12] * 8, 20]
+    for configuration, trial in zip(configurations, trials, strict=True):
+        assert all_values(seed_spec, trial.values) == configuration.values
+
+
 def test_configurations_of_other_gans_train_alone(tmp_path: Path) -> None:
     spec = make_search()
     configurations = [

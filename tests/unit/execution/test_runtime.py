@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 import torch
 from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
+from torch import nn
 
+from adaptune.data.device_images import DeviceImages
 from adaptune.errors import NonFiniteLossError
 from adaptune.execution import runtime as module
 from adaptune.execution.runtime import GroupJob, TrialJob, WorkerRuntime
 from adaptune.training.group import GroupTrial
 from adaptune.training.loop import Outcome
 from adaptune.training.record import EpochRecord
-from adaptune.training.steps.batch import TrainingImages
+from adaptune.training.steps import batch
+from adaptune.training.steps.batch import TrainingImages, predict_labels
 
 
 def record_of(outcomes: dict[int, Outcome], number: int = 3) -> EpochRecord:
@@ -40,6 +43,19 @@ def fit_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], di
 
     monkeypatch.setattr(module, "fit_group", fit_group)
     return calls
+
+
+@pytest.fixture
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[DeviceImages]:
+    """The images whose labels f_S has predicted."""
+    images_of_calls: list[DeviceImages] = []
+
+    def predict(f_s: nn.Module, images: DeviceImages) -> torch.Tensor:
+        images_of_calls.append(images)
+        return predict_labels(f_s, images)
+
+    monkeypatch.setattr(batch, "predict_labels", predict)
+    return images_of_calls
 
 
 @pytest.fixture
@@ -70,22 +86,22 @@ def test_each_trial_of_a_group_is_reported_until_it_is_stopped(
 
 
 def test_the_labels_of_f_s_are_predicted_once_for_all_trials(
-    runtime: WorkerRuntime,
-    job: GroupJob,
-    next_job: GroupJob,
-    monkeypatch: pytest.MonkeyPatch,
+    runtime: WorkerRuntime, job: GroupJob, next_job: GroupJob, predicted: list[DeviceImages]
 ) -> None:
-    predictions: list[TrainingImages] = []
-
-    def training_images(*arguments: Any, **options: Any) -> TrainingImages:
-        predictions.append(TrainingImages(*arguments, **options))
-        return predictions[-1]
-
-    monkeypatch.setattr(module, "TrainingImages", training_images)
     first = record_of(next(runtime.outcomes(job)))
     second = record_of(next(runtime.outcomes(next_job)), number=4)
-    assert len(predictions) == 1
+    assert len(predicted) == 2  # the images of both domains
     assert second.losses == first.losses  # the trial before leaves no trace
+
+
+def test_the_labels_of_f_s_are_predicted_for_the_first_trial_that_reads_them(
+    runtime: WorkerRuntime, trial: TrialJob, next_job: GroupJob, predicted: list[DeviceImages]
+) -> None:
+    without = replace(trial, spec=make_spec(loss_weights={"semantic": 0.0}))
+    assert "semantic" not in record_of(next(runtime.outcomes(GroupJob((without,))))).losses
+    assert predicted == []
+    assert "semantic" in record_of(next(runtime.outcomes(next_job)), number=4).losses
+    assert len(predicted) == 2
 
 
 def test_a_trial_that_fails_leaves_the_runtime_usable(

@@ -238,6 +238,19 @@ def test_a_budget_spares_what_any_trial_of_a_running_group_needs(tmp_path: Path)
     assert search.kept == {0: [1], 1: [1, 4]}
 
 
+def test_a_budget_covers_the_checkpoints_of_before_training_started_again(tmp_path: Path) -> None:
+    search = Search(tmp_path)
+    search.train((0.5, 0.4, 0.3), ends=False)
+    path = Path(search.folder.checkpoints(0).path)
+    for epoch in (1, 2, 3):
+        (path / f"epoch-{epoch:04d}.pt").rename(path / f"epoch-{epoch:04d}.earlier-1.pt")
+    (path / "epoch-0001.pt").touch()
+    search.resume(budget_gb=1.2)
+    search.step()
+    kept = sorted(file.name for file in path.glob("*.pt"))
+    assert kept == ["epoch-0001.earlier-1.pt", "epoch-0001.pt"]
+
+
 def test_the_next_session_deletes_what_an_ended_group_does_not_need(tmp_path: Path) -> None:
     search = Search(tmp_path)
     search.deletion.delete_files = lambda _: None  # type: ignore[method-assign]

@@ -23,6 +23,10 @@ def checkpoint(epoch: int) -> TrialFile:
     return TrialFile(f"epoch-{epoch:04d}.pt", "checkpoint", epoch, 1)
 
 
+def earlier(epoch: int) -> TrialFile:
+    return TrialFile(f"epoch-{epoch:04d}.earlier-1.pt", "checkpoint", epoch, 1, is_earlier=True)
+
+
 def grid(epoch: int) -> TrialFile:
     return TrialFile(f"epoch-{epoch:04d}.png", "sample grid", epoch, 1)
 
@@ -140,6 +144,16 @@ def test_a_group_leaves_files_that_nothing_needs_once_all_of_its_trials_have_end
     assert unneeded_files(partly, files) == []
     ended = study.group(add_group(study, (0.9, 0.2), (0.1, 0.8, 0.2)))
     assert unneeded_files(ended, files) == [checkpoint(3), MID_EPOCH, DRAFT]
+
+
+def test_a_group_that_started_again_needs_the_best_checkpoints_of_both_starts(
+    study: SearchStudy,
+) -> None:
+    files = [earlier(1), earlier(2), earlier(3), checkpoint(1), checkpoint(2)]
+    partly = study.group(add_group(study, (0.2, 0.9), (0.1, 0.3, 0.8), running=[1]))
+    assert needed_by_group(partly, files) == {earlier(2), earlier(3), checkpoint(2)}
+    ended = study.group(add_group(study, (0.2, 0.9), (0.1, 0.8, 0.2)))
+    assert unneeded_files(ended, files) == [earlier(1), earlier(3), checkpoint(1)]
 
 
 def test_a_group_is_as_good_as_its_best_trial_and_can_be_spared_once_it_has_ended(

@@ -157,6 +157,13 @@ def test_an_update_of_f_s_is_timed_without_the_network_that_is_built_first(
     assert calibrate(make_spec(), SIZES, CPU, clock=clock).source_step_s == 0.5
 
 
+def test_without_a_semantic_term_f_s_predicts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("adaptune.training.steps.batch.predict_labels")
+    assert calibrate(make_spec(loss_weights={"semantic": 0.0}), SIZES, CPU).labels_s == 0.0
+
+
 def test_labelled_target_images_are_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
     terms: set[str] = set()
     step = module.EpochTrainer.train

@@ -135,6 +135,24 @@ def test_a_checkpoint_of_another_trial_cannot_be_loaded(
     assert same_trial.load(1)["identity"] == "first"
 
 
+def test_the_checkpoint_that_has_the_trial_is_loaded_and_the_earliest_one_of_these(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    folders = {}
+    for start, identity in enumerate(("first", "second", "second", "third"), start=1):
+        folders[identity] = CheckpointFolder(str(tmp_path), identity=identity)
+        state.best_epoch = start
+        save_epochs(folders[identity], state, 1, 2)
+        if identity != "third":
+            restore(CheckpointFolder(str(tmp_path), identity="new"), state)
+    starts = {name: folder.load(1)["state"]["best_epoch"] for name, folder in folders.items()}
+    assert starts == {"first": 1, "second": 2, "third": 4}
+    with pytest.raises(CheckpointError, match=r"epoch-0001\.pt belongs to another trial"):
+        CheckpointFolder(str(tmp_path), identity="fourth").load(1)
+    files = [file for file in folders["first"].files() if file.epoch == 1]
+    assert [file.is_earlier for file in files] == [True, True, True, False]
+
+
 def test_a_mid_epoch_checkpoint_is_the_newest_until_its_epoch_is_complete(
     tmp_path: Path, state: TrainingState
 ) -> None:

@@ -18,6 +18,8 @@ from adaptune.training.checkpoint_format import (
     Snapshot,
     contents_of_trial,
     decode,
+    earlier_file,
+    earlier_starts,
     encode,
     epoch_file,
     eval_weights,
@@ -117,6 +119,16 @@ def test_the_newest_checkpoint_comes_first() -> None:
     names = ["epoch-10000.pt", "epoch-9999.pt"]
     assert newest_first(sizes) == names
     assert newest_first(sizes | {MID_EPOCH_FILE: 4}) == [MID_EPOCH_FILE, *names]
+
+
+def test_checkpoints_of_earlier_starts_have_names_of_their_own() -> None:
+    names = [epoch_file(3), earlier_file(3, 2), earlier_file(3, 1), earlier_file(12, 10), "a.pt"]
+    assert names[1] == "epoch-0003.earlier-2.pt"
+    assert earlier_starts(names) == [1, 2, 10]
+    assert earlier_starts(names, 3) == [1, 2]
+    assert earlier_starts(names, 4) == []
+    assert sizes_by_epoch(dict.fromkeys(names, 1)) == {3: 1}
+    assert newest_first(dict.fromkeys(names, 1)) == [epoch_file(3)]
 
 
 def test_weights_for_evaluation_are_the_average_if_there_is_one(state: TrainingState) -> None:

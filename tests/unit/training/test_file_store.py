@@ -43,8 +43,12 @@ def test_files_of_a_path_and_of_a_uri(scheme: str, tmp_path: Path) -> None:
     assert store.read_once("b") == b"123"
     assert list(store.sizes().items()) == [("a", 0), ("b", 3)]
     assert sorted(file.name for file in (tmp_path / "folder").iterdir()) == ["a", "b"]
+    store.rename("b", "c")
+    assert store.sizes_once() == {"a": 0, "c": 3}
+    with pytest.raises(FileNotFoundError):
+        store.rename("b", "c")
     for _ in range(2):
-        store.delete("b")
+        store.delete("c")
     assert store.sizes_once() == {"a": 0}
 
 

@@ -150,20 +150,45 @@ def test_a_preempted_group_continues_in_mid_epoch(
             assert record == expected
 
 
+def best_epochs_after_two(trials: Mapping[int, TrialSpec], path: Path) -> dict[int, int]:
+    """Train two epochs of a group; return the best one of each trial."""
+    best: dict[int, EpochRecord] = {}
+    epochs = run_group(trials, path, keep=1)
+    for outcomes in itertools.islice(epochs, 2):
+        for number, record in outcomes.items():
+            assert isinstance(record, EpochRecord)
+            before = best.setdefault(number, record)
+            if record.score("target_val_accuracy") > before.score("target_val_accuracy"):
+                best[number] = record
+    epochs.close()
+    return {number: record.epoch for number, record in best.items()}
+
+
 def test_the_best_checkpoints_of_ended_trials_stay(tmp_path: Path) -> None:
     trials = specs()
-    stopped: set[int] = set()
-    scores: dict[int, dict[int, Any]] = {}
-    epochs = run_group(trials, tmp_path, keep=1, stopped=stopped)
-    for outcomes in itertools.islice(epochs, 2):
-        for number, outcome in outcomes.items():
-            assert isinstance(outcome, EpochRecord)
-            scores.setdefault(number, {})[outcome.epoch] = outcome.score("target_val_accuracy")
-    epochs.close()
+    best = best_epochs_after_two(trials, tmp_path)[3]
     del trials[3]
     list(run_group(trials, tmp_path, keep=1))  # trial 3 ended between the two sessions
-    best = max(scores[3], key=lambda epoch: (scores[3][epoch], -epoch))
     assert folder_of(tmp_path, 3).load(best)["record"]["epoch"] == best
+
+
+def test_the_best_checkpoints_of_ended_trials_stay_if_the_others_start_again(
+    tmp_path: Path,
+) -> None:
+    trials = specs()
+    best = best_epochs_after_two(trials, tmp_path)
+    ended = {number: folder_of(tmp_path, number).load(best[number]) for number in (3, 5)}
+    again: dict[int, GroupTrial] = {}
+    for number in (6, 8):  # with another f_S
+        folder = CheckpointFolder(str(tmp_path), keep=1, identity=f"trial {number}, other f_S")
+        again[number] = GroupTrial(trials[number], folder)
+    weights = make_source_weights(trials[6])
+    first, *_ = fit_group(again, make_data(), weights, device=CPU)
+    assert {numbers(outcome)["epoch"] for outcome in first.values()} == {1}
+    for number, contents in ended.items():
+        kept = folder_of(tmp_path, number).load(best[number])
+        assert kept["identity"] == f"trial {number}"
+        torch.testing.assert_close(kept["state"], contents["state"], rtol=0, atol=0)
 
 
 def test_the_best_checkpoint_of_an_ended_twin_stays(

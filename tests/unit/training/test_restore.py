@@ -48,6 +48,41 @@ def test_another_trial_in_the_same_folder_starts_from_the_beginning(
     assert "none of the 2 checkpoints" in caplog.text
 
 
+def test_checkpoints_of_others_are_set_aside_before_training_starts_again(
+    tmp_path: Path, state: TrainingState
+) -> None:
+    def start(identity: str) -> list[str]:
+        folder = CheckpointFolder(str(tmp_path), identity=identity)
+        assert restore(folder, state) == ResumePoint()
+        names = sorted(file.name for file in tmp_path.iterdir())
+        save_epochs(folder, state, 1, 2)
+        return names
+
+    assert start("first f_S") == []
+    (tmp_path / "epoch-0001.pt").write_bytes(b"damaged")
+    assert start("second f_S") == ["epoch-0001.pt", "epoch-0002.earlier-1.pt"]
+    assert start("third f_S") == [
+        "epoch-0001.earlier-2.pt",
+        "epoch-0002.earlier-1.pt",
+        "epoch-0002.earlier-2.pt",
+    ]
+    resumed = CheckpointFolder(str(tmp_path), identity="third f_S")
+    assert restore(resumed, state) == ResumePoint(make_record(2))
+    assert resumed.epochs() == [1, 2]
+
+
+def test_training_does_not_start_again_over_checkpoints_that_cannot_be_renamed(
+    tmp_path: Path, state: TrainingState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("Input/output error")
+
+    save_epochs(CheckpointFolder(str(tmp_path), identity="first f_S"), state, 1)
+    monkeypatch.setattr(FileStore, "rename", refuse)
+    with pytest.raises(WorkersLostError, match=r"cannot be reached: Input/output error"):
+        restore(CheckpointFolder(str(tmp_path), identity="second f_S"), state)
+
+
 @pytest.mark.parametrize("size", [0, 16, 5000])
 def test_a_trial_whose_checkpoints_are_all_damaged_starts_again(
     size: int, tmp_path: Path, run_fit: Fit, caplog: pytest.LogCaptureFixture
@@ -191,6 +226,17 @@ def test_one_worker_that_cannot_list_the_folder_may_be_replaced(
     monkeypatch.setattr(FileStore, "sizes_once", stale)
     with pytest.raises(WorkersLostError, match=r"cannot be reached: Stale file handle"):
         restore(CheckpointFolder(str(tmp_path)), state)
+
+
+def test_checkpoints_of_others_are_set_aside_in_a_bucket(
+    bucket: ObjectStore, state: TrainingState
+) -> None:
+    first = CheckpointFolder(join_uri(bucket.uri, "trial"), identity="first f_S")
+    save_epochs(first, state, 1)
+    second = CheckpointFolder(first.path, identity="second f_S")
+    assert restore(second, state) == ResumePoint()
+    assert bucket.files() == {"trial/epoch-0001.earlier-1.pt"}
+    assert first.load(1)["identity"] == "first f_S"
 
 
 def test_a_bucket_keeps_its_other_files_when_drafts_are_removed(bucket: ObjectStore) -> None:

@@ -12,9 +12,9 @@ from support.fake_search import make_search
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.group_size import GroupSize
+from adaptune.study.group_size import MAX_GROUP_SIZE, GroupSize
 from adaptune.workflows.calibration import MeasuredWorker
-from adaptune.workflows.group_size import MAX_TRIALS, MeasuredGroups, choose_group_size
+from adaptune.workflows.group_size import MeasuredGroups, choose_group_size
 
 SPACE = {
     "loss_weights.cycle": {"search": "loguniform", "low": 0.1, "high": 30},
@@ -65,7 +65,7 @@ def test_the_evaluation_of_each_trial_counts() -> None:
 @pytest.mark.parametrize("added_s", [0.002, 0.0, -0.001])
 def test_there_is_a_largest_group(added_s: float) -> None:
     size = choose(lambda trials: group_worker(trials, added_s))
-    assert size.trials == MAX_TRIALS
+    assert size.trials == MAX_GROUP_SIZE
 
 
 @pytest.mark.parametrize(

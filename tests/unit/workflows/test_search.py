@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from support.fake_run import (
     LOST,
+    PLAN,
     SimulatedTrials,
     fail_with,
     make_tiny_search,
@@ -288,9 +289,9 @@ def test_on_a_cluster_its_nodes_prepare_the_images(
 def test_a_grid_with_fewer_points_than_trials_is_announced(console: Console) -> None:
     grid = {"name": "grid", "points": 2}
     spec = make_tiny_search(search={"trials": 20, "sampler": grid})
-    print_start(spec, "a plan", ResultsFolder(Path("results")), "", console)
+    print_start(spec, PLAN, ResultsFolder(Path("results")), "", console)
     assert printed(console).splitlines() == [
-        "adaptune: fake, a plan",
+        f"adaptune: fake, {PLAN.describe()}",
         "the grid has 4 points, fewer than 20 trials",
         "results: results",
     ]

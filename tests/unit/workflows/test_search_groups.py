@@ -40,6 +40,28 @@ def console() -> Console:
     return Console(file=StringIO(), width=500, highlight=False, emoji=False)
 
 
+@pytest.mark.parametrize(
+    ("classifiers_per_gan", "placement"),
+    [
+        (3, "1 group(s) at a time, each of up to 3 trials that share a GAN, on "),
+        ("auto", "1 trial(s), or groups of trials that share a GAN, at a time, each on "),
+    ],
+)
+def test_a_search_says_at_its_start_that_trials_share_a_gan(
+    classifiers_per_gan: object,
+    placement: str,
+    spec: SearchSpec,
+    trials: SimulatedTrials,
+    console: Console,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replace_calibration(monkeypatch, group_worker)
+    update = {"classifiers_per_gan": classifiers_per_gan}
+    options = spec.search.model_copy(update=update)
+    run(spec.model_copy(update={"search": options}), console=console)
+    assert printed(console).startswith(f"adaptune: fake, {placement}")
+
+
 def test_a_resumed_search_has_the_number_that_it_began_with(
     spec: SearchSpec,
     trials: SimulatedTrials,

@@ -25,9 +25,9 @@ class Batch:
         source_labels: y_s, int64 (N,).
         target: x_t, (N, C, H, W) in [-1, 1].
         semantic_source: labels that G_st(x_s) should keep, int64 (N,): argmax f_S(x_s), or y_s if
-            the spec asks for the true labels.
+            the spec asks for the true labels; None if the images have no labels of f_S.
         semantic_target: labels that G_ts(x_t) should keep, int64 (N,): argmax f_S(x_t); CyCADA's
-            step replaces them if the spec asks for those of f_T.
+            step replaces them if the spec asks for those of f_T. None if the images have none.
         labelled_target: labelled target images, (N, C, H, W) in [-1, 1]; None without any.
         labelled_target_labels: their labels, int64 (N,); None without any.
         first: place of the first pair in this worker's part of the update.
@@ -36,26 +36,27 @@ class Batch:
     source: Tensor
     source_labels: Tensor
     target: Tensor
-    semantic_source: Tensor
-    semantic_target: Tensor
+    semantic_source: Tensor | None = None
+    semantic_target: Tensor | None = None
     labelled_target: Tensor | None = None
     labelled_target_labels: Tensor | None = None
     first: int = 0
 
     def parts(self, count: int) -> list[Batch]:
         """Split the pairs into parts of N / count, without the labelled target images."""
-        pairs = (
-            self.source,
-            self.source_labels,
-            self.target,
-            self.semantic_source,
-            self.semantic_target,
-        )
-        columns = [column.chunk(count) for column in pairs]
-        parts: list[Batch] = []
-        for tensors in zip(*columns, strict=True):
-            first = sum(len(part.source) for part in parts)
-            parts.append(replace(Batch(*tensors), first=first))
+        size = len(self.source) // count
+        parts = []
+        for first in range(0, len(self.source), size):
+            pairs = slice(first, first + size)
+            part = Batch(
+                source=self.source[pairs],
+                source_labels=self.source_labels[pairs],
+                target=self.target[pairs],
+                semantic_source=_at(self.semantic_source, pairs),
+                semantic_target=_at(self.semantic_target, pairs),
+                first=first,
+            )
+            parts.append(part)
         return parts
 
 
@@ -75,25 +76,21 @@ class Translated:
 class TrainingImages:
     """The training images of both domains on a device, with the labels that f_S predicts.
 
-    f_S is fixed, so its labels are predicted only once.
-
     Args:
-        f_s: f_S on the device.
         is_resident: see `DeviceImages`.
 
     Attributes:
         is_resident: see `DeviceImages`.
         source: labelled source images.
         target: target images.
-        predicted_source: argmax f_S of all source images, int64 (N,).
-        predicted_target: argmax f_S of all target images, int64 (M,).
+        predicted_source: argmax f_S of all source images, int64 (N,); None before `predict`.
+        predicted_target: argmax f_S of all target images, int64 (M,); None before `predict`.
         labelled_target: labelled target images; None without any.
     """
 
     def __init__(
         self,
         data: TrialData,
-        f_s: nn.Module,
         device: torch.device,
         *,
         is_resident: bool = True,
@@ -107,8 +104,20 @@ class TrainingImages:
         )
         self.target = DeviceImages(data.target_train_images, None, device, is_resident=is_resident)
         self.labelled_target = labelled_target(data, device, is_resident=is_resident)
-        self.predicted_source = predict_labels(f_s, self.source)
-        self.predicted_target = predict_labels(f_s, self.target)
+        self.predicted_source: Tensor | None = None
+        self.predicted_target: Tensor | None = None
+
+    def predict(self, f_s: nn.Module) -> None:
+        """Predict the labels of all images, which the semantic term reads.
+
+        f_S is fixed: the labels are predicted only once.
+
+        Args:
+            f_s: f_S on the device.
+        """
+        if self.predicted_source is None:
+            self.predicted_source = predict_labels(f_s, self.source)
+            self.predicted_target = predict_labels(f_s, self.target)
 
     def batch(self, sampler: UnpairedSampler, step: int, *, true_semantic: bool) -> Batch:
         """Return this worker's part of update `step`, counted from 0.
@@ -124,13 +133,13 @@ class TrainingImages:
                 self.labelled_target.expect(_own_labelled_part(sampler, next_step))
         source_indices, target_indices = _own_part(sampler, step)
         labels = self.source.labels_of(source_indices)
-        semantic_source = labels if true_semantic else self.predicted_source[source_indices]
+        predicted = _at(self.predicted_source, source_indices)
         batch = Batch(
             source=self.source.take(source_indices),
             source_labels=labels,
             target=self.target.take(target_indices),
-            semantic_source=semantic_source,
-            semantic_target=self.predicted_target[target_indices],
+            semantic_source=labels if true_semantic else predicted,
+            semantic_target=_at(self.predicted_target, target_indices),
         )
         if self.labelled_target is None:
             return batch
@@ -155,6 +164,10 @@ def labelled_target(
     return DeviceImages(
         data.labelled_target_images, data.labelled_target_labels, device, is_resident=is_resident
     )
+
+
+def _at(labels: Tensor | None, places: Tensor | slice) -> Tensor | None:
+    return None if labels is None else labels[places]
 
 
 def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:

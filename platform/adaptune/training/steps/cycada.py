@@ -31,7 +31,7 @@ def cycada_step(group: Sequence[TrainingState], batch: Batch) -> list[LossTerms]
         batch.
     """
     first = group[0]
-    has_semantic_term = first.spec.loss_weights.semantic > 0
+    has_semantic_term = first.spec.has_semantic_term
     if has_semantic_term and first.spec.training.semantic_target_labels == "adapted":
         batch = replace(batch, semantic_target=adapted_labels(first, batch))
     gan_terms, translated = gan_phase(first, batch, semantic_term if has_semantic_term else None)
@@ -51,6 +51,8 @@ def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> T
 
     f_S should classify a translation as it classified the image before.
     """
+    assert batch.semantic_source is not None
+    assert batch.semantic_target is not None
     f_s = state.networks.f_s
     factor = state.spec.training.target_to_source.semantic
     source_to_target = semantic_loss(f_s(images.source_translated), batch.semantic_source)
@@ -66,6 +68,7 @@ def adapted_labels(state: TrainingState, batch: Batch) -> Tensor:
 
     They are those of f_S where the average is not confident.
     """
+    assert batch.semantic_target is not None
     logits = state.eval_network("f_t")(batch.target).float()
     labels, is_confident = confident_labels(logits, state.spec.training.semantic_confidence)
     return torch.where(is_confident, labels, batch.semantic_target)

@@ -46,6 +46,16 @@ def test_true_semantic_labels_are_those_of_the_source_only() -> None:
     assert torch.equal(true.semantic_target, predicted.semantic_target)
 
 
+def test_images_without_labels_of_f_s_have_none_for_the_semantic_term() -> None:
+    images = TrainingImages(make_data(), CPU)
+    batch = make_batch(images, true_semantic=False)
+    assert (batch.semantic_source, batch.semantic_target) == (None, None)
+    parts = batch.parts(2)
+    assert [part.first for part in parts] == [0, 2]
+    assert [part.semantic_target for part in parts] == [None, None]
+    assert torch.equal(torch.cat([part.target for part in parts]), batch.target)
+
+
 class Recorder(nn.Module):
     """A classifier that predicts class 1 and remembers the sizes of its batches."""
 
