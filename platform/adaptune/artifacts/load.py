@@ -24,9 +24,8 @@ from adaptune.artifacts.format import (
     Role,
     weights_file,
 )
+from adaptune.artifacts.preprocess import preprocess_arrays
 from adaptune.data.array_types import Pixels
-from adaptune.data.device_images import to_float
-from adaptune.data.preprocessing import prepare_as
 from adaptune.errors import ResultsError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.data import DomainSpec
@@ -72,8 +71,7 @@ class Export:
         Raises:
             DataError: an image is smaller than the domain's crop, or has another shape or type.
         """
-        prepared = prepare_as(self.domains[role], images)
-        return to_float(torch.tensor(prepared, device=self.device))
+        return preprocess_arrays(self.domains[role], images).to(self.device)
 
 
 def load_export(folder: Path | str, device: torch.device | str = "cpu") -> Export:
@@ -93,7 +91,7 @@ def load_export(folder: Path | str, device: torch.device | str = "cpu") -> Expor
     _read_verified(folder / METRICS_FILE, checksums)
     try:
         config = ExportConfig.model_validate_json(config_json)
-        return _build(config, weights, torch.device(device))
+        return build_export(config, weights, torch.device(device))
     except (KeyError, ValueError, RuntimeError) as error:  # pydantic raises a ValueError
         raise ResultsError(
             f"{folder}: {CONFIG_FILE} and the weights do not match: {error}"
@@ -126,7 +124,17 @@ def _check_format(folder: Path, config_json: bytes) -> None:
     )
 
 
-def _build(config: ExportConfig, weights: Mapping[str, bytes], device: torch.device) -> Export:
+def build_export(
+    config: ExportConfig, weights: Mapping[str, bytes], device: torch.device
+) -> Export:
+    """Return the networks that a config describes, with the weights in these files.
+
+    Args:
+        weights: contents of the weights files by the names of the networks.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: the weights do not fit.
+    """
     target = config.data.target
     init_gain = config.training.init_gain
     # The random initial weights are replaced at once, so the caller's generator must not advance.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import string
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
+from adaptune.artifacts import load_export, predict
 from adaptune.artifacts.format import ExportConfig
 from adaptune.artifacts.load import Export
 from adaptune.artifacts.model_card import model_card
@@ -74,6 +76,43 @@ def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
         [sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True
     )
     assert run.stdout.startswith("images/a.png ")
+
+
+@pytest.mark.parametrize(
+    ("install", "absent"),
+    [
+        ("onnxruntime pillow", ("adaptune", "torch", "onnx", "onnxscript", "ray", "optuna")),
+        ("torch pillow", ("adaptune", "onnx", "onnxscript", "onnxruntime", "ray", "optuna")),
+    ],
+)
+def test_the_code_for_portable_files_needs_only_the_packages_that_it_names(
+    portable: Path, image: Callable[..., Path], tmp_path: Path, install: str, absent: tuple[str]
+) -> None:
+    shutil.copytree(portable, tmp_path / "best")
+    [expected] = predict(load_export(portable), image(tmp_path / "image.png", edge=30))
+    card = (portable / "README.md").read_text().partition(f"With `pip install {install}`")[2]
+    code = card.partition("```python\n")[2].partition("```")[0]
+    code = f"import sys\nsys.modules.update(dict.fromkeys({absent!r}))\n{code}"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    class_name, probability = run.stdout.split()
+    assert class_name == expected.class_name
+    assert float(probability) == pytest.approx(expected.probability, abs=1e-4)
+
+
+def test_the_model_card_has_the_largest_difference_of_each_portable_file(
+    config: ExportConfig,
+) -> None:
+    checks: JsonValue = {
+        "classifier.onnx": {"largest_difference": 3.14e-7, "images": 16},
+        "source_to_target.onnx": {"largest_difference": 1.0, "images": 16},
+    }
+    lines = model_card(config, {"portable_files": checks}).splitlines()
+    assert "| classifier.onnx | 16 | 3.1e-07 of a probability |" in lines
+    assert "| source_to_target.onnx | 16 | 1 of 255 |" in lines
+    assert not [line for line in lines if line.startswith("| portable")]
+    assert "## Portable files" not in model_card(config, {})
 
 
 def test_the_model_card_describes_the_domains_and_the_classes(config: ExportConfig) -> None:
