@@ -35,6 +35,7 @@ from adaptune.files import make_folder, rename, write_file
 from adaptune.signals import stop_deferred
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
+from adaptune.training.temperature import TargetCalibration
 from adaptune.version import __version__
 
 
@@ -45,6 +46,7 @@ def write_export(
     class_names: tuple[str, ...],
     checkpoint: Mapping[str, object],
     metrics: Mapping[str, object],
+    calibration: TargetCalibration | None = None,
     formats: Collection[PortableFormat] = (),
     samples: Mapping[Role, Images] | None = None,
 ) -> Path:
@@ -60,6 +62,7 @@ def write_export(
             exported if the checkpoint has one.
         metrics: values for `metrics.json` and the model card; `verdict` is a text. NumPy and torch
             values become numbers, and non-finite numbers become null.
+        calibration: calibration of f_T for the target, if there is one.
         formats: portable formats that are written besides the weights.
         samples: images of each domain, uint8 (N, C, S, S), on which the portable files are compared
             with torch; required with `formats`.
@@ -72,7 +75,7 @@ def write_export(
             gives other results than torch.
         SpecError: a package that a format needs is not installed.
     """
-    config = export_config(spec, class_names)
+    config = export_config(spec, class_names, calibration)
     folder = folder.resolve()
     _write_folder(folder, partial(_contents, config, checkpoint, metrics, formats, samples))
     return folder
@@ -98,7 +101,9 @@ def _write_folder(folder: Path, make_contents: Callable[[], Mapping[str, bytes]]
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
 
 
-def export_config(spec: TrialSpec, class_names: tuple[str, ...]) -> ExportConfig:
+def export_config(
+    spec: TrialSpec, class_names: tuple[str, ...], calibration: TargetCalibration | None = None
+) -> ExportConfig:
     """Return the contents of `config.json` for a trial."""
     return ExportConfig(
         format=FORMAT,
@@ -110,6 +115,7 @@ def export_config(spec: TrialSpec, class_names: tuple[str, ...]) -> ExportConfig
         loss_weights=spec.loss_weights,
         training=spec.training,
         seed=spec.seed,
+        calibration=calibration,
     )
 
 

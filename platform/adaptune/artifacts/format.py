@@ -11,6 +11,7 @@ from adaptune.spec.data import DomainSpec, TargetSpec
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.training import TrainingSpec
+from adaptune.training.temperature import TargetCalibration
 
 FORMAT = 2
 
@@ -78,6 +79,9 @@ class ExportConfig(Section):
     loss_weights: LossWeights = Field(description="the λ that the networks were trained with")
     training: TrainingSpec = Field(description="the other settings of the training")
     seed: int = Field(description="seed of the trial")
+    calibration: TargetCalibration | None = Field(
+        default=None, description="calibration for the target; null if it was not possible"
+    )
 
 
 class PortableCheck(BaseModel):

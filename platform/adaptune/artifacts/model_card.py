@@ -59,6 +59,8 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         images={"source": _describe_images(source), "target": _describe_images(target)},
         verdict=verdict,
         metrics=_rows(table),
+        calibration=config.calibration,
+        percent=lambda share: f"{100 * share:.1f}",
         names=_metric_names(apart),
         test_metrics=apart.test_metrics or {},
         recall=apart.target_test_recall or {},

@@ -20,6 +20,7 @@ from adaptune.artifacts.format import CLASSIFIER, DIRECTIONS, INPUT_ROLES, Role
 from adaptune.artifacts.load import Export
 from adaptune.artifacts.preprocess import Preprocess, to_uint8
 from adaptune.spec.data import DomainSpec
+from adaptune.training.temperature import TargetCalibration
 from adaptune.version import __version__
 
 if TYPE_CHECKING:  # imports the compiler of torch, which is slow
@@ -41,17 +42,27 @@ class PortableClassifier(nn.Module):
     Args:
         preprocess: the preprocessing of the target domain.
         classifier: f_T, (N, C, S, S) in [-1, 1] → (N, K) logits.
+        temperature: of the probabilities that are calibrated for the target; None without any.
     """
 
-    def __init__(self, preprocess: Preprocess, classifier: nn.Module) -> None:
+    def __init__(
+        self, preprocess: Preprocess, classifier: nn.Module, temperature: float | None = None
+    ) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.classifier = classifier
+        self.temperature = temperature
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Classify images: integers (N, H, W, C) → float32 (N, K), probabilities."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Classify images: integers (N, H, W, C) → float32 (N, K), probabilities.
+
+        With a temperature, the calibrated ones follow.
+        """
         logits: Tensor = self.classifier(self.preprocess(images))
-        return logits.softmax(dim=1)
+        probabilities = logits.softmax(dim=1)
+        if self.temperature is None:
+            return (probabilities,)
+        return probabilities, (logits / self.temperature).softmax(dim=1)
 
 
 class PortableGenerator(nn.Module):
@@ -67,10 +78,10 @@ class PortableGenerator(nn.Module):
         self.preprocess = preprocess
         self.generator = generator
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> tuple[Tensor]:
         """Translate images: integers (N, H, W, C) → uint8 (N, S, S, C)."""
         translated: Tensor = self.generator(self.preprocess(images))
-        return to_uint8(translated).permute(0, 2, 3, 1)
+        return (to_uint8(translated).permute(0, 2, 3, 1),)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class PortableNetwork:
         role: the domain whose images it takes.
         domain: the form of these images.
         class_names: names of the K classes; empty for a generator.
+        calibration: calibration of a classifier for the target, if there is one.
     """
 
     name: str
@@ -90,11 +102,16 @@ class PortableNetwork:
     role: Role
     domain: DomainSpec
     class_names: tuple[str, ...] = ()
+    calibration: TargetCalibration | None = None
 
     @property
-    def output_name(self) -> str:
-        """Name of the program's output."""
-        return "probabilities" if self.class_names else "translations"
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the program's outputs."""
+        if not self.class_names:
+            return ("translations",)
+        if self.calibration is None:
+            return ("probabilities",)
+        return "probabilities", "calibrated_probabilities"
 
     @property
     def tolerance(self) -> float:
@@ -133,19 +150,26 @@ class PortableNetwork:
             "smallest_edge_px": str(self.min_size),
         }
         if self.class_names:
-            metadata["output"] = f"{self.output_name}: float32 (N, {len(self.class_names)})"
+            form = f"float32 (N, {len(self.class_names)})"
             metadata["class_names"] = to_json(self.class_names).decode()
         else:
             size, channels = self.domain.size, self.domain.channels
-            metadata["output"] = f"{self.output_name}: uint8 (N, {size}, {size}, {channels})"
+            form = f"uint8 (N, {size}, {size}, {channels})"
+        metadata["outputs"] = f"{', '.join(self.output_names)}: {form}"
+        if self.calibration is not None:
+            metadata["calibration"] = self.calibration.model_dump_json()
         return metadata
 
 
 def portable_networks(export: Export) -> list[PortableNetwork]:
     """Return the networks of an export on the CPU."""
     target = export.domains["target"]
-    classifier = PortableClassifier(Preprocess(target), export.classifier).eval()
-    networks = [PortableNetwork(CLASSIFIER, classifier, "target", target, export.class_names)]
+    calibration = export.config.calibration
+    temperature = None if calibration is None else calibration.temperature
+    classifier = PortableClassifier(Preprocess(target), export.classifier, temperature).eval()
+    networks = [
+        PortableNetwork(CLASSIFIER, classifier, "target", target, export.class_names, calibration)
+    ]
     for direction in DIRECTIONS:
         role = INPUT_ROLES[direction]
         domain = export.domains[role]

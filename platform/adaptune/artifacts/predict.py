@@ -22,11 +22,17 @@ class Prediction:
         path: the image file.
         class_name: one of the export's class names.
         probability: the class's softmax output in [0, 1]; it is not calibrated.
+        calibrated_probability: the probability that is calibrated for the target, in [0, 1]; None
+            if the export has no calibration.
+        accepted: False if the classifier should abstain, because the calibrated probability is
+            below the threshold of the export; None if it has none.
     """
 
     path: Path
     class_name: str
     probability: float
+    calibrated_probability: float | None = None
+    accepted: bool | None = None
 
 
 def predict(
@@ -67,9 +73,18 @@ def predict(
 
 
 def _classify(export: Export, paths: tuple[Path, ...], images: Tensor) -> Iterator[Prediction]:
+    calibration = export.config.calibration
     with torch.no_grad():
-        probabilities, labels = export.classifier(images).softmax(dim=1).max(dim=1)
-    for path, label, probability in zip(
-        paths, labels.tolist(), probabilities.tolist(), strict=True
-    ):
-        yield Prediction(path, export.class_names[label], probability)
+        logits = export.classifier(images)
+    probabilities, labels = logits.softmax(dim=1).max(dim=1)
+    rows = zip(paths, labels.tolist(), probabilities.tolist(), strict=True)
+    if calibration is None:
+        for path, label, probability in rows:
+            yield Prediction(path, export.class_names[label], probability)
+        return
+    calibrated = (logits / calibration.temperature).softmax(dim=1).amax(dim=1).tolist()
+    for (path, label, probability), confidence in zip(rows, calibrated, strict=True):
+        accepted = None
+        if calibration.threshold is not None:
+            accepted = confidence >= calibration.threshold
+        yield Prediction(path, export.class_names[label], probability, confidence, accepted)

@@ -15,7 +15,7 @@ from adaptune.text import tsv_cell
 TableFormat = Literal["tsv", "csv", "json", "parquet"]
 
 _ROWS_PER_GROUP = 10_000  # of a Parquet file
-Row = dict[str, str | float]
+Row = dict[str, str | float | bool | None]
 
 
 class ByteOutput(Protocol):
@@ -56,6 +56,8 @@ def _row(prediction: Prediction) -> Row:
         "path": str(prediction.path),
         "class": prediction.class_name,
         "probability": prediction.probability,
+        "calibrated_probability": prediction.calibrated_probability,
+        "accepted": prediction.accepted,
     }
 
 
@@ -93,7 +95,13 @@ def _write_parquet(rows: Iterable[Row], file: ByteOutput) -> None:
     import pyarrow.parquet as pq
 
     schema = pa.schema(
-        [("path", pa.string()), ("class", pa.string()), ("probability", pa.float64())]
+        [
+            ("path", pa.string()),
+            ("class", pa.string()),
+            ("probability", pa.float64()),
+            ("calibrated_probability", pa.float64()),
+            ("accepted", pa.bool_()),
+        ]
     )
     with pq.ParquetWriter(file, schema) as writer:
         for batch in in_batches(rows, _ROWS_PER_GROUP):
@@ -103,4 +111,9 @@ def _write_parquet(rows: Iterable[Row], file: ByteOutput) -> None:
 
 
 def _text(value: object) -> str:
+    """Return a value as text; the text of None is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4f}" if isinstance(value, float) else str(value)

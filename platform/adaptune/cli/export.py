@@ -67,6 +67,8 @@ def export(
     portable = [name for name in PORTABLE_FORMATS if name in (formats or ())]
     exported = export_trial(results, trial, to, portable)
     print(f"{exported.checkpoint}, exported to {escape_control(str(exported.folder))}")
+    if exported.uncalibrated is not None:
+        print(f"its probabilities are not calibrated: {escape_control(exported.uncalibrated)}")
 
 
 def predict(
@@ -79,9 +81,11 @@ def predict(
 ) -> None:
     """Classify images.
 
-    The table has one row per image with path, class and probability. TSV has no header; control
-    characters in paths and class names are escape sequences, and a backslash is doubled. Images
-    that cannot be read are named on standard error, and the exit status is then 1.
+    The table has one row per image: path, class, probability, the probability that is calibrated
+    for the target, and whether it is high enough to accept the class. The last two are empty if the
+    export has no calibration. TSV has no header; control characters in paths and class names are
+    escape sequences, and a backslash is doubled. Images that cannot be read are named on standard
+    error, and the exit status is then 1.
     """
     from adaptune import artifacts
     from adaptune.artifacts.image_files import image_files

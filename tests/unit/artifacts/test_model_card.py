@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
+from support.calibrations import make_calibration
 
 from adaptune.artifacts import load_export, predict
 from adaptune.artifacts.format import ExportConfig
@@ -99,6 +100,27 @@ def test_the_code_for_portable_files_needs_only_the_packages_that_it_names(
     class_name, probability = run.stdout.split()
     assert class_name == expected.class_name
     assert float(probability) == pytest.approx(expected.probability, abs=1e-4)
+
+
+def test_the_model_card_has_the_calibration(config: ExportConfig) -> None:
+    calibrated = config.model_copy(update={"calibration": make_calibration()})
+    card = model_card(calibrated, {})
+    text = " ".join(card.split())
+    assert "Its temperature by importance weights from source_val is 2:" in text.replace("\\", "")
+    lines = card.splitlines()
+    weighted = "| source_val, weighted (500 images, as informative as 120) | 10.0 | 2.0 |"
+    assert weighted in lines
+    assert "| target_val | 15.0 | 5.0 |" in lines
+    assert "right in 95.0% of its answers" in text
+    assert "abstain below a calibrated probability of 0.800." in text
+    assert "answers for 70.0% of target_val, and is right in 94.0% of them." in text
+    unlabelled = make_calibration(
+        target_val_error=None, covered_target_val_accuracy=None, threshold=None, coverage=None
+    )
+    card = model_card(config.model_copy(update={"calibration": unlabelled}), {})
+    assert "| target_val |" not in card
+    assert "No threshold of the probability makes 95.0% of the answers right" in card
+    assert "calibrated probability" not in model_card(config, {})
 
 
 def test_the_model_card_has_the_largest_difference_of_each_portable_file(

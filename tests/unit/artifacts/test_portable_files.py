@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from support.calibrations import make_calibration
 from support.random_export import random_export
 
 from adaptune.artifacts import portable_files as module
@@ -97,7 +99,7 @@ def check(export: Export, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatc
             for images in sample_batches(network, noise):
                 expected = results(export, network.name, images)
                 assert expected.std() > 0.01
-                output = run(images)
+                [output] = run(images)
                 assert output.dtype == expected.dtype
                 difference = np.abs(output.astype(float) - expected)
                 assert difference.max() <= (1e-4 if network.name == "classifier" else 1)
@@ -213,7 +215,7 @@ def test_a_file_that_differs_from_torch_is_refused(
 
     def read_and_change(body: bytes) -> module.Run:
         run = read(body)
-        return lambda images: run(images) + np.float32(2e-4)
+        return lambda images: [output + np.float32(2e-4) for output in run(images)]
 
     monkeypatch.setitem(module._FORMATS, portable_format, (write, read_and_change))
     message = f"classifier.{portable_format} is not written: its probabilities differ .* 0.0002"
@@ -223,10 +225,25 @@ def test_a_file_that_differs_from_torch_is_refused(
 
 def test_results_that_are_no_numbers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     write, _ = module._FORMATS["pt2"]
-    no_numbers = lambda _: lambda images: np.full((len(images), 3), np.nan)  # noqa: E731
+    no_numbers = lambda _: lambda images: [np.full((len(images), 3), np.nan)]  # noqa: E731
     monkeypatch.setitem(module._FORMATS, "pt2", (write, no_numbers))
     with pytest.raises(ResultsError, match=r"classifier\.pt2 is not written"):
         portable_files(random_export(), ["pt2"], {"source": NOISE, "target": NOISE})
+
+
+def test_calibrated_probabilities_are_in_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = random_export()
+    config = export.config.model_copy(update={"calibration": make_calibration(temperature=3.0)})
+    export = replace(export, config=config)
+    networks = portable_networks(export)[:1]
+    monkeypatch.setattr(module, "portable_networks", lambda _: networks)
+    files, checks = portable_files(export, PORTABLE_FORMATS, {"source": NOISE, "target": NOISE})
+    pixels = NOISE.transpose(0, 2, 3, 1)
+    logits = export.classifier(export.transform(pixels, "target"))
+    for kind in PORTABLE_FORMATS:
+        assert checks[f"classifier.{kind}"].largest_difference < 1e-4
+        _, calibrated = READ[kind](files[f"classifier.{kind}"])(pixels)
+        np.testing.assert_allclose(calibrated, (logits / 3).softmax(dim=1), atol=1e-5)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

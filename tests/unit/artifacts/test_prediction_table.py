@@ -16,8 +16,8 @@ from adaptune.artifacts.predict import Prediction
 from adaptune.artifacts.prediction_table import TableFormat, write_predictions
 
 PREDICTIONS = [
-    Prediction(Path('a "quoted", name.png'), "it's; a|cat", 0.25),
-    Prediction(Path("tab\there\nline\r.png"), "犬 κ", 1.0),
+    Prediction(Path('a "quoted", name.png'), "it's; a|cat", 0.25, 0.125, False),
+    Prediction(Path("tab\there\nline\r.png"), "犬 κ", 1.0, 0.75, True),
     Prediction(Path("=1+1.png"), "back\\slash", 0.5),
     Prediction(Path(os.fsdecode(b"\xff.png")), "\u202eabc", 0.75),
 ]
@@ -35,6 +35,8 @@ def test_csv_has_a_header_and_the_names_as_they_are() -> None:
     assert [row["path"] for row in rows] == [str(given.path) for given in PREDICTIONS]
     assert [row["class"] for row in rows] == [given.class_name for given in PREDICTIONS]
     assert [row["probability"] for row in rows] == ["0.2500", "1.0000", "0.5000", "0.7500"]
+    assert [row["calibrated_probability"] for row in rows] == ["0.1250", "0.7500", "", ""]
+    assert [row["accepted"] for row in rows] == ["no", "yes", "", ""]
 
 
 def test_json_has_the_names_and_all_digits() -> None:
@@ -42,6 +44,8 @@ def test_json_has_the_names_and_all_digits() -> None:
     assert [row["path"] for row in rows] == [str(given.path) for given in PREDICTIONS]
     assert [row["class"] for row in rows] == [given.class_name for given in PREDICTIONS]
     assert [row["probability"] for row in rows] == [0.25, 1.0, 0.5, 0.75]
+    assert [row["calibrated_probability"] for row in rows] == [0.125, 0.75, None, None]
+    assert [row["accepted"] for row in rows] == [False, True, None, None]
     assert "犬" in table("json").decode()
 
 
@@ -51,15 +55,17 @@ def test_parquet_has_the_names_but_bytes_that_are_no_text_as_escapes() -> None:
     assert [row["path"] for row in rows] == expected
     assert [row["class"] for row in rows] == [given.class_name for given in PREDICTIONS]
     assert [row["probability"] for row in rows] == [0.25, 1.0, 0.5, 0.75]
+    assert [row["calibrated_probability"] for row in rows] == [0.125, 0.75, None, None]
+    assert [row["accepted"] for row in rows] == [False, True, None, None]
 
 
 def test_tsv_has_one_line_per_image_without_control_characters() -> None:
     lines = table("tsv").decode().splitlines()
     assert lines == [
-        'a "quoted", name.png\tit\'s; a|cat\t0.2500',
-        "tab\\there\\nline\\r.png\t犬 κ\t1.0000",
-        "\\x3d1+1.png\tback\\\\slash\t0.5000",
-        "\\udcff.png\t\\u202eabc\t0.7500",
+        'a "quoted", name.png\tit\'s; a|cat\t0.2500\t0.1250\tno',
+        "tab\\there\\nline\\r.png\t犬 κ\t1.0000\t0.7500\tyes",
+        "\\x3d1+1.png\tback\\\\slash\t0.5000\t\t",
+        "\\udcff.png\t\\u202eabc\t0.7500\t\t",
     ]
 
 
@@ -88,4 +94,10 @@ def test_no_image_gives_an_empty_table(table_format: TableFormat, length: int) -
 def test_an_empty_parquet_file_has_its_columns() -> None:
     file = io.BytesIO()
     write_predictions([], "parquet", file)
-    assert pq.read_table(file).column_names == ["path", "class", "probability"]
+    assert pq.read_table(file).column_names == [
+        "path",
+        "class",
+        "probability",
+        "calibrated_probability",
+        "accepted",
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from support.calibrations import make_calibration
 
 from adaptune.results.folder import ResultsFolder
 from adaptune.workflows.export import TrialExport
@@ -29,7 +30,11 @@ def test_export_has_target_val_figures_only(run: Run, killed: ResultsFolder) -> 
     status, out, _ = run("export", killed.path)
     folder = killed.path / "exports" / "0"
     assert status == 0
-    assert out == f"trial 0, epoch 2, exported to {folder}\n"
+    assert out == (
+        f"trial 0, epoch 2, exported to {folder}\n"
+        "its probabilities are not calibrated: too few images of source_val resemble those of the"
+        " target\n"
+    )
     assert json.loads((folder / "metrics.json").read_text()) == {
         "trial": 0,
         "epoch": 2,
@@ -78,12 +83,13 @@ def test_predict_prints_path_class_and_probability(
     assert status == 0
     assert len(lines) == 9
     assert lines[8][0] == str(dog)
-    for _, name, probability in lines:
+    for _, name, probability, *calibration in lines:
+        assert calibration == ["", ""]
         assert name in ("cat", "dog")
         assert 0.5 <= float(probability) <= 1
 
 
-def test_a_line_of_predict_has_three_columns_whatever_the_path(
+def test_a_line_of_predict_has_five_columns_whatever_the_path(
     run: Run, exported: Path, tmp_path: Path
 ) -> None:
     content = (tmp_path / "target" / "dog" / "0.png").read_bytes()
@@ -95,7 +101,7 @@ def test_a_line_of_predict_has_three_columns_whatever_the_path(
     status, out, _ = run("predict", exported, folder)
     paths = {line.split("\t")[0] for line in out.splitlines()}
     assert status == 0
-    assert [line.count("\t") for line in out.splitlines()] == [2] * len(names)
+    assert [line.count("\t") for line in out.splitlines()] == [4] * len(names)
     shown = [r"a\tb.png", r"a\nb.png", r"\x1b[2J.png", r"c\\d.png", r"\udcff.png", "犬.png"]
     assert paths == {f"{folder}/{name}" for name in shown}
 
@@ -133,6 +139,19 @@ def test_predict_and_translate_refuse_missing_images_and_exports(
     to = ("--to", tmp_path / "to")
     assert "there is no image" in refusal("translate", exported, "nowhere.png", *to)
     assert "is not an export" in refusal("predict", tmp_path, tmp_path / "source")
+
+
+def test_predict_prints_calibrated_probabilities_and_where_to_abstain(
+    run: Run, killed: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibration = make_calibration(temperature=0.5, threshold=1.0)
+    monkeypatch.setattr("adaptune.workflows.export.calibrate_weights", lambda *_: calibration)
+    out = run("export", killed.path, "--to", tmp_path / "export").out
+    assert out.count("\n") == 1
+    out = run("predict", tmp_path / "export", tmp_path / "target" / "cat" / "0.png").out
+    _, _, probability, calibrated, accepted = out.rstrip("\n").split("\t")
+    assert 0.5 < float(probability) < float(calibrated) < 1
+    assert accepted == "no"
 
 
 @pytest.mark.parametrize("table_format", ["tsv", "csv", "json"])

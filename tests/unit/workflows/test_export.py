@@ -20,7 +20,8 @@ from adaptune.results.splits_manifest import write_or_verify
 from adaptune.spec import load_spec
 from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
-from adaptune.workflows.export import TrialExport, export_trial
+from adaptune.training import temperature
+from adaptune.workflows.export import export_trial
 
 
 def test_the_best_trial_is_exported_with_target_val_figures_only(killed: ResultsFolder) -> None:
@@ -39,8 +40,27 @@ def test_the_best_trial_is_exported_with_target_val_figures_only(killed: Results
 
 def test_an_export_needs_no_data(killed: ResultsFolder, space: Path) -> None:
     shutil.rmtree(space.parent / "source")
-    folder = export_trial(killed.path).folder
-    assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
+    exported = export_trial(killed.path)
+    config = json.loads((exported.folder / "config.json").read_text())
+    assert config["class_names"] == ["cat", "dog"]
+    assert config["calibration"] is None
+    assert exported.uncalibrated is not None
+    assert "source" in exported.uncalibrated
+
+
+def test_the_classifier_is_calibrated_on_the_data_of_the_search(
+    killed: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = export_trial(killed.path)
+    assert exported.uncalibrated == "too few images of source_val resemble those of the target"
+    monkeypatch.setattr(temperature, "MIN_EFFECTIVE_SAMPLES", 0.0)
+    monkeypatch.setattr(temperature, "_FOLDS", 2)
+    exported = export_trial(killed.path)
+    calibration = load_export(exported.folder).config.calibration
+    assert exported.uncalibrated is None
+    assert calibration is not None
+    assert calibration.samples == 2
+    assert calibration.target_val_error is not None
 
 
 def test_a_trial_is_exported_by_its_number_to_another_folder(
@@ -49,7 +69,10 @@ def test_a_trial_is_exported_by_its_number_to_another_folder(
     assert export_trial(killed.path, 0, tmp_path / "export").folder == tmp_path / "export"
 
 
-def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(space: Path) -> None:
+def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adaptune.workflows.export.calibrate_weights", lambda *_: None)
     spec = load_spec(space)
     folder = create_or_resume(spec, resume=False)
     study = open_study(spec, folder.journal)
@@ -62,7 +85,8 @@ def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(space: 
     values = member.params
     save_checkpoint(spec, folder, member.number, values, record, 0, inputs, leader=first.number)
     exported = export_trial(folder.path, member.number)
-    assert exported == TrialExport("trial 1, epoch 1", folder.path / "exports" / "1")
+    assert exported.checkpoint == "trial 1, epoch 1"
+    assert exported.folder == folder.path / "exports" / "1"
     assert json.loads((exported.folder / "metrics.json").read_text())["trial"] == 1
 
 
@@ -106,9 +130,11 @@ def test_portable_files_are_compared_with_torch_on_images_of_the_search(
 
 def test_portable_files_need_the_data_of_the_search(killed: ResultsFolder, space: Path) -> None:
     (space.parent / "source" / "cat" / "7.png").rename(space.parent / "source" / "dog" / "8.png")
-    with pytest.raises(ResultsError, match="holds a search of other data"):
+    with pytest.raises(DataError, match="holds a search of other data"):
         export_trial(killed.path, formats=["onnx"])
     shutil.rmtree(space.parent / "source")
-    with pytest.raises(DataError, match=r"images of the search: .*, or export without --format"):
+    with pytest.raises(
+        DataError, match=r"images of the search: .*\n?.*, or export without --format"
+    ):
         export_trial(killed.path, formats=["onnx"])
     assert not (killed.path / "exports").exists()
