@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 
 from adaptune.artifacts.format import ExportConfig, PortableCheck
+from adaptune.artifacts.front_matter import front_matter
 from adaptune.spec.data import DomainSpec
 from adaptune.text import escape_control
 from adaptune.training.bootstrap import Estimate
@@ -21,12 +22,31 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKUP = re.compile(r"[\\`*|~$#]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
 
-_SHOWN_APART = ("verdict", "test_metrics", "target_test_recall", "portable_files")
+_SHOWN_APART = ("verdict", "test_metrics", "target_test_recall", "portable_files", "baselines")
+
+
+class _Baseline(BaseModel):
+    """A baseline of a summary."""
+
+    name: str
+    setting: str
+    epoch: int
 
 
 class _Apart(BaseModel):
-    """The metrics that have tables of their own."""
+    """The metrics that have sentences or tables of their own; None if not known."""
 
+    name: str | None = None
+    metric: str | None = None
+    best_trial: int | None = None
+    best_epoch: int | None = None
+    trials_total: int | None = None
+    trials_pruned: int | None = None
+    trials_failed: int | None = None
+    search_verdict: str | None = None
+    target_test_evaluations: int | None = None
+    target_test_size: int | None = None
+    baselines: list[_Baseline] | None = None
     test_metrics: dict[str, dict[str, Estimate]] | None = None
     target_test_recall: dict[str, Estimate | None] | None = None
     portable_files: dict[str, PortableCheck] | None = None
@@ -53,7 +73,7 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         keep_trailing_newline=True,
         finalize=_escape,
     )
-    return environment.get_template("model_card.md.jinja").render(
+    body = environment.get_template("model_card.md.jinja").render(
         config=config,
         method=_METHODS[config.method],
         images={"source": _describe_images(source), "target": _describe_images(target)},
@@ -61,11 +81,14 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         metrics=_rows(table),
         calibration=config.calibration,
         percent=lambda share: f"{100 * share:.1f}",
+        apart=apart,
         names=_metric_names(apart),
         test_metrics=apart.test_metrics or {},
         recall=apart.target_test_recall or {},
         portable_files=apart.portable_files or {},
     )
+    adapted = (apart.test_metrics or {}).get("adapted")
+    return front_matter(config, apart.name, adapted) + body
 
 
 def _metric_names(apart: _Apart) -> dict[str, str]:

@@ -1,12 +1,9 @@
-"""The model card describes the model, and its Python code runs."""
+"""The model card describes the model."""
 
 from __future__ import annotations
 
 import random
-import shutil
 import string
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from markdown_it import MarkdownIt
 from pydantic import JsonValue
 from support.calibrations import make_calibration
 
-from adaptune.artifacts import load_export, predict
 from adaptune.artifacts.format import ExportConfig
 from adaptune.artifacts.load import Export
 from adaptune.artifacts.model_card import model_card
@@ -67,39 +63,35 @@ def test_the_model_card_has_tables_of_the_held_out_test(config: ExportConfig) ->
     assert not [line for line in lines if "test_metrics" in line or "target_test_recall" in line]
 
 
-def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
-    best: Path, image: Callable[..., Path]
-) -> None:
-    image(best.parent / "images" / "a.png")
-    code = (best / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
-    code += "import sys; assert 'ray' not in sys.modules and 'optuna' not in sys.modules"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True
-    )
-    assert run.stdout.startswith("images/a.png ")
-
-
-@pytest.mark.parametrize(
-    ("install", "absent"),
-    [
-        ("onnxruntime pillow", ("adaptune", "torch", "onnx", "onnxscript", "ray", "optuna")),
-        ("torch pillow", ("adaptune", "onnx", "onnxscript", "onnxruntime", "ray", "optuna")),
-    ],
-)
-def test_the_code_for_portable_files_needs_only_the_packages_that_it_names(
-    portable: Path, image: Callable[..., Path], tmp_path: Path, install: str, absent: tuple[str]
-) -> None:
-    shutil.copytree(portable, tmp_path / "best")
-    [expected] = predict(load_export(portable), image(tmp_path / "image.png", edge=30))
-    card = (portable / "README.md").read_text().partition(f"With `pip install {install}`")[2]
-    code = card.partition("```python\n")[2].partition("```")[0]
-    code = f"import sys\nsys.modules.update(dict.fromkeys({absent!r}))\n{code}"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    class_name, probability = run.stdout.split()
-    assert class_name == expected.class_name
-    assert float(probability) == pytest.approx(expected.probability, abs=1e-4)
+def test_the_model_card_tells_how_the_model_was_chosen(config: ExportConfig) -> None:
+    estimate: JsonValue = {"value": 0.9, "ci95": [0.85, 0.95]}
+    metrics: dict[str, JsonValue] = {
+        "metric": "target_val_accuracy",
+        "best_trial": 3,
+        "best_epoch": 7,
+        "trials_total": 16,
+        "trials_pruned": 9,
+        "trials_failed": 1,
+        "search_verdict": "The search added 2 points.",
+        "target_test_evaluations": 2,
+        "target_test_size": 359,
+        "baselines": [{"name": "no GAN", "setting": "task 1, x|y", "epoch": 4}],
+        "test_metrics": {"adapted": {"accuracy": estimate}},
+    }
+    card = model_card(config, metrics)
+    text = " ".join(card.split())
+    assert (
+        r"epoch 7 of trial 3, which has the highest target_val_accuracy of 16 trials, of which 9"
+        " were stopped early and 1 failed. Seed: 3. The search added 2 points."
+    ) in text
+    lines = card.splitlines()
+    assert r"| no GAN | task 1, x\|y | 4 |" in lines
+    assert "The intervals come from 359 test images." in text
+    assert "- 2 models of the search were evaluated on the test set" in text
+    assert not [line for line in lines if line.startswith("| baselines")]
+    other = " ".join(model_card(config, {"trial": 3}).split())
+    assert "best checkpoint of one trial, by the objective of the search. Seed: 3." in other
+    assert "It was not evaluated on the held-out test set." in other
 
 
 def test_the_model_card_has_the_calibration(config: ExportConfig) -> None:
@@ -137,8 +129,16 @@ def test_the_model_card_has_the_largest_difference_of_each_portable_file(
     assert "## Portable files" not in model_card(config, {})
 
 
+def body(card: str) -> str:
+    """Return a model card without its front matter."""
+    start, front, rest = card.split("---\n", 2)
+    assert not start
+    assert front
+    return rest
+
+
 def test_the_model_card_describes_the_domains_and_the_classes(config: ExportConfig) -> None:
-    lines = model_card(config, {}).splitlines()
+    lines = body(model_card(config, {})).splitlines()
     assert lines[0] == "# imagefolder:source → imagefolder:target"
     assert "| source | imagefolder:source | centre 24 px, resized to 16 px, RGB |" in lines
     assert "| target | imagefolder:target | centre 12 px, resized to 16 px, RGB |" in lines
@@ -208,7 +208,7 @@ def shown_lines(markdown: str) -> list[str]:
     """Return the text of each line of the rendered Markdown; none may have markup in it."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     lines = []
-    for token in parser.parse(markdown):
+    for token in parser.parse(body(markdown)):
         assert token.type != "html_block"
         if token.type == "inline":
             assert token.children is not None
