@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from pydantic_core import from_json, to_json
 from torch import Tensor
 
@@ -21,14 +23,19 @@ from adaptune.artifacts.format import (
     NETWORKS,
     ExportConfig,
     ExportDomains,
+    PortableFormat,
+    Role,
     weights_file,
 )
+from adaptune.artifacts.load import build_export
 from adaptune.artifacts.model_card import model_card
+from adaptune.data.array_types import Images
 from adaptune.errors import ResultsError
 from adaptune.files import make_folder, rename, write_file
 from adaptune.signals import stop_deferred
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
+from adaptune.training.temperature import TargetCalibration
 from adaptune.version import __version__
 
 
@@ -39,11 +46,14 @@ def write_export(
     class_names: tuple[str, ...],
     checkpoint: Mapping[str, object],
     metrics: Mapping[str, object],
+    calibration: TargetCalibration | None = None,
+    formats: Collection[PortableFormat] = (),
+    samples: Mapping[Role, Images] | None = None,
 ) -> Path:
     """Write the networks of a checkpoint to `folder`, replacing an earlier export in it.
 
-    The export is written to a temporary folder next to `folder`, which is then renamed. Files that
-    a user added to the earlier export are kept.
+    The export is written next to `folder`, and then renamed. Files that a user added to the earlier
+    export are kept.
 
     Args:
         spec: the trial that was trained.
@@ -52,21 +62,36 @@ def write_export(
             exported if the checkpoint has one.
         metrics: values for `metrics.json` and the model card; `verdict` is a text. NumPy and torch
             values become numbers, and non-finite numbers become null.
+        calibration: calibration of f_T for the target, if there is one.
+        formats: portable formats that are written besides the weights.
+        samples: images of each domain, uint8 (N, C, S, S), on which the portable files are compared
+            with torch; required with `formats`.
 
     Returns:
         The folder's absolute path.
 
     Raises:
-        ResultsError: `folder` contains something else, or it cannot be written.
+        ResultsError: `folder` contains something else, it cannot be written, or a portable file
+            gives other results than torch.
+        SpecError: a package that a format needs is not installed.
     """
+    config = export_config(spec, class_names, calibration)
     folder = folder.resolve()
+    _write_folder(folder, partial(_contents, config, checkpoint, metrics, formats, samples))
+    return folder
+
+
+def _write_folder(folder: Path, make_contents: Callable[[], Mapping[str, bytes]]) -> None:
+    """Write the files of an export, unless the folder holds something else."""
     staging = folder.with_name(f".{folder.name}.part")
     previous = folder.with_name(f".{folder.name}.old")
     try:
         _require_replaceable(folder)
+        contents = make_contents()
         _recover_interrupted_export(folder, staging, previous)
         make_folder(staging)
-        _write_files(staging, _config(spec, class_names), checkpoint, metrics)
+        for name, body in contents.items():
+            write_file(staging / name, body)
         _replace(folder, staging, previous)
     except KeyboardInterrupt:
         shutil.rmtree(staging, ignore_errors=True)
@@ -74,10 +99,12 @@ def write_export(
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise ResultsError(f"cannot write the export {folder}: {error}") from error
-    return folder
 
 
-def _config(spec: TrialSpec, class_names: tuple[str, ...]) -> ExportConfig:
+def export_config(
+    spec: TrialSpec, class_names: tuple[str, ...], calibration: TargetCalibration | None = None
+) -> ExportConfig:
+    """Return the contents of `config.json` for a trial."""
     return ExportConfig(
         format=FORMAT,
         adaptune=__version__,
@@ -88,28 +115,36 @@ def _config(spec: TrialSpec, class_names: tuple[str, ...]) -> ExportConfig:
         loss_weights=spec.loss_weights,
         training=spec.training,
         seed=spec.seed,
+        calibration=calibration,
     )
 
 
-def _write_files(
-    folder: Path,
+def _contents(
     config: ExportConfig,
     checkpoint: Mapping[str, object],
     metrics: Mapping[str, object],
-) -> None:
+    formats: Collection[PortableFormat],
+    samples: Mapping[Role, Images] | None,
+) -> dict[str, bytes]:
+    """Return the contents of all files of the export by name."""
     from safetensors.torch import save
 
+    weights = {name: save(_weights(checkpoint, network)) for name, network in NETWORKS.items()}
+    contents = {weights_file(name): body for name, body in weights.items()}
+    if formats:
+        from adaptune.artifacts.portable_files import portable_files  # imports take seconds
+
+        assert samples is not None
+        export = build_export(config, weights, torch.device("cpu"))
+        files, checks = portable_files(export, formats, samples)
+        contents |= files
+        metrics = {**metrics, "portable_files": checks}
     metrics_json = _to_json(metrics)
-    contents = {
-        weights_file(name): save(_weights(checkpoint, network))
-        for name, network in NETWORKS.items()
-    }
     contents[CONFIG_FILE] = _to_json(config)
     contents[METRICS_FILE] = metrics_json
     contents[MODEL_CARD_FILE] = model_card(config, from_json(metrics_json)).encode()
     contents[CHECKSUMS_FILE] = _checksums(contents)
-    for name, body in contents.items():
-        write_file(folder / name, body)
+    return contents
 
 
 def _weights(checkpoint: Mapping[str, object], network: str) -> dict[str, Tensor]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from adaptune.spec.base import Method, Section
 from adaptune.spec.data import DomainSpec, TargetSpec
 from adaptune.spec.loss_terms import LossWeights
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.training import TrainingSpec
+from adaptune.training.temperature import TargetCalibration
 
 FORMAT = 2
 
 Role = Literal["source", "target"]
 Direction = Literal["source_to_target", "target_to_source"]
 DIRECTIONS: tuple[Direction, ...] = ("source_to_target", "target_to_source")
+# The domain of the images that the generator of a direction takes.
+INPUT_ROLES: dict[Direction, Role] = {
+    "source_to_target": "source",
+    "target_to_source": "target",
+}
+PortableFormat = Literal["onnx", "pt2"]
+PORTABLE_FORMATS: tuple[PortableFormat, ...] = ("onnx", "pt2")
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
@@ -37,9 +45,19 @@ def weights_file(name: str) -> str:
     return f"{name}.safetensors"
 
 
+def portable_file(name: str, portable_format: PortableFormat) -> str:
+    """Return the file name of an exported network in a portable format."""
+    return f"{name}.{portable_format}"
+
+
 # The model card is not verified on loading: users may edit it.
 VERIFIED_FILES = (*map(weights_file, NETWORKS), CONFIG_FILE, METRICS_FILE)
-EXPORT_FILES = (*VERIFIED_FILES, MODEL_CARD_FILE, CHECKSUMS_FILE)
+PORTABLE_FILES = tuple(
+    portable_file(name, portable_format)
+    for name in NETWORKS
+    for portable_format in PORTABLE_FORMATS
+)
+EXPORT_FILES = (*VERIFIED_FILES, *PORTABLE_FILES, MODEL_CARD_FILE, CHECKSUMS_FILE)
 
 
 class ExportDomains(Section):
@@ -61,3 +79,18 @@ class ExportConfig(Section):
     loss_weights: LossWeights = Field(description="the λ that the networks were trained with")
     training: TrainingSpec = Field(description="the other settings of the training")
     seed: int = Field(description="seed of the trial")
+    calibration: TargetCalibration | None = Field(
+        default=None, description="calibration for the target; null if it was not possible"
+    )
+
+
+class PortableCheck(BaseModel):
+    """The comparison of a portable file with torch.
+
+    Attributes:
+        largest_difference: of two probabilities, or of two pixels in steps of 1/255.
+        images: number of images that were compared.
+    """
+
+    largest_difference: float
+    images: int

@@ -1,26 +1,40 @@
-"""Image files named by a user, and networks applied to them batch by batch."""
+"""Image files named by a user, and their pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
-
-from adaptune.artifacts.format import Role
-from adaptune.artifacts.load import Export
+from adaptune.data.array_types import Pixels
 from adaptune.data.domain import Decoding
 from adaptune.data.formats import accepted_suffixes
 from adaptune.data.image_walk import walk_images
-from adaptune.data.preprocessing import decode, images_of_any_size
+from adaptune.data.preprocessing import check_form, decode, images_of_any_size
 from adaptune.errors import DataError
-from adaptune.training.inference import inference_batch_size
+from adaptune.spec.data import DomainSpec
 
+T = TypeVar("T")
 Paths = Path | str | Sequence[Path | str]
+BadImage = Callable[[DataError], None]
 
 
-def image_files(paths: Paths) -> list[Path]:
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file that a user named, by itself or by a folder.
+
+    Attributes:
+        path: the file.
+        name: its path within the folder that was named, or the name of a file.
+    """
+
+    path: Path
+    name: Path
+
+
+def image_files(paths: Paths) -> list[ImageFile]:
     """Return the image files that one path or several paths name, in order.
 
     Files are returned as they are. A folder stands for the images in it at any depth, sorted by
@@ -33,12 +47,12 @@ def image_files(paths: Paths) -> list[Path]:
     # A string is a sequence, too: of its characters.
     if isinstance(paths, Path | str):
         paths = [paths]
-    files: list[Path] = []
+    files: list[ImageFile] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files += _images_in(path)
+            files += [ImageFile(file, file.relative_to(path)) for file in _images_in(path)]
         elif path.is_file():
-            files.append(path)
+            files.append(ImageFile(path, Path(path.name)))
         elif path.exists():  # a pipe would be waited for without end
             raise DataError(f"{path} is neither a file nor a folder")
         else:
@@ -46,36 +60,46 @@ def image_files(paths: Paths) -> list[Path]:
     return files
 
 
-def apply_to_files(
-    network: nn.Module, files: Sequence[Path], *, export: Export, role: Role, batch_size: int
-) -> Iterator[tuple[Sequence[Path], Tensor]]:
-    """Yield batches of files with the network's outputs for their images.
+def read_images(
+    files: Iterable[ImageFile], domain: DomainSpec, on_bad_image: BadImage | None = None
+) -> Iterator[tuple[ImageFile, Pixels]]:
+    """Yield image files with their pixels, uint8 or uint16, (H, W, C) as they are stored.
 
     Args:
-        network: a network of `export`, float32 [B, C, H, W] in [-1, 1] → [B, …].
-        role: the domain whose preprocessing is applied to the images.
-        batch_size: images per batch, or fewer if they are large.
+        domain: the form that the images must have.
+        on_bad_image: called with the error of an image that cannot be used, which is then passed
+            over. With None, the error is raised.
 
     Raises:
         DataError: an image cannot be read or is smaller than the domain's crop.
     """
-    batch_size = min(batch_size, inference_batch_size(export.domains[role].size))
-    for start in range(0, len(files), batch_size):
-        batch_files = files[start : start + batch_size]
-        with images_of_any_size():
-            images = torch.cat([_read_image(file, export, role) for file in batch_files])
-        # The yield is outside the blocks: they would change settings of the caller's code.
-        with torch.no_grad():
-            outputs = network(images)
-        yield batch_files, outputs
+    for file in files:
+        try:
+            with images_of_any_size():
+                pixels = decode(file.path, str(file.path), Decoding.of(domain))
+            pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+            _check(pixels, file, domain)
+        except DataError as error:
+            if on_bad_image is None:
+                raise
+            on_bad_image(error)
+            continue
+        # The yield is outside the block above, which changes settings of the caller's code.
+        yield file, pixels
 
 
-def _read_image(file: Path, export: Export, role: Role) -> Tensor:
-    image = decode(file, str(file), Decoding.of(export.domains[role]))
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of `size` items; the last one may be shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _check(pixels: Pixels, file: ImageFile, domain: DomainSpec) -> None:
     try:
-        return export.transform([image], role)
+        check_form(pixels[None], domain.channels, domain.crop)
     except DataError as error:
-        raise DataError(f"{file}: {error}") from error
+        raise DataError(f"{file.path}: {error}") from error
 
 
 def _images_in(folder: Path) -> list[Path]:

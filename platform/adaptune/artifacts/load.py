@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from adaptune.artifacts.format import (
@@ -19,14 +20,14 @@ from adaptune.artifacts.format import (
     FORMAT,
     METRICS_FILE,
     NETWORKS,
+    PORTABLE_FILES,
     Direction,
     ExportConfig,
     Role,
     weights_file,
 )
+from adaptune.artifacts.preprocess import preprocess_arrays
 from adaptune.data.array_types import Pixels
-from adaptune.data.device_images import to_float
-from adaptune.data.preprocessing import prepare_as
 from adaptune.errors import ResultsError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.data import DomainSpec
@@ -72,14 +73,14 @@ class Export:
         Raises:
             DataError: an image is smaller than the domain's crop, or has another shape or type.
         """
-        prepared = prepare_as(self.domains[role], images)
-        return to_float(torch.tensor(prepared, device=self.device))
+        return preprocess_arrays(self.domains[role], images).to(self.device)
 
 
 def load_export(folder: Path | str, device: torch.device | str = "cpu") -> Export:
     """Load an export that `write_export` wrote. Nothing is unpickled.
 
-    All files that loading depends on are verified against `SHA256SUMS`.
+    All files but the model card are verified against `SHA256SUMS`. Links are refused: they may lead
+    out of the folder.
 
     Raises:
         ResultsError: `folder` is not an export, has another format version, or one of its files
@@ -91,10 +92,14 @@ def load_export(folder: Path | str, device: torch.device | str = "cpu") -> Expor
     _check_format(folder, config_json)
     weights = {name: _read_verified(folder / weights_file(name), checksums) for name in NETWORKS}
     _read_verified(folder / METRICS_FILE, checksums)
+    for name in PORTABLE_FILES:
+        if name in checksums and (folder / name).exists():  # a user may delete those not needed
+            _read_verified(folder / name, checksums)
     try:
         config = ExportConfig.model_validate_json(config_json)
-        return _build(config, weights, torch.device(device))
-    except (KeyError, ValueError, RuntimeError) as error:  # pydantic raises a ValueError
+        return build_export(config, weights, torch.device(device))
+    # pydantic raises a ValueError.
+    except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise ResultsError(
             f"{folder}: {CONFIG_FILE} and the weights do not match: {error}"
         ) from error
@@ -126,7 +131,17 @@ def _check_format(folder: Path, config_json: bytes) -> None:
     )
 
 
-def _build(config: ExportConfig, weights: Mapping[str, bytes], device: torch.device) -> Export:
+def build_export(
+    config: ExportConfig, weights: Mapping[str, bytes], device: torch.device
+) -> Export:
+    """Return the networks that a config describes, with the weights in these files.
+
+    Args:
+        weights: contents of the weights files by the names of the networks.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: the weights do not fit.
+    """
     target = config.data.target
     init_gain = config.training.init_gain
     # The random initial weights are replaced at once, so the caller's generator must not advance.
@@ -160,6 +175,11 @@ def _read_checksums(folder: Path) -> dict[str, str]:
     checksums: dict[str, str] = {}
     for line in lines:
         digest, _, name = line.partition("  ")
+        if name in ("", "..") or Path(name).name != name or "\\" in name:
+            raise ResultsError(
+                f"{folder / CHECKSUMS_FILE} is refused: it names {name}, which is not a file of the"
+                " export's folder"
+            )
         checksums[name] = digest
     return checksums
 
@@ -174,6 +194,8 @@ def _read_verified(file: Path, checksums: Mapping[str, str]) -> bytes:
         raise ResultsError(
             f"{file.parent / CHECKSUMS_FILE} is damaged: it does not list {file.name}"
         )
+    if file.is_symlink():
+        raise ResultsError(f"{file} is refused: it is a link; copy the file itself")
     try:
         contents = file.read_bytes()
     except OSError as error:

@@ -9,7 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 
-from adaptune.artifacts.format import ExportConfig
+from adaptune.artifacts.format import ExportConfig, PortableCheck
+from adaptune.artifacts.front_matter import front_matter
 from adaptune.spec.data import DomainSpec
 from adaptune.text import escape_control
 from adaptune.training.bootstrap import Estimate
@@ -21,14 +22,34 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKUP = re.compile(r"[\\`*|~$#]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 _METHODS = {"cycada": "CyCADA (Hoffman et al. 2018)", "cyclegan": "CycleGAN (Zhu et al. 2017)"}
 
-_SHOWN_APART = ("verdict", "test_metrics", "target_test_recall")
+_SHOWN_APART = ("verdict", "test_metrics", "target_test_recall", "portable_files", "baselines")
 
 
-class _Test(BaseModel):
-    """The part of a summary that holds the metrics on the held-out test."""
+class _Baseline(BaseModel):
+    """A baseline of a summary."""
 
+    name: str
+    setting: str
+    epoch: int
+
+
+class _Apart(BaseModel):
+    """The metrics that have sentences or tables of their own; None if not known."""
+
+    name: str | None = None
+    metric: str | None = None
+    best_trial: int | None = None
+    best_epoch: int | None = None
+    trials_total: int | None = None
+    trials_pruned: int | None = None
+    trials_failed: int | None = None
+    search_verdict: str | None = None
+    target_test_evaluations: int | None = None
+    target_test_size: int | None = None
+    baselines: list[_Baseline] | None = None
     test_metrics: dict[str, dict[str, Estimate]] | None = None
     target_test_recall: dict[str, Estimate | None] | None = None
+    portable_files: dict[str, PortableCheck] | None = None
 
 
 def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
@@ -44,7 +65,7 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
     target = config.data.target
     verdict = metrics.get("verdict")
     table = {name: value for name, value in metrics.items() if name not in _SHOWN_APART}
-    test = _Test.model_validate(metrics)
+    apart = _Apart.model_validate(metrics)
     environment = Environment(
         loader=PackageLoader("adaptune.artifacts", "."),
         undefined=StrictUndefined,
@@ -52,21 +73,27 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         keep_trailing_newline=True,
         finalize=_escape,
     )
-    return environment.get_template("model_card.md.jinja").render(
+    body = environment.get_template("model_card.md.jinja").render(
         config=config,
         method=_METHODS[config.method],
         images={"source": _describe_images(source), "target": _describe_images(target)},
         verdict=verdict,
         metrics=_rows(table),
-        names=_metric_names(test),
-        test_metrics=test.test_metrics or {},
-        recall=test.target_test_recall or {},
+        calibration=config.calibration,
+        percent=lambda share: f"{100 * share:.1f}",
+        apart=apart,
+        names=_metric_names(apart),
+        test_metrics=apart.test_metrics or {},
+        recall=apart.target_test_recall or {},
+        portable_files=apart.portable_files or {},
     )
+    adapted = (apart.test_metrics or {}).get("adapted")
+    return front_matter(config, apart.name, adapted) + body
 
 
-def _metric_names(test: _Test) -> dict[str, str]:
+def _metric_names(apart: _Apart) -> dict[str, str]:
     """Return the names of the metrics that all models have, by their keys."""
-    models = (test.test_metrics or {}).values()
+    models = (apart.test_metrics or {}).values()
     names = {}
     for key, name in METRICS.items():
         if all(key in estimates for estimates in models):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.artifacts.image_files import Paths, apply_to_files, image_files
+import torch
+from torch import Tensor
+
+from adaptune.artifacts.image_files import BadImage, Paths, image_files, in_batches, read_images
 from adaptune.artifacts.load import Export
+from adaptune.training.inference import inference_batch_size
 
 
 @dataclass(frozen=True)
@@ -18,34 +22,69 @@ class Prediction:
         path: the image file.
         class_name: one of the export's class names.
         probability: the class's softmax output in [0, 1]; it is not calibrated.
+        calibrated_probability: the probability that is calibrated for the target, in [0, 1]; None
+            if the export has no calibration.
+        accepted: False if the classifier should abstain, because the calibrated probability is
+            below the threshold of the export; None if it has none.
     """
 
     path: Path
     class_name: str
     probability: float
+    calibrated_probability: float | None = None
+    accepted: bool | None = None
 
 
-def predict(export: Export, paths: Paths, batch_size: int = 128) -> Iterator[Prediction]:
+def predict(
+    export: Export,
+    paths: Paths,
+    batch_size: int = 128,
+    *,
+    on_bad_image: BadImage | None = None,
+) -> Iterator[Prediction]:
     """Classify image files with f_T, one prediction per file.
 
     Images are preprocessed like those of the target domain.
 
     Args:
         paths: image files, and folders whose images at any depth are classified.
+        batch_size: images per batch, or fewer if they are large.
+        on_bad_image: called with the error of an image that cannot be used, which is then passed
+            over. With None, the error is raised during iteration.
 
     Raises:
         DataError: a path does not exist or a folder contains no image (raised by the call itself),
-            or an image cannot be used (raised during iteration).
+            or an image cannot be used.
     """
-    return _predictions(export, image_files(paths), batch_size)
+    files = image_files(paths)
+    domain = export.domains["target"]
+    batch_size = min(batch_size, inference_batch_size(domain.size))
+
+    def predictions() -> Iterator[Prediction]:
+        images = (
+            (file.path, export.transform(pixels[None], "target"))
+            for file, pixels in read_images(files, domain, on_bad_image)
+        )
+        for batch in in_batches(images, batch_size):
+            paths, tensors = zip(*batch, strict=True)
+            yield from _classify(export, paths, torch.cat(tensors))
+
+    return predictions()
 
 
-def _predictions(export: Export, files: Sequence[Path], batch_size: int) -> Iterator[Prediction]:
-    batches = apply_to_files(
-        export.classifier, files, export=export, role="target", batch_size=batch_size
-    )
-    for batch_files, logits in batches:
-        probabilities, labels = logits.softmax(dim=1).max(dim=1)
-        rows = zip(batch_files, labels.tolist(), probabilities.tolist(), strict=True)
-        for file, label, probability in rows:
-            yield Prediction(file, export.class_names[label], probability)
+def _classify(export: Export, paths: tuple[Path, ...], images: Tensor) -> Iterator[Prediction]:
+    calibration = export.config.calibration
+    with torch.no_grad():
+        logits = export.classifier(images)
+    probabilities, labels = logits.softmax(dim=1).max(dim=1)
+    rows = zip(paths, labels.tolist(), probabilities.tolist(), strict=True)
+    if calibration is None:
+        for path, label, probability in rows:
+            yield Prediction(path, export.class_names[label], probability)
+        return
+    calibrated = (logits / calibration.temperature).softmax(dim=1).amax(dim=1).tolist()
+    for (path, label, probability), confidence in zip(rows, calibrated, strict=True):
+        accepted = None
+        if calibration.threshold is not None:
+            accepted = confidence >= calibration.threshold
+        yield Prediction(path, export.class_names[label], probability, confidence, accepted)

@@ -9,8 +9,27 @@ from typing import Annotated
 import typer
 
 from adaptune.cli.arguments import ExportArgument, ImagesArgument, ResultsArgument
+from adaptune.cli.image_progress import ImageProgress
+from adaptune.cli.printing import open_output
 from adaptune.spec.data import DataSpec
-from adaptune.text import escape_control, tsv_cell
+from adaptune.text import escape_control
+
+
+class Format(StrEnum):
+    """Format of an export."""
+
+    SAFETENSORS = "safetensors"
+    ONNX = "onnx"
+    PT2 = "pt2"
+
+
+class TableFormat(StrEnum):
+    """Format of a table of predictions."""
+
+    TSV = "tsv"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
 
 
 class Direction(StrEnum):
@@ -28,29 +47,58 @@ def export(
     to: Annotated[
         Path | None, typer.Option(help="folder of the export (default: RESULTS/exports/NUMBER)")
     ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option(
+            "--format",
+            help="also write programs that run without adaptune: onnx, pt2 (torch.export), or both"
+            " by repeating the option; the weights (safetensors) are always written",
+        ),
+    ] = None,
 ) -> None:
     """Export the best checkpoint of a trial.
 
-    It is not evaluated on the held-out test set.
+    It is not evaluated on the held-out test set. Programs (--format onnx, --format pt2) hold the
+    preprocessing and the postprocessing. They are compared with torch on images of the search.
     """
-    from adaptune.workflows.results_view import export_trial
+    from adaptune.artifacts.format import PORTABLE_FORMATS
+    from adaptune.workflows.export import export_trial
 
-    checkpoint, path = export_trial(results, trial, to)
-    print(f"{checkpoint}, exported to {escape_control(str(path))}")
+    portable = [name for name in PORTABLE_FORMATS if name in (formats or ())]
+    exported = export_trial(results, trial, to, portable)
+    print(f"{exported.checkpoint}, exported to {escape_control(str(exported.folder))}")
+    if exported.uncalibrated is not None:
+        print(f"its probabilities are not calibrated: {escape_control(exported.uncalibrated)}")
 
 
-def predict(export: ExportArgument, images: ImagesArgument) -> None:
+def predict(
+    export: ExportArgument,
+    images: ImagesArgument,
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="format of the table")
+    ] = TableFormat.TSV,
+    to: Annotated[Path | None, typer.Option(help="file of the table (default: print it)")] = None,
+) -> None:
     """Classify images.
 
-    Print one line per image, with path, class and probability, separated by tabs. Control
-    characters in paths and class names are printed as escape sequences; a backslash is doubled.
+    The table has one row per image: path, class, probability, the probability that is calibrated
+    for the target, and whether it is high enough to accept the class. The last two are empty if the
+    export has no calibration. TSV has no header; control characters in paths and class names are
+    escape sequences, and a backslash is doubled. Images that cannot be read are named on standard
+    error, and the exit status is then 1.
     """
     from adaptune import artifacts
+    from adaptune.artifacts.image_files import image_files
+    from adaptune.artifacts.prediction_table import write_predictions
 
-    for prediction in artifacts.predict(artifacts.load_export(export), images):
-        path = tsv_cell(str(prediction.path))
-        class_name = tsv_cell(prediction.class_name)
-        print(f"{path}\t{class_name}\t{prediction.probability:.4f}")
+    model = artifacts.load_export(export)
+    with (
+        ImageProgress("classified", len(image_files(images)), prints_rows=to is None) as progress,
+        open_output(to, is_binary=table_format == TableFormat.PARQUET) as file,
+    ):
+        predictions = artifacts.predict(model, images, on_bad_image=progress.report)
+        write_predictions(progress.each(predictions), table_format.value, file)
+    progress.exit_if_failed()
 
 
 def translate(
@@ -60,16 +108,30 @@ def translate(
     direction: Annotated[
         Direction, typer.Option(help="direction of the translation")
     ] = Direction.SOURCE_TO_TARGET,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="crop and resize images as in training")
+    ] = False,
+    contact_sheets: Annotated[
+        Path | None,
+        typer.Option(help="folder of sheets that show images next to their translations"),
+    ] = None,
 ) -> None:
     """Translate images to the other domain.
 
-    Print the paths of the PNG files.
+    Whole images are translated, those that are larger than in training in overlapping tiles. Images
+    keep their paths within the folders that are named. Print the paths of the PNG files. Images
+    that cannot be read are named on standard error, and the exit status is then 1.
     """
-    from adaptune import artifacts
+    from adaptune.artifacts.image_files import image_files
+    from adaptune.artifacts.load import load_export
+    from adaptune.artifacts.translate import Translator, translations
 
-    model = artifacts.load_export(export)
-    for path in artifacts.translate(model, images, to, direction.value):
-        print(escape_control(str(path)))
+    translator = Translator(load_export(export), direction.value, resize=resize)
+    with ImageProgress("translated", len(image_files(images)), prints_rows=True) as progress:
+        written = translations(translator, images, to, contact_sheets, progress.report)
+        for path in progress.each(written):
+            print(escape_control(str(path)))
+    progress.exit_if_failed()
 
 
 def evaluate(

@@ -73,7 +73,7 @@ def prepare(
         DataError: an image is smaller than `crop`, or has another shape or type.
     """
     form = _Form(crop, size, channels, value_range)
-    batches = (_prepare_batch(batch, form) for batch in _batches(images))
+    batches = (_prepare_batch(batch, form) for batch in same_size_batches(images))
     if isinstance(images, np.ndarray):
         count = len(images)
     if count is None:
@@ -220,7 +220,7 @@ class _Form:
     value_range: Sequence[Interval] | None
 
 
-def _batches(images: Pixels | Iterable[Pixels]) -> Iterator[Pixels]:
+def same_size_batches(images: Pixels | Iterable[Pixels]) -> Iterator[Pixels]:
     """Yield arrays (B, H, W) or (B, H, W, C) of images that have the same size."""
     if isinstance(images, np.ndarray):
         for start in range(0, len(images), BATCH_SIZE):
@@ -233,7 +233,7 @@ def _batches(images: Pixels | Iterable[Pixels]) -> Iterator[Pixels]:
 def _prepare_batch(batch: Pixels, form: _Form) -> Images:
     if batch.ndim == 3:
         batch = batch[..., None]
-    _check_form(batch, form.channels)
+    check_form(batch, form.channels, form.crop)
     if form.crop is not None:
         batch = _crop_centre(batch, form.crop)
     pixels = _to_channels(_to_tensor(batch), form)
@@ -248,14 +248,17 @@ def _to_tensor(batch: Pixels) -> Tensor:
     return torch.tensor(stored).permute(0, 3, 1, 2).float()
 
 
-def _check_form(batch: Pixels, channels: int) -> None:
-    """Raise a DataError if images (B, H, W, C) cannot be converted to a number of channels."""
+def check_form(batch: Pixels, channels: int, crop: int | None) -> None:
+    """Raise a DataError if images (B, H, W, C) cannot be cropped or converted to `channels`."""
     if batch.dtype not in (np.uint8, np.uint16) or batch.ndim != 4:
         raise DataError(
             f"an image must be uint8 or uint16, HW or HWC, not {batch.dtype} of {batch.shape[1:]}"
         )
     if 0 in batch.shape[1:3]:
         raise DataError(f"an image of {batch.shape[1]} × {batch.shape[2]} px has no pixel")
+    if crop is not None and crop > min(batch.shape[1:3]):
+        height, width = batch.shape[1:3]
+        raise DataError(f"crop {crop} px does not fit an image of {height} × {width} px")
     stored_channels = batch.shape[-1]
     if stored_channels == channels or {stored_channels, channels} == {1, 3}:
         return
@@ -276,11 +279,7 @@ def _to_channels(pixels: Tensor, form: _Form) -> Tensor:
 
 
 def _crop_centre(batch: Pixels, crop: int) -> Pixels:
-    height, width = batch.shape[1:3]
-    if crop > min(height, width):
-        raise DataError(f"crop {crop} px does not fit an image of {height} × {width} px")
-    top = (height - crop) // 2
-    left = (width - crop) // 2
+    top, left = ((edge - crop) // 2 for edge in batch.shape[1:3])
     return batch[:, top : top + crop, left : left + crop]
 
 

@@ -1,4 +1,4 @@
-"""Reading of a results folder, for `status`, `report` and `export`."""
+"""Reading of a results folder, for `status` and `report`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.artifacts.export import write_export
 from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
 from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
-from adaptune.results.splits_manifest import stored_class_names
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import GroupSize, stored_group_size
-from adaptune.study.inputs import read_inputs
-from adaptune.study.job import make_job
 from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import StudyTrial
 
 
 @dataclass(frozen=True)
@@ -134,57 +129,3 @@ def search_report(path: Path) -> ReportContents:
         validators=tables.validators_table(study),
         replications=replications,
     )
-
-
-def export_trial(path: Path, number: int | None = None, to: Path | None = None) -> tuple[str, Path]:
-    """Export the best checkpoint of a trial, without an evaluation on the held-out test set.
-
-    Args:
-        path: results folder of the search.
-        number: number of the trial; None is the best one.
-        to: folder of the export; None is `exports/<number>` in the results folder.
-
-    Returns:
-        The checkpoint in words, and the folder of the export.
-
-    Raises:
-        ResultsError: there is no such trial, or it has no checkpoint.
-        CheckpointError: the checkpoint cannot be read.
-    """
-    folder, spec = open_existing(path)
-    study = read_study(spec, folder.journal)
-    trial = _choose_trial(study, number)
-    best = trial.best_epoch
-    if best is None:
-        raise ResultsError(
-            f"trial {trial.number} has not finished an epoch: it has no checkpoint to export"
-        )
-    inputs = read_inputs(study)
-    job = make_job(spec, trial.number, trial.values, folder, inputs, leader=trial.leader)
-    export = write_export(
-        to or folder.path / "exports" / str(trial.number),
-        spec=job.spec,
-        class_names=stored_class_names(folder),
-        checkpoint=job.checkpoints.load(best.number),
-        metrics={
-            "trial": trial.number,
-            "epoch": best.number,
-            "target_val_accuracy": best.record.target_val_accuracy,
-            "target_val_loss": best.record.target_val_loss,
-            "target_val_metrics": best.record.target_metrics(),
-        },
-    )
-    return f"trial {trial.number}, epoch {best.number}", export
-
-
-def _choose_trial(study: SearchStudy, number: int | None) -> StudyTrial:
-    if number is None:
-        best = study.best_trial()
-        if best is None:
-            raise ResultsError("no trial has finished yet: name one with --trial")
-        return best
-    trials = {trial.number: trial for trial in study.started_trials()}
-    if number not in trials:
-        numbers = ", ".join(str(number) for number in trials) or "none"
-        raise ResultsError(f"there is no trial {number}; there are {numbers}")
-    return trials[number]

@@ -20,6 +20,7 @@ from adaptune.data.splits import OpenSplits, Splits, open_splits
 from adaptune.errors import BAD_INPUT, SpecError
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
+from adaptune.evaluation.target_calibration import calibrate_best
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
@@ -34,6 +35,7 @@ from adaptune.study.warm_start import prior_trials
 from adaptune.training.batch_norm import check_batch_norm
 from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.metrics import AUROC, metric_of
+from adaptune.training.temperature import TargetCalibration
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.plan import plan_on_cluster
@@ -107,8 +109,8 @@ def run(
                     print_start(spec, plan, folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
-                    summary, best = _search(search_run)
-            return _finish(search_run, summary, best)
+                    summary, best, calibration = _search(search_run)
+            return _finish(search_run, summary, best, calibration)
 
 
 def _prepare(
@@ -228,23 +230,32 @@ def _removed_if_refused(
         raise
 
 
-def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
-    """Run the trials and evaluate the best model; return the summary and the model."""
+def _search(
+    run: SearchRun,
+) -> tuple[Summary, TrialCheckpoint | None, TargetCalibration | None]:
+    """Run the trials and evaluate the best model; return summary, model and its calibration."""
     run_trials(run)
     best = best_checkpoint(run)
     scores = None
+    calibration = None
     evaluations = 0
     if best is not None:
         run.console.print(f"best: {best.name}")
         scores, evaluations = evaluate_best(run, best)
+        calibration = calibrate_best(run, best)
     summary = summarise(
         run, best=best, scores=scores, evaluations=evaluations, wall_s=run.clock.update()
     )
     write_summary(summary, run.folder.summary)
-    return summary, best
+    return summary, best, calibration
 
 
-def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> SearchResult:
+def _finish(
+    run: SearchRun,
+    summary: Summary,
+    best: TrialCheckpoint | None,
+    calibration: TargetCalibration | None,
+) -> SearchResult:
     """Export the best model, print the result, write the report and copy everything."""
     console, folder = run.console, run.folder
     remove_scratch(folder)
@@ -256,6 +267,7 @@ def _finish(run: SearchRun, summary: Summary, best: TrialCheckpoint | None) -> S
             class_names=run.splits.trial.class_names,
             checkpoint=best.contents,
             metrics=summary.model_dump(mode="json"),
+            calibration=calibration,
         )
     print_summary(summary, console)
     if export is not None:

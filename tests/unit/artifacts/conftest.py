@@ -13,6 +13,7 @@ from PIL import Image
 from support.tiny_trial import make_record, save
 
 from adaptune.artifacts import Export, load_export, write_export
+from adaptune.artifacts.format import PORTABLE_FORMATS
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.checkpoint import CheckpointFolder
@@ -76,6 +77,23 @@ def write(spec: TrialSpec, checkpoint: dict[str, Any]) -> Write:
         )
 
     return _write
+
+
+@pytest.fixture(scope="session")
+def portable(
+    spec: TrialSpec, checkpoint: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An export with portable files in all formats; tests must not change it."""
+    noise = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+    return write_export(
+        tmp_path_factory.mktemp("portable") / "best",
+        spec=spec,
+        class_names=CLASSES,
+        checkpoint=checkpoint,
+        metrics={"accuracy": 0.5},
+        formats=PORTABLE_FORMATS,
+        samples={"source": noise, "target": noise},
+    )
 
 
 @pytest.fixture

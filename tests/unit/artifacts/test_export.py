@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import torch
 from adaptune import __version__, files
 from adaptune.artifacts import export as export_module
 from adaptune.artifacts import load_export
-from adaptune.artifacts.format import CHECKSUMS_FILE, EXPORT_FILES
+from adaptune.artifacts.format import CHECKSUMS_FILE, EXPORT_FILES, PORTABLE_FILES
 from adaptune.errors import ResultsError
 from adaptune.signals import StopRequest, stop_on_signals
 
@@ -26,8 +27,26 @@ Write = Callable[..., Path]
 
 
 def test_an_export_holds_its_files_and_nothing_else_is_written_next_to_it(best: Path) -> None:
-    assert {file.name for file in best.iterdir()} == set(EXPORT_FILES)
+    assert {file.name for file in best.iterdir()} == set(EXPORT_FILES) - set(PORTABLE_FILES)
     assert [entry.name for entry in best.parent.iterdir()] == ["best"]
+
+
+def test_portable_files_are_part_of_the_export_and_of_its_checksums(portable: Path) -> None:
+    assert {entry.name for entry in portable.iterdir()} == set(EXPORT_FILES)
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", CHECKSUMS_FILE],
+        cwd=portable,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_an_export_without_portable_files_replaces_one_with_them(
+    portable: Path, write: Write, tmp_path: Path
+) -> None:
+    shutil.copytree(portable, tmp_path / "best")
+    write(tmp_path / "best")
+    assert not set(PORTABLE_FILES) & {entry.name for entry in (tmp_path / "best").iterdir()}
 
 
 def test_sha256sum_confirms_a_fresh_export(best: Path) -> None:
@@ -42,7 +61,7 @@ def test_sha256sum_confirms_a_fresh_export(best: Path) -> None:
 def test_the_checksums_cover_all_files_but_themselves(best: Path) -> None:
     lines = (best / CHECKSUMS_FILE).read_text().splitlines()
     expected = []
-    for name in sorted(set(EXPORT_FILES) - {CHECKSUMS_FILE}):
+    for name in sorted(set(EXPORT_FILES) - {CHECKSUMS_FILE, *PORTABLE_FILES}):
         expected.append(f"{hashlib.sha256((best / name).read_bytes()).hexdigest()}  {name}")
     assert lines == expected
 

@@ -1,4 +1,4 @@
-"""Files and folders become batches of images, and of network outputs."""
+"""Files and folders become images, and bad ones are named."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
+from PIL import Image
 
-from adaptune.artifacts.image_files import apply_to_files, image_files
-from adaptune.artifacts.load import Export
+from adaptune.artifacts.image_files import ImageFile, Paths, image_files, in_batches, read_images
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
+from adaptune.spec.data import DomainSpec
 
 Save = Callable[..., Path]
+FORM = DomainSpec.model_validate({"domain": "imagefolder:x", "size": 16, "crop": 12})
+
+
+def paths_of(paths: Paths) -> list[Path]:
+    return [file.path for file in image_files(paths)]
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_stands_for_its_visible_images_at_any_depth(folder: Path) -> None:
-    assert image_files([folder]) == [folder / "a.JPG", folder / "b.png", folder / "deep/c.webp"]
+    assert paths_of([folder]) == [folder / "a.JPG", folder / "b.png", folder / "deep/c.webp"]
 
 
 def test_linked_folders_are_searched_and_system_folders_are_not(
@@ -43,27 +47,27 @@ def test_linked_folders_are_searched_and_system_folders_are_not(
     (folder / "__MACOSX").mkdir()
     (folder / "__MACOSX" / "f.png").touch()
     names = ["a.JPG", "b.png", "deep/c.webp", "linked/e.png"]
-    assert image_files(folder) == [folder / name for name in names]
+    assert paths_of(folder) == [folder / name for name in names]
 
 
 def test_a_file_is_taken_as_it_is_in_the_order_given(folder: Path) -> None:
     files = [folder / "notes.txt", folder / ".hidden.png", folder / "a.JPG"]
-    assert image_files(files) == files
+    assert paths_of(files) == files
 
 
 def test_paths_may_be_text(folder: Path) -> None:
-    assert image_files([str(folder / "b.png")]) == [folder / "b.png"]
+    assert paths_of([str(folder / "b.png")]) == [folder / "b.png"]
 
 
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_single_path_is_not_taken_for_a_sequence(
     folder: Path, kind: Callable[[Path], Path | str]
 ) -> None:
-    assert image_files(kind(folder / "b.png")) == [folder / "b.png"]
+    assert paths_of(kind(folder / "b.png")) == [folder / "b.png"]
 
 
 def test_a_folder_below_a_hidden_one_is_searched_if_it_is_named(folder: Path) -> None:
-    assert image_files([folder / ".cache"]) == [folder / ".cache" / "d.png"]
+    assert paths_of([folder / ".cache"]) == [folder / ".cache" / "d.png"]
 
 
 def test_a_missing_path_is_named(folder: Path) -> None:
@@ -75,7 +79,7 @@ def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     with pytest.raises(DataError, match=r"pipe\.png is neither a file nor a folder"):
         image_files([folder / "pipe.png"])
-    assert folder / "pipe.png" not in image_files([folder])
+    assert folder / "pipe.png" not in paths_of([folder])
 
 
 def test_a_folder_without_images_is_named_with_the_supported_suffixes(tmp_path: Path) -> None:
@@ -84,40 +88,45 @@ def test_a_folder_without_images_is_named_with_the_supported_suffixes(tmp_path: 
         image_files([tmp_path])
 
 
-def test_networks_are_applied_to_batches_of_at_most_the_given_size(
-    export: Export, image: Save, tmp_path: Path
-) -> None:
-    files = [image(tmp_path / f"{seed}.png", seed) for seed in range(3)]
-    batches = list(apply_to_files(nn.Identity(), files, export=export, role="source", batch_size=2))
-    assert [list(batch_files) for batch_files, _ in batches] == [files[:2], files[2:]]
-    assert [outputs.shape[0] for _, outputs in batches] == [2, 1]
-    pixels = [decode(file, file.name) for file in files]
-    expected = export.transform(pixels, "source")
-    torch.testing.assert_close(torch.cat([outputs for _, outputs in batches]), expected)
+def test_files_keep_their_path_within_the_folder_that_was_named(folder: Path) -> None:
+    names = [file.name for file in image_files([folder, folder / "deep" / "c.webp"])]
+    assert names == [Path("a.JPG"), Path("b.png"), Path("deep/c.webp"), Path("c.webp")]
 
 
-def test_no_file_gives_no_batch(export: Export) -> None:
-    assert not list(apply_to_files(nn.Identity(), [], export=export, role="source", batch_size=2))
+def files_of(*paths: Path) -> list[ImageFile]:
+    return [ImageFile(path, Path(path.name)) for path in paths]
 
 
-def test_gradients_are_disabled_in_the_network_but_not_in_the_code_of_the_caller(
-    export: Export, image: Save, tmp_path: Path
-) -> None:
-    network = nn.Conv2d(3, 1, kernel_size=1)
-    batches = apply_to_files(
-        network, [image(tmp_path / "a.png")], export=export, role="target", batch_size=1
-    )
-    for _, outputs in batches:
-        assert not outputs.requires_grad
-        assert torch.is_grad_enabled()
-
-
-def test_images_are_read_only_when_their_batch_is_due(
-    export: Export, image: Save, tmp_path: Path
-) -> None:
-    files = [image(tmp_path / "a.png"), tmp_path / "broken.png"]
-    files[1].write_bytes(b"not a png")
-    batches = apply_to_files(nn.Identity(), files, export=export, role="target", batch_size=1)
-    assert next(batches)[0] == files[:1]
+def test_images_are_read_one_at_a_time_as_they_are_stored(image: Save, tmp_path: Path) -> None:
+    good = image(tmp_path / "a.png")
+    bad = tmp_path / "broken.png"
+    bad.write_bytes(b"not a png")
+    images = read_images(files_of(good, bad), FORM)
+    file, pixels = next(images)
+    assert file.path == good
+    assert (pixels == decode(good, "a")).all()
     with pytest.raises(DataError, match=r"broken\.png cannot be read as an image"):
-        next(batches)
+        next(images)
+
+
+def test_grey_images_have_a_channel(tmp_path: Path) -> None:
+    Image.new("L", (20, 16)).save(tmp_path / "grey.png")
+    [(_, pixels)] = read_images(files_of(tmp_path / "grey.png"), FORM)
+    assert pixels.shape == (16, 20, 1)
+
+
+def test_bad_images_are_reported_and_passed_over(image: Save, tmp_path: Path) -> None:
+    files = [image(tmp_path / f"{edge}.png", edge=edge) for edge in (8, 14)]
+    (tmp_path / "broken.png").write_bytes(b"not a png")
+    errors: list[DataError] = []
+    read = list(read_images(files_of(tmp_path / "broken.png", *files), FORM, errors.append))
+    assert [file.path for file, _ in read] == [files[1]]
+    assert [str(error).partition(" ")[0] for error in errors] == [
+        str(tmp_path / "broken.png"),
+        f"{files[0]}:",  # smaller than the crop
+    ]
+
+
+def test_items_come_in_batches() -> None:
+    assert list(in_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert not list(in_batches([], 2))

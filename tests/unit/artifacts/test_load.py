@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,17 @@ from adaptune.training.state import TrainingState
 
 def rewrite_config(export: Path, **changes: object) -> None:
     """Change config.json and its checksum."""
-    file = export / CONFIG_FILE
-    before = file.read_bytes()
-    config = json.loads(before) | changes
+    config = json.loads((export / CONFIG_FILE).read_bytes()) | changes
     kept = {key: value for key, value in config.items() if value is not None}
-    file.write_text(json.dumps(kept))
-    checksums = export / CHECKSUMS_FILE
-    digest_before = hashlib.sha256(before).hexdigest()
-    digest_after = hashlib.sha256(file.read_bytes()).hexdigest()
+    rewrite(export / CONFIG_FILE, json.dumps(kept).encode())
+
+
+def rewrite(file: Path, contents: bytes) -> None:
+    """Change a file of an export and its checksum."""
+    checksums = file.parent / CHECKSUMS_FILE
+    digest_before = hashlib.sha256(file.read_bytes()).hexdigest()
+    digest_after = hashlib.sha256(contents).hexdigest()
+    file.write_bytes(contents)
     checksums.write_text(checksums.read_text().replace(digest_before, digest_after))
 
 
@@ -103,6 +108,55 @@ def test_a_damaged_file_is_named(best: Path, name: str) -> None:
     (best / name).write_bytes(body)
     with pytest.raises(ResultsError, match=f"{name} is damaged"):
         load_export(best)
+
+
+@pytest.mark.parametrize("name", ["classifier.onnx", "target_to_source.pt2"])
+def test_a_damaged_program_is_named_and_a_missing_one_is_not_missed(
+    portable: Path, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(portable, tmp_path / "best"))
+    load_export(folder)
+    body = bytearray((folder / name).read_bytes())
+    body[len(body) // 2] ^= 1
+    (folder / name).write_bytes(body)
+    with pytest.raises(ResultsError, match=f"{name} is damaged"):
+        load_export(folder)
+    (folder / name).unlink()
+    load_export(folder)
+
+
+@pytest.mark.parametrize("name", ["classifier.safetensors", "config.json", "metrics.json"])
+def test_a_link_is_refused_even_if_it_leads_to_the_right_contents(
+    best: Path, tmp_path: Path, name: str
+) -> None:
+    (best / name).rename(tmp_path / "elsewhere")
+    (best / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResultsError, match=f"{name} is refused: it is a link; copy the file itse"):
+        load_export(best)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../other/config.json", "..", "a\\b", "a/b", ""])
+def test_checksums_of_files_outside_the_folder_are_refused(best: Path, name: str) -> None:
+    with (best / CHECKSUMS_FILE).open("a") as file:
+        file.write(f"{64 * '0'}  {name}\n")
+    with pytest.raises(ResultsError, match="SHA256SUMS is refused: it names"):
+        load_export(best)
+
+
+class Exploit:
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("exploited"),)
+
+
+def test_a_pickle_in_place_of_weights_is_refused_and_not_run(
+    best: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for contents in (pickle.dumps(Exploit()), b"", b"\xff" * 100):
+        rewrite(best / "classifier.safetensors", contents)
+        with pytest.raises(ResultsError, match=r"config\.json and the weights do not match"):
+            load_export(best)
+    assert not (tmp_path / "exploited").exists()
 
 
 def test_a_missing_file_is_named(best: Path) -> None:

@@ -1,17 +1,16 @@
-"""The model card describes the model, and its Python code runs."""
+"""The model card describes the model."""
 
 from __future__ import annotations
 
 import random
 import string
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
+from support.calibrations import make_calibration
 
 from adaptune.artifacts.format import ExportConfig
 from adaptune.artifacts.load import Export
@@ -64,20 +63,82 @@ def test_the_model_card_has_tables_of_the_held_out_test(config: ExportConfig) ->
     assert not [line for line in lines if "test_metrics" in line or "target_test_recall" in line]
 
 
-def test_the_python_of_the_model_card_runs_and_needs_neither_ray_nor_optuna(
-    best: Path, image: Callable[..., Path]
-) -> None:
-    image(best.parent / "images" / "a.png")
-    code = (best / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
-    code += "import sys; assert 'ray' not in sys.modules and 'optuna' not in sys.modules"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=best.parent, check=True, capture_output=True, text=True
+def test_the_model_card_tells_how_the_model_was_chosen(config: ExportConfig) -> None:
+    estimate: JsonValue = {"value": 0.9, "ci95": [0.85, 0.95]}
+    metrics: dict[str, JsonValue] = {
+        "metric": "target_val_accuracy",
+        "best_trial": 3,
+        "best_epoch": 7,
+        "trials_total": 16,
+        "trials_pruned": 9,
+        "trials_failed": 1,
+        "search_verdict": "The search added 2 points.",
+        "target_test_evaluations": 2,
+        "target_test_size": 359,
+        "baselines": [{"name": "no GAN", "setting": "task 1, x|y", "epoch": 4}],
+        "test_metrics": {"adapted": {"accuracy": estimate}},
+    }
+    card = model_card(config, metrics)
+    text = " ".join(card.split())
+    assert (
+        r"epoch 7 of trial 3, which has the highest target_val_accuracy of 16 trials, of which 9"
+        " were stopped early and 1 failed. Seed: 3. The search added 2 points."
+    ) in text
+    lines = card.splitlines()
+    assert r"| no GAN | task 1, x\|y | 4 |" in lines
+    assert "The intervals come from 359 test images." in text
+    assert "- 2 models of the search were evaluated on the test set" in text
+    assert not [line for line in lines if line.startswith("| baselines")]
+    other = " ".join(model_card(config, {"trial": 3}).split())
+    assert "best checkpoint of one trial, by the objective of the search. Seed: 3." in other
+    assert "It was not evaluated on the held-out test set." in other
+
+
+def test_the_model_card_has_the_calibration(config: ExportConfig) -> None:
+    calibrated = config.model_copy(update={"calibration": make_calibration()})
+    card = model_card(calibrated, {})
+    text = " ".join(card.split())
+    assert "Its temperature by importance weights from source_val is 2:" in text.replace("\\", "")
+    lines = card.splitlines()
+    weighted = "| source_val, weighted (500 images, as informative as 120) | 10.0 | 2.0 |"
+    assert weighted in lines
+    assert "| target_val | 15.0 | 5.0 |" in lines
+    assert "right in 95.0% of its answers" in text
+    assert "abstain below a calibrated probability of 0.800." in text
+    assert "answers for 70.0% of target_val, and is right in 94.0% of them." in text
+    unlabelled = make_calibration(
+        target_val_error=None, covered_target_val_accuracy=None, threshold=None, coverage=None
     )
-    assert run.stdout.startswith("images/a.png ")
+    card = model_card(config.model_copy(update={"calibration": unlabelled}), {})
+    assert "| target_val |" not in card
+    assert "No threshold of the probability makes 95.0% of the answers right" in card
+    assert "calibrated probability" not in model_card(config, {})
+
+
+def test_the_model_card_has_the_largest_difference_of_each_portable_file(
+    config: ExportConfig,
+) -> None:
+    checks: JsonValue = {
+        "classifier.onnx": {"largest_difference": 3.14e-7, "images": 16},
+        "source_to_target.onnx": {"largest_difference": 1.0, "images": 16},
+    }
+    lines = model_card(config, {"portable_files": checks}).splitlines()
+    assert "| classifier.onnx | 16 | 3.1e-07 of a probability |" in lines
+    assert "| source_to_target.onnx | 16 | 1 of 255 |" in lines
+    assert not [line for line in lines if line.startswith("| portable")]
+    assert "## Portable files" not in model_card(config, {})
+
+
+def body(card: str) -> str:
+    """Return a model card without its front matter."""
+    start, front, rest = card.split("---\n", 2)
+    assert not start
+    assert front
+    return rest
 
 
 def test_the_model_card_describes_the_domains_and_the_classes(config: ExportConfig) -> None:
-    lines = model_card(config, {}).splitlines()
+    lines = body(model_card(config, {})).splitlines()
     assert lines[0] == "# imagefolder:source → imagefolder:target"
     assert "| source | imagefolder:source | centre 24 px, resized to 16 px, RGB |" in lines
     assert "| target | imagefolder:target | centre 12 px, resized to 16 px, RGB |" in lines
@@ -147,7 +208,7 @@ def shown_lines(markdown: str) -> list[str]:
     """Return the text of each line of the rendered Markdown; none may have markup in it."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     lines = []
-    for token in parser.parse(markdown):
+    for token in parser.parse(body(markdown)):
         assert token.type != "html_block"
         if token.type == "inline":
             assert token.children is not None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.calibrations import make_calibration
 
 from adaptune.artifacts import Export, predict
 from adaptune.data.preprocessing import decode
@@ -70,3 +72,33 @@ def test_a_missing_path_and_an_empty_folder_are_refused_before_any_work(
     for path, message in (("absent.png", r"absent\.png"), ("empty", "no image in")):
         with pytest.raises(DataError, match=message):
             predict(export, [tmp_path / path])
+
+
+def test_calibrated_probabilities_are_those_of_logits_divided_by_the_temperature(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    files = [image(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    assert {prediction.calibrated_probability for prediction in predict(export, files)} == {None}
+    logits = export.classifier(export.transform([decode(file, "a") for file in files], "target"))
+    expected = (logits / 0.1).softmax(dim=1).amax(dim=1).tolist()
+    threshold = sorted(expected)[1]
+    calibration = make_calibration(temperature=0.1, threshold=threshold)
+    config = export.config.model_copy(update={"calibration": calibration})
+    predictions = list(predict(replace(export, config=config), files))
+    for prediction, probability in zip(predictions, expected, strict=True):
+        assert prediction.calibrated_probability == pytest.approx(probability, abs=1e-6)
+        assert prediction.accepted is (prediction.calibrated_probability >= threshold)
+    config = export.config.model_copy(update={"calibration": make_calibration(threshold=None)})
+    predictions = list(predict(replace(export, config=config), files))
+    assert {prediction.accepted for prediction in predictions} == {None}
+
+
+def test_bad_images_are_reported_and_passed_over(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    image(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "broken.png").write_bytes(b"not a png")
+    errors: list[DataError] = []
+    predictions = list(predict(export, tmp_path / "in", on_bad_image=errors.append))
+    assert [prediction.path.name for prediction in predictions] == ["a.png"]
+    assert "broken.png cannot be read" in str(errors[0])

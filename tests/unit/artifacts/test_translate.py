@@ -1,4 +1,4 @@
-"""Translations are PNGs that overwrite no input and no other translation."""
+"""Translations are PNGs of whole images that overwrite no input and no other translation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from adaptune.artifacts import Export, translate
 from adaptune.artifacts.format import Direction, Role
+from adaptune.artifacts.translate import Translator, translations
 from adaptune.data.preprocessing import decode, prepare
 from adaptune.errors import DataError, ResultsError
 
@@ -24,7 +25,7 @@ def test_translate_writes_pngs_of_the_trained_size(
     export: Export, image: Save, tmp_path: Path, direction: Direction
 ) -> None:
     files = [image(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.png"])]
-    written = translate(export, files, tmp_path / "out", direction, batch_size=1)
+    written = translate(export, files, tmp_path / "out", direction, resize=True)
     assert written == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
     assert {decode(file, file.name).shape for file in written} == {(16, 16, 3)}
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in written)
@@ -37,7 +38,7 @@ def test_pngs_show_the_output_of_the_generator_of_the_direction(
     export: Export, image: Save, tmp_path: Path, direction: Direction, role: Role
 ) -> None:
     file = image(tmp_path / "a.png")
-    (png,) = translate(export, [file], tmp_path / "out", direction)
+    (png,) = translate(export, [file], tmp_path / "out", direction, resize=True)
     images = export.transform([decode(file, "image")], role)
     output = export.generators[direction](images)[0]
     expected = ((output + 1) * 127.5).round().permute(1, 2, 0).numpy()
@@ -62,7 +63,8 @@ def test_one_channel_is_written_as_grey_and_values_are_clamped_to_8_bits(
     export: Export, image: Save, tmp_path: Path, value: float, pixel: int
 ) -> None:
     export.generators["source_to_target"] = Constant(value)
-    (png,) = translate(export, [image(tmp_path / "a.png")], tmp_path / "out", "source_to_target")
+    file = image(tmp_path / "a.png")
+    (png,) = translate(export, [file], tmp_path / "out", "source_to_target", resize=True)
     np.testing.assert_array_equal(decode(png, "png"), np.full((16, 16), pixel, dtype=np.uint8))
 
 
@@ -75,7 +77,7 @@ def test_images_of_five_channels_are_read_from_arrays_and_written_as_arrays(
     five.generators["source_to_target"] = nn.Identity()
     pixels = np.random.default_rng(0).integers(0, 65536, (24, 24, 5)).astype(np.uint16)
     np.save(tmp_path / "a.npy", pixels)
-    (written,) = translate(five, tmp_path, tmp_path / "out", "source_to_target")
+    (written,) = translate(five, tmp_path, tmp_path / "out", "source_to_target", resize=True)
     assert written == tmp_path / "out" / "a.npy"
     prepared = prepare([pixels], crop=24, size=16, channels=5)[0]
     np.testing.assert_array_equal(decode(written, "a"), prepared.transpose(1, 2, 0))
@@ -85,9 +87,85 @@ def test_translate_crops_as_the_domain_of_its_input(
     export: Export, image: Save, tmp_path: Path
 ) -> None:
     file = image(tmp_path / "a.png", edge=20)  # the source's crop is 24 px, the target's 12
-    translate(export, [file], tmp_path / "out", "target_to_source")
+    translate(export, [file], tmp_path / "out", "target_to_source", resize=True)
     with pytest.raises(DataError, match="crop 24 px"):
-        translate(export, [file], tmp_path / "out", "source_to_target")
+        translate(export, [file], tmp_path / "out", "source_to_target", resize=True)
+
+
+def test_whole_images_are_translated_at_the_scale_that_the_crop_has_in_training(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    file = image(tmp_path / "a.png", edge=60)
+    (to_target,) = translate(export, [file], tmp_path / "out", "source_to_target")
+    assert decode(to_target, "png").shape == (40, 40, 3)  # a crop of 24 px becomes 16
+    (to_source,) = translate(export, [file], tmp_path / "out", "target_to_source")
+    assert decode(to_source, "png").shape == (80, 80, 3)  # a crop of 12 px becomes 16
+
+
+def test_a_whole_image_of_the_size_of_training_is_one_tile(export: Export, image: Save) -> None:
+    translator = Translator(without_crop(export), "source_to_target")
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    resized = Translator(without_crop(export), "source_to_target", resize=True)
+    np.testing.assert_array_equal(translator(pixels), resized(pixels))
+
+
+def test_whole_images_may_be_smaller_than_in_training(export: Export) -> None:
+    translator = Translator(without_crop(export), "source_to_target")
+    assert translator(np.zeros((5, 40, 3), dtype=np.uint8)).shape == (5, 40, 3)
+
+
+def without_crop(export: Export) -> Export:
+    source = export.config.data.source.model_copy(update={"crop": None})
+    data = export.config.data.model_copy(update={"source": source})
+    return replace(export, config=export.config.model_copy(update={"data": data}))
+
+
+def test_translations_keep_the_folders_of_their_images(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    for name in ("cat/0.png", "cat/0.jpg", "dog/0.png", "dog/old/1.png"):
+        image(tmp_path / "in" / name)
+    written = translate(export, tmp_path / "in", tmp_path / "out", "source_to_target")
+    names = [str(path.relative_to(tmp_path / "out")) for path in written]
+    assert sorted(names) == ["cat/0-2.png", "cat/0.png", "dog/0.png", "dog/old/1.png"]
+
+
+def test_contact_sheets_show_all_images(export: Export, image: Save, tmp_path: Path) -> None:
+    for seed in range(25):
+        image(tmp_path / "in" / f"{seed}.png", seed)
+    sheets = tmp_path / "sheets"
+    translate(
+        export,
+        tmp_path / "in",
+        tmp_path / "out",
+        "source_to_target",
+        resize=True,
+        contact_sheets=sheets,
+    )
+    names = [file.name for file in sorted(sheets.iterdir())]
+    assert names == ["contact-sheet-0001.png", "contact-sheet-0002.png"]
+
+
+def test_bad_images_are_passed_over(export: Export, image: Save, tmp_path: Path) -> None:
+    image(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "a.png").write_bytes(b"not a png")
+    errors: list[DataError] = []
+    written = translate(
+        export, tmp_path / "in", tmp_path / "out", "source_to_target", on_bad_image=errors.append
+    )
+    assert written == [tmp_path / "out" / "b.png"]
+    assert "a.png cannot be read" in str(errors[0])
+
+
+def test_each_image_is_translated_when_it_is_due(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        image(tmp_path / "in" / name)
+    translator = Translator(export, "source_to_target")
+    files = translations(translator, tmp_path / "in", tmp_path / "out")
+    assert next(files).exists()
+    assert not (tmp_path / "out" / "b.png").exists()
 
 
 def test_translate_overwrites_neither_of_two_inputs_of_one_name(

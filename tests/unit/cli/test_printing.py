@@ -1,14 +1,50 @@
 from __future__ import annotations
 
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from support.fake_run import printed
 
-from adaptune.cli.printing import print_replication, print_table, stdout_console
+from adaptune.cli.printing import open_output, print_replication, print_table, stdout_console
 from adaptune.report.table import Table
 from adaptune.report.tables import ReplicationTable
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_output_for_a_terminal_has_control_characters_as_escape_sequences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with open_output(None, is_binary=False) as file:
+        file.write(b"a,\x1b[2J\n\xff\n")
+        file.flush()
+    assert terminal.getvalue() == "a,\\x1b[2J\n\\udcff\n"
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
+    with open_output(tmp_path / "file", is_binary=True) as file:
+        file.write(b"\x00")
+        assert not (tmp_path / "file").exists()
+    assert (tmp_path / "file").read_bytes() == b"\x00"
+
+
+def test_no_file_is_left_after_an_error(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        with open_output(tmp_path / "file", is_binary=False) as file:
+            file.write(b"a")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

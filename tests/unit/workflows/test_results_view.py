@@ -1,24 +1,19 @@
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.fake_run import make_summary, save_checkpoint
+from support.fake_run import make_summary
 from support.fake_search import make_record
 
-from adaptune.data.splits import load_splits
-from adaptune.errors import CheckpointError, ResultsError
+from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import write_summary
 from adaptune.results.folder import ResultsFolder, write_table
 from adaptune.results.lifecycle import create_or_resume
-from adaptune.results.splits_manifest import write_or_verify
 from adaptune.spec import load_spec
-from adaptune.study.inputs import record_inputs
 from adaptune.study.storage import open_study
-from adaptune.workflows.results_view import export_trial, search_report, search_status
+from adaptune.workflows.results_view import search_report, search_status
 
 
 def test_the_status_counts_trials_by_state(killed: ResultsFolder) -> None:
@@ -56,8 +51,6 @@ def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
         search_status(tmp_path)
     with pytest.raises(ResultsError, match="holds no search"):
         search_report(tmp_path)
-    with pytest.raises(ResultsError, match="holds no search"):
-        export_trial(tmp_path)
 
 
 def test_a_search_that_has_not_finished_has_no_report(killed: ResultsFolder) -> None:
@@ -81,64 +74,3 @@ def test_the_report_has_everything_that_a_terminal_shows(killed: ResultsFolder) 
     assert not killed.report.exists()
     assert contents.write_page() == killed.report
     assert killed.report.read_text().count("<svg") == 2
-
-
-def test_the_best_trial_is_exported_with_target_val_figures_only(killed: ResultsFolder) -> None:
-    checkpoint, folder = export_trial(killed.path)
-    assert (checkpoint, folder) == ("trial 0, epoch 2", killed.path / "exports" / "0")
-    assert json.loads((folder / "metrics.json").read_text()) == {
-        "trial": 0,
-        "epoch": 2,
-        "target_val_accuracy": 0.75,
-        "target_val_loss": 1.0,
-        "target_val_metrics": {"accuracy": 0.75},
-    }
-    assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
-
-
-def test_an_export_needs_no_data(killed: ResultsFolder, space: Path) -> None:
-    shutil.rmtree(space.parent / "source")
-    _, folder = export_trial(killed.path)
-    assert json.loads((folder / "config.json").read_text())["class_names"] == ["cat", "dog"]
-
-
-def test_a_trial_is_exported_by_its_number_to_another_folder(
-    killed: ResultsFolder, tmp_path: Path
-) -> None:
-    assert export_trial(killed.path, 0, tmp_path / "export")[1] == tmp_path / "export"
-
-
-def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(space: Path) -> None:
-    spec = load_spec(space)
-    folder = create_or_resume(spec, resume=False)
-    study = open_study(spec, folder.journal)
-    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
-    write_or_verify(load_splits(spec.data, spec.seed), folder)
-    first, member = study.ask_group(2)
-    record = make_record(1, 0.5)
-    study.add_epoch(member, record, 0.5)
-    study.tell_result(member, epochs=2, error=None, wall_s=1)
-    values = member.params
-    save_checkpoint(spec, folder, member.number, values, record, 0, inputs, leader=first.number)
-    checkpoint, export = export_trial(folder.path, member.number)
-    assert (checkpoint, export) == ("trial 1, epoch 1", folder.path / "exports" / "1")
-    assert json.loads((export / "metrics.json").read_text())["trial"] == 1
-
-
-def test_a_trial_without_a_checkpoint_cannot_be_exported(killed: ResultsFolder) -> None:
-    with pytest.raises(ResultsError, match=r"there is no trial 7; there are 0, 1, 2"):
-        export_trial(killed.path, 7)
-    with pytest.raises(ResultsError, match="trial 1 has not finished an epoch"):
-        export_trial(killed.path, 1)
-    with pytest.raises(CheckpointError, match="cannot read checkpoint"):
-        export_trial(killed.path, 2)
-
-
-def test_the_best_trial_needs_one_that_finished(space: Path) -> None:
-    spec = load_spec(space)
-    folder = create_or_resume(spec, resume=False)
-    open_study(spec, folder.journal)
-    with pytest.raises(ResultsError, match="no trial has finished yet: name one with --trial"):
-        export_trial(folder.path)
-    with pytest.raises(ResultsError, match="there is no trial 0; there are none"):
-        export_trial(folder.path, 0)
