@@ -224,7 +224,8 @@ def foreign_weights(root: Path, spec: SearchSpec) -> list[str]:
     for path in sorted(root.rglob("epoch-*.pt")):
         contents = decode(path.read_bytes(), path.name)
         leader = path.parent.parent.name
-        expected = [signature(row, int(path.stem[-4:])) for row in groups[leader]]
+        epoch = int(path.name.partition(".")[0][-4:])
+        expected = [signature(row, epoch) for row in groups[leader]]
         for trial in [contents, *contents["group"]]:
             bias = eval_weights(trial, "f_t")["bias"]
             if not any(torch.equal(bias, own) for own in expected):
