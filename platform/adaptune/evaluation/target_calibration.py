@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from adaptune.cluster.tasks import task_device
-from adaptune.data.splits import TrialData
 from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.search.driver import SearchRun
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.state import StateDict
-from adaptune.training.temperature import TargetCalibration, calibrate_weights
+from adaptune.training.temperature import CalibrationData, TargetCalibration, calibrate_weights
 
 
 def calibrate_best(run: SearchRun, best: TrialCheckpoint) -> TargetCalibration | None:
@@ -24,7 +23,7 @@ def calibrate_best(run: SearchRun, best: TrialCheckpoint) -> TargetCalibration |
         _calibrate,
         best.spec,
         weights,
-        run.splits.trial,
+        CalibrationData.of(run.splits.trial),
         threads,
         cpus=threads,
     )
@@ -33,6 +32,6 @@ def calibrate_best(run: SearchRun, best: TrialCheckpoint) -> TargetCalibration |
 
 
 def _calibrate(
-    spec: TrialSpec, weights: StateDict, data: TrialData, threads: int
+    spec: TrialSpec, weights: StateDict, data: CalibrationData, threads: int
 ) -> TargetCalibration | None:
     return calibrate_weights(spec, weights, data, task_device(spec, threads))

@@ -8,6 +8,7 @@ assume that images of the target that resemble those of the source have the same
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from pydantic import Field
 from scipy.special import log_softmax, softmax
 
+from adaptune.data.array_types import Labels
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.image_set import ImageSet
 from adaptune.data.splits import TrialData
@@ -72,11 +74,41 @@ class TargetCalibration(Section):
     )
 
 
+@dataclass(frozen=True)
+class CalibrationData:
+    """The part of the data of a search that calibration needs.
+
+    Attributes:
+        source_images: source_val.
+        source_labels: int64 (S,).
+        target_images: target_val.
+        target_labels: int64 (T,); None if they are not known.
+        classes: K.
+    """
+
+    source_images: ImageSet
+    source_labels: Labels
+    target_images: ImageSet
+    target_labels: Labels | None
+    classes: int
+
+    @classmethod
+    def of(cls, data: TrialData) -> CalibrationData:
+        """Return that part."""
+        return cls(
+            data.source_val_images,
+            data.source_val_labels,
+            data.target_val_images,
+            data.target_val_labels if data.target_labelled else None,
+            len(data.class_names),
+        )
+
+
 def calibrate_for_target(
     source_logits: Array,
-    source_labels: npt.NDArray[np.int64],
+    source_labels: Labels,
     target_logits: Array,
-    target_labels: npt.NDArray[np.int64] | None,
+    target_labels: Labels | None,
 ) -> TargetCalibration | None:
     """Return the calibration of f_T, or None if too few images of source_val resemble the target.
 
@@ -119,7 +151,7 @@ def calibrate_for_target(
 
 
 def calibrate_weights(
-    spec: TrialSpec, weights: StateDict, data: TrialData, device: torch.device
+    spec: TrialSpec, weights: StateDict, data: CalibrationData, device: torch.device
 ) -> TargetCalibration | None:
     """Return the calibration of f_T on the data of its search; see `calibrate_for_target`.
 
@@ -128,7 +160,7 @@ def calibrate_weights(
         weights: weights of f_T.
         device: where the logits are computed.
     """
-    classifier = build_classifier(spec.model.classifier, spec.data.target, len(data.class_names))
+    classifier = build_classifier(spec.model.classifier, spec.data.target, data.classes)
     classifier.load_state_dict(weights)
     classifier.to(device)
 
@@ -138,10 +170,10 @@ def calibrate_weights(
         return array
 
     return calibrate_for_target(
-        logits(data.source_val_images),
-        data.source_val_labels,
-        logits(data.target_val_images),
-        data.target_val_labels if data.target_labelled else None,
+        logits(data.source_images),
+        data.source_labels,
+        logits(data.target_images),
+        data.target_labels,
     )
 
 
@@ -172,7 +204,7 @@ def importance_weights(source_logits: Array, target_logits: Array) -> Array:
     return weights
 
 
-def fit_temperature(logits: Array, labels: npt.NDArray[np.int64], weights: Array) -> float:
+def fit_temperature(logits: Array, labels: Labels, weights: Array) -> float:
     """Return the temperature, 0.05 to 20, that minimises the weighted cross-entropy.
 
     Args:

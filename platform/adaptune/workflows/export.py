@@ -25,7 +25,7 @@ from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyEpoch, StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
-from adaptune.training.temperature import TargetCalibration, calibrate_weights
+from adaptune.training.temperature import CalibrationData, TargetCalibration, calibrate_weights
 
 _SAMPLES = 7  # images of each domain on which portable files are compared with torch
 
@@ -94,7 +94,8 @@ def _calibrate(
 ) -> tuple[TargetCalibration | None, str | None]:
     """Return the calibration of f_T, or why there is none."""
     weights = eval_weights(checkpoint, NETWORKS[CLASSIFIER])
-    calibration = calibrate_weights(spec, weights, data, torch.device("cpu"))
+    needed = CalibrationData.of(data)
+    calibration = calibrate_weights(spec, weights, needed, torch.device("cpu"))
     if calibration is None:
         return None, "too few images of source_val resemble those of the target"
     return calibration, None

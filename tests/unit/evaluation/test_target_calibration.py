@@ -42,5 +42,5 @@ def test_the_weights_of_the_best_model_are_calibrated_on_the_data_of_the_search(
     assert spec == best.spec
     for name, value in eval_weights(best.contents, "f_t").items():
         assert torch.equal(weights[name], value)
-    assert np.array_equal(data.source_val_labels, run.splits.trial.source_val_labels)
+    assert np.array_equal(data.source_labels, run.splits.trial.source_val_labels)
     assert device == torch.device("cpu")

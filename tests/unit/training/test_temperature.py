@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
 
+from adaptune.data.domain import UNLABELLED
 from adaptune.training.temperature import (
     ABSTENTION_ACCURACY,
+    CalibrationData,
     TargetCalibration,
     abstention_threshold,
     calibrate_for_target,
@@ -169,7 +172,10 @@ def test_domains_that_have_nothing_in_common_give_no_calibration() -> None:
 
 def test_the_classifier_of_a_search_is_calibrated_on_its_data() -> None:
     spec = make_spec()
-    assert calibrate_weights(spec, make_source_weights(spec), make_data(), CPU) is None
+    data = CalibrationData.of(make_data())
+    assert calibrate_weights(spec, make_source_weights(spec), data, CPU) is None
+    unlabelled = replace(make_data(), target_val_labels=np.full(9, UNLABELLED))
+    assert CalibrationData.of(unlabelled).target_labels is None
 
 
 def test_a_calibration_survives_json() -> None:
