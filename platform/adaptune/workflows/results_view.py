@@ -23,6 +23,8 @@ from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 
+_SHORT_STATES = {"stopped early": "stopped", tables.STATES["RUNNING"]: "running"}
+
 
 @dataclass(frozen=True)
 class SearchStatus:
@@ -101,7 +103,17 @@ def search_status(path: Path) -> SearchStatus:
             objective = format_objective(study.metric, epoch.objective)
             best = f"best so far: trial {trial.number}, epoch {epoch.number}, {objective}"
             break
-    return SearchStatus(headline, best, tables.trials_table(study, spec.epochs))
+    return SearchStatus(headline, best, _status_table(study, spec.epochs))
+
+
+def _status_table(study: SearchStudy, epochs: int) -> Table:
+    """Return the trials with columns so narrow that values have room in 80 columns."""
+    table = tables.trials_table(study, epochs)
+    rows = []
+    for number, state, epoch, best, value, values in table.rows:
+        rows.append((number, _SHORT_STATES.get(state, state), epoch, best, value, values))
+    number, state, epoch, _, metric, values = table.header
+    return Table((number, state, epoch, "best", metric.removeprefix("target_"), values), rows)
 
 
 def search_report(path: Path) -> ReportContents:
