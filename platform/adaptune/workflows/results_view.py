@@ -93,7 +93,8 @@ def search_status(path: Path) -> SearchStatus:
     folder, spec = open_existing(path)
     study = read_study(spec, folder.journal)
     counts = Counter(tables.STATES[trial.state.name] for trial in study.started_trials())
-    headline = f"{spec.name}: {counts.total()} of {spec.planned_trials} trials"
+    in_all = study.steering.trials(spec.planned_trials)
+    headline = f"{spec.name}: {counts.total()} of {in_all} trials"
     if counts:
         headline += ": " + ", ".join(f"{count} {state}" for state, count in counts.items())
     best = None

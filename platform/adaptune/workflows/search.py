@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from adaptune.workflows.finish import copy_to_remote, print_summary, write_repor
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
+from adaptune.workflows.steering import SteeringCallback
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ def _prepare(
     run = prepare_run(spec, splits, plan, folder, console, start=start, lease=lease)
     if size is not None:  # before the first trial starts
         store_group_size(run.study, size)
-    return run
+    steering = SteeringCallback(folder, run.study, spec.planned_trials, console)
+    steering.carry_out()  # a search that has all of its trials may get more
+    return replace(run, callbacks=[steering])
 
 
 def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
