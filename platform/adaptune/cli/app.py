@@ -17,6 +17,7 @@ from adaptune.cli.results import report, status
 from adaptune.cli.schema import schema
 from adaptune.cli.search import search
 from adaptune.cli.steering import add_trials, finish, stop_trial, try_setting
+from adaptune.cli.watch import watch
 from adaptune.cluster.output import flush_or_drop, open_missing_streams
 from adaptune.errors import BAD_INPUT, AdaptuneError, InterruptedSearchError
 from adaptune.signals import (
@@ -30,6 +31,7 @@ from adaptune.signals import (
 COMMANDS = (
     search,
     status,
+    watch,
     stop_trial,
     try_setting,
     add_trials,

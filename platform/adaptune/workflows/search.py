@@ -36,6 +36,8 @@ from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.metrics import AUROC, metric_of
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
+from adaptune.workflows.live import LiveScreen, can_show_live
+from adaptune.workflows.monitor import MonitorCallback
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
@@ -65,6 +67,7 @@ def run(
     resume: bool = False,
     address: str | None = None,
     console: Console | None = None,
+    quiet: bool = False,
 ) -> SearchResult:
     """Run a search: train trials, export the best model, evaluate it and write the report.
 
@@ -74,6 +77,7 @@ def run(
         address: address of a running Ray cluster; None starts a local one.
         console: where progress is printed; None is standard output. All other output of this
             process goes to the log in the results folder.
+        quiet: whether plain lines are printed also on a terminal, in place of the live view.
 
     Raises:
         SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left.
@@ -108,7 +112,7 @@ def run(
                     print_start(spec, plan.describe(), folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
-                    summary, best = _search(search_run)
+                    summary, best = _search(search_run, quiet=quiet)
             return _finish(search_run, summary, best)
 
 
@@ -230,9 +234,13 @@ def _removed_if_refused(
         raise
 
 
-def _search(run: SearchRun) -> tuple[Summary, TrialCheckpoint | None]:
+def _search(run: SearchRun, *, quiet: bool) -> tuple[Summary, TrialCheckpoint | None]:
     """Run the trials and evaluate the best model; return the summary and the model."""
-    run_trials(run)
+    is_live = not quiet and can_show_live(run.console)
+    with LiveScreen(run.console) as screen:
+        monitor = MonitorCallback(run, screen if is_live else None)
+        callbacks = [*run.callbacks, monitor]
+        run_trials(replace(run, callbacks=callbacks, prints_epochs=not is_live))
     best = best_checkpoint(run)
     scores = None
     evaluations = 0
