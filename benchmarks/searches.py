@@ -12,9 +12,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from adaptune.search.protocol import OBJECTIVE, GroupConfig
 from adaptune.search.scheduler import StudyScheduler
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.samplers import distributions
 from adaptune.study.study import create_study

@@ -10,7 +10,7 @@ import pytest
 
 from adaptune.spec.schema import SearchSpec
 from adaptune.training.calibration import Calibration
-from adaptune.workflows import estimate
+from adaptune.workflows import estimate, monitor
 from adaptune.workflows.calibration import MeasuredWorker
 
 CALIBRATION = Calibration(
@@ -60,5 +60,6 @@ def replace_calibration(
 
     monkeypatch.setattr(estimate, "calibrate_on_cluster", calibrate)
     monkeypatch.setattr(estimate, "calibrate_on_this_machine", calibrate)
-    monkeypatch.setattr(estimate, "node_resources", lambda _: [{"CPU": 2.0}])
+    for module in (estimate, monitor):
+        monkeypatch.setattr(module, "node_resources", lambda _: [{"CPU": 2.0}])
     return copies_of_calls

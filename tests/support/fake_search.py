@@ -20,9 +20,10 @@ from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.callbacks.shortage import ShortageCallback
 from adaptune.search.protocol import GroupConfig, GroupResult, TrialConfig, TrialResult
 from adaptune.search.scheduler import GroupHooks, StudyScheduler
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy, create_study

@@ -16,6 +16,8 @@ from adaptune.cli.replicate import ablate, confirm
 from adaptune.cli.results import report, status
 from adaptune.cli.schema import schema
 from adaptune.cli.search import search
+from adaptune.cli.steering import add_trials, finish, stop_trial, try_setting
+from adaptune.cli.watch import watch
 from adaptune.cluster.output import flush_or_drop, open_missing_streams
 from adaptune.errors import BAD_INPUT, AdaptuneError, InterruptedSearchError
 from adaptune.signals import (
@@ -29,6 +31,11 @@ from adaptune.signals import (
 COMMANDS = (
     search,
     status,
+    watch,
+    stop_trial,
+    try_setting,
+    add_trials,
+    finish,
     report,
     confirm,
     ablate,
@@ -42,6 +49,13 @@ COMMANDS = (
     schema,
 )
 TRAINING = (search, confirm, ablate)
+
+
+def name_of(command: Callable[..., None]) -> str:
+    """Return the name of a command, which need not be one that Python allows for a function."""
+    if command is try_setting:
+        return "try"
+    return command.__name__.replace("_", "-")
 
 
 def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +87,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in COMMANDS:
-    app.command()(_stoppable(command))
+    app.command(name_of(command))(_stoppable(command))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from adaptune.errors import ResultsError, SpecError
 from adaptune.files import write_file
@@ -75,6 +76,19 @@ def print_table(console: Console, table: Table) -> None:
     for row in table.rows:
         rich_table.add_row(*row)
     console.print(rich_table)
+
+
+def print_lines(console: Console, table: Table) -> None:
+    """Print a table with one line per row; a terminal cuts off what its width has no room for."""
+    if not table:
+        return
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    for row in (table.header, *table.rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        line = Text(" ".join("  ".join(cells).splitlines()).rstrip())
+        if console.is_terminal:
+            line.truncate(console.width, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
 
 
 def print_replication(console: Console, name: str, replication: ReplicationTable) -> None:

@@ -10,15 +10,15 @@ def status(results: ResultsArgument) -> None:
 
     The search may be running, interrupted or finished.
     """
-    from adaptune.cli.printing import print_table, stdout_console
+    from adaptune.cli.printing import print_lines, stdout_console
     from adaptune.workflows.results_view import search_status
 
     state = search_status(results)
     console = stdout_console()
-    console.print(state.headline)
+    console.print(state.headline, soft_wrap=True)
     if state.best is not None:
-        console.print(state.best)
-        print_table(console, state.trials)
+        console.print(state.best, soft_wrap=True)
+        print_lines(console, state.trials)
 
 
 def report(results: ResultsArgument) -> None:

@@ -29,6 +29,9 @@ def search(
             help="resume if the results folder holds a search, otherwise start one",
         ),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="print plain lines instead of the live view")
+    ] = False,
     address: AddressOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the resolved file and the plan")
@@ -53,6 +56,6 @@ def search(
         resume = lifecycle.exists(spec)
     from adaptune.workflows.search import run
 
-    result = run(spec, resume=resume, address=address)
+    result = run(spec, resume=resume, address=address, quiet=quiet)
     if result.export is None or not result.copied:
         raise typer.Exit(1)

@@ -40,6 +40,23 @@ def driver_lock(folder: ResultsFolder) -> Iterator[bool]:
         os.close(file)
 
 
+def is_in_use(folder: ResultsFolder) -> bool | None:
+    """Return whether a driver holds the folder's lock; None if the file system has no locks."""
+    try:
+        file = os.open(folder.path / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return False
+
+
 def _unusable(path: Path, error: OSError) -> ResultsError:
     return ResultsError(f"cannot lock {path}: {error.strerror}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -34,9 +35,10 @@ from adaptune.search.callbacks.wall_clock import WallClockCallback
 from adaptune.search.callbacks.watchdog import WatchdogCallback
 from adaptune.search.protocol import GroupConfig
 from adaptune.search.scheduler import GroupHooks, StudyScheduler, stop_in_process
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
 from adaptune.search.trainable import TrialContext, TrialTrainable
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.budget import SearchBudget
 from adaptune.study.checkpoint_deletion import CheckpointDeletion
 from adaptune.study.inputs import record_inputs
 from adaptune.study.lease import StudyLease
@@ -78,6 +80,8 @@ class SearchRun:
         shared: references to what trials read.
         inputs: digests of what trials read.
         lease: leases of this driver.
+        callbacks: further callbacks.
+        prints_epochs: whether each epoch is printed.
     """
 
     spec: SearchSpec
@@ -94,6 +98,8 @@ class SearchRun:
     shared: SharedRefs
     inputs: TrialInputs
     lease: DriverLease = field(default_factory=DriverLease)
+    callbacks: Sequence[tune.Callback] = ()
+    prints_epochs: bool = True
 
 
 def prepare_run(
@@ -246,13 +252,21 @@ def _callbacks(
         WallClockCallback(run.clock),
         TensorBoardCallback(folder),
         CheckpointRetentionCallback(deletion),
-        ConsoleCallback(console, study, objective, trials=spec.planned_trials, epochs=spec.epochs),
+        ConsoleCallback(
+            console,
+            study,
+            objective,
+            trials=spec.planned_trials,
+            epochs=spec.epochs,
+            prints_epochs=run.prints_epochs,
+        ),
         TablesCallback(study, folder, placement, remote_copy.mark_due),
         remote_copy,
         WatchdogCallback(console, watchdog),
         ShortageCallback(searcher, console),
         StopSignalCallback(),
         DriverLeaseCallback(run.lease),
+        *run.callbacks,
     ]
 
 

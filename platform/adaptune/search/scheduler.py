@@ -75,6 +75,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         self._hooks = hooks
         self._options = scheduler
         self._epochs = epochs
+        self._study = study
         self._objective = objective
         self._trials: dict[int, RankedTrial] = {}
         self._history: dict[int, dict[int, EpochRecord]] = {}  # by trial and epoch
@@ -172,7 +173,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._inner.on_trial_error(tune_controller, self._trials[number])
 
     def _decide(self, number: int, record: EpochRecord | None) -> str:
-        """Return Ray's decision on an epoch of a trial.
+        """Return Ray's decision on an epoch of a trial, unless a person has stopped the trial.
 
         New workers report the last epoch of the lost ones again: it was decided then.
         """
@@ -180,13 +181,14 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             return str(TrialScheduler.CONTINUE)
         self._replay_past(number)
         if record.epoch in self._history[number]:
-            was_stopped = number in self._stopped
+            was_stopped = number in self._stopped or self._study.steering.is_stopped(number)
             return str(TrialScheduler.STOP if was_stopped else TrialScheduler.CONTINUE)
         self._objective.observe(number, record)
         if self._objective.is_rank_based:
             self._inner = self._replayed_scheduler()
         result = self._add(number, record)
-        return str(self._inner.on_trial_result(None, self._trials[number], result))
+        decision = str(self._inner.on_trial_result(None, self._trials[number], result))
+        return TrialScheduler.STOP if self._study.steering.is_stopped(number) else decision
 
     def _complete(self, number: int, result: TrialResult) -> None:
         """End a trial that ended by itself: after its last epoch, or with an error."""

@@ -21,7 +21,7 @@ from adaptune.search.protocol import (
     TrialConfig,
     TrialResult,
 )
-from adaptune.spec.schema import SearchSpec
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import TrialPlacement, place_in_group
@@ -32,34 +32,12 @@ _WORKERS_START_S = 180.0
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True)
-class SearchBudget:
-    """Extent of a search.
-
-    Attributes:
-        trials: number of trials in all.
-        group_size: number of trials that share a GAN.
-        epochs: number of epochs of a trial that is not stopped.
-        node_timeout_s: seconds to wait for nodes before the search gives up.
-    """
-
-    trials: int
-    epochs: int
-    node_timeout_s: float
-    group_size: int = 1
-
-    @classmethod
-    def of(cls, spec: SearchSpec, node_timeout_s: float) -> SearchBudget:
-        """Return the extent of a search that has this spec."""
-        return cls(spec.planned_trials, spec.epochs, node_timeout_s, spec.search.group_size)
-
-
 class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
     """Gives Tune the study's interrupted trials, then new ones, and stores their results.
 
     What Tune calls a trial is a group of trials that share a GAN. Fewer than `capacity(unfinished)`
-    groups run at the same time, and `budget.trials` trials in all. A requeued group, for whose
-    workers the cluster had no room, is suggested again later.
+    groups run at the same time, and `budget.trials` trials in all, and those that were requested.
+    A requeued group, for whose workers the cluster had no room, is suggested again later.
 
     Args:
         study: study of the search.
@@ -107,8 +85,11 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
 
     def remaining(self) -> int:
         """Return the number of trial groups that have yet to start or to continue."""
-        new = max(self._budget.trials - self._study.started, 0)
-        return len(self._interrupted) + math.ceil(new / self._budget.group_size)
+        return len(self._interrupted) + math.ceil(self._unstarted() / self._budget.group_size)
+
+    def _unstarted(self) -> int:
+        trials = self._study.steering.trials(self._budget.trials)
+        return max(trials - self._study.started, 0)
 
     @ends_search
     def suggest(self, trial_id: str) -> dict[str, object] | str | None:
@@ -131,7 +112,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             group = self._interrupted.pop(0)
             start = None  # it started in an earlier session
         else:
-            limit = self._budget.trials - self._study.started
+            limit = self._unstarted()
             size = min(self._budget.group_size, limit)
             group = self._study.ask_group(size, self._prior_trials, limit=limit)
             start = self._clock()

@@ -43,9 +43,9 @@ def read_start_points(
         for value_key, path, raw_value in _flatten(setting, key):
             value = in_field_form(path, raw_value)
             if path in space:
-                message = _mismatch(value, space[path])
+                message = mismatch(value, space[path])
                 if message is None:
-                    point[path] = _as_drawn(value, space[path])
+                    point[path] = as_drawn(value, space[path])
                 else:
                     _add(diagnostics, value_key, path, value, message)
             elif not _may_be_dropped(path, value, fixed, overrides, diagnostics):
@@ -70,7 +70,7 @@ def _flatten(
             yield inner_key, inner_path, value
 
 
-def _mismatch(value: object, distribution: Distribution) -> str | None:
+def mismatch(value: object, distribution: Distribution) -> str | None:
     """Return what the distribution can draw if it cannot draw `value`, otherwise None."""
     if distribution.contains(value):
         return None
@@ -82,7 +82,7 @@ def _mismatch(value: object, distribution: Distribution) -> str | None:
     return f"must be a number from {low:g} to {high:g}"
 
 
-def _as_drawn(value: object, distribution: Distribution) -> Value:
+def as_drawn(value: object, distribution: Distribution) -> Value:
     """Return a value in the form in which the distribution draws it: 1.0 for 1, 3 for 3.0."""
     if isinstance(distribution, Choice):
         return next(listed for listed in distribution.values if listed == value)

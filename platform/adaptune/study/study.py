@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
+from adaptune.study.steering import Steering
 from adaptune.study.trial import (
     FIXED,
     StudyEpoch,
@@ -37,6 +38,9 @@ class SearchStudy:
     Args:
         study: the Optuna study.
         spec: the spec of the search.
+
+    Attributes:
+        steering: what a person has asked of the search while it ran.
     """
 
     def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
@@ -45,6 +49,7 @@ class SearchStudy:
         self._metric = str(study.user_attrs[METRIC])
         self._ranking = Ranking(self._metric)
         self._start_points = spec.search.start_points
+        self.steering = Steering(study)
         self._starter = TrialStarter(study, spec.space, partial(make_sampler, spec))
 
     @property

@@ -142,12 +142,15 @@ class PlannedSearch:
 
     def estimate_rest(self, study: SearchStudy) -> Estimate:
         """Return the needs of what is left of a search, by the epochs that it has trained."""
+        return self._with_disk(Estimate([f"about {duration(self.seconds_left(study))} left"]))
+
+    def seconds_left(self, study: SearchStudy) -> float:
+        """Return the seconds that are left of a search, by the epochs that it has trained."""
         trained: dict[int, int | None] = {}
         for trial in study.started_trials():
             trained[trial.number] = None if trial.state.is_finished() else trial.last_epoch
         pace = resumed_pace(self.spec, self.plan, study, has_test=self.has_test)
-        seconds = search_seconds(self.spec, self.plan, self._epochs(trained), pace)
-        return self._with_disk(Estimate([f"about {duration(seconds)} left"]))
+        return search_seconds(self.spec, self.plan, self._epochs(trained), pace)
 
     def stored_study(self) -> SearchStudy | None:
         """Return the study of the search if it has begun."""

@@ -18,6 +18,8 @@ from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
 
+_SHORT_STATES = {"stopped early": "stopped", tables.STATES["RUNNING"]: "running"}
+
 
 @dataclass(frozen=True)
 class SearchStatus:
@@ -86,7 +88,8 @@ def search_status(path: Path) -> SearchStatus:
     folder, spec = open_existing(path)
     study = read_study(spec, folder.journal)
     counts = Counter(tables.STATES[trial.state.name] for trial in study.started_trials())
-    headline = f"{spec.name}: {counts.total()} of {spec.planned_trials} trials"
+    in_all = study.steering.trials(spec.planned_trials)
+    headline = f"{spec.name}: {counts.total()} of {in_all} trials"
     if counts:
         headline += ": " + ", ".join(f"{count} {state}" for state, count in counts.items())
     best = None
@@ -96,7 +99,17 @@ def search_status(path: Path) -> SearchStatus:
             objective = format_objective(study.metric, epoch.objective)
             best = f"best so far: trial {trial.number}, epoch {epoch.number}, {objective}"
             break
-    return SearchStatus(headline, best, tables.trials_table(study, spec.epochs))
+    return SearchStatus(headline, best, _status_table(study, spec.epochs))
+
+
+def _status_table(study: SearchStudy, epochs: int) -> Table:
+    """Return the trials with columns so narrow that values have room in 80 columns."""
+    table = tables.trials_table(study, epochs)
+    rows = []
+    for number, state, epoch, best, value, values in table.rows:
+        rows.append((number, _SHORT_STATES.get(state, state), epoch, best, value, values))
+    number, state, epoch, _, metric, values = table.header
+    return Table((number, state, epoch, "best", metric.removeprefix("target_"), values), rows)
 
 
 def search_report(path: Path) -> ReportContents:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,9 +38,12 @@ from adaptune.training.metrics import AUROC, metric_of
 from adaptune.training.temperature import TargetCalibration
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
+from adaptune.workflows.live import LiveScreen, can_show_live
+from adaptune.workflows.monitor import MonitorCallback
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
+from adaptune.workflows.steering import SteeringCallback
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def run(
     resume: bool = False,
     address: str | None = None,
     console: Console | None = None,
+    quiet: bool = False,
 ) -> SearchResult:
     """Run a search: train trials, export the best model, evaluate it and write the report.
 
@@ -75,6 +79,7 @@ def run(
         address: address of a running Ray cluster; None starts a local one.
         console: where progress is printed; None is standard output. All other output of this
             process goes to the log in the results folder.
+        quiet: whether plain lines are printed also on a terminal, in place of the live view.
 
     Raises:
         SpecError, DataError, ResourceError, ResultsError: the input is wrong; nothing is left.
@@ -109,7 +114,7 @@ def run(
                     print_start(spec, plan, folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
-                    summary, best, calibration = _search(search_run)
+                    summary, best, calibration = _search(search_run, quiet=quiet)
             return _finish(search_run, summary, best, calibration)
 
 
@@ -132,7 +137,9 @@ def _prepare(
     run = prepare_run(spec, splits, plan, folder, console, start=start, lease=lease)
     if size is not None:  # before the first trial starts
         store_group_size(run.study, size)
-    return run
+    steering = SteeringCallback(folder, run.study, spec.planned_trials, console)
+    steering.carry_out()  # a search that has all of its trials may get more
+    return replace(run, callbacks=[steering])
 
 
 def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
@@ -231,10 +238,14 @@ def _removed_if_refused(
 
 
 def _search(
-    run: SearchRun,
+    run: SearchRun, *, quiet: bool
 ) -> tuple[Summary, TrialCheckpoint | None, TargetCalibration | None]:
     """Run the trials and evaluate the best model; return summary, model and its calibration."""
-    run_trials(run)
+    is_live = not quiet and can_show_live(run.console)
+    with LiveScreen(run.console) as screen:
+        monitor = MonitorCallback(run, screen if is_live else None)
+        callbacks = [*run.callbacks, monitor]
+        run_trials(replace(run, callbacks=callbacks, prints_epochs=not is_live))
     best = best_checkpoint(run)
     scores = None
     calibration = None

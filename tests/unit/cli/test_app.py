@@ -13,7 +13,7 @@ import pytest
 
 from adaptune import errors
 from adaptune.cli import app
-from adaptune.cli.app import COMMANDS, exit_status
+from adaptune.cli.app import COMMANDS, exit_status, name_of
 from adaptune.errors import AdaptuneError, InterruptedSearchError
 from adaptune.signals import STOP_SIGNALS
 
@@ -215,9 +215,9 @@ def test_every_command_explains_itself(run: Callable[..., Any]) -> None:
     assert status == 0
     for command in COMMANDS:
         summary = (command.__doc__ or "").partition("\n")[0]
-        assert command.__name__ in out
+        assert name_of(command) in out
         assert summary.split()[0] in out
-        help_text = run(command.__name__, "--help").out
+        help_text = run(name_of(command), "--help").out
         assert " ".join(summary.split()[:4]) in " ".join(help_text.split())
 
 

@@ -8,7 +8,13 @@ import pytest
 from rich.console import Console
 from support.fake_run import printed
 
-from adaptune.cli.printing import open_output, print_replication, print_table, stdout_console
+from adaptune.cli.printing import (
+    open_output,
+    print_lines,
+    print_replication,
+    print_table,
+    stdout_console,
+)
 from adaptune.report.table import Table
 from adaptune.report.tables import ReplicationTable
 
@@ -79,3 +85,20 @@ def test_a_long_conclusion_is_not_wrapped(console: Console) -> None:
 def test_an_error_in_a_cell_keeps_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(stdout_console(), Table(("values",), [("step 3: [cycle] is nan",)]))
     assert "step 3: [cycle] is nan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_lines_of_a_terminal_are_as_long_as_it_is_wide(width: int) -> None:
+    terminal = Console(file=StringIO(), width=width, force_terminal=True, highlight=False)
+    rows = [(str(number), "loss term\ncycle is nan " * 20) for number in range(12)]
+    print_lines(terminal, Table(("trial", "values"), rows))
+    lines = printed(terminal).splitlines()
+    assert [len(line) for line in lines[1:]] == [width] * 12
+    assert all(line.endswith("…") for line in lines[1:])
+    assert lines[0].split() == ["trial", "values"]
+
+
+def test_lines_of_a_pipe_are_complete(console: Console) -> None:
+    values = "cycle=1.15 " * 20
+    print_lines(console, Table(("trial", "values"), [("0", values)]))
+    assert printed(console).splitlines()[1] == f"0      {values.rstrip()}"

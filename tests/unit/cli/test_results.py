@@ -33,6 +33,14 @@ def test_status_of_a_killed_search(run: Run, killed: ResultsFolder) -> None:
     assert killed.journal.read_bytes() == before
 
 
+def test_status_has_one_line_per_trial(run: Run, killed: ResultsFolder) -> None:
+    _, *lines = run("status", killed.path).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["best", "trial", "0", "1", "2"]
+    assert lines[1].split() == ["trial", "state", "epoch", "best", "val", "values"]
+    assert lines[1].index("values") <= 40  # so that values have room in 80 columns
+    assert lines[2].split()[:5] == ["0", "complete", "2/2", "2", "75.0%"]
+
+
 def test_status_before_the_first_trial_and_of_no_search(
     run: Run, refusal: Refuse, tmp_path: Path, space: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.lock import driver_lock, no_lock_warning
+from adaptune.results.lock import driver_lock, is_in_use, no_lock_warning
 
 HOLD = """
 import sys, time
@@ -70,6 +70,28 @@ def test_a_running_driver_is_named_and_a_killed_one_leaves_no_lock(
     other_driver.wait()
     with driver_lock(locked):
         pass
+
+
+def test_a_reader_knows_whether_a_driver_runs(
+    locked: ResultsFolder, other_driver: subprocess.Popen[bytes]
+) -> None:
+    assert is_in_use(locked)
+    other_driver.kill()
+    other_driver.wait()
+    assert is_in_use(locked) is False
+    (locked.path / ".driver").unlink()
+    assert is_in_use(locked) is False
+
+
+def test_a_file_system_without_locks_cannot_tell_whether_a_driver_runs(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    with driver_lock(locked):
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        assert is_in_use(locked) is None
 
 
 def test_the_lock_of_a_machine_that_is_gone_can_be_deleted(

@@ -14,7 +14,8 @@ from support.fake_search import FakeTrial, make_config, make_result, make_search
 from adaptune.search.callbacks.console import ConsoleCallback
 from adaptune.search.protocol import Death, GroupConfig
 from adaptune.search.scheduler import GroupHooks, StudyScheduler
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
 

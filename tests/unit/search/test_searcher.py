@@ -11,7 +11,8 @@ from support.fake_search import NODE_TIMEOUT_S, make_result, make_search
 from adaptune.cluster.shortage import IN_USE
 from adaptune.errors import WorkersNotStartedError
 from adaptune.search.protocol import GroupConfig, GroupResult, TrialResult
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy, create_study

@@ -29,9 +29,10 @@ from adaptune.search.protocol import (
 )
 from adaptune.search.ray_schedulers import RankedTrial, make_scheduler
 from adaptune.search.scheduler import GroupHooks, StudyScheduler
-from adaptune.search.searcher import SearchBudget, StudySearcher
+from adaptune.search.searcher import StudySearcher
 from adaptune.spec.algorithms import Asha
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy, create_study
 

@@ -25,8 +25,9 @@ class ConsoleCallback(SearchCallback):
         console: where to print.
         study: study of the search.
         objective: objective of the search.
-        trials: number of trials in all.
+        trials: number of trials in all, apart from requested ones.
         epochs: number of epochs of a trial that is not stopped.
+        prints_epochs: whether each epoch is printed.
         clock: monotonic clock in seconds.
     """
 
@@ -38,6 +39,7 @@ class ConsoleCallback(SearchCallback):
         *,
         trials: int,
         epochs: int,
+        prints_epochs: bool = True,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._console = console
@@ -45,6 +47,7 @@ class ConsoleCallback(SearchCallback):
         self._objective = objective
         self._trials = trials
         self._epochs = epochs
+        self._prints_epochs = prints_epochs
         self._clock = clock
         self._start = clock()
         values = []
@@ -57,9 +60,11 @@ class ConsoleCallback(SearchCallback):
         self._objective.observe(config.number, record)
         value = self._objective.value(record)
         self._best = value if self._best is None else max(self._best, value)
+        if not self._prints_epochs:
+            return
         self._console.print(
             f"{self._clock() - self._start:6.0f}s"
-            f"  trial {config.number:>3}/{self._trials}"
+            f"  trial {config.number:>3}/{self._study.steering.trials(self._trials)}"
             f"  epoch {record.epoch:>2}/{self._epochs}"
             f"  {self._format_objective(record, value, self._best)}"
             f"  {format_values(config.values)}",

@@ -1,0 +1,16 @@
+"""The command `watch`."""
+
+from __future__ import annotations
+
+from adaptune.cli.arguments import ResultsArgument
+
+
+def watch(results: ResultsArgument) -> None:
+    """Watch a running search until it ends.
+
+    Ctrl-C leaves the view; the search goes on.
+    """
+    from adaptune.cli.printing import stdout_console
+    from adaptune.workflows import watch as workflow
+
+    workflow.watch(results, stdout_console())
