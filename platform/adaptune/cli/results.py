@@ -24,22 +24,28 @@ def status(results: ResultsArgument) -> None:
 def report(results: ResultsArgument) -> None:
     """Write report.html, and print its tables.
 
-    The tables show costs, validators, and what confirm and ablate found.
+    The search may be running, interrupted or finished. The tables show costs, validators, and what
+    confirm and ablate found.
     """
     from adaptune.cli.printing import print_replication, print_table, stdout_console
     from adaptune.workflows.results_view import search_report
 
     contents = search_report(results)
     console = stdout_console()
-    console.print(contents.summary.verdict)
-    if contents.summary.search_verdict is not None:
-        console.print(contents.summary.search_verdict)
+    summary = contents.summary
+    if summary is None:
+        console.print(contents.state)
+        console.print("the search has not finished: the report shows what is known so far")
+    else:
+        console.print(summary.verdict)
+        if summary.search_verdict is not None:
+            console.print(summary.search_verdict)
     console.print()
     print_table(console, contents.test_metrics)
     print_table(console, contents.test_recall)
     print_table(console, contents.costs)
-    unhealthy = contents.summary.trials_unhealthy
-    if unhealthy:
+    if summary is not None and summary.trials_unhealthy:
+        unhealthy = summary.trials_unhealthy
         kinds = ", ".join(f"{count} {symptom}" for symptom, count in unhealthy.items())
         console.print(f"unhealthy trials: {kinds}")
     if contents.warm_start is not None:

@@ -72,6 +72,7 @@ _FIGURES: Mapping[str, Callable[[TestScores], object]] = {
     "baseline_updates": _baseline_updates,
     "test_metrics": lambda scores: scores.metrics or None,
     "target_test_recall": lambda scores: scores.recall or None,
+    "target_test_confusion": lambda scores: scores.confusion or None,
     "verdict_metric": attrgetter("metric"),
     "gap_closed": attrgetter("gap_closed"),
 }

@@ -110,6 +110,11 @@ class Summary(BaseModel):
     target_test_recall: dict[str, Estimate | None] | None = Field(
         default=None, description="test recall of each class, with its exact 95% interval"
     )
+    target_test_confusion: dict[str, list[list[int]]] | None = Field(
+        default=None,
+        description="of source_only and adapted: test images by class (rows) and prediction"
+        " (columns), in the order of target_test_recall",
+    )
     verdict_metric: str | None = Field(
         default=None, description="metric that verdict and gap_closed compare"
     )

@@ -38,6 +38,7 @@ NAMES = {
     "target_supervised": TARGET_SUPERVISED,
 }
 
+MOST_CONFUSED = 40  # classes: a larger matrix fills the study, and nobody can read it
 _EVALUATION_KEY = "test_evaluation:"
 Scores = dict[str, object]  # as they are stored
 
@@ -68,6 +69,8 @@ class TestScores:
         metric: metric that is compared: a key of `METRICS`.
         metrics: by model, such as `adapted`, its metrics with their 95% intervals.
         recall: recall of `adapted` by class; None for a class without images.
+        confusion: of `source_only` and `adapted`, the images by class (rows) and prediction
+            (columns), in the order of `recall`; empty for more than `MOST_CONFUSED` classes.
         selected: the choice for each baseline that was trained; empty if an earlier version of
             adaptune stored the scores.
         best_baseline: the best baseline without a GAN by the objective of the search.
@@ -84,6 +87,7 @@ class TestScores:
     metric: str = ACCURACY
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     recall: Mapping[str, Estimate | None] = field(default_factory=dict)
+    confusion: Mapping[str, list[list[int]]] = field(default_factory=dict)
     selected: Mapping[str, SelectedBaseline] = field(default_factory=dict)
     best_baseline: str | None = None
 
@@ -192,6 +196,7 @@ def score_on_test(
         metric=metric,
         metrics=metrics,
         recall=recall_by_class(adapted),
+        confusion=_confusion(predictions),
         selected={},
         best_baseline=None,
         **accuracies,
@@ -248,6 +253,14 @@ def count_evaluation(study: SearchStudy, model: str) -> None:
         key = f"{_EVALUATION_KEY}{len(evaluations)}"
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         study.optuna_study.set_user_attr(key, {"model": model, "time": time, "scores": None})
+
+
+def _confusion(predictions: Mapping[str, Predictions]) -> dict[str, list[list[int]]]:
+    matrices = {}
+    for name in ("source_only", "adapted"):
+        if len(predictions[name].class_names) <= MOST_CONFUSED:
+            matrices[name] = predictions[name].confusion().astype(int).tolist()
+    return matrices
 
 
 def _parse(stored: Mapping[str, Any]) -> Estimate:

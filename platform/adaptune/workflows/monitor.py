@@ -50,7 +50,7 @@ class MonitorCallback(SearchCallback):
         self._reader = SnapshotReader(run.study, run.spec)
         self._view_due = self._estimate_due = clock()
         self._progress = SearchProgress(
-            plan=run.plan.describe(),
+            plan=run.plan.describe(run.spec.search.classifiers_per_gan),
             nodes=len(node_resources(run.plan.resources)),
             workers=run.plan.resources.workers,
             target_val=len(run.splits.indices.get("target_val", ())),

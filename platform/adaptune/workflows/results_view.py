@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,14 @@ class SearchStatus:
 
 @dataclass(frozen=True)
 class ReportContents:
-    """Contents of the report of a finished search that a terminal can show.
+    """Contents of the report of a search that a terminal can show.
 
     Attributes:
         folder: results folder.
         spec: spec of the search.
         study: study of the search.
-        summary: figures of the search.
+        state: counts of trials by state, in one line.
+        summary: figures of the search; None if it has not finished.
         warm_start: which earlier trials the sampler learned from, in one line, if any.
         group_size: number of trials that share a GAN, if the search chose it.
         test_metrics: metrics of each model on the held-out test.
@@ -58,7 +60,8 @@ class ReportContents:
     folder: ResultsFolder
     spec: SearchSpec
     study: SearchStudy
-    summary: Summary
+    state: str
+    summary: Summary | None
     warm_start: str | None
     group_size: GroupSize | None
     test_metrics: Table
@@ -87,11 +90,6 @@ def search_status(path: Path) -> SearchStatus:
     """
     folder, spec = open_existing(path)
     study = read_study(spec, folder.journal)
-    counts = Counter(tables.STATES[trial.state.name] for trial in study.started_trials())
-    in_all = study.steering.trials(spec.planned_trials)
-    headline = f"{spec.name}: {counts.total()} of {in_all} trials"
-    if counts:
-        headline += ": " + ", ".join(f"{count} {state}" for state, count in counts.items())
     best = None
     for trial in study.ranked_trials(include_running=True):
         epoch = trial.best_epoch
@@ -99,7 +97,7 @@ def search_status(path: Path) -> SearchStatus:
             objective = format_objective(study.metric, epoch.objective)
             best = f"best so far: trial {trial.number}, epoch {epoch.number}, {objective}"
             break
-    return SearchStatus(headline, best, _status_table(study, spec.epochs))
+    return SearchStatus(_headline(spec, study), best, _status_table(study, spec.epochs))
 
 
 def _status_table(study: SearchStudy, epochs: int) -> Table:
@@ -113,17 +111,16 @@ def _status_table(study: SearchStudy, epochs: int) -> Table:
 
 
 def search_report(path: Path) -> ReportContents:
-    """Return the contents of the report of a finished search.
+    """Return the contents of the report of a search.
+
+    The search may be running, interrupted or finished.
 
     Raises:
-        ResultsError: the search has not finished.
+        ResultsError: the folder holds no search, its trials have not begun, or its summary cannot
+            be read.
     """
     folder, spec = open_existing(path)
-    if not folder.summary.exists():
-        raise ResultsError(
-            f"{folder.path} has no summary: the search has not finished; see `adaptune status`"
-        )
-    summary = read_summary(folder.summary)
+    summary = read_summary(folder.summary) if folder.summary.exists() else None
     study = read_study(spec, folder.journal)
     replications = {}
     for name in ("confirm", "ablation"):
@@ -132,13 +129,27 @@ def search_report(path: Path) -> ReportContents:
         folder=folder,
         spec=spec,
         study=study,
+        state=_headline(spec, study),
         summary=summary,
         warm_start=study.describe_warm_start(),
         group_size=stored_group_size(study),
-        test_metrics=tables.metrics_table(summary),
-        test_recall=tables.recall_table(summary),
-        costs=tables.costs_table(summary),
+        test_metrics=_table_of(summary, tables.metrics_table),
+        test_recall=_table_of(summary, tables.recall_table),
+        costs=_table_of(summary, tables.costs_table),
         pareto_front=tables.pareto_table(study),
         validators=tables.validators_table(study),
         replications=replications,
     )
+
+
+def _table_of(summary: Summary | None, table: Callable[[Summary], Table]) -> Table:
+    return Table((), []) if summary is None else table(summary)
+
+
+def _headline(spec: SearchSpec, study: SearchStudy) -> str:
+    counts = Counter(tables.STATES[trial.state.name] for trial in study.started_trials())
+    in_all = study.steering.trials(spec.planned_trials)
+    headline = f"{spec.name}: {counts.total()} of {in_all} trials"
+    if counts:
+        headline += ": " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    return headline

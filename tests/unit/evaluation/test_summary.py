@@ -31,7 +31,7 @@ KEYS = """
     seed version verdict
     trials_total trials_complete trials_pruned trials_failed trials_unhealthy
     best_trial best_params best_epoch target_val_accuracy target_val_metrics
-    test_metrics target_test_recall verdict_metric
+    test_metrics target_test_recall target_test_confusion verdict_metric
     target_test_accuracy target_test_ci95 target_test_size target_test_evaluations
     source_only_test_accuracy information_only_test_accuracy no_gan_test_accuracy
     fda_test_accuracy target_supervised_test_accuracy gap_closed
@@ -149,7 +149,7 @@ def test_the_baselines_and_all_updates_are_in_the_file(run: SearchRun, tmp_path:
 def test_a_summary_of_an_earlier_version_lacks_later_keys(tmp_path: Path) -> None:
     values = make_summary().model_dump(mode="json")
     later = """
-        target_val_metrics test_metrics target_test_recall verdict_metric
+        target_val_metrics test_metrics target_test_recall target_test_confusion verdict_metric
         fda_test_accuracy baselines best_baseline search_updates baseline_updates
         best_start_point best_start_point_objective gain_over_start_points search_verdict
     """

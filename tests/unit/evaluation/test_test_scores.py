@@ -72,6 +72,20 @@ def test_all_models_have_metrics_and_the_adapted_one_has_recalls_by_class() -> N
     assert recalls == {"a": 1.0, "b": 0.0, "c": 0.0}
 
 
+def test_the_confusion_before_and_after_is_counted() -> None:
+    confusion = score_constant_models().confusion
+    assert confusion == {
+        "source_only": [[0, 6, 0], [0, 3, 0], [0, 3, 0]],
+        "adapted": [[6, 0, 0], [3, 0, 0], [3, 0, 0]],
+    }
+
+
+def test_the_confusion_of_many_classes_is_not_kept() -> None:
+    names = [str(number) for number in range(41)]
+    many = Predictions(np.eye(41), np.arange(41), names)
+    assert score_on_test({"adapted": many, "source_only": many}, seed=0).confusion == {}
+
+
 def test_models_are_compared_by_the_metric_of_the_search() -> None:
     result = score_constant_models("mean_recall")
     assert (result.adapted, result.source_only) == (0.5, 0.25)

@@ -1,0 +1,63 @@
+"""The agreement of an early ranking with the final one: whether early stopping ranked rightly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optuna.trial import TrialState
+
+from adaptune.study.trial import StudyTrial
+
+FEWEST_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class RungAgreement:
+    """The ranking of the complete trials at a rung, compared with that by their best epochs.
+
+    Attributes:
+        epoch: epoch of the rung.
+        trials: number of complete trials.
+        tau: Kendall's τ, in [-1, 1]; None if one of the rankings has ties only.
+        kept_best: whether the finally best trial was among the better half at the rung.
+    """
+
+    epoch: int
+    trials: int
+    tau: float | None
+    kept_best: bool
+
+
+def rung_agreements(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> list[RungAgreement]:
+    """Return the agreement at each rung; none for fewer than `FEWEST_TRIALS` complete trials.
+
+    Stopped trials have no end to compare with, so that the complete ones overstate nothing but
+    know little of trials that start slowly.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    agreements = []
+    for rung in rungs:
+        early, final = [], []
+        for trial in complete:
+            value = trial.curve.get(rung)
+            best = trial.best_value
+            if value is not None and best is not None and math.isfinite(value + best):
+                early.append(value)
+                final.append(best)
+        if len(early) < FEWEST_TRIALS:
+            continue
+        winner = early[final.index(max(final))]
+        above = sum(value > winner for value in early)
+        kept_best = above < math.ceil(len(early) / 2)
+        agreements.append(RungAgreement(rung, len(early), _kendall(early, final), kept_best))
+    return agreements
+
+
+def _kendall(first: list[float], second: list[float]) -> float | None:
+    from scipy.stats import kendalltau  # imported late: it takes a second
+
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return None
+    return float(kendalltau(first, second).statistic)
