@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The images that a query of N images takes from a pool and leaves in it.
+
+    Its shapes depend on N and the size of the pool only, so that a device never waits for them.
+    Indices from N on stand for what the pool held before, in the order of `places`.
+
+    Attributes:
+        places: places of the pool that the query may change, int64 (M,) with M = min(N, size).
+        taken: index of each image of the result, int64 (N,).
+        left: index of each image that is then in `places`, int64 (M,).
+    """
+
+    places: Tensor
+    taken: Tensor
+    left: Tensor
 
 
 class ImagePool:
@@ -14,14 +34,17 @@ class ImagePool:
 
     Args:
         size: number of images that the pool keeps; 0 switches it off.
-
-    Attributes:
-        images: the images in the pool, (P, C, H, W) with P ≤ size, or None before the first query.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.images: Tensor | None = None
+        self._count = 0
+        self._stored: Tensor | None = None  # (size, C, H, W), changed in place
+
+    @property
+    def images(self) -> Tensor | None:
+        """The images in the pool, (P, C, H, W) with P ≤ size, or None before the first query."""
+        return None if self._stored is None else self._stored[: self._count]
 
     def query(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Exchange images with the pool: (N, C, H, W) → (N, C, H, W), without gradient.
@@ -29,25 +52,49 @@ class ImagePool:
         Args:
             generator: random numbers on the CPU.
         """
-        images = images.detach()
         if self.size == 0:
-            return images
-        pool = images[:0] if self.images is None else self.images
-        room = min(self.size - len(pool), len(images))
-        if room:
-            pool = torch.cat([pool, images[:room]])
-        result = images.clone()
-        swap = torch.rand(len(images), generator=generator) < 0.5
-        slots = torch.randperm(self.size, generator=generator)
-        swapped = [index for index in range(room, len(images)) if swap[index]]
-        # A slot may be used again only after all of them.
-        for start in range(0, len(swapped), self.size):
-            indices = torch.tensor(swapped[start : start + self.size], device=images.device)
-            places = slots[: len(indices)].to(images.device)
-            result[indices] = pool[places].to(images.dtype)
-            pool[places] = images[indices].to(pool.dtype)
-        self.images = pool
-        return result
+            return images.detach()
+        return self.exchange(images, self.draw(len(images), generator))
+
+    def draw(self, count: int, generator: torch.Generator) -> Exchange:
+        """Draw the exchange of the coming query, on the CPU; the pool does not change.
+
+        Args:
+            count: N.
+            generator: random numbers on the CPU.
+        """
+        room = min(self.size - self._count, count)
+        swap = (torch.rand(count, generator=generator) < 0.5).tolist()
+        slots = torch.randperm(self.size, generator=generator).tolist()
+        holds = {self._count + index: index for index in range(room)}  # new images by their place
+        swapped = [index for index in range(room, count) if swap[index]]
+        taken = list(range(count))
+        places = [*holds, *(place for place in slots if place not in holds)][
+            : min(count, self.size)
+        ]
+        rows = {place: count + row for row, place in enumerate(places)}
+        for turn, index in enumerate(swapped):
+            # A slot may be used again only after all of them.
+            place = slots[turn % self.size]
+            taken[index] = holds[place] if place in holds else rows[place]
+            holds[place] = index
+        left = [holds.get(place, rows[place]) for place in places]
+        return Exchange(torch.tensor(places), torch.tensor(taken), torch.tensor(left))
+
+    def exchange(self, images: Tensor, exchange: Exchange) -> Tensor:
+        """Exchange images with the pool as it was drawn: (N, C, H, W) → the same shape.
+
+        Args:
+            exchange: the exchange, on the device of the images.
+        """
+        images = images.detach()
+        if self._stored is None:
+            self._stored = images.new_zeros((self.size, *images.shape[1:]))
+        stored = self._stored
+        known = torch.cat([images, stored[exchange.places]])
+        stored.index_copy_(0, exchange.places, known[exchange.left].to(stored.dtype))
+        self._count = min(self.size, self._count + len(images))
+        return known[exchange.taken].to(images.dtype)
 
     def cpu_images(self) -> Tensor | None:
         """Return the images in the pool, (P, C, H, W) on the CPU."""
@@ -55,4 +102,11 @@ class ImagePool:
 
     def load(self, images: Tensor | None, device: torch.device) -> None:
         """Replace the images in the pool: (P, C, H, W) or None, moved to `device`."""
-        self.images = None if images is None else images.to(device, copy=True)
+        self._stored = None
+        self._count = 0
+        if images is not None:
+            self._count = len(images)
+            self._stored = torch.zeros(
+                (self.size, *images.shape[1:]), dtype=images.dtype, device=device
+            )
+            self._stored[: self._count] = images.to(device)

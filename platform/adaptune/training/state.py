@@ -173,7 +173,7 @@ class TrainingState:
             skipped = self.classifier_start if name in CLASSIFIER_SIDE else 0
             updates = max(self.step - skipped, 0)
             resume_average(average, state["averages"][name], updates)
-        self.semantic_open = state["semantic_open"].to(self.device)
+        self.semantic_open.copy_(state["semantic_open"])
 
     def pools_state(self) -> dict[str, Tensor | None]:
         """Return the images in this worker's pools, (P, C, H, W) each, on the CPU.
@@ -253,6 +253,7 @@ def _build_member(
         networks=networks,
         optimizers=optimizers,
         averages=shared_averages | averages,
+        semantic_open=first.semantic_open.clone(),
         lowest_losses={},
         eval_buffers={},
     )

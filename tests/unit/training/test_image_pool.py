@@ -22,6 +22,44 @@ def test_passes_through_until_full() -> None:
     assert torch.equal(pool.images, numbered(0, 10))
 
 
+def swapped_one_by_one(
+    pool: torch.Tensor, images: torch.Tensor, size: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the result of a query, and the pool after it, by a loop over the images."""
+    room = min(size - len(pool), len(images))
+    pool = torch.cat([pool, images[:room]])
+    result = images.clone()
+    swap = torch.rand(len(images), generator=generator) < 0.5
+    slots = torch.randperm(size, generator=generator)
+    swapped = [index for index in range(room, len(images)) if swap[index]]
+    for turn, index in enumerate(swapped):
+        slot = slots[turn % size]
+        result[index] = pool[slot]
+        pool[slot] = images[index]
+    return result, pool
+
+
+@pytest.mark.parametrize(("size", "count"), [(5, 2), (7, 7), (50, 64), (5, 13), (9, 4), (1, 3)])
+def test_a_query_has_the_images_of_a_loop(size: int, count: int) -> None:
+    pool, expected_pool = ImagePool(size), numbered(0, 0)
+    for turn in range(12):
+        images = numbered(count * turn, count)
+        expected, expected_pool = swapped_one_by_one(expected_pool, images, size, seeded(turn))
+        assert torch.equal(pool.query(images, seeded(turn)), expected)
+        assert pool.images is not None
+        assert torch.equal(pool.images, expected_pool)
+
+
+def test_a_query_changes_the_pool_in_place() -> None:
+    pool = ImagePool(4)
+    pool.query(numbered(0, 2), seeded())
+    assert pool.images is not None
+    place = pool.images.data_ptr()
+    for turn in range(1, 5):
+        pool.query(numbered(3 * turn, 3), seeded(turn))
+        assert pool.images.data_ptr() == place
+
+
 def test_swaps_half_of_them_once_full() -> None:
     pool, random = ImagePool(8), seeded()
     pool.query(numbered(0, 8), random)

@@ -83,4 +83,5 @@ def update_semantic_gate(state: TrainingState, task: Tensor) -> None:
     threshold = state.spec.training.semantic_gate
     if threshold is not None:
         low_enough = (all_reduce_mean(task.detach()) <= threshold).float()
-        state.semantic_open = state.semantic_open.maximum(low_enough)
+        # In place: a graph of the step, once captured, keeps reading this tensor.
+        torch.maximum(state.semantic_open, low_enough, out=state.semantic_open)
