@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.errors import ResultsError
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.report import tables
 from adaptune.report.table import Table
