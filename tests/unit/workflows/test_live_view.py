@@ -109,11 +109,11 @@ def test_a_running_trial_has_its_epochs_curve_and_places_of_values() -> None:
 
 
 def test_a_note_takes_the_place_of_the_values() -> None:
-    sick = make_trial(4, note="unhealthy: label flip: 4 as 9")
+    unhealthy = make_trial(4, note="unhealthy: label flip: 4 as 9")
     lines = text(make_snapshot(running=0), 80).splitlines()
     assert "running" not in lines
-    assert "unhealthy: label flip: 4 as 9" in text(make_snapshot(running=0, last_ended=[sick]))
-    view = text(replace(make_snapshot(), running=[sick]), 80)
+    assert "unhealthy: label flip: 4 as 9" in text(make_snapshot(running=0, last_ended=[unhealthy]))
+    view = text(replace(make_snapshot(), running=[unhealthy]), 80)
     assert view.splitlines()[7].endswith("unhealthy: label flip: 4 as 9")
 
 
