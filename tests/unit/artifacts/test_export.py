@@ -203,7 +203,7 @@ def test_metrics_of_numpy_and_non_finite_ones_are_written_as_json(
 def test_a_metric_of_any_type_is_written_as_json(
     tmp_path: Path, write: Write, value: object, expected: object
 ) -> None:
-    text = (write(tmp_path / "best", metric=value) / "metrics.json").read_text()
-    assert json.loads(text) == {"metric": expected}
+    text = (write(tmp_path / "best", figure=value) / "metrics.json").read_text()
+    assert json.loads(text) == {"figure": expected}
     assert "NaN" not in text
     assert text.endswith("}\n")

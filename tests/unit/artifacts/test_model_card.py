@@ -129,6 +129,21 @@ def test_the_model_card_has_the_largest_difference_of_each_portable_file(
     assert "## Portable files" not in model_card(config, {})
 
 
+@pytest.mark.parametrize(
+    ("form", "has_code"),
+    [({"channels": 1}, True), ({"channels": 5}, False), ({"value_range": (0.0, 4095.0)}, False)],
+)
+def test_the_model_card_has_code_for_images_that_pillow_decodes(
+    config: ExportConfig, form: dict[str, object], has_code: bool
+) -> None:
+    target = config.data.target.model_copy(update=form)
+    data = config.data.model_copy(update={"target": target})
+    checks: JsonValue = {"classifier.onnx": {"largest_difference": 0.0, "images": 16}}
+    card = model_card(config.model_copy(update={"data": data}), {"portable_files": checks})
+    assert ("import onnxruntime" in card) is has_code
+    assert ("Repeat a grey image" in card) is (form == {"channels": 1})
+
+
 def body(card: str) -> str:
     """Return a model card without its front matter."""
     start, front, rest = card.split("---\n", 2)
