@@ -107,11 +107,16 @@ def test_the_model_card_has_the_calibration(config: ExportConfig) -> None:
     assert "abstain below a calibrated probability of 0.800." in text
     assert "answers for 70.0% of target_val, and is right in 94.0% of them." in text
     unlabelled = make_calibration(
-        target_val_error=None, covered_target_val_accuracy=None, threshold=None, coverage=None
+        target_val_error=None,
+        covered_target_val_accuracy=None,
+        threshold_from="source_val",
+        threshold=None,
+        coverage=None,
     )
     card = model_card(config.model_copy(update={"calibration": unlabelled}), {})
     assert "| target_val |" not in card
-    assert "No threshold of the probability makes 95.0% of the answers right" in card
+    assert "No threshold of the probability makes 95.0% of the answers right." in card
+    assert "That is an estimate from the weighted source_val" in card
     assert "calibrated probability" not in model_card(config, {})
 
 
