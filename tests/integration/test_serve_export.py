@@ -11,7 +11,7 @@ import pytest
 from support.image_search import make_killed_search, write_space
 from support.ports import reserved_ports
 from support.ray_nodes import stopped_cleanly
-from support.real_ray import ENVIRONMENT
+from support.real_ray import ENVIRONMENT, SEARCH_TIMEOUT_S
 
 from adaptune.artifacts import load_export, predict
 from adaptune.workflows.export import export_trial
@@ -70,7 +70,7 @@ def test_200_requests_of_8_images_are_answered_with_the_figures_of_predict(tmp_p
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=160,
+            timeout=SEARCH_TIMEOUT_S,
             check=False,
         )
     assert process.returncode == 0, process.stdout + process.stderr
