@@ -15,6 +15,7 @@ def make_calibration(**changes: Any) -> TargetCalibration:
         "source_val_error": (0.1, 0.02),
         "target_val_error": (0.15, 0.05),
         "abstention_accuracy": 0.95,
+        "threshold_from": "target_val",
         "threshold": 0.8,
         "coverage": 0.7,
         "covered_target_val_accuracy": 0.94,

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from adaptune.artifacts.format import (
     METRICS_FILE,
     MODEL_CARD_FILE,
     NETWORKS,
+    SERVE_FILE,
     ExportConfig,
     ExportDomains,
     PortableFormat,
@@ -143,6 +145,8 @@ def _contents(
     contents[CONFIG_FILE] = _to_json(config)
     contents[METRICS_FILE] = metrics_json
     contents[MODEL_CARD_FILE] = model_card(config, from_json(metrics_json)).encode()
+    template = resources.files("adaptune.artifacts").joinpath(f"{SERVE_FILE}.jinja")
+    contents[SERVE_FILE] = template.read_bytes()
     contents[CHECKSUMS_FILE] = _checksums(contents)
     return contents
 

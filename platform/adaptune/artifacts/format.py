@@ -30,6 +30,7 @@ CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
 MODEL_CARD_FILE = "README.md"
 CHECKSUMS_FILE = "SHA256SUMS"
+SERVE_FILE = "serve_export.py"
 
 CLASSIFIER = "classifier"
 # Exported networks: the name of their weights in an export → their name in a checkpoint.
@@ -50,14 +51,20 @@ def portable_file(name: str, portable_format: PortableFormat) -> str:
     return f"{name}.{portable_format}"
 
 
-# The model card is not verified on loading: users may edit it.
+# The model card and the application for Ray Serve are not verified on loading: users may edit them.
 VERIFIED_FILES = (*map(weights_file, NETWORKS), CONFIG_FILE, METRICS_FILE)
 PORTABLE_FILES = tuple(
     portable_file(name, portable_format)
     for name in NETWORKS
     for portable_format in PORTABLE_FORMATS
 )
-EXPORT_FILES = (*VERIFIED_FILES, *PORTABLE_FILES, MODEL_CARD_FILE, CHECKSUMS_FILE)
+EXPORT_FILES = (
+    *VERIFIED_FILES,
+    *PORTABLE_FILES,
+    MODEL_CARD_FILE,
+    SERVE_FILE,
+    CHECKSUMS_FILE,
+)
 
 
 class ExportDomains(Section):

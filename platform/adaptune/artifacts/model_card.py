@@ -82,6 +82,7 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
         calibration=config.calibration,
         percent=lambda share: f"{100 * share:.1f}",
         apart=apart,
+        takes_rgb=_takes_rgb(target),
         names=_metric_names(apart),
         test_metrics=apart.test_metrics or {},
         recall=apart.target_test_recall or {},
@@ -89,6 +90,12 @@ def model_card(config: ExportConfig, metrics: Mapping[str, JsonValue]) -> str:
     )
     adapted = (apart.test_metrics or {}).get("adapted")
     return front_matter(config, apart.name, adapted) + body
+
+
+def _takes_rgb(domain: DomainSpec) -> bool:
+    """Return whether programs take images of this domain as 8 bits of RGB."""
+    is_deep = any(high > 255 for _, high in domain.intervals or ())
+    return domain.channels in (1, 3) and not is_deep
 
 
 def _metric_names(apart: _Apart) -> dict[str, str]:

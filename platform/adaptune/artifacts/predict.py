@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from adaptune.artifacts.image_files import BadImage, Paths, image_files, in_batches, read_images
 from adaptune.artifacts.load import Export
+from adaptune.data.domain import Decoding
+from adaptune.data.preprocessing import decode, images_of_any_size
+from adaptune.errors import DataError
 from adaptune.training.inference import inference_batch_size
 
 
@@ -72,7 +75,41 @@ def predict(
     return predictions()
 
 
-def _classify(export: Export, paths: tuple[Path, ...], images: Tensor) -> Iterator[Prediction]:
+def classify_encoded(export: Export, images: Sequence[bytes]) -> list[dict[str, object]]:
+    """Classify the contents of image files, for a service.
+
+    Returns:
+        For each image, `class`, `probability`, `calibrated_probability` and `accepted`, as in
+        `Prediction`; or `error` for one that cannot be used.
+    """
+    domain = export.domains["target"]
+    answers: list[dict[str, object]] = [{} for _ in images]
+
+    def prepared() -> Iterator[tuple[int, Tensor]]:
+        for index, content in enumerate(images):
+            try:
+                with images_of_any_size():
+                    pixels = decode(content, f"image {index}", Decoding.of(domain))
+                yield index, export.transform([pixels], "target")
+            except DataError as error:
+                answers[index] = {"error": str(error)}
+
+    for batch in in_batches(prepared(), inference_batch_size(domain.size)):
+        indices, tensors = zip(*batch, strict=True)
+        paths = [Path(str(index)) for index in indices]
+        for index, prediction in zip(
+            indices, _classify(export, paths, torch.cat(tensors)), strict=True
+        ):
+            answers[index] = {
+                "class": prediction.class_name,
+                "probability": prediction.probability,
+                "calibrated_probability": prediction.calibrated_probability,
+                "accepted": prediction.accepted,
+            }
+    return answers
+
+
+def _classify(export: Export, paths: Sequence[Path], images: Tensor) -> Iterator[Prediction]:
     calibration = export.config.calibration
     with torch.no_grad():
         logits = export.classifier(images)

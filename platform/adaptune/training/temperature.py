@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +62,13 @@ class TargetCalibration(Section):
     abstention_accuracy: Fraction = Field(
         description="accuracy that the classifier shall have where it does not abstain"
     )
+    threshold_from: Literal["target_val", "source_val"] = Field(
+        description="images that the threshold was chosen on: target_val if it has labels,"
+        " otherwise the weighted source_val"
+    )
     threshold: Probability | None = Field(
         description="lowest calibrated probability at which the classifier does not abstain; null"
-        " if no threshold gives that accuracy on the weighted source_val"
+        " if no threshold gives that accuracy on these images"
     )
     coverage: Probability | None = Field(
         description="share of target_val at or above the threshold"
@@ -116,8 +120,8 @@ def calibrate_for_target(
         source_logits: of source_val, float64 (S, K).
         source_labels: int64 (S,).
         target_logits: of target_val, float64 (T, K).
-        target_labels: int64 (T,), which decide nothing but the errors that are reported; None if
-            they are not known.
+        target_labels: int64 (T,); None if they are not known. They decide the threshold, because
+            weights promise too much where the domains differ, but not the temperature.
     """
     if min(len(source_logits), len(target_logits)) < MIN_EFFECTIVE_SAMPLES:
         return None
@@ -128,13 +132,15 @@ def calibrate_for_target(
     temperature = fit_temperature(source_logits, source_labels, weights)
     hits = source_logits.argmax(axis=1) == source_labels
     confidence = _confidence(source_logits, temperature)
-    threshold = abstention_threshold(confidence, hits, weights, ABSTENTION_ACCURACY)
-    covered = None
-    if threshold is not None:
-        covered = _confidence(target_logits, temperature) >= threshold
+    target_confidence = _confidence(target_logits, temperature)
     target_hits = None
-    if target_labels is not None:
+    if target_labels is None:
+        threshold = abstention_threshold(confidence, hits, weights, ABSTENTION_ACCURACY)
+    else:
         target_hits = target_logits.argmax(axis=1) == target_labels
+        equal = np.ones(len(target_hits))
+        threshold = abstention_threshold(target_confidence, target_hits, equal, ABSTENTION_ACCURACY)
+    covered = None if threshold is None else target_confidence >= threshold
     return TargetCalibration(
         temperature=temperature,
         samples=len(source_logits),
@@ -144,6 +150,7 @@ def calibrate_for_target(
             None if target_hits is None else _errors(target_logits, target_hits, temperature)
         ),
         abstention_accuracy=ABSTENTION_ACCURACY,
+        threshold_from="source_val" if target_labels is None else "target_val",
         threshold=threshold,
         coverage=None if covered is None else float(covered.mean()),
         covered_target_val_accuracy=_covered_accuracy(target_hits, covered),

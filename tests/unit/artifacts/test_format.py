@@ -15,6 +15,7 @@ from adaptune.artifacts.format import (
     MODEL_CARD_FILE,
     NETWORKS,
     PORTABLE_FILES,
+    SERVE_FILE,
     VERIFIED_FILES,
     Direction,
     ExportConfig,
@@ -43,9 +44,9 @@ def test_weights_are_safetensors() -> None:
     assert weights_file("classifier") == "classifier.safetensors"
 
 
-def test_all_files_are_verified_but_the_model_card_and_the_checksums_themselves() -> None:
+def test_all_files_are_verified_but_those_that_users_edit_and_the_checksums_themselves() -> None:
     unverified = set(EXPORT_FILES) - set(VERIFIED_FILES) - set(PORTABLE_FILES)
-    assert unverified == {MODEL_CARD_FILE, CHECKSUMS_FILE}
+    assert unverified == {MODEL_CARD_FILE, SERVE_FILE, CHECKSUMS_FILE}
     assert set(map(weights_file, NETWORKS)) < set(VERIFIED_FILES)
 
 

@@ -107,11 +107,16 @@ def test_the_model_card_has_the_calibration(config: ExportConfig) -> None:
     assert "abstain below a calibrated probability of 0.800." in text
     assert "answers for 70.0% of target_val, and is right in 94.0% of them." in text
     unlabelled = make_calibration(
-        target_val_error=None, covered_target_val_accuracy=None, threshold=None, coverage=None
+        target_val_error=None,
+        covered_target_val_accuracy=None,
+        threshold_from="source_val",
+        threshold=None,
+        coverage=None,
     )
     card = model_card(config.model_copy(update={"calibration": unlabelled}), {})
     assert "| target_val |" not in card
-    assert "No threshold of the probability makes 95.0% of the answers right" in card
+    assert "No threshold of the probability makes 95.0% of the answers right." in card
+    assert "That is an estimate from the weighted source_val" in card
     assert "calibrated probability" not in model_card(config, {})
 
 
@@ -127,6 +132,21 @@ def test_the_model_card_has_the_largest_difference_of_each_portable_file(
     assert "| source_to_target.onnx | 16 | 1 of 255 |" in lines
     assert not [line for line in lines if line.startswith("| portable")]
     assert "## Portable files" not in model_card(config, {})
+
+
+@pytest.mark.parametrize(
+    ("form", "has_code"),
+    [({"channels": 1}, True), ({"channels": 5}, False), ({"value_range": (0.0, 4095.0)}, False)],
+)
+def test_the_model_card_has_code_for_images_that_pillow_decodes(
+    config: ExportConfig, form: dict[str, object], has_code: bool
+) -> None:
+    target = config.data.target.model_copy(update=form)
+    data = config.data.model_copy(update={"target": target})
+    checks: JsonValue = {"classifier.onnx": {"largest_difference": 0.0, "images": 16}}
+    card = model_card(config.model_copy(update={"data": data}), {"portable_files": checks})
+    assert ("import onnxruntime" in card) is has_code
+    assert ("Repeat a grey image" in card) is (form == {"channels": 1})
 
 
 def body(card: str) -> str:

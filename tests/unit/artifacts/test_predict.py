@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support.calibrations import make_calibration
 
-from adaptune.artifacts import Export, predict
+from adaptune.artifacts import Export, classify_encoded, predict
 from adaptune.data.preprocessing import decode
 from adaptune.errors import DataError
 
@@ -102,3 +102,25 @@ def test_bad_images_are_reported_and_passed_over(
     predictions = list(predict(export, tmp_path / "in", on_bad_image=errors.append))
     assert [prediction.path.name for prediction in predictions] == ["a.png"]
     assert "broken.png cannot be read" in str(errors[0])
+
+
+def test_encoded_images_are_classified_as_their_files(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    files = [image(tmp_path / f"{edge}.png", edge=edge) for edge in (30, 8, 40)]
+    contents = [*(file.read_bytes() for file in files), b"not a png"]
+    config = export.config.model_copy(update={"calibration": make_calibration()})
+    export = replace(export, config=config)
+    first, small, last, broken = classify_encoded(export, contents)
+    for answer, prediction in zip(
+        (first, last), predict(export, [files[0], files[2]]), strict=True
+    ):
+        assert answer == {
+            "class": prediction.class_name,
+            "probability": pytest.approx(prediction.probability, abs=1e-6),
+            "calibrated_probability": pytest.approx(prediction.calibrated_probability, abs=1e-6),
+            "accepted": prediction.accepted,
+        }
+    assert "crop 12 px does not fit" in str(small["error"])
+    assert "image 3 cannot be read" in str(broken["error"])
+    assert classify_encoded(export, []) == []
