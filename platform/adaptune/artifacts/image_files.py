@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from adaptune.errors import DataError
 from adaptune.training.inference import inference_batch_size
 
 Paths = Path | str | Sequence[Path | str]
+Notify = Callable[[int, int], object]  # numbers of images that are done, and of all
 
 
 def image_files(paths: Paths) -> list[Path]:
@@ -47,7 +48,13 @@ def image_files(paths: Paths) -> list[Path]:
 
 
 def apply_to_files(
-    network: nn.Module, files: Sequence[Path], *, export: Export, role: Role, batch_size: int
+    network: nn.Module,
+    files: Sequence[Path],
+    *,
+    export: Export,
+    role: Role,
+    batch_size: int,
+    notify: Notify = lambda done, total: None,
 ) -> Iterator[tuple[Sequence[Path], Tensor]]:
     """Yield batches of files with the network's outputs for their images.
 
@@ -55,6 +62,7 @@ def apply_to_files(
         network: a network of `export`, float32 [B, C, H, W] in [-1, 1] → [B, …].
         role: the domain whose preprocessing is applied to the images.
         batch_size: images per batch, or fewer if they are large.
+        notify: called with the numbers of images that are done and of all.
 
     Raises:
         DataError: an image cannot be read or is smaller than the domain's crop.
@@ -68,6 +76,7 @@ def apply_to_files(
         with torch.no_grad():
             outputs = network(images)
         yield batch_files, outputs
+        notify(start + len(batch_files), len(files))
 
 
 def _read_image(file: Path, export: Export, role: Role) -> Tensor:

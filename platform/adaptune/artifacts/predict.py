@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptune.artifacts.image_files import Paths, apply_to_files, image_files
+from adaptune.artifacts.image_files import Notify, Paths, apply_to_files, image_files
 from adaptune.artifacts.load import Export
 
 
@@ -25,24 +25,37 @@ class Prediction:
     probability: float
 
 
-def predict(export: Export, paths: Paths, batch_size: int = 128) -> Iterator[Prediction]:
+def predict(
+    export: Export,
+    paths: Paths,
+    batch_size: int = 128,
+    notify: Notify = lambda done, total: None,
+) -> Iterator[Prediction]:
     """Classify image files with f_T, one prediction per file.
 
     Images are preprocessed like those of the target domain.
 
     Args:
         paths: image files, and folders whose images at any depth are classified.
+        notify: called with the numbers of images that are done and of all.
 
     Raises:
         DataError: a path does not exist or a folder contains no image (raised by the call itself),
             or an image cannot be used (raised during iteration).
     """
-    return _predictions(export, image_files(paths), batch_size)
+    return _predictions(export, image_files(paths), batch_size, notify)
 
 
-def _predictions(export: Export, files: Sequence[Path], batch_size: int) -> Iterator[Prediction]:
+def _predictions(
+    export: Export, files: Sequence[Path], batch_size: int, notify: Notify
+) -> Iterator[Prediction]:
     batches = apply_to_files(
-        export.classifier, files, export=export, role="target", batch_size=batch_size
+        export.classifier,
+        files,
+        export=export,
+        role="target",
+        batch_size=batch_size,
+        notify=notify,
     )
     for batch_files, logits in batches:
         probabilities, labels = logits.softmax(dim=1).max(dim=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adaptune.artifacts.format import Direction, Role
-from adaptune.artifacts.image_files import Paths, apply_to_files, image_files
+from adaptune.artifacts.image_files import Notify, Paths, apply_to_files, image_files
 from adaptune.artifacts.load import Export
 from adaptune.data.arrays import ARRAY_SUFFIX
 from adaptune.errors import ResultsError
@@ -28,6 +28,7 @@ def translate(
     to: Path | str,
     direction: Direction,
     batch_size: int = 32,
+    notify: Notify = lambda done, total: None,
 ) -> list[Path]:
     """Translate image files to the other domain and write them as PNGs to the folder `to`.
 
@@ -38,6 +39,7 @@ def translate(
     Args:
         paths: image files, and folders whose images at any depth are translated.
         to: the output folder; created if necessary.
+        notify: called with the numbers of images that are done and of all.
 
     Returns:
         The files, in the order of the inputs.
@@ -57,6 +59,7 @@ def translate(
         export=export,
         role=role,
         batch_size=batch_size,
+        notify=notify,
     )
     for _, translated_images in batches:
         for image in translated_images:

@@ -46,8 +46,12 @@ def predict(export: ExportArgument, images: ImagesArgument) -> None:
     characters in paths and class names are printed as escape sequences; a backslash is doubled.
     """
     from adaptune import artifacts
+    from adaptune.cli.printing import stderr_console
+    from adaptune.workflows.progress import StepProgress
 
-    for prediction in artifacts.predict(artifacts.load_export(export), images):
+    model = artifacts.load_export(export)
+    progress = StepProgress(stderr_console(), "classifying images")
+    for prediction in artifacts.predict(model, images, notify=progress):
         path = tsv_cell(str(prediction.path))
         class_name = tsv_cell(prediction.class_name)
         print(f"{path}\t{class_name}\t{prediction.probability:.4f}")
@@ -66,9 +70,12 @@ def translate(
     Print the paths of the PNG files.
     """
     from adaptune import artifacts
+    from adaptune.cli.printing import stderr_console
+    from adaptune.workflows.progress import StepProgress
 
     model = artifacts.load_export(export)
-    for path in artifacts.translate(model, images, to, direction.value):
+    progress = StepProgress(stderr_console(), "translating images")
+    for path in artifacts.translate(model, images, to, direction.value, notify=progress):
         print(escape_control(str(path)))
 
 

@@ -20,6 +20,11 @@ def stdout_console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
+def stderr_console() -> Console:
+    """Return a console on standard error, for progress: standard output has the results."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print a table, or nothing if it has no rows."""
     if not table:

@@ -12,12 +12,12 @@ from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.driver import SearchRun
 from adaptune.search.protocol import TrialConfig
 from adaptune.study.progress import SearchProgress, store_progress
+from adaptune.text import duration
 from adaptune.training.calibration_data import DataSizes
 from adaptune.training.record import EpochRecord
 from adaptune.workflows.live import LiveScreen
 from adaptune.workflows.live_view import SearchView
 from adaptune.workflows.planned_search import PlannedSearch
-from adaptune.workflows.progress import duration
 from adaptune.workflows.snapshot import SnapshotReader
 
 VIEW_INTERVAL_S = 1.0

@@ -1,4 +1,4 @@
-"""Progress of the preparation of images, as lines of text."""
+"""Progress of long steps, as lines of text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,45 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from adaptune.text import duration
+
 INTERVAL_S = 10.0
+
+
+class StepProgress:
+    """Prints how much of a long step is done, and how long the rest will take.
+
+    Nothing is printed about a step that takes seconds.
+
+    Args:
+        console: where lines are printed.
+        step: the step, such as `translating images`.
+        clock: monotonic clock in seconds.
+    """
+
+    def __init__(
+        self, console: Console, step: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._step = step
+        self._clock = clock
+        self._start = self._last_line = clock()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note that a part is done.
+
+        Args:
+            done: number of parts that are done.
+            total: number of parts.
+        """
+        now = self._clock()
+        if done == total or now - self._last_line < INTERVAL_S:
+            return
+        self._last_line = now
+        left_s = (now - self._start) / done * (total - done)
+        self._console.print(
+            f"{self._step}: {done:,} of {total:,}, about {duration(left_s)} left", highlight=False
+        )
 
 
 class PreparationProgress:
@@ -50,14 +88,3 @@ class PreparationProgress:
             f" {duration(left_s)} left",
             highlight=False,
         )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration with two digits or so, in seconds, minutes, hours or days."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 72 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86400:.0f} days"

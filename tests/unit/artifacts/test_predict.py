@@ -32,6 +32,15 @@ def test_predict_names_a_class_and_its_probability_for_each_image_of_a_folder(
         assert prediction.probability == pytest.approx(float(probabilities.max()), abs=1e-6)
 
 
+def test_predict_tells_how_many_images_are_done(
+    export: Export, image: Save, tmp_path: Path
+) -> None:
+    files = [image(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    counts: list[tuple[int, int]] = []
+    list(predict(export, files, 2, notify=lambda done, total: counts.append((done, total))))
+    assert counts == [(2, 3), (3, 3)]
+
+
 def test_predict_prepares_images_as_the_target_domain(
     export: Export, image: Save, tmp_path: Path
 ) -> None:

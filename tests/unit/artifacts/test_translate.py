@@ -24,7 +24,13 @@ def test_translate_writes_pngs_of_the_trained_size(
     export: Export, image: Save, tmp_path: Path, direction: Direction
 ) -> None:
     files = [image(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.png"])]
-    written = translate(export, files, tmp_path / "out", direction, batch_size=1)
+    counts: list[tuple[int, int]] = []
+
+    def notify(done: int, total: int) -> None:
+        counts.append((done, total))
+
+    written = translate(export, files, tmp_path / "out", direction, batch_size=1, notify=notify)
+    assert counts == [(1, 2), (2, 2)]
     assert written == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
     assert {decode(file, file.name).shape for file in written} == {(16, 16, 3)}
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in written)

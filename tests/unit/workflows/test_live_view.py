@@ -109,11 +109,11 @@ def test_a_running_trial_has_its_epochs_curve_and_places_of_values() -> None:
 
 
 def test_a_note_takes_the_place_of_the_values() -> None:
-    sick = make_trial(4, note="unhealthy: label flip: 4 as 9")
+    unhealthy = make_trial(4, note="unhealthy: label flip: 4 as 9")
     lines = text(make_snapshot(running=0), 80).splitlines()
     assert "running" not in lines
-    assert "unhealthy: label flip: 4 as 9" in text(make_snapshot(running=0, last_ended=[sick]))
-    view = text(replace(make_snapshot(), running=[sick]), 80)
+    assert "unhealthy: label flip: 4 as 9" in text(make_snapshot(running=0, last_ended=[unhealthy]))
+    view = text(replace(make_snapshot(), running=[unhealthy]), 80)
     assert view.splitlines()[7].endswith("unhealthy: label flip: 4 as 9")
 
 
@@ -128,7 +128,9 @@ def test_the_last_ended_trials_have_their_reason() -> None:
 
 def test_the_time_left_may_be_unknown_or_meaningless() -> None:
     assert "left" not in text(make_snapshot(progress=None)).splitlines()[0]
-    assert text(make_snapshot(is_active=False)).splitlines()[0].endswith("not running")
+    interrupted = text(make_snapshot(is_active=False)).splitlines()
+    assert interrupted[0].endswith("not running")
+    assert interrupted[6].startswith("to resume")
     assert text(make_snapshot(running=0, ended=16)).splitlines()[0].endswith("evaluating")
 
 

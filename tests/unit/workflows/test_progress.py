@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from io import StringIO
 
-import pytest
 from rich.console import Console
+from support.fake_run import printed
 
-from adaptune.workflows.progress import INTERVAL_S, PreparationProgress, duration
+from adaptune.workflows.progress import INTERVAL_S, PreparationProgress, StepProgress
 
 
 class Screen:
@@ -48,9 +48,10 @@ def test_nothing_is_printed_about_small_data() -> None:
     assert screen.lines() == []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5900, "98 min"), (7300, "2 h"), (3e5, "3 days")],
-)
-def test_a_duration_has_the_unit_in_which_it_is_short(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_a_step_tells_how_much_is_done_and_the_time_that_is_left() -> None:
+    times = iter([0.0, 1.0, INTERVAL_S, INTERVAL_S + 1, 30.0])
+    console = Console(file=StringIO(), width=200)
+    progress = StepProgress(console, "translating images", clock=lambda: next(times))
+    for done in (10, 1000, 1100, 4000):
+        progress(done, 4000)
+    assert printed(console) == "translating images: 1,000 of 4,000, about 30 s left\n"
