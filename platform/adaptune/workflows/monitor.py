@@ -89,9 +89,14 @@ class MonitorCallback(SearchCallback):
         if start < self._view_due:
             return
         self._view_due = start + VIEW_INTERVAL_S
-        self._screen.show(SearchView(self._reader.read()))
+        self.show()
         end = self._clock()
         self._view_due = end + max(VIEW_INTERVAL_S, PAUSE_FACTOR * (end - start))
+
+    def show(self) -> None:
+        """Show the view as it is now, if there is a screen."""
+        if self._screen is not None:
+            self._screen.show(SearchView(self._reader.read()))
 
 
 def seconds_left(run: SearchRun) -> float:

@@ -248,6 +248,7 @@ def _search(run: SearchRun, *, quiet: bool) -> tuple[Summary, TrialCheckpoint | 
         monitor = MonitorCallback(run, screen if is_live else None)
         callbacks = [*run.callbacks, monitor]
         run_trials(replace(run, callbacks=callbacks, prints_epochs=not is_live))
+        monitor.show()  # the end of the last trials
     best = best_checkpoint(run)
     scores = None
     evaluations = 0
