@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adaptune.text import escape_control, is_control, tsv_cell
+from adaptune.text import duration, escape_control, is_control, tsv_cell
 
 ESCAPED = {
     "\t": r"\t",
@@ -61,3 +61,11 @@ def test_a_cell_is_never_a_formula(text: str) -> None:
 @pytest.mark.parametrize("text", ["-1", "+1.5", "a=b", "1-2", "", "-0"])
 def test_numbers_and_other_text_are_cells_as_they_are(text: str) -> None:
     assert tsv_cell(text) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5900, "98 min"), (7300, "2 h"), (3e5, "3 days")],
+)
+def test_a_duration_has_the_unit_in_which_it_is_short(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -28,6 +28,7 @@ from adaptune.spec.tree import put
 from adaptune.study.group_size import MAX_GROUP_SIZE
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
+from adaptune.text import duration
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.metrics import judging_metric
 from adaptune.training.state import StateDict
@@ -97,7 +98,8 @@ def replicate(
     """
     results: list[SeedResult] = []
     names = ", ".join(configuration.name for configuration in configurations)
-    for seed in seeds:
+    begin = time.perf_counter()
+    for index, seed in enumerate(seeds):
         start = time.perf_counter()
         seed_spec = spec_of_seed(spec, configurations, seed, folder)
         splits = load_splits(seed_spec.data, seed)
@@ -106,7 +108,11 @@ def replicate(
                 f"{spec.data.target.domain} has no labels: nothing can be confirmed without a test"
             )
         results_folder = _seed_folder(seed_spec, folder)
-        console.print(f"seed {seed}: {names}")
+        left = ""
+        if index:
+            left_s = (start - begin) / index * (len(seeds) - index)
+            left = f", about {duration(left_s)} left"
+        console.print(f"seed {seed} ({index + 1} of {len(seeds)}{left}): {names}")
         run = prepare_run(seed_spec, splits, plan(seed_spec), results_folder, console, start=start)
         run_trials(run)
         results += _evaluate_seed(run, configurations, _TestCount(study, folder.name, seed))

@@ -11,7 +11,7 @@ from rich.text import Text
 from adaptune.report.tables import STATES
 from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value
-from adaptune.workflows.progress import duration
+from adaptune.text import duration
 from adaptune.workflows.snapshot import Snapshot, TrialView
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -131,7 +131,8 @@ def _best_lines(snapshot: Snapshot, best: TrialView) -> list[Text]:
 
 
 def _header(snapshot: Snapshot, width: int) -> Text:
-    text = Text(f"{'running':<9} {'epoch':<{_BAR + 7}}  {'best':<7} {'curve':<{_CURVE}}", "bold")
+    title = "running" if snapshot.is_active is not False else "to resume"
+    text = Text(f"{title:<9} {'epoch':<{_BAR + 7}}  {'best':<7} {'curve':<{_CURVE}}", "bold")
     column = _column(snapshot, width)
     for path in snapshot.paths:
         name = path.split(".")[-1]

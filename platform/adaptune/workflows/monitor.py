@@ -12,12 +12,12 @@ from adaptune.search.callbacks.base import SearchCallback
 from adaptune.search.driver import SearchRun
 from adaptune.search.protocol import TrialConfig
 from adaptune.study.progress import SearchProgress, store_progress
+from adaptune.text import duration
 from adaptune.training.calibration_data import DataSizes
 from adaptune.training.record import EpochRecord
 from adaptune.workflows.live import LiveScreen
 from adaptune.workflows.live_view import SearchView
 from adaptune.workflows.planned_search import PlannedSearch
-from adaptune.workflows.progress import duration
 from adaptune.workflows.snapshot import SnapshotReader
 
 VIEW_INTERVAL_S = 1.0
@@ -89,9 +89,14 @@ class MonitorCallback(SearchCallback):
         if start < self._view_due:
             return
         self._view_due = start + VIEW_INTERVAL_S
-        self._screen.show(SearchView(self._reader.read()))
+        self.show()
         end = self._clock()
         self._view_due = end + max(VIEW_INTERVAL_S, PAUSE_FACTOR * (end - start))
+
+    def show(self) -> None:
+        """Show the view as it is now, if there is a screen."""
+        if self._screen is not None:
+            self._screen.show(SearchView(self._reader.read()))
 
 
 def seconds_left(run: SearchRun) -> float:

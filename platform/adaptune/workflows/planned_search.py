@@ -16,6 +16,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import GroupSize
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
+from adaptune.text import duration
 from adaptune.training.calibration import Calibration
 from adaptune.training.calibration_data import DataSizes
 from adaptune.workflows.calibration import (
@@ -28,7 +29,6 @@ from adaptune.workflows.disk import estimate_disk
 from adaptune.workflows.expected_epochs import ExpectedEpochs, expected_epochs
 from adaptune.workflows.group_size import choose_group_size
 from adaptune.workflows.pace import measured_pace, resumed_pace, search_seconds
-from adaptune.workflows.progress import duration
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,13 @@ class Estimate:
         figures: time, memory and disk, as far as they are known.
         warnings: what will not fit, and what is not known.
         group_size: number of trials that share a GAN, if the search chooses it.
+        source_classifier_s: seconds that f_S is trained.
     """
 
     figures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     group_size: GroupSize | None = None
+    source_classifier_s: float = 0.0
 
     @property
     def description(self) -> str:
@@ -137,6 +139,7 @@ class PlannedSearch:
         )
         trials_s = search_seconds(planned.spec, planned.plan, planned._epochs({}), pace)
         estimate = Estimate([f"about {duration(elapsed_s() + trials_s)}"])
+        estimate.source_classifier_s = pace.before_s
         estimate.add_memory(planned.plan, worker.calibration, sharing)
         return planned._with_disk(estimate)
 

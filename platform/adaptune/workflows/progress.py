@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from adaptune.text import duration
+
 INTERVAL_S = 10.0
 
 
@@ -50,14 +52,3 @@ class PreparationProgress:
             f" {duration(left_s)} left",
             highlight=False,
         )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration with two digits or so, in seconds, minutes, hours or days."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 72 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86400:.0f} days"

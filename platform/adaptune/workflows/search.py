@@ -21,6 +21,7 @@ from adaptune.errors import BAD_INPUT, SpecError
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.evaluation.target_calibration import calibrate_best
+from adaptune.evaluation.test_scores import stored_scores
 from adaptune.results import lifecycle
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lease import DriverLease
@@ -32,6 +33,7 @@ from adaptune.study.group_size import store_group_size
 from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
+from adaptune.text import duration
 from adaptune.training.batch_norm import check_batch_norm
 from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.metrics import AUROC, metric_of
@@ -39,11 +41,13 @@ from adaptune.training.temperature import TargetCalibration
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.live import LiveScreen, can_show_live
-from adaptune.workflows.monitor import MonitorCallback
+from adaptune.workflows.monitor import MonitorCallback, seconds_left
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
 from adaptune.workflows.session import session
 from adaptune.workflows.steering import SteeringCallback
+
+LONG_STEP_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,9 @@ def _prepare(
     """Print the needs of the search, and return its run with the number of trials per GAN."""
     estimate = estimate_on_cluster(spec, splits, plan, folder, start, console.print)
     print_estimate(estimate, console)
+    if estimate.source_classifier_s >= LONG_STEP_S:
+        seconds = duration(estimate.source_classifier_s)
+        console.print(f"training the source classifier, which takes about {seconds}")
     size = estimate.group_size
     if size is not None:
         spec = spec.with_group_size(size.trials)
@@ -246,12 +253,16 @@ def _search(
         monitor = MonitorCallback(run, screen if is_live else None)
         callbacks = [*run.callbacks, monitor]
         run_trials(replace(run, callbacks=callbacks, prints_epochs=not is_live))
+        monitor.show()  # the end of the last trials
     best = best_checkpoint(run)
     scores = None
     calibration = None
     evaluations = 0
     if best is not None:
         run.console.print(f"best: {best.name}")
+        left_s = seconds_left(run)
+        if left_s >= LONG_STEP_S and stored_scores(run.study, best.name) is None:
+            run.console.print(f"its evaluation and the baselines take about {duration(left_s)}")
         scores, evaluations = evaluate_best(run, best)
         calibration = calibrate_best(run, best)
     summary = summarise(

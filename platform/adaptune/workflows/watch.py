@@ -12,9 +12,9 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.results.lifecycle import open_existing
 from adaptune.results.lock import is_in_use
 from adaptune.study.storage import read_study
+from adaptune.text import duration
 from adaptune.workflows.live import LiveScreen, can_show_live
 from adaptune.workflows.live_view import SearchView
-from adaptune.workflows.progress import duration
 from adaptune.workflows.snapshot import Snapshot, SnapshotReader
 
 INTERVAL_S = 1.0

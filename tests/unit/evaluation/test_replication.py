@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.fake_run import LOST, PLAN, SimulatedTrials, make_run, make_splits, make_tiny_search
+from rich.console import Console
+from support.fake_run import (
+    LOST,
+    PLAN,
+    SimulatedTrials,
+    make_run,
+    make_splits,
+    make_tiny_search,
+    printed,
+)
 from support.fake_search import make_search, simulate
 
 from adaptune.errors import ResultsError
@@ -129,6 +140,26 @@ def replicate_seeds(
     console: Any = make_run(folder).console
     study = study or create_study(spec)
     return replicate(study, spec, configurations, seeds, folder, lambda _: PLAN, console)
+
+
+def test_each_seed_but_the_first_tells_the_time_that_is_left(
+    tmp_path: Path, simulation: SimulatedTrials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 0.0, 600.0, 1200.0])
+    clock = SimpleNamespace(perf_counter=lambda: next(times))
+    monkeypatch.setattr(replication, "time", clock)
+    spec = make_tiny_search()
+    console = Console(file=StringIO(), width=200)
+    configurations = configurations_of(spec, good=1.0)
+    replicate(
+        create_study(spec), spec, configurations, [5, 6, 7], tmp_path, lambda _: PLAN, console
+    )
+    lines = [line for line in printed(console).splitlines() if line.startswith("seed ")]
+    assert lines == [
+        "seed 5 (1 of 3): good",
+        "seed 6 (2 of 3, about 20 min left): good",
+        "seed 7 (3 of 3, about 10 min left): good",
+    ]
 
 
 def evaluated_models(study: SearchStudy) -> list[str]:

@@ -128,7 +128,9 @@ def test_the_last_ended_trials_have_their_reason() -> None:
 
 def test_the_time_left_may_be_unknown_or_meaningless() -> None:
     assert "left" not in text(make_snapshot(progress=None)).splitlines()[0]
-    assert text(make_snapshot(is_active=False)).splitlines()[0].endswith("not running")
+    interrupted = text(make_snapshot(is_active=False)).splitlines()
+    assert interrupted[0].endswith("not running")
+    assert interrupted[6].startswith("to resume")
     assert text(make_snapshot(running=0, ended=16)).splitlines()[0].endswith("evaluating")
 
 

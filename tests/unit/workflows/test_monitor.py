@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -59,8 +60,13 @@ def test_the_view_is_shown_once_per_second(run: SearchRun) -> None:
         return now
 
     with LiveScreen(run.console) as screen:
-        train(run, MonitorCallback(run, screen, clock))
+        callback = MonitorCallback(run, screen, clock)
+        train(run, callback)
+        callback.show()
     output = printed(run.console)
+    counts = re.findall(r"(\d) of 4 trials", output)
+    assert counts == sorted(counts)
+    assert counts[-1] == "4"
     views = output.count("of 4 trials")
     assert 1 < views < 12 + 4  # of 12 epochs
     assert "have ended" not in output

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from io import StringIO
 
-import pytest
 from rich.console import Console
 
-from adaptune.workflows.progress import INTERVAL_S, PreparationProgress, duration
+from adaptune.workflows.progress import INTERVAL_S, PreparationProgress
 
 
 class Screen:
@@ -46,11 +45,3 @@ def test_nothing_is_printed_about_small_data() -> None:
     screen.now = INTERVAL_S - 1
     screen.progress("source", 50, 100)
     assert screen.lines() == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5900, "98 min"), (7300, "2 h"), (3e5, "3 days")],
-)
-def test_a_duration_has_the_unit_in_which_it_is_short(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
