@@ -42,13 +42,20 @@ START_POINTS = [
 
 
 def searched_report(
-    path: Path, *, trials: int = 16, epochs: int = 9, pictures: bool = True, finished: bool = True
+    path: Path,
+    *,
+    trials: int = 16,
+    epochs: int = 9,
+    pictures: bool = True,
+    finished: bool = True,
+    sampler: str = "tpe",
 ) -> Path:
     """Write the report of a simulated search, and return its path.
 
     Args:
         pictures: whether all trials have kept their sample grids.
         finished: whether there is a summary, as after the end of the search.
+        sampler: name of the sampler.
     """
     spec = make_search(
         WIDE_SPACE,
@@ -56,6 +63,7 @@ def searched_report(
             "trials": trials,
             "startup_trials": 6,
             "start_points": START_POINTS,
+            "sampler": {"name": sampler},
             "scheduler": {"name": "asha", "grace_epochs": 2},
         },
         training={"epochs": epochs},
@@ -73,9 +81,12 @@ def searched_report(
 def save_grids(folder: ResultsFolder, study: SearchStudy) -> None:
     """Write a sample grid for each epoch of each trial."""
     random = np.random.default_rng(5)
+    pngs = [grid(random) for _ in range(21)]
     for trial in study.started_trials():
         for epoch in trial.epochs:
-            folder.checkpoints(trial.leader).save_sample_grid(epoch.number, grid(random))
+            folder.checkpoints(trial.leader).save_sample_grid(
+                epoch.number, pngs[(trial.number + epoch.number) % len(pngs)]
+            )
 
 
 def grid(random: np.random.Generator) -> bytes:

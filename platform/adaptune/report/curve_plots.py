@@ -86,9 +86,8 @@ def search_progress(trials: Sequence[ReportTrial], metric: str) -> Markup | None
 def value_ticks(scale: Scale, metric: str, count: int = 5) -> dict[Value, str]:
     """Return labels of the axis of the objective: percentages, or scores of a validator."""
     values = scale.round_values(count)
-    digits = 0
-    if len(values) > 1 and 100 * (values[1] - values[0]) < 0.999:
-        digits = 1
+    is_whole = all(abs(100 * value - round(100 * value)) < 1e-6 for value in values)
+    digits = 0 if is_whole else 1
     labels: dict[Value, str] = {}
     for value in values:
         label = format_value(metric, value)

@@ -126,6 +126,7 @@ def _test_contents(summary: Summary | None) -> Contents:
 
 def _trial_contents(spec: SearchSpec, trials: list[ReportTrial], metric: str) -> Contents:
     names = searched_names(spec)
+    rung_epochs = rungs(spec.search.scheduler, spec.epochs)
     common = common_epoch([trial.trial for trial in trials])
     shares = {}
     responses = []
@@ -136,9 +137,8 @@ def _trial_contents(spec: SearchSpec, trials: list[ReportTrial], metric: str) ->
         "trials": sorted(trials, key=lambda trial: trial.number),
         "names": names,
         "metric": curve_plots.objective_name(metric),
-        "curves": curve_plots.learning_curves(
-            trials, spec.epochs, rungs(spec.search.scheduler, spec.epochs), metric
-        ),
+        "rung_epochs": rung_epochs,
+        "curves": curve_plots.learning_curves(trials, spec.epochs, rung_epochs, metric),
         "progress": curve_plots.search_progress(trials, metric),
         "common": common,
         "resamples": RESAMPLES,

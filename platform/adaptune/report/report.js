@@ -179,10 +179,9 @@
     const epoch = epochs[slider.value];
     const shownIn = byId("picture");
     shownIn.src = pictures[chooser.value][epoch];
-    const label = `trial ${chooser.value}, epoch ${epoch}`;
-    shownIn.alt = `translations of ${label}`;
-    byId("picture-label").textContent = label;
-    slider.setAttribute("aria-valuetext", label);
+    shownIn.alt = `translations of trial ${chooser.selectedOptions[0].text}, epoch ${epoch}`;
+    byId("picture-label").textContent = `epoch ${epoch}`;
+    slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
     byId("picture-frame").dataset.trial = chooser.selectedOptions[0].dataset.leads;
     byId("picture-frame").classList.toggle("is-picked", byId("picture-frame").dataset.trial === picked);
   }

@@ -79,12 +79,12 @@ def device_seconds(costs: Mapping[str, float]) -> Markup | None:
             continue
         parts.append(tag("rect", x=left, y=0, width=width, height=26, class_=f"span {fate}"))
         label = f"{FATES.get(fate, fate)} {seconds / total:.0%}"
-        if width > 8 * len(label):
+        if width > 6.6 * len(label) + 10:
             parts.append(text(left + 6, 18, label, class_="in-bar"))
         left += width
     described = "; ".join(f"{FATES.get(fate, fate)} {costs[fate]:.0f} s" for fate in costs)
     label = f"Device-seconds by fate: {described}"
-    return tag("svg", *parts, class_="plot", viewBox="0 0 720 26", role="img", aria_label=label)
+    return tag("svg", *parts, class_="plot", viewBox="-1 -1 722 28", role="img", aria_label=label)
 
 
 def _spans(trials: Sequence[ReportTrial]) -> list[_Span]:

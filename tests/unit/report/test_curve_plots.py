@@ -59,5 +59,10 @@ def test_objectives_are_labelled_as_they_are_read() -> None:
         "50%",
         "60%",
     ]
+    assert list(value_ticks(Scale(0.74, 0.81, 0, 1), "target_val_accuracy", 3).values()) == [
+        "75.0%",
+        "77.5%",
+        "80.0%",
+    ]
     assert "90.5%" in value_ticks(Scale(0.9, 0.92, 0, 1), "target_val_accuracy").values()
     assert "-0.6" in value_ticks(Scale(-1, 0, 0, 1), "v_measure").values()

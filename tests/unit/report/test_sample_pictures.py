@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from support.fake_search import make_record, make_search
 from support.report_results import grid, save_grids
@@ -12,6 +13,7 @@ from support.report_results import grid, save_grids
 from adaptune.report.sample_pictures import sample_pictures, spread
 from adaptune.results.folder import ResultsFolder
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.training.checkpoint import CheckpointFolder
 
 
 def picture_of(uri: str) -> Image.Image:
@@ -77,3 +79,13 @@ def test_epochs_are_spread_evenly() -> None:
     assert spread([1, 2, 3, 4, 5]) == [5, 1, 3, 2, 4]
     assert spread([7]) == [7]
     assert spread([]) == []
+
+
+def test_a_store_that_does_not_answer_costs_the_pictures_only(
+    tmp_path: Path, study: SearchStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: CheckpointFolder) -> None:
+        raise OSError("no answer")
+
+    monkeypatch.setattr(CheckpointFolder, "files", refuse)
+    assert sample_pictures(ResultsFolder(tmp_path), study, best=0).uris == {}
