@@ -138,12 +138,14 @@ def test_the_script_is_the_search_command(
 
 
 @pytest.fixture
-def searches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SearchSpec, bool, str | None]]:
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SearchSpec, bool, str | None, bool]]:
     """Arguments of each search that was run; each of them exports a model."""
     arguments = []
 
-    def run_search(spec: SearchSpec, *, resume: bool, address: str | None) -> SearchResult:
-        arguments.append((spec, resume, address))
+    def run_search(
+        spec: SearchSpec, *, resume: bool, address: str | None, quiet: bool
+    ) -> SearchResult:
+        arguments.append((spec, resume, address, quiet))
         return SearchResult(Path("results"), make_summary(), Path("best"))
 
     monkeypatch.setattr(workflow, "run", run_search)
@@ -153,9 +155,17 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[SearchSpec, bool, st
 def test_the_options_override_the_file(run: Run, space: Path, searches: list[Any]) -> None:
     options = ["--trials", 7, "--name", "mine", "--out", "elsewhere", "--address", "auto"]
     assert run("search", "--space", space, *options, "--set", "seed=5").status == 0
-    [(spec, resume, address)] = searches
+    [(spec, resume, address, quiet)] = searches
+    assert not quiet
     assert (spec.search.trials, spec.name, spec.storage.out) == (7, "mine", "elsewhere")
     assert (spec.seed, resume, address) == (5, False, "auto")
+
+
+def test_a_terminal_may_be_asked_for_plain_lines(
+    run: Run, space: Path, searches: list[Any]
+) -> None:
+    assert run("search", "--space", space, "--quiet").status == 0
+    assert searches[0][3]
 
 
 def test_a_search_is_resumed_if_it_has_begun(run: Run, space: Path, searches: list[Any]) -> None:
@@ -163,7 +173,7 @@ def test_a_search_is_resumed_if_it_has_begun(run: Run, space: Path, searches: li
     create_or_resume(load_spec(space), resume=False)
     run("search", "--space", space, "--resume-if-begun")
     run("search", "--space", space, "--resume")
-    assert [resume for _, resume, _ in searches] == [False, True, True]
+    assert [resume for _, resume, _, _ in searches] == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +188,7 @@ def test_a_search_without_a_model_or_a_copy_ends_with_1(
     status: int,
 ) -> None:
     result = SearchResult(Path("results"), make_summary(), export, copied)
-    monkeypatch.setattr(workflow, "run", lambda spec, *, resume, address: result)
+    monkeypatch.setattr(workflow, "run", lambda *_, **__: result)
     assert run("search", "--space", space) == (status, "", "")
 
 
