@@ -13,6 +13,7 @@ from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights,
 from support.two_workers import run_two_workers
 from torch import nn
 
+from adaptune.data.transfer import to_device
 from adaptune.execution.runtime import GroupJob, TrialJob, WorkerRuntime
 from adaptune.training.averages import moving_average
 from adaptune.training.checkpoint import CheckpointFolder
@@ -110,6 +111,18 @@ def test_averaging_never_makes_the_cpu_wait_for_the_gpu() -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert average.n_averaged.device == CPU
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode:UserWarning")
+def test_a_copy_to_the_gpu_never_makes_the_cpu_wait() -> None:
+    values = torch.arange(1000)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        copies = [to_device(values + number, cuda()) for number in range(20)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for number, copy in enumerate(copies):
+        assert torch.equal(copy.cpu(), values + number)
 
 
 def nccl_worker(rank: int, folder: Path) -> list[dict[str, float]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from adaptune.data.array_types import Labels
 from adaptune.data.image_set import ImageSet, MemoryImages, in_batches
 from adaptune.data.prefetch import Prefetcher
+from adaptune.data.transfer import to_device
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -64,11 +65,16 @@ class DeviceImages:
         """H = W of the images."""
         return self._size_px
 
-    def take(self, indices: Tensor) -> Tensor:
-        """Return the images at `indices`: int64 (B,) → float32 (B, C, H, W) in [-1, 1]."""
+    def take(self, indices: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return the images at `indices`: int64 (B,) → float32 (B, C, H, W) in [-1, 1].
+
+        Args:
+            places: the same indices on the device, if they are there already.
+        """
         if self._prefetcher is None:
             assert self._stored is not None
-            return to_float(self._stored[indices.to(self.device)])
+            places = to_device(indices, self.device) if places is None else places
+            return to_float(self._stored[places])
         batch = self._prefetcher.take(indices)
         return to_float(batch.to(self.device, non_blocking=True))
 
@@ -94,7 +100,7 @@ class DeviceImages:
         Raises:
             ValueError: the data set has no labels.
         """
-        return self.labels[indices.to(self.device)]
+        return self.labels[to_device(indices, self.device)]
 
 
 def _copy(images: ImageSet, device: torch.device) -> Tensor:

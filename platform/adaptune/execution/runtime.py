@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -105,6 +106,7 @@ class WorkerRuntime:
     def release_memory(self) -> None:
         """Return the device memory of the last trial to the system."""
         if self.device.type == "cuda":
+            gc.collect()  # compiled networks are in cycles of references
             torch.cuda.empty_cache()
 
     def _fit(

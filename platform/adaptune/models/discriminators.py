@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adaptune.models.generators import init_normal
+from adaptune.models.norm import InstanceNorm
 
 
 class PatchDiscriminator(nn.Module):
@@ -112,7 +113,7 @@ def _patch_net(
         out = min(2 * current, 8 * width)
         parts += [
             nn.Conv2d(current, out, 4, stride=stride, padding=1, bias=False),
-            nn.InstanceNorm2d(out, affine=is_affine),
+            InstanceNorm(out, affine=is_affine),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         current = out

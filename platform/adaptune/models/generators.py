@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from adaptune.models.norm import InstanceNorm
+
 PaddingMode = Literal["reflect", "zeros"]
 
 
@@ -27,10 +29,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, padding_mode=padding_mode, bias=False),
-            nn.InstanceNorm2d(width, affine=True),
+            InstanceNorm(width, affine=True),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, padding=1, padding_mode=padding_mode, bias=False),
-            nn.InstanceNorm2d(width, affine=True),
+            InstanceNorm(width, affine=True),
         )
         self.is_recomputed = False
 
@@ -141,7 +143,7 @@ def init_normal(module: nn.Module, gain: float) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(part.weight, 0.0, gain)
-        elif isinstance(part, nn.InstanceNorm2d) and part.weight is not None:
+        elif isinstance(part, InstanceNorm) and part.weight is not None:
             nn.init.normal_(part.weight, 1.0, gain)
         else:
             continue
@@ -175,7 +177,7 @@ def _in_range(x: Tensor) -> Tensor:
 
 def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:
     # No running statistics: they would change the images in eval mode.
-    return nn.InstanceNorm2d(width, affine=True), nn.ReLU(inplace=True)
+    return InstanceNorm(width, affine=True), nn.ReLU(inplace=True)
 
 
 def _upsample(width: int, out: int, *, transposed: bool) -> list[nn.Module]:

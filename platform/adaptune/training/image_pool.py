@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adaptune.data.transfer import to_device
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -24,6 +26,12 @@ class Exchange:
     places: Tensor
     taken: Tensor
     left: Tensor
+
+    def to(self, device: torch.device) -> Exchange:
+        """Return the exchange on a device, by one copy."""
+        parts = [self.places, self.taken, self.left]
+        sizes = [len(part) for part in parts]
+        return Exchange(*to_device(torch.cat(parts), device).split(sizes))
 
 
 class ImagePool:
@@ -54,7 +62,7 @@ class ImagePool:
         """
         if self.size == 0:
             return images.detach()
-        return self.exchange(images, self.draw(len(images), generator))
+        return self.exchange(images, self.draw(len(images), generator).to(images.device))
 
     def draw(self, count: int, generator: torch.Generator) -> Exchange:
         """Draw the exchange of the coming query, on the CPU; the pool does not change.

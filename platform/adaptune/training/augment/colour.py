@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from adaptune.data.transfer import to_device
 from adaptune.spec.augment import COLOUR_CHANNELS, AugmentSpec
 from adaptune.training.augment.draws import Draws
 from adaptune.training.augment.policy import Policy
@@ -53,7 +54,7 @@ def change_colours(images: Tensor, factors: Tensor) -> Tensor:
     is_changed = is_used.any(dim=1, keepdim=True)
     # One copy to the device holds everything.
     columns = torch.cat([factors, is_used, is_changed], dim=1)
-    columns = columns.to(images.device, non_blocking=True)[:, :, None, None, None]
+    columns = to_device(columns, images.device)[:, :, None, None, None]
     changed = (images + 1) / 2
     for number, change in enumerate((_brightness, _contrast, _saturation, _hue, _inversion)):
         if is_used[:, number].any():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from adaptune.data.transfer import to_device
 from adaptune.spec.discriminator_augment import DiscriminatorAugmentSpec
 from adaptune.training.augment.filters import erase
 
@@ -34,7 +35,7 @@ def change_images(spec: DiscriminatorAugmentSpec, images: Tensor, draws: Tensor)
     Args:
         draws: random numbers of the images, see `draw_changes`.
     """
-    uniform = dict(zip(_NAMES, draws.to(images.device, non_blocking=True).unbind(1), strict=True))
+    uniform = dict(zip(_NAMES, to_device(draws, images.device).unbind(1), strict=True))
     changed = images.float()
     if spec.brightness:
         changed = changed + _signed(uniform["brightness"], spec.brightness)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
+from adaptune.data.transfer import to_device
 from adaptune.spec.augment import AugmentSpec
 from adaptune.training.augment.draws import Draws, between
 from adaptune.training.augment.geometry import window_sizes
@@ -42,7 +43,7 @@ def blur(images: Tensor, sigmas: Tensor, radius: int) -> Tensor:
     """
     count, channels, height, width = images.shape
     radius = min(radius, height - 1, width - 1)
-    sigmas = sigmas.to(images.device, non_blocking=True)
+    sigmas = to_device(sigmas, images.device)
     places = torch.arange(-radius, radius + 1, device=images.device, dtype=torch.float32)
     is_blurred = sigmas > 0
     divisor = torch.where(is_blurred, sigmas, 1.0)
@@ -78,7 +79,7 @@ def erase_boxes(spec: AugmentSpec, draws: Draws) -> Tensor | None:
 
 def erase(images: Tensor, boxes: Tensor) -> Tensor:
     """Make a rectangle of each image grey: (N, C, H, W) in [-1, 1], (N, 4) → (N, C, H, W)."""
-    left, top, right, bottom = boxes.to(images.device, non_blocking=True)[:, :, None].unbind(1)
+    left, top, right, bottom = to_device(boxes, images.device)[:, :, None].unbind(1)
     columns = _centres(images.shape[3], images.device)
     rows = _centres(images.shape[2], images.device)
     in_columns = (left <= columns) & (columns < right)

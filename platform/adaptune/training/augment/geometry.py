@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
+from adaptune.data.transfer import to_device
 from adaptune.spec.augment import AugmentSpec
 from adaptune.training.augment.draws import Draws, between
 from adaptune.training.augment.policy import Policy
@@ -40,7 +41,7 @@ def apply_affine(images: Tensor, maps: Tensor) -> Tensor:
 
     Pixels from outside an image repeat its border.
     """
-    grid = _sampling_grid(maps.to(images.device), *images.shape[2:])
+    grid = _sampling_grid(to_device(maps, images.device), *images.shape[2:])
     return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
 
 

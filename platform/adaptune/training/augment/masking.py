@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
+from adaptune.data.transfer import to_device
+
 
 def mask_patches(
     images: Tensor,
@@ -36,4 +38,4 @@ def mask_patches(
     is_masked = draws[first : first + len(images)] < share
     # Patches of equal size up to a pixel, whatever the grid.
     mask = F.interpolate(is_masked.float(), size=images.shape[2:], mode="nearest")
-    return images.masked_fill(mask.to(images.device, non_blocking=True) > 0, 0.0)
+    return images.masked_fill(to_device(mask, images.device) > 0, 0.0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler, shard
 from adaptune.data.splits import TrialData
+from adaptune.data.transfer import to_device
 from adaptune.training.distributed import rank, world_size
 from adaptune.training.inference import infer
 
@@ -132,14 +133,17 @@ class TrainingImages:
             if self.labelled_target is not None:
                 self.labelled_target.expect(_own_labelled_part(sampler, next_step))
         source_indices, target_indices = _own_part(sampler, step)
-        labels = self.source.labels_of(source_indices)
-        predicted = _at(self.predicted_source, source_indices)
+        # One copy takes all indices to the device.
+        both = to_device(torch.cat([source_indices, target_indices]), self.source.device)
+        source_places, target_places = both.split([len(source_indices), len(target_indices)])
+        labels = self.source.labels_of(source_places)
+        predicted = _at(self.predicted_source, source_places)
         batch = Batch(
-            source=self.source.take(source_indices),
+            source=self.source.take(source_indices, source_places),
             source_labels=labels,
-            target=self.target.take(target_indices),
+            target=self.target.take(target_indices, target_places),
             semantic_source=labels if true_semantic else predicted,
-            semantic_target=_at(self.predicted_target, target_indices),
+            semantic_target=_at(self.predicted_target, target_places),
         )
         if self.labelled_target is None:
             return batch

@@ -55,10 +55,13 @@ def semantic_term(state: TrainingState, batch: Batch, images: Translations) -> T
     assert batch.semantic_target is not None
     f_s = state.networks.f_s
     factor = state.spec.training.target_to_source.semantic
-    source_to_target = semantic_loss(f_s(images.source_translated), batch.semantic_source)
     if not factor:
-        return source_to_target
-    target_to_source = semantic_loss(f_s(images.target_translated), batch.semantic_target)
+        return semantic_loss(f_s(images.source_translated), batch.semantic_source)
+    # One call is exact, because f_S is in eval mode.
+    logits = f_s(torch.cat([images.source_translated, images.target_translated]))
+    source_logits, target_logits = logits.split([len(batch.source), len(batch.target)])
+    source_to_target = semantic_loss(source_logits, batch.semantic_source)
+    target_to_source = semantic_loss(target_logits, batch.semantic_target)
     return source_to_target + factor * target_to_source
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from adaptune.models.norm import InstanceNorm
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_it_has_the_numbers_and_the_gradients_of_torchs_instance_norm(
+    layout: torch.memory_format, affine: bool
+) -> None:
+    torch.manual_seed(0)
+    norm, expected_norm = InstanceNorm(5, affine=affine), nn.InstanceNorm2d(5, affine=affine)
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    expected_norm.load_state_dict(norm.state_dict())
+    images = 3 + torch.randn(4, 5, 8, 6).to(memory_format=layout)
+    weights = torch.randn(4, 5, 8, 6)
+    results = []
+    for each in (norm, expected_norm):
+        x = images.clone().requires_grad_()
+        y = each(x)
+        gradients = torch.autograd.grad((weights * y).sum(), [x, *each.parameters()])
+        results.append([y.detach(), *gradients])
+    for value, expected in zip(*results, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_autocast_keeps_half_precision() -> None:
+    norm = InstanceNorm(5, affine=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert norm(torch.randn(2, 5, 4, 4).bfloat16()).dtype == torch.bfloat16
