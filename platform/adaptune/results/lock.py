@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from adaptune.results.folder import ResultsFolder
 
 LOCK_NAME = ".driver"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+_TRIES = 5
+_PAUSE_S = 0.1
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def no_lock_warning(folder: ResultsFolder) -> str:
 def _lock(file: int, path: Path) -> bool:
     is_locked = True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _acquire(file)
     except BlockingIOError:
         holder = os.read(file, 500).decode(errors="replace") or "another process"
         raise ResultsError(_locked_message(path, holder)) from None
@@ -85,6 +88,16 @@ def _lock(file: int, path: Path) -> bool:
         os.truncate(file, 0)
         os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
     return is_locked
+
+
+def _acquire(file: int) -> None:
+    """Take the lock, in several tries: whoever asks `is_in_use` holds it for a moment."""
+    for _ in range(_TRIES - 1):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE_S)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _locked_message(path: Path, holder: str) -> str:

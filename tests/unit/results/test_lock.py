@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.lock import driver_lock, is_in_use, no_lock_warning
+from adaptune.results.lock import LOCK_NAME, driver_lock, is_in_use, no_lock_warning
 
 HOLD = """
 import sys, time
@@ -43,6 +44,17 @@ def other_driver(locked: ResultsFolder) -> Iterator[subprocess.Popen[bytes]]:
             yield driver
         finally:
             driver.kill()
+
+
+def test_a_driver_starts_while_another_process_asks_whether_one_runs(
+    locked: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (locked.path / LOCK_NAME).open("w") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(asking, fcntl.LOCK_UN))
+        with driver_lock(locked) as is_locked:
+            assert is_locked
+            assert is_in_use(locked)
 
 
 def test_two_drivers_cannot_share_a_folder(locked: ResultsFolder) -> None:
