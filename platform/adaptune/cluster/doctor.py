@@ -30,7 +30,7 @@ from adaptune.errors import ResourceError
 from adaptune.spec.resources import WorkerResources
 
 GB = 1e9
-MEMORY_GB = 6  # the default search on two CPUs takes 5.2
+MEMORY_GB = 8  # all processes of the default search on two CPUs take 6.9
 SHARED_MEMORY_GB = 1  # Ray keeps the images there; containers have 0.06 by default
 DISK_GB = 5
 PROBE_TIMEOUT_S = 120.0  # a node that has just joined is slow to start its first process

@@ -234,7 +234,7 @@ def test_a_machine_with_little_space_is_a_warning(
     monkeypatch.setattr(doctor, "free_shared_memory_bytes", lambda: 64 * 10**6)
     findings = check_machine(tmp_path)
     messages = [finding.message for finding in findings if finding.level == "warning"]
-    assert "2.0 GB of memory free, less than 6 GB: use a smaller training.batch_size" in messages
+    assert "2.0 GB of memory free, less than 8 GB: use a smaller training.batch_size" in messages
     assert (
         "64.0 MB of shared memory (/dev/shm) free, less than 1 GB: start the container with"
         " --shm-size=4g"
