@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from adaptune.artifacts import export
 from adaptune.cluster import source_classifier
-from adaptune.evaluation import held_out
+from adaptune.evaluation import held_out, target_calibration
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.execution.base import RunnerSettings, SharedRefs
@@ -153,6 +153,7 @@ class SearchWithoutRay:
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
         patch.setattr(held_out, "predict", lambda *_: {})
+        patch.setattr(target_calibration, "calibrate_weights", lambda *_: None)
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)
         patch.setattr(export, "model_card", lambda *_: "# A model\n")
         patch.setattr(disk, "largest_checkpoint_bytes", lambda *_: 100_000)

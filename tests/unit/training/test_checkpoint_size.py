@@ -81,8 +81,8 @@ def trained(spec: TrialSpec, classes: int) -> TrainingState:
         optimizer.step()
     images = spec.data.source
     shape = (spec.training.pool_size, images.channels, images.size, images.size)
-    state.pool_source.images = torch.zeros(shape)
-    state.pool_target.images = torch.zeros(shape)
+    for pool in (state.pool_source, state.pool_target):
+        pool.load(torch.zeros(shape), CPU)
     return state
 
 

@@ -36,6 +36,7 @@ CHANGES: dict[str, Value] = {
     "training.classifier_from": 0.5,
     "training.freeze_head": True,
     "training.task_images": "both",
+    "training.fourier_beta": 0.2,
     "training.feature_gate": 1.0,
     "training.confusion_temperature": 1.0,
     "training.consistency.threshold": 1.0,

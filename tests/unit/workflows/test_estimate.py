@@ -70,7 +70,7 @@ def test_what_a_search_has_trained_replaces_the_calibration(
     study.add_epoch(interrupted, make_record(1, 0.5, train_s=50.0, eval_s=10.0), 0.5)
     time_figure, _ = on_cluster(spec, tmp_path).figures
     assert copies == []
-    assert time_figure == "about 35 min left"  # 29 epochs of a minute, and the baselines
+    assert time_figure == "about 36 min left"  # 29 epochs of a minute, and the baselines
 
 
 def test_a_study_without_epochs_is_calibrated(

@@ -56,9 +56,9 @@ def test_a_cached_source_classifier_takes_no_time() -> None:
 @pytest.mark.parametrize(
     ("baselines", "has_test", "seconds"),
     [
-        # Two tasks train eight settings for 3 epochs, the best two for 10, and the upper bound. An
+        # Two tasks train eleven settings for 3 epochs, the best two for 10, and the upper bound. An
         # epoch has 100 updates and an evaluation.
-        (True, True, ((8 * 3 + 2 * 10) * (100 * 0.02 + 0.5) + 600 * 0.01 + 10 * 0.5) / 2),
+        (True, True, ((11 * 3 + 2 * 10) * (100 * 0.02 + 0.5) + 600 * 0.01 + 10 * 0.5) / 2),
         (False, True, 0.0),
         (True, False, 0.0),
     ],

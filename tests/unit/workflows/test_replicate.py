@@ -193,7 +193,7 @@ def test_confirm_writes_the_report_again(
 ) -> None:
     write_summary(make_summary(), killed.summary)
     confirm(killed.path, seeds=2, console=console)
-    assert "<h2>Confirm</h2>" in killed.report.read_text()
+    assert "<h3>Confirm</h3>" in killed.report.read_text()
     assert printed(console).endswith(f"report: {killed.report}\n")
 
 
