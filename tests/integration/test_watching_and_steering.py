@@ -74,7 +74,9 @@ def test_a_search_is_watched_and_steered_also_after_a_resume(
         search.abandon()
     trials = trials_of(search.folder)
     assert (trials[0].state, trials[0].last_step < EPOCHS) == (TrialState.PRUNED, True)
-    assert trials[1].params["loss_weights.cycle"] == 3.0
+    # Its number depends on how many trials had begun when it was requested.
+    tried = [trial for trial in trials if trial.params.get("loss_weights.cycle") == 3.0]
+    assert [trial.state for trial in tried] == [TrialState.COMPLETE]
     ended = [trial for trial in trials if trial.state.is_finished()]
     assert all(trial.state == TrialState.COMPLETE for trial in ended[1:])
     assert started <= len(ended) < TRIALS + 1 + 4 + 1
