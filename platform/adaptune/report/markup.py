@@ -31,14 +31,15 @@ def tag(name: str, *children: str, **attributes: object) -> Markup:
     return Markup(f"<{opening}>{contents}</{name}>")
 
 
-def plot(label: str, width: float, height: float, *children: str) -> Markup:
-    """Return an SVG of marks that a reader can select.
+def plot(label: str, width: float, height: float, *children: str, role: str = "group") -> Markup:
+    """Return an SVG, by default of marks that a reader can select.
 
     Args:
         label: its description for those who cannot see it.
+        role: its ARIA role, `img` if it has no marks.
     """
     view = f"0 0 {width:.0f} {height:.0f}"
-    return tag("svg", *children, class_="plot", viewBox=view, role="group", aria_label=label)
+    return tag("svg", *children, class_="plot", viewBox=view, role=role, aria_label=label)
 
 
 def text(x: float, y: float, contents: str, **attributes: object) -> Markup:

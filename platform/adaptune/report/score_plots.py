@@ -14,7 +14,7 @@ from adaptune.evaluation.summary_scores import (
     verdict_metric_name,
 )
 from adaptune.evaluation.test_scores import ADAPTED
-from adaptune.report.markup import Scale, tag, text
+from adaptune.report.markup import Scale, plot, tag, text
 from adaptune.report.table import Table
 from adaptune.report.value_plots import whisker
 from adaptune.text import escape_control
@@ -51,14 +51,7 @@ def scores_plot(summary: Summary) -> Markup | None:
         where = x(estimate.value), middle - 9
         parts.append(text(*where, f"{estimate.value:.1%}", text_anchor="middle", class_="halo"))
     described = "; ".join(f"{name} {estimate.value:.1%}" for name, estimate in scores.items())
-    return tag(
-        "svg",
-        *parts,
-        class_="plot",
-        viewBox=f"0 0 720 {height:.0f}",
-        role="img",
-        aria_label=f"{label}: {described}",
-    )
+    return plot(f"{label}: {described}", 720, height, *parts, role="img")
 
 
 def test_scores(summary: Summary) -> dict[str, Estimate]:

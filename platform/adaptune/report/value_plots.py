@@ -83,14 +83,7 @@ def importance_plot(
         parts.append(tag("rect", x=x(0), y=top, width=width, height=20, class_="bar"))
         parts.append(whisker(x(importance.low), x(importance.high), middle))
     label = "; ".join(f"{names[path]} {value.share:.0%}" for path, value in importances.items())
-    return tag(
-        "svg",
-        *parts,
-        class_="plot",
-        viewBox=f"0 0 720 {height:.0f}",
-        role="img",
-        aria_label=f"Importance: {label}",
-    )
+    return plot(f"Importance: {label}", 720, height, *parts, role="img")
 
 
 def whisker(low: float, high: float, y: float) -> Markup:
