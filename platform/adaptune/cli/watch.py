@@ -8,7 +8,7 @@ from adaptune.cli.arguments import ResultsArgument
 def watch(results: ResultsArgument) -> None:
     """Watch a running search until it ends.
 
-    Ctrl-C leaves the view; the search goes on.
+    Ctrl-C leaves the view; the search continues.
     """
     from adaptune.cli.printing import stdout_console
     from adaptune.workflows import watch as workflow

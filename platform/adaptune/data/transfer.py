@@ -9,8 +9,8 @@ from torch import Tensor
 def to_device(values: Tensor, device: torch.device) -> Tensor:
     """Return values from the CPU on a device: any shape (…) → the same shape and type.
 
-    A GPU copies from pinned memory while the CPU goes on; torch keeps that memory until the copy is
-    over. From other memory, the CPU would wait for all work that the GPU has been given.
+    A GPU copies from pinned memory while the CPU continues; torch keeps that memory until the copy
+    is over. From other memory, the CPU would wait for all work that the GPU has been given.
     """
     if device.type != "cuda" or values.device.type != "cpu":
         return values.to(device)

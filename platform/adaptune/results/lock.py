@@ -91,7 +91,7 @@ def _lock(file: int, path: Path) -> bool:
 
 
 def _acquire(file: int) -> None:
-    """Take the lock, in several tries: whoever asks `is_in_use` holds it for a moment."""
+    """Take the lock in several tries, because `is_in_use` holds it for a moment."""
     for _ in range(_TRIES - 1):
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
