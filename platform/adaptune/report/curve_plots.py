@@ -9,7 +9,7 @@ from markupsafe import Markup
 from adaptune.report.markup import Scale, axes, plot, polyline, tag, text, value_scale
 from adaptune.report.trials import ReportTrial
 from adaptune.spec.distributions import Value
-from adaptune.study.objective import format_value, metric_label
+from adaptune.study.objective import format_value
 
 _WIDTH = 720.0
 _LEFT, _RIGHT = 62.0, 706.0
@@ -93,8 +93,3 @@ def value_ticks(scale: Scale, metric: str, count: int = 5) -> dict[Value, str]:
         label = format_value(metric, value)
         labels[value] = f"{100 * value:.{digits}f}%" if label.endswith("%") else f"{value:.4g}"
     return labels
-
-
-def objective_name(metric: str) -> str:
-    """Return the name of the objective for captions."""
-    return metric_label(metric)

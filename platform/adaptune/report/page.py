@@ -33,7 +33,7 @@ from adaptune.spec import dump_spec
 from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import stored_group_size, with_stored_group_size
-from adaptune.study.objective import format_value
+from adaptune.study.objective import format_value, metric_label
 from adaptune.study.study import SearchStudy
 from adaptune.training.metrics import METRICS, judging_metric
 from adaptune.version import __version__
@@ -136,7 +136,7 @@ def _trial_contents(spec: SearchSpec, trials: list[ReportTrial], metric: str) ->
     return {
         "trials": sorted(trials, key=lambda trial: trial.number),
         "names": names,
-        "metric": curve_plots.objective_name(metric),
+        "metric": metric_label(metric),
         "rung_epochs": rung_epochs,
         "curves": curve_plots.learning_curves(trials, spec.epochs, rung_epochs, metric),
         "progress": curve_plots.search_progress(trials, metric),
