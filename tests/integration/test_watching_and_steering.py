@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
-from support.real_ray import IN_PROCESS, Cluster, tail, trials_of
+from optuna.trial import FrozenTrial, TrialState
+from support.real_ray import IN_PROCESS, Cluster, tail, trials_of, wait_until
 from support.running_search import END_TIMEOUT_S, EPOCHS, TRIALS, RunningSearch
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -32,6 +32,11 @@ class Steered:
         """Start to watch the search."""
         line = [ADAPTUNE, "watch", str(self.search.folder)]
         return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+
+    def tried(self) -> list[FrozenTrial]:
+        """Return the trials with the setting that was requested."""
+        trials = trials_of(self.search.folder)
+        return [trial for trial in trials if trial.params.get("loss_weights.cycle") == 3.0]
 
     def wait_for_records(self, count: int) -> None:
         """Wait until the study has the records of so many requests."""
@@ -65,7 +70,8 @@ def test_a_search_is_watched_and_steered_also_after_a_resume(
         steered.wait_for_records(4)
         second_view = steered.watch()
         started = len(trials_of(search.folder))
-        search.wait_for_more_epochs(END_TIMEOUT_S)
+        # The trial that the resume continues may come first.
+        wait_until(lambda: bool(steered.tried()), "the requested setting", END_TIMEOUT_S)
         steered.run("finish")
         assert search.driver.wait(timeout=END_TIMEOUT_S) == 0, tail(search.folder / "ray.log")
         output, _ = second_view.communicate(timeout=60)
@@ -75,8 +81,7 @@ def test_a_search_is_watched_and_steered_also_after_a_resume(
     trials = trials_of(search.folder)
     assert (trials[0].state, trials[0].last_step < EPOCHS) == (TrialState.PRUNED, True)
     # Its number depends on how many trials had begun when it was requested.
-    tried = [trial for trial in trials if trial.params.get("loss_weights.cycle") == 3.0]
-    assert [trial.state for trial in tried] == [TrialState.COMPLETE]
+    assert [trial.state for trial in steered.tried()] == [TrialState.COMPLETE]
     ended = [trial for trial in trials if trial.state.is_finished()]
     assert all(trial.state == TrialState.COMPLETE for trial in ended[1:])
     assert started <= len(ended) < TRIALS + 1 + 4 + 1
