@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from textwrap import wrap
+
 from rich.console import Console
 
 from adaptune.errors import ResultsError
@@ -34,7 +37,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(f"  {'gap closed':<18}{summary.gap_closed:.2f}")
     baselines = baselines_table(summary)
     if baselines:
-        _print_table(baselines, console)
+        _print_table(baselines, console, wrapped="setting")
         updates = updates_text(summary)
         if updates is not None:
             console.print(updates)
@@ -47,12 +50,23 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(summary.search_verdict, soft_wrap=False)
 
 
-def _print_table(table: Table, console: Console) -> None:
-    """Print a table with columns as wide as their longest cells."""
-    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+def _print_table(table: Table, console: Console, wrapped: str | None = None) -> None:
+    """Print a table with columns as wide as their longest cells.
+
+    Args:
+        wrapped: title of the column whose cells are broken into lines to fit the console.
+    """
+    columns = list(zip(table.header, *table.rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if wrapped is not None:
+        index = table.header.index(wrapped)
+        room = console.width - sum(width + 2 for width in widths) + widths[index]
+        widths[index] = min(widths[index], max(room, 20))
     for row in (table.header, *table.rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        console.print(f"  {'  '.join(cells)}".rstrip(), soft_wrap=True)
+        cells = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            texts = [part.ljust(width) for part, width in zip(parts, widths, strict=True)]
+            console.print(f"  {'  '.join(texts)}".rstrip(), soft_wrap=True)
 
 
 def write_report_if_possible(

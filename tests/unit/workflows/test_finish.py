@@ -147,3 +147,22 @@ def test_a_copy_that_fails_is_reported_with_how_to_repeat_it(
     assert printed(console).endswith(
         f"Everything is in {killed.path}; the same command with --resume copies it again.\n"
     )
+
+
+def test_a_long_setting_of_a_baseline_is_broken_to_fit_the_console() -> None:
+    baseline = {
+        "name": "FDA",
+        "setting": "task 1, feature 0.3, information 1, confusion 1, consistency 1",
+        "epoch": 7,
+        "updates": 2400,
+        "test_accuracy": 0.9,
+        "test_ci95": (0.8, 0.95),
+    }
+    console = Console(file=StringIO(), width=80, highlight=False)
+    print_summary(make_summary(baselines=[baseline]), console)
+    assert printed(console).splitlines()[2:-1] == [
+        "  baseline  setting                          epoch  updates  accuracy, %",
+        "  FDA       task 1, feature 0.3,             7      2,400    90.0 (80.0 to 95.0)",
+        "            information 1, confusion 1,",
+        "            consistency 1",
+    ]
