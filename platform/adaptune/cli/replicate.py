@@ -13,6 +13,10 @@ from adaptune.cli.options import AddressOption, SeedsOption
 def confirm(
     results: ResultsArgument,
     top: Annotated[int, typer.Option(min=1, help="number of best configurations")] = 3,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option(help="number of a further trial to train and compare; may be repeated"),
+    ] = None,
     seeds: SeedsOption = 5,
     address: AddressOption = None,
 ) -> None:
@@ -25,7 +29,9 @@ def confirm(
     """
     from adaptune.workflows import replicate
 
-    replication = replicate.confirm(results, top=top, seeds=seeds, address=address)
+    replication = replicate.confirm(
+        results, top=top, trials=trial or (), seeds=seeds, address=address
+    )
     if not replication.copied:
         raise typer.Exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from adaptune.evaluation.comparison import best_on_val, compare
 from adaptune.evaluation.replication import Configuration, SeedResult
@@ -15,10 +16,62 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
 from adaptune.study.job import format_values
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import StudyTrial
+from adaptune.study.trial import StudyTrial, find_trial
 from adaptune.training.metrics import ACCURACY, METRICS
 
 _TASK = "loss_weights.task"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Configurations that `confirm` trains, and those that it compares with the best one.
+
+    Attributes:
+        configurations: the distinct configurations, that of the best trial first.
+        start_point: configuration of the best start point; None if no start point has a result.
+        named: configurations of the trials that the user named.
+    """
+
+    configurations: Sequence[Configuration]
+    start_point: Configuration | None
+    named: Sequence[Configuration]
+
+    def conclude(self, results: Sequence[SeedResult], metric: str) -> str:
+        """Return the comparisons of the best configuration in words."""
+        best = self.configurations[0]
+        lines = [conclusion(results, self.configurations, metric)]
+        if self.start_point is not None:
+            lines.append(against_start_point(results, best, self.start_point, metric))
+        for other in self.named:
+            if other != best:
+                lines.append(against_trial(results, best, other, metric))
+        return "\n".join(lines)
+
+
+def choose_configurations(
+    spec: SearchSpec, study: SearchStudy, top: int, numbers: Sequence[int] = ()
+) -> Confirmation:
+    """Choose the best configurations of a search, its best start point, and named trials.
+
+    Args:
+        top: number of best configurations.
+        numbers: numbers of the named trials.
+
+    Raises:
+        ResultsError: there is no trial of such a number.
+    """
+    configurations = top_configurations(spec, study, top)
+    start_point = best_start_point(spec, study, configurations)
+    if start_point is not None and start_point not in configurations:
+        configurations.append(start_point)
+    named = []
+    for number in numbers:
+        trial = find_trial(study.started_trials(), number)
+        configuration = _configuration_or_equal(spec, trial, configurations)
+        if configuration not in configurations:
+            configurations.append(configuration)
+        named.append(configuration)
+    return Confirmation(configurations, start_point, named)
 
 
 def top_configurations(spec: SearchSpec, study: SearchStudy, count: int) -> list[Configuration]:
@@ -45,11 +98,7 @@ def best_start_point(
     trial = next(iter(ranked_start_points(study)), None)
     if trial is None:
         return None
-    values = all_values(spec, trial.values)
-    for configuration in configurations:
-        if configuration.values == values:
-            return configuration
-    return _configuration_of(trial, values)
+    return _configuration_or_equal(spec, trial, configurations)
 
 
 def all_values(spec: SearchSpec, sampled: Mapping[str, Value]) -> dict[str, Value]:
@@ -147,6 +196,17 @@ def against_start_point(
     )
 
 
+def against_trial(
+    results: Sequence[SeedResult],
+    best: Configuration,
+    other: Configuration,
+    metric: str = ACCURACY,
+) -> str:
+    """Return, in words, how the best trial of a search compares with another one."""
+    margin = _margin(results, best.name, other.name, metric)
+    return f"The best trial, {best.short_name}, against {other.short_name}: {margin}."
+
+
 def trained_baselines(results: Sequence[SeedResult]) -> list[str]:
     """Return the names of the baselines in the results, apart from the upper bound."""
     names = {result.configuration for result in results}
@@ -169,6 +229,17 @@ def _margin(results: Sequence[SeedResult], configuration: str, baseline: str, me
         f" ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}, 95%;"
         f" p {comparison.p:.2g}, {comparison.seeds} seeds)"
     )
+
+
+def _configuration_or_equal(
+    spec: SearchSpec, trial: StudyTrial, configurations: Sequence[Configuration]
+) -> Configuration:
+    """Return the configuration of a trial, or that of these which has the same values."""
+    values = all_values(spec, trial.values)
+    for configuration in configurations:
+        if configuration.values == values:
+            return configuration
+    return _configuration_of(trial, values)
 
 
 def _configuration_of(trial: StudyTrial, values: Mapping[str, Value]) -> Configuration:

@@ -9,6 +9,7 @@ from typing import cast
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from adaptune.errors import ResultsError
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
 from adaptune.training.record import EpochRecord
@@ -161,6 +162,19 @@ class StudyTrial:
     def unhealthy(self) -> str | None:
         """Last symptom of an unhealthy GAN, `kind: figures`; None if it was healthy."""
         return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))
+
+
+def find_trial(trials: Sequence[StudyTrial], number: int) -> StudyTrial:
+    """Return the trial with a number that the user named.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    for trial in trials:
+        if trial.number == number:
+            return trial
+    numbers = ", ".join(str(trial.number) for trial in trials) or "none"
+    raise ResultsError(f"there is no trial {number}; there are {numbers}")
 
 
 def place_in_group(trial: FrozenTrial | Trial) -> GroupPlace:

@@ -23,7 +23,7 @@ from adaptune.study.inputs import read_inputs
 from adaptune.study.job import make_job
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import StudyEpoch, StudyTrial
+from adaptune.study.trial import StudyEpoch, StudyTrial, find_trial
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.temperature import CalibrationData, TargetCalibration, calibrate_weights
 
@@ -107,11 +107,7 @@ def _choose_trial(study: SearchStudy, number: int | None) -> StudyTrial:
         if best is None:
             raise ResultsError("no trial has finished yet: name one with --trial")
         return best
-    trials = {trial.number: trial for trial in study.started_trials()}
-    if number not in trials:
-        numbers = ", ".join(str(number) for number in trials) or "none"
-        raise ResultsError(f"there is no trial {number}; there are {numbers}")
-    return trials[number]
+    return find_trial(study.started_trials(), number)
 
 
 def _best_epoch(trial: StudyTrial) -> StudyEpoch:

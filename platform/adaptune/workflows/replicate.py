@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,13 +15,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import ResultsError
 from adaptune.evaluation.ablation import ablations, inactive_ablations
 from adaptune.evaluation.comparison import MeanScore, mean_scores
-from adaptune.evaluation.confirmation import (
-    against_best_baseline,
-    against_start_point,
-    best_start_point,
-    conclusion,
-    top_configurations,
-)
+from adaptune.evaluation.confirmation import against_best_baseline, choose_configurations
 from adaptune.evaluation.replication import Configuration, SeedResult, replicate
 from adaptune.report.tables import format_mean
 from adaptune.results.folder import ResultsFolder, join_uri, write_atomically, write_table
@@ -59,6 +54,7 @@ def confirm(
     path: Path,
     *,
     top: int = 3,
+    trials: Sequence[int] = (),
     seeds: int = 5,
     address: str | None = None,
     console: Console | None = None,
@@ -68,28 +64,19 @@ def confirm(
     Args:
         path: results folder of the search.
         top: number of best configurations; the best start point comes on top unless it is one.
+        trials: numbers of further trials whose configurations are to be trained and compared.
         seeds: number of seeds.
         address: address of a running Ray cluster; None starts a local one.
         console: where progress is printed; None is standard output.
 
     Raises:
-        ResultsError: the search has no finished trial, or the target has no labels.
+        ResultsError: the search has no finished trial or not one of `trials`, or the target has no
+            labels.
     """
     folder, spec, study = _finished_search(path)
-    configurations = top_configurations(spec, study, top)
-    best = configurations[0]
-    start_point = best_start_point(spec, study, configurations)
-    if start_point is not None and start_point not in configurations:
-        configurations.append(start_point)
-
-    def conclude(results: list[SeedResult]) -> str:
-        metric = judging_metric(spec.search.metric)
-        lines = [conclusion(results, configurations, metric)]
-        if start_point is not None:
-            lines.append(against_start_point(results, best, start_point, metric))
-        return "\n".join(lines)
-
-    command = _Command("confirm", configurations, seeds, conclude)
+    chosen = choose_configurations(spec, study, top, trials)
+    conclude = partial(chosen.conclude, metric=judging_metric(spec.search.metric))
+    command = _Command("confirm", chosen.configurations, seeds, conclude)
     return _replicate(folder, spec, study, command, address, console)
 
 
@@ -122,7 +109,7 @@ def ablate(
 @dataclass(frozen=True)
 class _Command:
     name: str
-    configurations: list[Configuration]
+    configurations: Sequence[Configuration]
     seeds: int
     conclude: Conclude
 

@@ -36,15 +36,15 @@ def test_the_defaults_are_three_configurations_and_five_or_three_seeds(
     assert run("ablate", "results/small").status == 0
     folder = Path("results/small")
     assert calls == [
-        ("confirm", folder, {"top": 3, "seeds": 5, "address": None}),
+        ("confirm", folder, {"top": 3, "trials": (), "seeds": 5, "address": None}),
         ("ablate", folder, {"seeds": 3, "address": None}),
     ]
 
 
 def test_the_options_reach_the_workflow(run: Run, calls: list[Any]) -> None:
-    run("confirm", "small", "--top", 1, "--seeds", 2, "--address", "auto")
+    run("confirm", "small", "--top", 1, "--trial", 4, "--trial", 0, "--seeds", 2)
     run("ablate", "small", "--seeds", 2, "--address", "auto")
-    assert calls[0][2] == {"top": 1, "seeds": 2, "address": "auto"}
+    assert calls[0][2] == {"top": 1, "trials": [4, 0], "seeds": 2, "address": None}
     assert calls[1][2] == {"seeds": 2, "address": "auto"}
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from support.fake_search import make_record, make_search, simulate, smooth
 
+from adaptune.errors import ResultsError
 from adaptune.evaluation.confirmation import (
     against_best_baseline,
     against_start_point,
     all_values,
     best_start_point,
+    choose_configurations,
     conclusion,
     top_configurations,
 )
@@ -135,6 +137,16 @@ def test_the_best_start_point_is_a_configuration_or_one_of_the_best() -> None:
     extra = best_start_point(spec, study, top[:2])
     assert extra == top[2]
     assert best_start_point(spec, create_study(spec), top) is None
+
+
+def test_a_named_trial_must_be_there() -> None:
+    spec = make_search(training={"epochs": 1})
+    study = create_study(spec)
+    trial = study.ask()
+    study.add_epoch(trial, make_record(1, 0.5), 0.5)
+    study.tell_result(trial, epochs=1, error=None, wall_s=1.0)
+    with pytest.raises(ResultsError, match="there is no trial 9; there are 0"):
+        choose_configurations(spec, study, 1, [9])
 
 
 def test_the_best_trial_is_compared_with_the_best_start_point() -> None:

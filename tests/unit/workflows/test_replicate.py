@@ -188,6 +188,22 @@ def test_confirm_of_a_search_whose_best_trial_is_a_start_point_names_it(
     )
 
 
+def test_confirm_trains_named_trials_and_compares_the_best_one_with_them(
+    space: Path, replications: Replications, console: Console
+) -> None:
+    folder = make_search_with_start_point(space, 0.5, 0.75, 0.6)
+    result = confirm(folder.path, top=1, trials=[2, 0, 1], seeds=3, console=console)
+    names = [name.partition(":")[0] for name in replications.configurations]
+    assert names == ["trial 1", "trial 0", "trial 2"]  # each once
+    lines = result.conclusion.splitlines()[-3:]
+    assert lines[0].startswith("The best trial, trial 1, against the best start point, trial 0: ")
+    assert lines[1].startswith("The best trial, trial 1, against trial 2: ")
+    assert lines[2] == (
+        "The best trial, trial 1, against trial 0:"
+        " -40.0 points on the test (-40.0 to -40.0, 95%; p 1, 3 seeds)."
+    )
+
+
 def test_confirm_writes_the_report_again(
     killed: ResultsFolder, replications: Replications, console: Console
 ) -> None:
