@@ -89,7 +89,7 @@ class ResnetGenerator(nn.Module):
 
         H and W must be multiples of 4.
         """
-        return _in_range(self.net(x))
+        return in_range(self.net(x))
 
 
 class UnshuffleGenerator(nn.Module):
@@ -131,7 +131,7 @@ class UnshuffleGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images: (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1]."""
-        return _in_range(self.net(x))
+        return in_range(self.net(x))
 
 
 def init_normal(module: nn.Module, gain: float) -> None:
@@ -166,7 +166,7 @@ def icnr_(weight: Tensor, group: int) -> None:
     weight.copy_(weight[::group].repeat_interleave(group, dim=0))
 
 
-def _in_range(x: Tensor) -> Tensor:
+def in_range(x: Tensor) -> Tensor:
     """Return tanh of the last layer in at least float32.
 
     In bfloat16, it is exactly 1 from 3.46 on. Its gradient is 0 there, so that such a pixel could

@@ -14,6 +14,8 @@ from support.documentation import CONTRIBUTING, CodeBlock, code_blocks, section
 from adaptune.data import registry
 from adaptune.data.registry import DOMAINS, DomainEntry
 from adaptune.spec import loss_terms
+from adaptune.spec.model import GeneratorSpec
+from adaptune.training.build import build_generator
 from adaptune.training.steps import classifier
 
 
@@ -103,3 +105,19 @@ def test_the_training_step_has_the_lines_that_the_loss_term_replaces() -> None:
     removed = [line[1:] for line in change.splitlines() if line.startswith("-")]
     assert removed
     assert all(line in lines for line in removed)
+
+
+def test_the_network_passes_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = example("Example: a network")
+    run(network.module, "adaptune.models.colour_generator", monkeypatch)
+    assert run_its_tests(network.test, monkeypatch) == 2
+
+
+def test_the_spec_and_the_builder_have_the_lines_that_the_network_extends() -> None:
+    network = example("Example: a network")
+    extended = network.entry.strip().replace(', "colour"', "")
+    assert extended in inspect.getsource(GeneratorSpec)
+    assert network.change is not None
+    kept = [line[1:] for line in network.change.splitlines() if line.startswith(" ")]
+    assert kept
+    assert all(line in inspect.getsource(build_generator).splitlines() for line in kept)
