@@ -167,7 +167,7 @@ def icnr_(weight: Tensor, group: int) -> None:
 
 
 def in_range(x: Tensor) -> Tensor:
-    """Return tanh of the last layer in at least float32.
+    """Return tanh of the last layer in at least float32: (N, C, H, W) → (N, C, H, W).
 
     In bfloat16, it is exactly 1 from 3.46 on. Its gradient is 0 there, so that such a pixel could
     not change any more.
