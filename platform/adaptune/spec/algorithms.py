@@ -16,7 +16,7 @@ _GRACE_EPOCHS = "Epochs that every trial trains before it may be stopped."
 class Tpe(Section):
     """Multivariate tree-structured Parzen estimators (Bergstra et al. 2011).
 
-    It also learns from stopped trials.
+    It also learns from stopped trials, and from failed ones as the worst.
     """
 
     name: Literal["tpe"] = Field(default="tpe", description=_NAME_OF_SAMPLER)

@@ -21,13 +21,13 @@ from optuna.samplers import (
     PartialFixedSampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 
 from adaptune.seeding import derive_seed
 from adaptune.spec.algorithms import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.tpe import FailureAwareTPESampler
 
 
 def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911  (one per sampler)
@@ -42,7 +42,7 @@ def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911
     startup_trials = spec.search.startup_trials
     match spec.search.sampler:
         case Tpe(candidates=candidates):
-            return TPESampler(
+            return FailureAwareTPESampler(
                 seed=trial_seed,
                 n_startup_trials=startup_trials,
                 n_ei_candidates=candidates,

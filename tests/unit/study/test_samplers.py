@@ -19,7 +19,6 @@ from optuna.samplers import (
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 from optuna.trial import TrialState
 from support.fake_search import SPACE, make_search, simulate, smooth
@@ -27,9 +26,10 @@ from support.fake_search import SPACE, make_search, simulate, smooth
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
 from adaptune.study.samplers import EndlessGridSampler, distributions, make_sampler
 from adaptune.study.study import SearchStudy
+from adaptune.study.tpe import FailureAwareTPESampler
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
-    "tpe": TPESampler,
+    "tpe": FailureAwareTPESampler,
     "gp": GPSampler,
     "cmaes": CmaEsSampler,
     "random": RandomSampler,
