@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
-from typing import Any, cast
+from typing import cast
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
@@ -25,7 +25,7 @@ class FailureAwareTPESampler(TPESampler):
 
     def _sample(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         view = cast(Study, _StudyWithFailures(study))
         return super()._sample(view, trial, search_space)
 
