@@ -229,7 +229,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return self._tune_result(record)
 
     def _tune_result(self, record: EpochRecord) -> dict[str, object]:
-        return {EPOCH: record.epoch, OBJECTIVE: self._objective.value(record)}
+        return {EPOCH: record.epoch, OBJECTIVE: self._objective.rung_value(record)}
 
     def _replayed_scheduler(self) -> TrialScheduler:
         """Return a new scheduler of Ray's that has all epochs, with their present values."""
