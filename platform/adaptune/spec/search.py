@@ -85,7 +85,7 @@ class SearchOptions(Section):
     warm_start: tuple[str, ...] = Field(
         default=(),
         description="Results folders of earlier searches. The sampler (tpe or gp) also learns"
-        " from their trials.",
+        " from their trials, by their ranks within each search; they count less and less.",
     )
 
     @model_validator(mode="after")
