@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from optuna.trial import TrialState
 
-from adaptune.spec.rungs import rungs
-from adaptune.spec.schema import SearchSpec
-from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 
 FEWEST_TRIALS = 3
@@ -60,16 +57,14 @@ def rung_agreements(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> list[
     return agreements
 
 
-def stopping_verdict(study: SearchStudy, spec: SearchSpec) -> str | None:
+def stopping_verdict(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> str | None:
     """Return in plain words whether early stopping ranked rightly; None if it stopped nothing.
 
     The rungs of the scheduler are judged by the trials that trained all epochs.
     """
-    trials = study.started_trials()
     if not any(trial.state == TrialState.PRUNED for trial in trials):
         return None
-    epochs = rungs(spec.search.scheduler, spec.epochs)
-    agreements = [rung for rung in rung_agreements(trials, epochs) if rung.tau is not None]
+    agreements = [rung for rung in rung_agreements(trials, rungs) if rung.tau is not None]
     if not agreements or agreements[0].trials < FEWEST_TO_JUDGE:
         return (
             "Too few trials trained all epochs to tell whether early stopping ranked rightly:"

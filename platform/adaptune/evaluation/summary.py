@@ -20,6 +20,7 @@ from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
+from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial, TrialPlacement
@@ -166,7 +167,8 @@ def summarise(
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
     figures |= _gain_figures(run)
-    figures["stopping_verdict"] = stopping_verdict(run.study, spec)
+    rung_epochs = rungs(spec.search.scheduler, spec.epochs)
+    figures["stopping_verdict"] = stopping_verdict(run.study.started_trials(), rung_epochs)
     figures["search_updates"] = _search_updates(run.study, spec)
     figures |= score_figures(scores)
     return Summary.model_validate(
