@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from adaptune.curves.kernel import Array
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value
+from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value, is_same
 
 _NOT_DRAWN = 0.5
 _DIFFERENT_CHOICES = math.sqrt(0.5)  # so that two of them are at a distance of 1
@@ -81,8 +81,8 @@ class UnitSpace:
 
 def _position(value: Value, distribution: Distribution) -> float:
     if isinstance(distribution, Choice):
-        index = distribution.values.index(value)
-        return (index + 0.5) / len(distribution.values)
+        matches = [is_same(value, listed) for listed in distribution.values]
+        return (matches.index(True) + 0.5) / len(matches)
     low, high = float(distribution.low), float(distribution.high)
     assert isinstance(value, int | float)
     if isinstance(distribution, LogUniform):

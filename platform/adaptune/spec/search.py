@@ -98,7 +98,9 @@ class SearchOptions(Section):
         return self
 
     @model_validator(mode="after")
-    def _curves_do_not_change(self) -> SearchOptions:
+    def _curves_can_be_modelled(self) -> SearchOptions:
+        if isinstance(self.scheduler, CurveStopping) and self.objectives > 1:
+            raise ValueError("scheduler: curves have one objective, and sampler nsga2 has two")
         models_curves = isinstance(self.sampler, Curves)
         models_curves = models_curves or isinstance(self.scheduler, CurveStopping)
         if models_curves and self.metric == "ensemble":

@@ -7,7 +7,7 @@ from adaptune.curves.space import UnitSpace
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
 
 SPACE: dict[str, Distribution] = {
-    "loss": Choice(search="choice", values=("lsgan", "log", True)),
+    "loss": Choice(search="choice", values=("lsgan", "log", 1, True)),
     "rate": LogUniform(search="loguniform", low=0.01, high=1.0),
     "smoothing": Uniform(
         search="uniform", low=0.0, high=4.0, when={"loss": ("log",)}, otherwise=0.0
@@ -24,7 +24,7 @@ def space() -> UnitSpace:
 
 def test_positions_are_shares_of_the_ranges_and_lead_back_to_the_values(space: UnitSpace) -> None:
     positions = space.positions(VALUES)
-    assert positions == pytest.approx((0.5, 0.5, 0.25, 2 / 7))
+    assert positions == pytest.approx((3 / 8, 0.5, 0.25, 2 / 7))
     values = space.values(np.array(positions))
     assert values.pop("rate") == pytest.approx(0.1)
     assert values == {key: value for key, value in VALUES.items() if key != "rate"}
@@ -53,8 +53,9 @@ def test_a_value_that_is_not_drawn_does_not_count(space: UnitSpace) -> None:
 def test_two_choices_are_as_far_apart_as_the_ends_of_a_range(space: UnitSpace) -> None:
     positions = [space.positions(VALUES | {"loss": loss}) for loss in ("lsgan", True)]
     features = space.features(np.array(positions))
-    assert np.linalg.norm((features[0] - features[1])[:3]) == pytest.approx(1)
+    assert np.linalg.norm((features[0] - features[1])[:4]) == pytest.approx(1)
 
 
 def test_fixed_values_have_their_positions_by_index(space: UnitSpace) -> None:
-    assert space.fixed({"width": 64, "loss": "lsgan"}) == {0: pytest.approx(1 / 6), 3: 1.0}
+    assert space.fixed({"width": 64, "loss": "lsgan"}) == {0: 1 / 8, 3: 1.0}
+    assert [space.fixed({"loss": loss})[0] for loss in (1, True)] == [5 / 8, 7 / 8]

@@ -103,9 +103,3 @@ def test_an_epoch_of_nan_or_a_trial_without_all_values_is_left_out() -> None:
     study.optuna_study.ask()  # it has no values yet
     [curve] = study.curves._curves(but=None)
     assert curve.values == {1: 0.5}
-
-
-@pytest.mark.parametrize("part", ["sampler", "scheduler"])
-def test_ranks_have_no_curves(part: str) -> None:
-    with pytest.raises(ValueError, match="ensemble ranks epochs, so that curves change"):
-        make_search(search={part: "curves", "metric": "ensemble"})
