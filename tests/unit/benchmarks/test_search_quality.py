@@ -43,6 +43,15 @@ def test_the_share_is_where_the_mean_regret_reaches_rays() -> None:
     assert share_to_reach(regret_curves([make_run(0.4, 0.2)], 2)[0], 0.2, 8) == 0.25
 
 
+def test_a_regret_that_rises_again_has_not_reached_the_goal() -> None:
+    [lucky] = regret_curves([make_run(0.1, 0.3, 0.1)], 4)
+    assert share_to_reach(lucky, 0.2, 4) == 0.75
+    [unlucky] = regret_curves([make_run(0.1, 0.3)], 2)
+    assert share_to_reach(unlucky, 0.2, 4) == math.inf
+    [good] = regret_curves([make_run(0.1)], 1)
+    assert share_to_reach(good, 1.0, 4) == 0.25
+
+
 def test_the_interval_is_that_of_resampled_seeds() -> None:
     _, curves, adaptune = compare(runs_of_three())
     assert curves.interval == (0.5, math.inf)  # with the second seed only, it is never reached
