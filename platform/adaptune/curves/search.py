@@ -16,7 +16,8 @@ from adaptune.curves.model import CurveModel, Observations
 AUDIT_EVERY = 8
 _SMALL_CHANCE = 0.05
 _POINTS = 256  # observations of the model; more of them make proposals of long searches wait
-_EARLY_POINTS = 64  # the best curves keep the epochs between the first and the last one
+_DETAILED_CURVES = 16  # the best ones, with epochs between the first and the last one
+_INNER_EPOCHS = (2, 4, 8, 16, 32, 64)
 _RANDOM_CANDIDATES = 384
 _NEAR_CANDIDATES = 64
 _SPREADS = (0.05, 0.15)  # of near candidates, as shares of the range
@@ -45,6 +46,9 @@ class Curve:
     def last_epoch(self) -> int:
         """Number of the last epoch; 0 without any."""
         return max(self.values, default=0)
+
+
+_Point = tuple[Curve, int, float]  # trial, epoch, value
 
 
 class CurveSearch:
@@ -172,21 +176,19 @@ class CurveSearch:
         return self._fitted[1]
 
     def _observations(self, curves: Sequence[Curve]) -> Observations:
-        """Return the first and the last epoch of each trial, and further ones of the best."""
-        known = [curve for curve in curves if curve.values]
-        worst = min(min(curve.values.values()) for curve in known)
-        points: list[tuple[Curve, int, float]] = []
-        best_first = sorted(known, key=lambda curve: -max(curve.values.values()))
+        """Return the observations of the model; those of running trials are all among them."""
+        known = [curve for curve in curves if curve.values or curve.has_failed]
+        worst = min(min(curve.values.values()) for curve in known if curve.values)
+        running: list[_Point] = []
+        ended: list[_Point] = []
+        best_first = sorted(known, key=lambda curve: -max(curve.values.values(), default=worst))
         for rank, curve in enumerate(best_first):
-            last = curve.last_epoch
-            epochs = {min(curve.values), last}
-            if rank < _EARLY_POINTS // 4:
-                epochs |= {epoch for epoch in (2, 4, 8, 16, 32, 64) if epoch in curve.values}
-            points += [(curve, epoch, curve.values[epoch]) for epoch in sorted(epochs)]
-            if curve.has_failed:
-                points.append((curve, last + 1, worst))
-        if len(points) > _POINTS:
-            points = [points[index * len(points) // _POINTS] for index in range(_POINTS)]
+            points = ended if curve.has_ended else running
+            points += _points(curve, worst, has_inner=rank < _DETAILED_CURVES)
+        room = max(_POINTS - len(running), 0)
+        if len(ended) > room:
+            ended = [ended[index * len(ended) // room] for index in range(room)]
+        points = [*running, *ended]
         values = np.array([value for _, _, value in points])
         variances = np.zeros(len(values))
         if self._images is not None:
@@ -213,6 +215,22 @@ class CurveSearch:
             values=np.append(observations.values, expected),
             variances=np.append(observations.variances, np.zeros(count)),
         )
+
+
+def _points(curve: Curve, worst: float, *, has_inner: bool) -> list[_Point]:
+    """Return the first and the last epoch of a trial, and perhaps some between them.
+
+    A trial that failed has the worst value of all trials in the epoch that it did not reach.
+    """
+    epochs = set()
+    if curve.values:
+        epochs = {min(curve.values), curve.last_epoch}
+    if has_inner:
+        epochs |= {epoch for epoch in _INNER_EPOCHS if epoch in curve.values}
+    points = [(curve, epoch, curve.values[epoch]) for epoch in sorted(epochs)]
+    if curve.has_failed:
+        points.append((curve, curve.last_epoch + 1, worst))
+    return points
 
 
 def expected_gain(means: Array, stds: Array, best: float) -> Array:

@@ -115,6 +115,23 @@ def test_a_long_search_is_modelled_by_a_part_of_its_epochs() -> None:
     assert abs(proposal[0] - 0.7) < 0.2
 
 
+def test_a_running_trial_counts_with_its_own_epochs_in_a_long_search() -> None:
+    observations = make_search()._observations([*ended(400), curve(400, 0.31, 2)])
+    assert list(observations.epochs[observations.trials == 400]) == [1, 2]
+    assert len(observations.values) == 256
+
+
+def test_a_failure_is_the_worst_value_in_the_epoch_that_was_not_reached() -> None:
+    at_once = Curve(8, (0.5, 0.5), {}, has_ended=True, has_failed=True)
+    later = Curve(9, (0.5, 0.5), {1: 0.4, 2: 0.5}, has_ended=True, has_failed=True)
+    observations = make_search()._observations([*ended(), at_once, later])
+    assert list(observations.epochs[observations.trials == 8]) == [1]
+    assert list(observations.epochs[observations.trials == 9]) == [1, 2, 3]
+    worst = observations.values.min()
+    assert observations.values[observations.trials == 8][0] == worst
+    assert observations.values[observations.trials == 9][2] == worst
+
+
 def test_the_expected_gain_has_its_closed_form() -> None:
     means, stds = np.array([0.0, 1.0, -40.0]), np.array([1.0, 1e-9, 1.0])
     gains = expected_gain(means, stds, 0.0)
