@@ -25,20 +25,20 @@ from typing import Any, cast
 from unittest import mock
 
 import optuna
-from landscapes import EPOCHS, LANDSCAPES
+from fake_tune import FakeTrial, make_trial_result
+from landscapes import LANDSCAPES
 from numpy.random import default_rng
 from processes import memory_mb
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
-from search_quality import FakeTrial, make_result
 from searches import make_spec
 
 from adaptune.cluster.placement import PlacementPlan
 from adaptune.execution.base import SharedRefs
 from adaptune.results.folder import ResultsFolder
 from adaptune.search.driver import SearchRun, run_trials
-from adaptune.search.protocol import GroupConfig
+from adaptune.search.protocol import GroupConfig, GroupResult
 from adaptune.spec.resources import WorkerResources
 from adaptune.study.storage import open_study
 from adaptune.study.wall_clock import WallClock
@@ -90,8 +90,9 @@ class SimulatedTuner:
             self._scheduler.on_trial_add(None, trial)
 
     def _report(self, trial: FakeTrial, accuracy: float) -> None:
-        result = make_result(trial, accuracy, dict.fromkeys(VALIDATORS, accuracy))
-        is_last = trial.epoch == EPOCHS
+        trial_result = make_trial_result(trial.epoch, accuracy, dict.fromkeys(VALIDATORS, accuracy))
+        is_last = trial_result.done
+        result = GroupResult({trial.number: trial_result}, done=is_last).to_tune()
         is_stopped = False
         if not is_last:
             decision = self._scheduler.on_trial_result(None, trial, result)

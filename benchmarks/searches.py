@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import Any, cast
 
-from landscapes import EPOCHS, SPACE
+from landscapes import EPOCHS, SPACE, Values
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from adaptune.search.protocol import OBJECTIVE, GroupConfig
-from adaptune.search.scheduler import StudyScheduler
+from adaptune.search.scheduler import GroupHooks, StudyScheduler
 from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
@@ -22,16 +24,22 @@ from adaptune.study.study import create_study
 from adaptune.training.record import TARGET_VAL
 
 TRIALS = 64
-TRIALS_WITH_ASHA = 192  # more than Ray's budget, of which ASHA stops most early
+MOST_TRIALS = 1000  # more than any budget allows
+GROUP_SIZE = 4
+TARGET_VAL_IMAGES = 400
 CONCURRENCY = 4
 REDUCTION_FACTOR = 3
 NODE_TIMEOUT_S = 600.0
 TUNE_EPOCH = "training_iteration"
 
 RAY = "Ray's OptunaSearch + ASHA"
-ADAPTUNE = "adaptune + ASHA"
-RANDOM = "adaptune, random + ASHA"
-NO_ASHA = "adaptune, no ASHA"
+ADAPTUNE = "tpe + asha"
+CURVES = "curves"
+RANDOM = "random + asha"
+HYPERBAND = "tpe + hyperband"
+ONE_EPOCH = "random, best of 27 after an epoch"
+NO_ASHA = "tpe, no early stopping"
+IN_GROUPS = " in groups"
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,15 @@ class Search:
     Attributes:
         searcher: suggests trials.
         scheduler: stops trials early.
-        values: function from Tune's config of a trial to its values by dotted path.
+        trials: function from Tune's config and the number of trials so far to the values of the
+            trials, by number.
+        running: function from Tune's config and the trials before an epoch to those after it.
     """
 
     searcher: Any
     scheduler: Any
-    values: Callable[[dict[str, Any]], Mapping[str, Any]]
+    trials: Callable[[dict[str, Any], int], dict[int, Values]]
+    running: Callable[[dict[str, Any], Iterable[int]], Iterable[int]]
 
 
 class LimitedSearcher:
@@ -97,47 +108,82 @@ def ray_search(seed: int) -> Search:
         max_t=EPOCHS,
         reduction_factor=REDUCTION_FACTOR,
     )
-    return Search(LimitedSearcher(searcher, TRIALS), scheduler, lambda config: config)
+    return Search(
+        LimitedSearcher(searcher, TRIALS),
+        scheduler,
+        trials=lambda config, number: {number: config},
+        running=lambda config, numbers: numbers,
+    )
 
 
 def adaptune_search(
-    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = TRIALS_WITH_ASHA
+    seed: int,
+    sampler: str = "tpe",
+    scheduler: str = "asha",
+    *,
+    reduction_factor: int = REDUCTION_FACTOR,
+    group_size: int = 1,
 ) -> Search:
-    """Return adaptune's searcher with one of its schedulers."""
-    spec = make_spec(seed, sampler, scheduler, trials)
+    """Return adaptune's searcher with one of its schedulers; it does not end by itself."""
+    options: dict[str, object] = {"name": scheduler}
+    if scheduler != "none":
+        options["reduction_factor"] = reduction_factor
+    spec = make_spec(seed, sampler, options, group_size)
     study = create_study(spec)
+    study.curves.note_images(TARGET_VAL_IMAGES)
     objective = Objective(TARGET_VAL)
-    budget = SearchBudget(trials, EPOCHS, NODE_TIMEOUT_S)
+    budget = SearchBudget(MOST_TRIALS, EPOCHS, NODE_TIMEOUT_S, group_size)
     searcher = StudySearcher(study, objective, budget, lambda _: CONCURRENCY, clock=lambda: 0.0)
+    hooks = GroupHooks(searcher.end_trials, searcher.note_death)
     return Search(
         searcher,
-        StudyScheduler(spec.search.scheduler, EPOCHS, study, objective),
-        lambda config: GroupConfig.from_tune(config).trials[0].values,
+        StudyScheduler(spec.search.scheduler, EPOCHS, study, objective, hooks=hooks),
+        trials=_values_by_number,
+        running=lambda config, numbers: GroupConfig.from_tune(config).running_numbers,
     )
+
+
+def _values_by_number(config: dict[str, Any], number: int) -> dict[int, Values]:
+    trials = GroupConfig.from_tune(config).trials
+    return {trial.number: cast(Values, trial.values) for trial in trials}
 
 
 SEARCHES: dict[str, Callable[[int], Search]] = {
     RAY: ray_search,
+    CURVES: partial(adaptune_search, sampler="curves", scheduler="curves"),
     ADAPTUNE: adaptune_search,
-    RANDOM: lambda seed: adaptune_search(seed, sampler="random"),
-    NO_ASHA: lambda seed: adaptune_search(seed, scheduler="none", trials=TRIALS),
+    RANDOM: partial(adaptune_search, sampler="random"),
+    HYPERBAND: partial(adaptune_search, scheduler="hyperband"),
+    ONE_EPOCH: partial(adaptune_search, sampler="random", reduction_factor=EPOCHS),
+    NO_ASHA: partial(adaptune_search, scheduler="none"),
+    CURVES + IN_GROUPS: partial(
+        adaptune_search, sampler="curves", scheduler="curves", group_size=GROUP_SIZE
+    ),
+    ADAPTUNE + IN_GROUPS: partial(adaptune_search, group_size=GROUP_SIZE),
+    RANDOM + IN_GROUPS: partial(adaptune_search, sampler="random", group_size=GROUP_SIZE),
 }
 
 
 def make_spec(
-    seed: int, sampler: str = "tpe", scheduler: str = "asha", trials: int = TRIALS
+    seed: int,
+    sampler: str = "tpe",
+    scheduler: Mapping[str, object] = MappingProxyType({"name": "asha"}),
+    group_size: int = 1,
+    trials: int = MOST_TRIALS,
 ) -> SearchSpec:
     """Return the spec of a search of a landscape; its data is never read."""
     domain = {"domain": "mnist5k", "size": 32, "channels": 1}
-    options: dict[str, object] = {"name": scheduler}
-    if scheduler == "asha":
-        options["reduction_factor"] = REDUCTION_FACTOR
     tree: dict[str, object] = {
         "name": "landscape",
         "seed": seed,
         "data": {"source": domain, "target": domain | {"domain": "optdigits"}},
         "training": {"epochs": EPOCHS},
-        "search": {"trials": trials, "sampler": sampler, "scheduler": options},
+        "search": {
+            "trials": trials,
+            "sampler": sampler,
+            "scheduler": dict(scheduler),
+            "classifiers_per_gan": group_size,
+        },
     }
     for path, distribution in SPACE.items():
         put(tree, path, distribution)

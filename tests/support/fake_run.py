@@ -205,7 +205,11 @@ class SimulatedTrials:
     ) -> SearchRun:
         study = open_study(spec, folder.journal)
         record_inputs(
-            study, data=INPUTS.data, source_classifier=INPUTS.source_classifier, device="CPU"
+            study,
+            data=INPUTS.data,
+            source_classifier=INPUTS.source_classifier,
+            device="CPU",
+            images=9,
         )
         run = make_run(folder.path, spec, study, splits)
         lease = lease or DriverLease()

@@ -68,7 +68,7 @@ def make_killed_search(space: Path) -> ResultsFolder:
     folder = create_or_resume(spec, resume=False)
     study = open_study(spec, folder.journal)
     write_or_verify(load_splits(spec.data, spec.seed), folder)
-    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
+    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU", images=9)
     first = study.ask()
     study.add_epoch(first, make_record(1, 0.5), 0.5)
     study.add_epoch(first, make_record(2, 0.75), 0.75)

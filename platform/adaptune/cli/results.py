@@ -38,8 +38,9 @@ def report(results: ResultsArgument) -> None:
         console.print("the search has not finished: the report shows what is known so far")
     else:
         console.print(summary.verdict)
-        if summary.search_verdict is not None:
-            console.print(summary.search_verdict)
+        for sentence in (summary.search_verdict, summary.stopping_verdict):
+            if sentence is not None:
+                console.print(sentence)
     console.print()
     print_table(console, contents.test_metrics)
     print_table(console, contents.test_recall)

@@ -25,14 +25,18 @@ class SearchGain:
         start_point: number of the best start point; `best_trial` if that is a start point.
         start_point_value: objective of the best start point; None for `ensemble`, whose values are
             ranks that change with each epoch.
-        gain: objective of the best trial minus that of the best start point; 0 if the best trial
-            is a start point; None for `ensemble` otherwise.
+        gain: objective of the best trial minus that of the best start point, both in the epochs
+            that the start point trained; 0 if the best trial is a start point; None for `ensemble`
+            otherwise.
+        stopped_after: number of the last epoch of the best start point, if the best trial trained
+            more of them.
     """
 
     best_trial: int
     start_point: int
     start_point_value: float | None
     gain: float | None
+    stopped_after: int | None = None
 
     @property
     def best_is_start_point(self) -> bool:
@@ -62,9 +66,16 @@ def search_gain(study: SearchStudy) -> SearchGain | None:
         gain = 0.0 if best.number == start_point.number else None
         return SearchGain(*numbers, start_point_value=None, gain=gain)
     value = start_point.best_value
-    assert best.best_value is not None  # only trials with an epoch are ranked
+    stopped_after = None
+    compared = best.epochs
+    if start_point.last_epoch < best.last_epoch:
+        stopped_after = start_point.last_epoch
+        compared = [epoch for epoch in best.epochs if epoch.number <= stopped_after]
+    best_epoch = best.best_of(compared)
+    assert best_epoch is not None  # only trials with an epoch are ranked
     assert value is not None
-    return SearchGain(*numbers, start_point_value=value, gain=best.best_value - value)
+    gain = best_epoch.objective - value
+    return SearchGain(*numbers, value, gain, stopped_after)
 
 
 def describe_gain(gain: SearchGain, metric: str, samples: int) -> str:
@@ -85,14 +96,19 @@ def describe_gain(gain: SearchGain, metric: str, samples: int) -> str:
     start = f"The best start point, trial {gain.start_point},"
     if gain.start_point_value is None or gain.gain is None:
         return f"{start} is not the best trial: {metric} ranks trial {gain.best_trial} above it."
-    text = f"{start} has {_describe_value(metric, gain.start_point_value)}: the search added"
-    judged = metric_of(metric)
-    if judged is None:
-        return f"{text} {gain.gain:.4f} to it."
-    text += f" {100 * gain.gain:.1f} points to it"
-    accuracies = (gain.start_point_value, gain.start_point_value + gain.gain)
-    if judged == ACCURACY and gain.gain <= _CHANCE_ERRORS * _standard_error(accuracies, samples):
-        return f"{text}, which is within chance for {samples} images."
+    value = _describe_value(metric, gain.start_point_value)
+    difference = _describe_difference(metric, abs(gain.gain))
+    text = f"{start} has {value}: the search added {difference} to it"
+    if gain.stopped_after is not None:
+        comparison = "better" if gain.gain >= 0 else "worse"
+        text = (
+            f"{start} has {value}, but was stopped after epoch {gain.stopped_after}. Until then,"
+            f" trial {gain.best_trial} was {difference} {comparison}"
+        )
+    if _is_within_chance(gain.start_point_value, gain.gain, metric, samples):
+        text += f", which is within chance for {samples} images"
+    if gain.stopped_after is not None:
+        text += ". What the start point would have reached is unknown"
     return f"{text}."
 
 
@@ -105,6 +121,18 @@ def _describe_value(metric: str, value: float) -> str:
     if judged == ACCURACY:
         return f"{formatted} on target_val"
     return f"{WITH_ARTICLE[judged]} of {formatted} on target_val"
+
+
+def _describe_difference(metric: str, difference: float) -> str:
+    if metric_of(metric) is None:
+        return f"{difference:.4f}"
+    return f"{100 * difference:.1f} points"
+
+
+def _is_within_chance(value: float, gain: float, metric: str, samples: int) -> bool:
+    if metric_of(metric) != ACCURACY:
+        return False
+    return abs(gain) <= _CHANCE_ERRORS * _standard_error((value, value + gain), samples)
 
 
 def _standard_error(accuracies: Sequence[float], samples: int) -> float:

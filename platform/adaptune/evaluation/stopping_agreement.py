@@ -11,6 +11,8 @@ from optuna.trial import TrialState
 from adaptune.study.trial import StudyTrial
 
 FEWEST_TRIALS = 3
+FEWEST_TO_JUDGE = 6  # complete trials: τ of fewer is a matter of chance
+LOW_TAU = 0.4
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,35 @@ def rung_agreements(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> list[
         kept_best = above < math.ceil(len(early) / 2)
         agreements.append(RungAgreement(rung, len(early), _kendall(early, final), kept_best))
     return agreements
+
+
+def stopping_verdict(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> str | None:
+    """Return in plain words whether early stopping ranked rightly; None if it stopped nothing.
+
+    The rungs of the scheduler are judged by the trials that trained all epochs.
+    """
+    if not any(trial.state == TrialState.PRUNED for trial in trials):
+        return None
+    agreements = [rung for rung in rung_agreements(trials, rungs) if rung.tau is not None]
+    if not agreements or agreements[0].trials < FEWEST_TO_JUDGE:
+        return (
+            "Too few trials trained all epochs to tell whether early stopping ranked rightly:"
+            f" {FEWEST_TO_JUDGE} would tell."
+        )
+    count = agreements[0].trials
+    taus = ", ".join(f"{rung.tau:.2f} after epoch {rung.epoch}" for rung in agreements)
+    figures = f"Kendall's τ with the end, {count} trials: {taus}"
+    if not _misleads(agreements[0]):
+        return f"Early stopping ranked rightly ({figures})."
+    better = next((rung.epoch for rung in agreements if not _misleads(rung)), None)
+    remedy = "take search.scheduler: none"
+    if better is not None:
+        remedy = f"set search.scheduler.grace_epochs: {better}"
+    return f"Early stopping may have misled this search ({figures}): {remedy}."
+
+
+def _misleads(rung: RungAgreement) -> bool:
+    return rung.tau is not None and rung.tau < LOW_TAU
 
 
 def _kendall(first: list[float], second: list[float]) -> float | None:

@@ -14,11 +14,13 @@ from adaptune.errors import ResultsError
 from adaptune.evaluation.costs import search_costs
 from adaptune.evaluation.score_figures import BaselineSummary, score_figures
 from adaptune.evaluation.search_gain import describe_gain, search_gain
+from adaptune.evaluation.stopping_agreement import stopping_verdict
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
 from adaptune.spec.resources import Execution
+from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial, TrialPlacement
@@ -91,11 +93,14 @@ class Summary(BaseModel):
     )
     gain_over_start_points: float | None = Field(
         default=None,
-        description="objective of the best trial minus that of the best start point; 0 if the best"
-        " trial is a start point",
+        description="objective of the best trial minus that of the best start point, in the epochs"
+        " that both trained; 0 if the best trial is a start point",
     )
     search_verdict: str | None = Field(
         default=None, description="what the search added to the start points, in plain words"
+    )
+    stopping_verdict: str | None = Field(
+        default=None, description="whether early stopping ranked rightly; null if unknown"
     )
     search_updates: int | None = Field(default=None, description="updates of all trials")
     baseline_updates: int | None = Field(default=None, description="updates of all baselines")
@@ -162,6 +167,8 @@ def summarise(
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
     figures |= _gain_figures(run)
+    rung_epochs = rungs(spec.search.scheduler, spec.epochs)
+    figures["stopping_verdict"] = stopping_verdict(run.study.started_trials(), rung_epochs)
     figures["search_updates"] = _search_updates(run.study, spec)
     figures |= score_figures(scores)
     return Summary.model_validate(

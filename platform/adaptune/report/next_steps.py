@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adaptune.evaluation.stopping_agreement import RungAgreement
+from adaptune.evaluation.stopping_agreement import FEWEST_TO_JUDGE, LOW_TAU, RungAgreement
 from adaptune.evaluation.summary import Summary
 from adaptune.report.markup import scale_of
 from adaptune.report.trials import ReportTrial, searched_names
@@ -14,8 +14,6 @@ from adaptune.spec.distributions import Choice
 from adaptune.spec.schema import SearchSpec
 
 _EDGE = 0.04  # share of a range
-_LOW_TAU = 0.4
-_FEWEST_TRIALS = 6  # complete ones: τ of fewer is a matter of chance
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,9 @@ def _on_best(best: ReportTrial, spec: SearchSpec) -> list[NextStep]:
 
 def _on_stopping(agreements: Sequence[RungAgreement]) -> list[NextStep]:
     first = next(iter(agreements), None)
-    if first is None or first.tau is None or first.trials < _FEWEST_TRIALS:
+    if first is None or first.tau is None or first.trials < FEWEST_TO_JUDGE:
         return []
-    if first.tau >= _LOW_TAU:
+    if first.tau >= LOW_TAU:
         return []
     return [
         NextStep(

@@ -174,6 +174,7 @@ def _note_inputs(
         data=splits.digest(),
         source_classifier=weights_digest(source_weights),
         device="GPU" if plan.resources.gpus_per_worker else "CPU",
+        images=len(splits.trial.target_val_labels),
     )
     for change in changes:
         console.print(change, style="yellow", highlight=False, markup=False)

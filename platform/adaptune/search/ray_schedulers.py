@@ -13,7 +13,7 @@ from ray.tune.schedulers import (
 )
 
 from adaptune.search.protocol import EPOCH, OBJECTIVE
-from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
+from adaptune.spec.algorithms import Asha, CurveStopping, Hyperband, Median, NoScheduler, Scheduler
 
 _TUNE_OPTIONS = {"time_attr": EPOCH, "metric": OBJECTIVE, "mode": "max"}
 
@@ -75,8 +75,8 @@ def make_scheduler(options: Scheduler, epochs: int) -> TrialScheduler:
         epochs: number of epochs of a trial that is not stopped.
     """
     match options:
-        case Asha(grace_epochs=grace_epochs, reduction_factor=factor):
-            return _asha(min(grace_epochs, epochs), factor, epochs)
+        case Asha() | CurveStopping():
+            return _asha(min(options.grace_epochs, epochs), options.reduction_factor, epochs)
         case Hyperband():
             return BracketedScheduler(options, epochs)
         case Median(grace_epochs=grace_epochs, min_trials=min_trials):

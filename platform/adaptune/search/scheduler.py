@@ -6,11 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import (
-    FIFOScheduler,
-    MedianStoppingRule,
-    TrialScheduler,
-)
+from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from adaptune.execution.cause import cause_of_death
 from adaptune.search.failure import SearchFailure, ends_search
@@ -187,8 +183,13 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         if self._objective.is_rank_based:
             self._inner = self._replayed_scheduler()
         result = self._add(number, record)
-        decision = str(self._inner.on_trial_result(None, self._trials[number], result))
-        return TrialScheduler.STOP if self._study.steering.is_stopped(number) else decision
+        decision = self._inner.on_trial_result(None, self._trials[number], result)
+        value = self._objective.value(record)
+        stops = self._study.curves.stops(
+            number, record.epoch, value, otherwise=decision == TrialScheduler.STOP
+        )
+        stops = stops or self._study.steering.is_stopped(number)
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def _complete(self, number: int, result: TrialResult) -> None:
         """End a trial that ended by itself: after its last epoch, or with an error."""
@@ -229,7 +230,7 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
         return self._tune_result(record)
 
     def _tune_result(self, record: EpochRecord) -> dict[str, object]:
-        return {EPOCH: record.epoch, OBJECTIVE: self._objective.value(record)}
+        return {EPOCH: record.epoch, OBJECTIVE: self._objective.rung_value(record)}
 
     def _replayed_scheduler(self) -> TrialScheduler:
         """Return a new scheduler of Ray's that has all epochs, with their present values."""

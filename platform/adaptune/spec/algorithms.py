@@ -16,7 +16,7 @@ _GRACE_EPOCHS = "Epochs that every trial trains before it may be stopped."
 class Tpe(Section):
     """Multivariate tree-structured Parzen estimators (Bergstra et al. 2011).
 
-    It also learns from stopped trials.
+    It also learns from stopped trials, and from failed ones as the worst.
     """
 
     name: Literal["tpe"] = Field(default="tpe", description=_NAME_OF_SAMPLER)
@@ -29,6 +29,16 @@ class Gp(Section):
     """A Gaussian process. It learns from complete trials only: best with `scheduler: none`."""
 
     name: Literal["gp"] = Field(description=_NAME_OF_SAMPLER)
+
+
+class Curves(Section):
+    """A Gaussian process over settings and epochs, by expected improvement at the last epoch.
+
+    It learns from stopped and running trials at their epochs, and from failed ones as the worst.
+    Until it can predict the trials that have ended, tpe proposes. Best with `scheduler: curves`.
+    """
+
+    name: Literal["curves"] = Field(description=_NAME_OF_SAMPLER)
 
 
 class CmaEs(Section):
@@ -102,6 +112,21 @@ class Hyperband(Section):
     )
 
 
+class CurveStopping(Section):
+    """The model of the sampler `curves`: stop trials that will hardly become the best.
+
+    A trial also stops if a new one is expected to gain more in as many epochs. One trial in eight
+    trains all epochs regardless. As long as there is no model to trust, trials are stopped as by
+    `asha`.
+    """
+
+    name: Literal["curves"] = Field(description=_NAME_OF_SCHEDULER)
+    grace_epochs: Count = Field(default=1, description=_GRACE_EPOCHS)
+    reduction_factor: Annotated[float, Field(gt=1)] = Field(
+        default=3, description="Ratio of the epochs of neighbouring rungs, until there is a model."
+    )
+
+
 class Median(Section):
     """The median rule (Golovin et al. 2017).
 
@@ -121,8 +146,8 @@ class NoScheduler(Section):
     name: Literal["none"] = Field(description=_NAME_OF_SCHEDULER)
 
 
-AnySampler = Tpe | Gp | CmaEs | Random | Grid | Qmc | Nsga2
-AnyScheduler = Asha | Hyperband | Median | NoScheduler
+AnySampler = Tpe | Curves | Gp | CmaEs | Random | Grid | Qmc | Nsga2
+AnyScheduler = Asha | CurveStopping | Hyperband | Median | NoScheduler
 
 
 def _names_of(algorithms: object) -> list[str]:

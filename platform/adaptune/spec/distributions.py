@@ -167,7 +167,7 @@ class Choice(_Distribution):
 
     def contains(self, value: object) -> bool:
         """Return whether `value` is listed; true and 1 are different values."""
-        return any(_is_same(value, listed) for listed in self.values)
+        return any(is_same(value, listed) for listed in self.values)
 
     def grid_values(self, points: int) -> Sequence[Value]:
         """Return all values, however many `points` are asked for."""
@@ -193,5 +193,6 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_same(value: object, listed: Value) -> bool:
+def is_same(value: object, listed: Value) -> bool:
+    """Return whether two values are the same; true and 1 are different."""
     return value == listed and isinstance(value, bool) == isinstance(listed, bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil, floor
 
-from adaptune.spec.algorithms import Asha, Hyperband, NoScheduler, Scheduler
+from adaptune.spec.algorithms import Asha, CurveStopping, Hyperband, NoScheduler, Scheduler
 from adaptune.spec.diagnostics import Diagnostics
 from adaptune.spec.distributions import Distribution
 from adaptune.spec.schema import SearchSpec
@@ -16,10 +16,12 @@ _CLASSIFIER_FROM = "training.classifier_from"
 def rungs(scheduler: Scheduler, epochs: int) -> list[int]:
     """Return the rungs of ASHA or of Hyperband's first bracket; none for other schedulers.
 
+    Those of `curves` are the rungs of ASHA, which decides until there is a model.
+
     Args:
         epochs: number of epochs of a trial that is not stopped.
     """
-    if not isinstance(scheduler, Asha | Hyperband):
+    if not isinstance(scheduler, Asha | CurveStopping | Hyperband):
         return []
     rung_epochs = []
     epoch = float(scheduler.grace_epochs)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from adaptune.spec.algorithms import Asha, Gp, Nsga2, Sampler, Scheduler, Tpe
+from adaptune.spec.algorithms import Asha, Curves, CurveStopping, Gp, Nsga2, Sampler, Scheduler, Tpe
 from adaptune.spec.base import Count, Section
 from adaptune.spec.distributions import Value
 from adaptune.spec.sharing import sampler_obstacle
@@ -59,8 +59,8 @@ class SearchOptions(Section):
     )
     startup_trials: Count = Field(
         default=6,
-        description="Trials before tpe, gp and cmaes model the results; until then they sample"
-        " at random.",
+        description="Trials before tpe, curves, gp and cmaes model the results; until then"
+        " they sample at random.",
     )
     scheduler: Scheduler = Field(
         default=Asha(), description="The rule for stopping trials early: a name, or its options."
@@ -77,15 +77,16 @@ class SearchOptions(Section):
     classifiers_per_gan: Literal["auto"] | Count = Field(
         default=1,
         description="Trials that share a GAN: equal in everything that affects the GAN, each with"
-        " settings of its own for f_T and D_feat. Samplers `tpe`, `gp` and `random` only, and not"
-        " with `training.semantic_gate` or `training.semantic_target_labels: adapted`. `auto`:"
+        " settings of its own for f_T and D_feat. Samplers `tpe`, `curves`, `gp` and"
+        " `random` only, and not with `training.semantic_gate` or"
+        " `training.semantic_target_labels: adapted`. `auto`:"
         " measured before the first trial, up to 8, so that together they cost at most about twice"
         " as much as one of them alone.",
     )
     warm_start: tuple[str, ...] = Field(
         default=(),
         description="Results folders of earlier searches. The sampler (tpe or gp) also learns"
-        " from their trials.",
+        " from their trials, by their ranks within each search; they count less and less.",
     )
 
     @model_validator(mode="after")
@@ -93,6 +94,19 @@ class SearchOptions(Section):
         if self.warm_start and not isinstance(self.sampler, Tpe | Gp):
             raise ValueError(
                 f"warm_start: {self.sampler.name} cannot learn from other studies; tpe and gp can"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _curves_can_be_modelled(self) -> SearchOptions:
+        if isinstance(self.scheduler, CurveStopping) and self.objectives > 1:
+            raise ValueError("scheduler: curves have one objective, and sampler nsga2 has two")
+        models_curves = isinstance(self.sampler, Curves)
+        models_curves = models_curves or isinstance(self.scheduler, CurveStopping)
+        if models_curves and self.metric == "ensemble":
+            raise ValueError(
+                "metric: ensemble ranks epochs, so that curves change; sampler and scheduler"
+                " curves need another metric"
             )
         return self
 

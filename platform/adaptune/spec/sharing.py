@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adaptune.spec.algorithms import AnySampler, Gp, Random, Tpe
+from adaptune.spec.algorithms import AnySampler, Curves, Gp, Random, Tpe
 from adaptune.spec.base import ClassifierSide, Section, fields_along
 from adaptune.spec.distributions import Distribution
 from adaptune.spec.loss_terms import LossWeights, terms_of
@@ -68,11 +68,11 @@ def shared_paths(space: Mapping[str, Distribution]) -> tuple[str, ...]:
 
 def sampler_obstacle(sampler: AnySampler) -> Obstacle | None:
     """Return the obstacle that a sampler is, or None."""
-    if isinstance(sampler, Tpe | Gp | Random):
+    if isinstance(sampler, Tpe | Curves | Gp | Random):
         return None
     return Obstacle(
         f"sampler {sampler.name} cannot propose settings of f_T for a given GAN",
-        "take sampler tpe, gp or random",
+        "take sampler tpe, curves, gp or random",
     )
 
 

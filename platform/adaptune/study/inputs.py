@@ -35,7 +35,7 @@ class StudyInputs(Section):
 
 
 def record_inputs(
-    study: SearchStudy, *, data: str, source_classifier: str, device: str
+    study: SearchStudy, *, data: str, source_classifier: str, device: str, images: int
 ) -> tuple[TrialInputs, list[str]]:
     """Store the inputs of a search in its study, or compare them in a resumed search.
 
@@ -43,6 +43,7 @@ def record_inputs(
         data: digest of the data.
         source_classifier: digest of the weights of f_S.
         device: kind of device that trials use.
+        images: number of labelled target_val images.
 
     Returns:
         The inputs of the trials, and one line per change since the first start.
@@ -51,6 +52,7 @@ def record_inputs(
         ResultsError: the search began with other data.
     """
     environment = _environment(device)
+    study.curves.note_images(images)
     stored = _stored(study)
     if stored is None:
         stored = StudyInputs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from statistics import fmean
 
@@ -10,6 +11,9 @@ from adaptune.training.record import ENSEMBLE, EpochRecord
 
 # Validators that `ensemble` averages: the best ones in published comparisons.
 ENSEMBLE_VALIDATORS = ("v_measure", "source_val", "infomax", "importance_weighted")
+
+# Below the difference that one image makes.
+_TIE = 1e-7
 
 
 class Objective:
@@ -49,6 +53,17 @@ class Objective:
             return record.score(self._metric)[0]
         self._sort_scores()
         return fmean(_rank(record.validators[name], self._scores[name]) for name in self._scores)
+
+    def rung_value(self, record: EpochRecord) -> float:
+        """Return what a scheduler compares: the objective, with ties of a metric broken.
+
+        Metrics on a few hundred labels have few values. The loss tells equal ones apart: exp(−loss)
+        is the geometric mean of the probability of the true class.
+        """
+        value = self.value(record)
+        if metric_of(self._metric) is None or record.target_val_loss is None:
+            return value
+        return value + _TIE * math.exp(-record.target_val_loss)
 
     def _sort_scores(self) -> None:
         """Add the scores of the epochs observed since: one is inserted, many are sorted."""

@@ -21,35 +21,38 @@ from optuna.samplers import (
     PartialFixedSampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 
 from adaptune.seeding import derive_seed
-from adaptune.spec.algorithms import CmaEs, Gp, Grid, Nsga2, Qmc, Random, Tpe
+from adaptune.spec.algorithms import CmaEs, Curves, Gp, Grid, Nsga2, Qmc, Random, Tpe
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.curves import CurveSampler, StudyCurves
+from adaptune.study.tpe import FailureAwareTPESampler
 
 
-def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911  (one per sampler)
+def make_sampler(  # noqa: PLR0911  (one per sampler)
+    spec: SearchSpec, number: int, curves: StudyCurves
+) -> BaseSampler:
     """Return the sampler that proposes trial `number`.
 
     Each trial has a seed of its own: the proposal depends on the seed and on the trials so far, not
     on how often the search was interrupted. The sequence of qmc and the order of a grid belong to
     the whole search.
+
+    Args:
+        number: number of the trial.
+        curves: learning curves of the study.
     """
     trial_seed = derive_seed(spec.seed, "sampler", number) % 2**32
     search_seed = derive_seed(spec.seed, "sampler") % 2**32
     startup_trials = spec.search.startup_trials
     match spec.search.sampler:
-        case Tpe(candidates=candidates):
-            return TPESampler(
-                seed=trial_seed,
-                n_startup_trials=startup_trials,
-                n_ei_candidates=candidates,
-                multivariate=True,
-                # In groups, values that only some trials have are modelled too.
-                group=any(distribution.when for distribution in spec.space.values()),
-            )
+        case Tpe() as options:
+            return _tpe(options, spec, trial_seed)
+        case Curves():
+            tpe = _tpe(Tpe(), spec, trial_seed)
+            return CurveSampler(curves, distributions(spec.space), tpe, trial_seed)
         case Gp():
             return GPSampler(seed=trial_seed, n_startup_trials=startup_trials)
         case CmaEs(sigma0=sigma0, population=population):
@@ -76,6 +79,17 @@ def make_sampler(spec: SearchSpec, number: int) -> BaseSampler:  # noqa: PLR0911
             return EndlessGridSampler(grid, seed=search_seed)
         case Random():
             return RandomSampler(seed=trial_seed)
+
+
+def _tpe(options: Tpe, spec: SearchSpec, seed: int) -> BaseSampler:
+    return FailureAwareTPESampler(
+        seed=seed,
+        n_startup_trials=spec.search.startup_trials,
+        n_ei_candidates=options.candidates,
+        multivariate=True,
+        # In groups, values that only some trials have are modelled too.
+        group=any(distribution.when for distribution in spec.space.values()),
+    )
 
 
 def fix_values(sampler: BaseSampler, values: Mapping[str, Value]) -> BaseSampler:

@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.curves import StudyCurves
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
 from adaptune.study.steering import Steering
@@ -41,6 +42,7 @@ class SearchStudy:
 
     Attributes:
         steering: what a person has asked of the search while it ran.
+        curves: model of the learning curves.
     """
 
     def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
@@ -50,7 +52,9 @@ class SearchStudy:
         self._ranking = Ranking(self._metric)
         self._start_points = spec.search.start_points
         self.steering = Steering(study)
-        self._starter = TrialStarter(study, spec.space, partial(make_sampler, spec))
+        self.curves = StudyCurves(study, spec.search, spec.space, spec.epochs)
+        sampler = partial(make_sampler, spec, curves=self.curves)
+        self._starter = TrialStarter(study, spec.space, sampler)
 
     @property
     def metric(self) -> str:

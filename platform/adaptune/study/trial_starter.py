@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.sharing import shared_paths
+from adaptune.study.rank_scale import merge
 from adaptune.study.samplers import distributions, fix_values
 from adaptune.study.trial import FIXED, GROUP, GroupPlace, place_in_group
 
@@ -202,7 +203,7 @@ class TrialStarter:
             fixed: values that are not to be proposed.
         """
         merged = optuna.create_study(directions=self._study.directions, sampler=self._study.sampler)
-        merged.add_trials([*prior_trials, *self._started_trials()])
+        merged.add_trials(merge(prior_trials, self._started_trials()))
         if fixed:
             merged.enqueue_trial(dict(fixed))
         return dict(self._draw(merged.ask()).params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -14,6 +15,7 @@ from adaptune.results.lifecycle import open_existing
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
+from adaptune.study.rank_scale import rank_scores
 from adaptune.study.samplers import distributions
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
@@ -23,7 +25,8 @@ from adaptune.training.record import ENSEMBLE
 def prior_trials(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
     """Return, by folder of `search.warm_start`, the finished trials whose values this space has.
 
-    A value that the earlier search held fixed counts as a value of all its trials.
+    The value of each is its rank score within its search. A value of the space that the earlier
+    search held fixed counts as a value of all its trials.
 
     Raises:
         ResultsError: a folder holds no study, or one of another metric.
@@ -33,7 +36,11 @@ def prior_trials(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
         results, earlier_spec = open_existing(Path(folder).expanduser())
         study = read_study(earlier_spec, results.journal)
         _check_metric(study.metric, spec.search.metric, folder)
-        trials[folder] = list(_matching_trials(study, earlier_spec, spec.space))
+        matching = list(_matching_trials(study, earlier_spec, spec.space))
+        scores = rank_scores([cast(float, trial.value) for trial in matching])
+        for trial, score in zip(matching, scores, strict=True):
+            trial.value = score
+        trials[folder] = matching
     return trials
 
 

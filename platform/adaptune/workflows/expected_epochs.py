@@ -18,7 +18,7 @@ from adaptune.spec.schema import SearchSpec
 
 SIMULATIONS = 10
 MAX_TRIALS = 60  # those of a longer search are as long as its later ones
-_LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
+_LEARNING_SAMPLERS = ("tpe", "curves", "gp", "cmaes", "nsga2")
 # A learning sampler finds better values from trial to trial, so that fewer trials are stopped. A
 # proposal is worth the best of so many random ones: one more after each eight trials.
 _TRIALS_PER_DRAW = 8

@@ -50,6 +50,7 @@ def describe_plan(spec: SearchSpec) -> str:
         placement = f"not on this machine: {error}"
     scheduler = spec.search.scheduler
     rung_epochs = rungs(scheduler, spec.epochs)
+    later = ", and once it has a model after others" if scheduler.name == "curves" else ""
     yaml = dump_spec(spec)
     estimate = estimate_before_start(spec, plan, node)
     size = estimate.group_size
@@ -63,7 +64,7 @@ def describe_plan(spec: SearchSpec) -> str:
         f" by {spec.search.metric}",
         f"# {placement}",
         f"# {spec.epochs} epochs of {spec.steps_per_epoch} updates",
-        f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}",
+        f"# {scheduler.name} may stop trials after epochs {rung_epochs or 'none'}{later}",
         f"# at most {updates} updates of {batch_sizes} pairs, if no trial is stopped early",
     ]
     if size is not None:

@@ -4,65 +4,67 @@ import math
 from io import StringIO
 
 import pytest
-from landscapes import EPOCHS, LANDSCAPES
+from fake_tune import Report, Run
 from rich.console import Console
-from search_quality import (
-    FakeTrial,
-    FakeTune,
-    Regrets,
-    Runs,
-    budget_shares,
-    make_result,
-    mean_curve,
-    print_table,
-)
-from searches import ADAPTUNE, NO_ASHA, RANDOM, RAY, SEARCHES, TRIALS, TRIALS_WITH_ASHA
+from search_quality import compare, format_share, print_table, regret_curves, share_to_reach
+from searches import ADAPTUNE, CURVES, RAY
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [RAY, ADAPTUNE, RANDOM, NO_ASHA])
-def test_every_search_ends_with_a_small_regret_without_noise(name: str) -> None:
-    regrets = FakeTune(LANDSCAPES[0], SEARCHES[name](1), 1).run()
-    assert regrets[-1] < 0.2
-    trials = {RAY: TRIALS, NO_ASHA: TRIALS}.get(name, TRIALS_WITH_ASHA)
-    trained_all_epochs = len(regrets) == trials * EPOCHS
-    assert trained_all_epochs == (name == NO_ASHA)
+def make_run(*regrets: float, step: float = 1.0) -> Run:
+    """A search whose reports come at equal distances; its models are worse by 0.5."""
+    reports = []
+    for index, regret in enumerate(regrets, start=1):
+        reports.append(Report(index * step, regret, regret + 0.5))
+    return Run(reports, proposals=2, searcher_s=0.01)
 
 
-def test_a_result_serves_rays_classes_and_ours() -> None:
-    result = make_result(FakeTrial("a", {}, EPOCHS), 0.5)
-    assert (result["training_iteration"], result["epoch"]) == (EPOCHS, EPOCHS)
-    assert (result["objective"], result["done"]) == (0.5, True)
-    assert make_result(FakeTrial("a", {}), 0.5)["done"] is False
-
-
-def runs_of_three() -> dict[str, list[Regrets]]:
+def runs_of_three() -> dict[str, list[Run]]:
     return {
-        RAY: [[0.4, 0.2, 0.2, 0.1]] * 2,
-        ADAPTUNE: [[0.3, 0.0], [0.3, 0.2]],
-        RANDOM: [[0.4, 0.3]] * 2,
+        RAY: [make_run(0.4, 0.2, 0.2, 0.1)] * 2,
+        CURVES: [make_run(0.3, 0.0), make_run(0.3, 0.2)],
+        ADAPTUNE: [make_run(0.4, 0.3)] * 2,
     }
 
 
-def test_the_share_of_the_budget_is_where_the_mean_regret_reaches_rays() -> None:
-    runs = runs_of_three()
-    assert mean_curve(runs[ADAPTUNE]) == pytest.approx([0.3, 0.1])
-    shares = budget_shares(runs)
-    assert [row.search for row in shares] == [RAY, ADAPTUNE, RANDOM]
-    assert [row.regret for row in shares] == pytest.approx([0.1, 0.1, 0.3])
-    assert [row.share for row in shares] == [1.0, 0.5, math.inf]
+def test_regrets_are_known_from_the_first_report_and_stay_after_the_last() -> None:
+    [curve] = regret_curves([make_run(0.4, 0.2, step=1.5)], 4)
+    assert curve.tolist() == [1.0, 0.4, 0.2, 0.2]
+    [model] = regret_curves([make_run(0.4, 0.2)], 3, of_model=True)
+    assert model.tolist() == pytest.approx([0.9, 0.7, 0.7])
 
 
-def test_a_run_that_ended_keeps_its_last_regret() -> None:
-    assert mean_curve([[0.4], [0.2, 0.1, 0.0]]) == pytest.approx([0.3, 0.25, 0.2])
+def test_the_share_is_where_the_mean_regret_reaches_rays() -> None:
+    comparisons = compare(runs_of_three())
+    assert [row.search for row in comparisons] == [RAY, CURVES, ADAPTUNE]
+    assert [row.regret for row in comparisons] == pytest.approx([0.1, 0.1, 0.3])
+    assert [row.model_regret for row in comparisons] == pytest.approx([0.6, 0.6, 0.8])
+    assert [row.share for row in comparisons] == [1.0, 0.5, math.inf]
+    assert [row.proposal_s for row in comparisons] == pytest.approx([0.005] * 3)
+    assert share_to_reach(regret_curves([make_run(0.4, 0.2)], 2)[0], 0.2, 8) == 0.25
+
+
+def test_a_regret_that_rises_again_has_not_reached_the_goal() -> None:
+    [lucky] = regret_curves([make_run(0.1, 0.3, 0.1)], 4)
+    assert share_to_reach(lucky, 0.2, 4) == 0.75
+    [unlucky] = regret_curves([make_run(0.1, 0.3)], 2)
+    assert share_to_reach(unlucky, 0.2, 4) == math.inf
+    [good] = regret_curves([make_run(0.1)], 1)
+    assert share_to_reach(good, 1.0, 4) == 0.25
+
+
+def test_the_interval_is_that_of_resampled_seeds() -> None:
+    _, curves, adaptune = compare(runs_of_three())
+    assert curves.interval == (0.5, math.inf)  # with the second seed only, it is never reached
+    assert adaptune.interval == (math.inf, math.inf)
 
 
 def test_the_table_has_one_row_per_landscape_and_search() -> None:
     text = StringIO()
-    runs: Runs = [runs_of_three() for _ in LANDSCAPES]
-    shares = print_table(runs, Console(file=text, width=120))
-    assert shares == [0.5] * len(LANDSCAPES)
-    rows = [line for line in text.getvalue().splitlines() if "adaptune" in line]
-    assert len(rows) == 2 * len(LANDSCAPES)
-    assert rows[0].split() == ["smooth", *ADAPTUNE.split(), "0.1000", "0.50"]
-    assert rows[1].split()[-3:] == ["0.3000", "not", "reached"]
+    runs = {name: runs_of_three() for name in ("smooth", "noisy")}
+    assert print_table(runs, Console(file=text, width=140)) == [0.5, 0.5]
+    rows = [line for line in text.getvalue().splitlines() if CURVES in line]
+    assert [row.split() for row in rows] == [
+        [name, CURVES, "0.1000", "0.6000", "0.50", "0.50", "to", "–", "5"]
+        for name in ("smooth", "noisy")
+    ]
+    assert format_share(0.256) == "0.26"

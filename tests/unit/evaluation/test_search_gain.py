@@ -103,6 +103,28 @@ def test_the_sentence_has_the_value_and_the_gain_in_the_unit_of_the_metric(
     assert text == f"The best start point, trial 1, {sentence}"
 
 
+def test_a_start_point_that_was_stopped_is_compared_in_the_epochs_that_it_trained() -> None:
+    study = create_study(make_search(search={"start_points": POINTS[:1]}))
+    for accuracies in ([0.5, 0.625], [0.25, 0.75, 0.875]):
+        trial = study.ask()
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            study.add_epoch(trial, make_record(epoch, accuracy), accuracy)
+        study.tell_result(trial, epochs=3, error=None, wall_s=1.0)
+    gain = search_gain(study)
+    assert gain == SearchGain(1, 0, start_point_value=0.625, gain=0.125, stopped_after=2)
+    assert describe_gain(gain, TARGET_VAL, 10_000) == (
+        "The best start point, trial 0, has 62.5% on target_val, but was stopped after epoch 2."
+        " Until then, trial 1 was 12.5 points better. What the start point would have reached is"
+        " unknown."
+    )
+
+
+def test_a_start_point_that_led_when_it_was_stopped_is_not_beaten() -> None:
+    gain = SearchGain(7, 1, start_point_value=0.75, gain=-0.125, stopped_after=1)
+    text = describe_gain(gain, TARGET_VAL, 16)
+    assert "trial 7 was 12.5 points worse, which is within chance for 16 images." in text
+
+
 def test_two_binomial_standard_errors_of_an_accuracy_are_within_chance() -> None:
     half = SearchGain(best_trial=7, start_point=1, start_point_value=0.4, gain=0.2)
     # The variances of both are 0.24 / n: two errors are 0.2 at n = 48.

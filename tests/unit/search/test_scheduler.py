@@ -78,6 +78,18 @@ def test_asha_stops_what_is_below_the_best_third_of_a_rung() -> None:
     assert decisions == [CONTINUE, CONTINUE, CONTINUE, STOP, CONTINUE]
 
 
+def test_the_loss_breaks_ties_at_a_rung() -> None:
+    scheduler = scheduler_of(make_study())
+    decisions = []
+    for number, loss in enumerate((0.2, 0.3, 0.1)):
+        trial = started(scheduler, number)
+        result = TrialResult(make_record(1, 0.5, loss), 0.5)
+        decisions.append(
+            scheduler.on_trial_result(None, trial, GroupResult({number: result}).to_tune())
+        )
+    assert decisions == [CONTINUE, STOP, CONTINUE]
+
+
 def test_asha_decides_at_rungs_only() -> None:
     scheduler = scheduler_of(make_study())
     good, bad = started(scheduler, 0), started(scheduler, 1)

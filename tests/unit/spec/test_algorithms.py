@@ -6,6 +6,8 @@ from pydantic import TypeAdapter, ValidationError
 from adaptune.spec.algorithms import (
     Asha,
     CmaEs,
+    Curves,
+    CurveStopping,
     Gp,
     Grid,
     Hyperband,
@@ -27,6 +29,7 @@ SCHEDULERS = TypeAdapter(Scheduler)
     ("name", "sampler"),
     [
         ("tpe", Tpe),
+        ("curves", Curves),
         ("gp", Gp),
         ("cmaes", CmaEs),
         ("random", Random),
@@ -42,7 +45,13 @@ def test_the_name_of_a_sampler_stands_for_its_defaults(name: str, sampler: type)
 
 @pytest.mark.parametrize(
     ("name", "scheduler"),
-    [("asha", Asha), ("hyperband", Hyperband), ("median", Median), ("none", NoScheduler)],
+    [
+        ("asha", Asha),
+        ("curves", CurveStopping),
+        ("hyperband", Hyperband),
+        ("median", Median),
+        ("none", NoScheduler),
+    ],
 )
 def test_the_name_of_a_scheduler_stands_for_its_defaults(name: str, scheduler: type) -> None:
     assert SCHEDULERS.validate_python(name) == scheduler(name=name)

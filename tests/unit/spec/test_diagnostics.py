@@ -96,7 +96,7 @@ ONE_FAULT = {
     "unknown algorithm": (
         "search: {sampler: bayes}\n",
         '5: search.sampler = {"name": "bayes"}:'
-        " must be one of: tpe, gp, cmaes, random, grid, qmc, nsga2",
+        " must be one of: tpe, curves, gp, cmaes, random, grid, qmc, nsga2",
     ),
     "sizes that do not fit": (
         "model: {classifier: {name: lenet}, discriminator: {layers: 4}}\n",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from adaptune.spec import SearchSpec
-from adaptune.spec.algorithms import Asha, Hyperband, Median, NoScheduler, Scheduler
+from adaptune.spec.algorithms import Asha, CurveStopping, Hyperband, Median, NoScheduler, Scheduler
 from adaptune.spec.rungs import rungs
 
 Read = Callable[..., SearchSpec]
@@ -22,6 +22,7 @@ LATE = "training: {epochs: 9, classifier_from: %s}\nsearch: {scheduler: %s}\n"
         (Asha(reduction_factor=1.5), 6, [1, 2, 3, 4, 6]),  # 1, 1.5, 2.25, 3.375, 5.0625
         (Asha(grace_epochs=9), 9, []),
         (Asha(), 1, []),
+        (CurveStopping(name="curves"), 9, [1, 3]),
         (Hyperband(name="hyperband", reduction_factor=2, brackets=3), 8, [1, 2, 4]),
         (Median(name="median"), 9, []),
         (NoScheduler(name="none"), 9, []),

@@ -19,6 +19,15 @@ def test_other_samplers_refuse_a_warm_start(sampler: str) -> None:
         SearchOptions.model_validate({"sampler": sampler, "warm_start": ["results/old"]})
 
 
+def test_curves_need_values_that_do_not_change_and_one_objective() -> None:
+    for part in ("sampler", "scheduler"):
+        with pytest.raises(ValidationError, match="ensemble ranks epochs, so that curves change"):
+            SearchOptions.model_validate({part: "curves", "metric": "ensemble"})
+    with pytest.raises(ValidationError, match="curves have one objective, and sampler nsga2 has"):
+        SearchOptions.model_validate({"sampler": "nsga2", "scheduler": "curves"})
+    SearchOptions.model_validate({"sampler": "curves", "scheduler": "curves", "metric": "infomax"})
+
+
 def test_nsga2_alone_has_two_objectives() -> None:
     assert SearchOptions.model_validate({"sampler": "nsga2"}).objectives == 2
     assert SearchOptions().objectives == 1

@@ -82,7 +82,7 @@ def test_a_condition_of_a_shared_value_is_shared() -> None:
     assert spec.classifier_side == ("training.feature_gate",)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "curves", "gp", "random"])
 def test_trials_that_differ_in_settings_of_f_t_can_share_a_gan(sampler: str) -> None:
     spec = make_search(space=FEATURE, search={"sampler": sampler, "classifiers_per_gan": 4})
     assert spec.search.classifiers_per_gan == 4
@@ -115,7 +115,7 @@ def test_only_a_number_above_one_needs_trials_that_can_share_a_gan(
 def test_other_samplers_are_refused(fail: Fail, sampler: str) -> None:
     fault = (
         f"search: classifiers_per_gan: sampler {sampler} cannot propose settings of f_T for a given"
-        " GAN: take sampler tpe, gp or random, or set search.classifiers_per_gan: 1"
+        " GAN: take sampler tpe, curves, gp or random, or set search.classifiers_per_gan: 1"
     )
     text = GROUPS.replace("4", f"4, sampler: {sampler}")
     assert fail(text) == [f"space.yaml:6: {fault}"]

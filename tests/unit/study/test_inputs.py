@@ -20,7 +20,7 @@ def study() -> SearchStudy:
 
 
 def record(study: SearchStudy, **changed: Any) -> tuple[TrialInputs, list[str]]:
-    values = {"data": "data", "source_classifier": "f_S", "device": "CPU"}
+    values = {"data": "data", "source_classifier": "f_S", "device": "CPU", "images": 500}
     return record_inputs(study, **values | changed)
 
 

@@ -51,6 +51,14 @@ def test_the_same_epoch_of_another_trial_is_another_epoch() -> None:
     assert objective.value(scored(1, 0.4)) == pytest.approx(3 / 4)
 
 
+def test_the_loss_breaks_ties_of_a_metric_at_a_rung_and_nothing_else() -> None:
+    objective = Objective(TARGET_VAL)
+    sure, unsure = (objective.rung_value(make_record(1, 0.75, loss)) for loss in (0.2, 0.9))
+    assert unsure < sure < unsure + 1e-6
+    assert unsure == pytest.approx(0.75, abs=1e-6)
+    assert Objective("v_measure").rung_value(scored(1, 0.7)) == 0.7
+
+
 def test_an_ensemble_without_any_epoch_has_no_value() -> None:
     with pytest.raises(ZeroDivisionError):
         Objective("ensemble").value(scored(1, 0.5))

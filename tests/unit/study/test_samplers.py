@@ -19,17 +19,20 @@ from optuna.samplers import (
     NSGAIISampler,
     QMCSampler,
     RandomSampler,
-    TPESampler,
 )
 from optuna.trial import TrialState
 from support.fake_search import SPACE, make_search, simulate, smooth
 
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
+from adaptune.spec.schema import SearchSpec
+from adaptune.study.curves import CurveSampler
 from adaptune.study.samplers import EndlessGridSampler, distributions, make_sampler
-from adaptune.study.study import SearchStudy
+from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.tpe import FailureAwareTPESampler
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
-    "tpe": TPESampler,
+    "tpe": FailureAwareTPESampler,
+    "curves": CurveSampler,
     "gp": GPSampler,
     "cmaes": CmaEsSampler,
     "random": RandomSampler,
@@ -47,6 +50,10 @@ def _experimental_parts_of_optuna() -> Iterator[None]:
         yield
 
 
+def sampler_of(spec: SearchSpec, number: int) -> BaseSampler:
+    return make_sampler(spec, number, create_study(spec).curves)
+
+
 def proposal(sampler: BaseSampler) -> dict[str, Any]:
     """The first values that a sampler proposes in a search without trials."""
     study = optuna.create_study(directions=["maximize"], sampler=sampler)
@@ -55,17 +62,17 @@ def proposal(sampler: BaseSampler) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_is_optunas_of_that_name(name: str) -> None:
-    assert type(make_sampler(make_search(search={"sampler": name}), 0)) is SAMPLERS[name]
+    assert type(sampler_of(make_search(search={"sampler": name}), 0)) is SAMPLERS[name]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_seed_and_the_number_of_the_trial_determine_a_proposal(name: str) -> None:
     spec = make_search(search={"sampler": name})
-    first = proposal(make_sampler(spec, 0))
-    assert proposal(make_sampler(spec, 0)) == first
-    assert (proposal(make_sampler(spec, 1)) == first) == (name in WHOLE_SEARCH)
+    first = proposal(sampler_of(spec, 0))
+    assert proposal(sampler_of(spec, 0)) == first
+    assert (proposal(sampler_of(spec, 1)) == first) == (name in WHOLE_SEARCH)
     reseeded = spec.model_copy(update={"seed": 1})
-    assert proposal(make_sampler(reseeded, 0)) != first
+    assert proposal(sampler_of(reseeded, 0)) != first
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -105,7 +112,7 @@ def test_a_grid_has_every_combination_once_and_ends_there() -> None:
     assert len(trials) == 4
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "curves", "random", "gp"])
 def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(sampler: str) -> None:
     conditional = {
         "search": "uniform",

@@ -97,7 +97,7 @@ def prior_trials(*accuracies: float) -> list[FrozenTrial]:
     return [trial.optuna_trial for trial in study.started_trials()]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "curves", "random", "gp"])
 def test_the_trials_of_a_group_share_the_values_of_the_generator_side_only(sampler: str) -> None:
     study = create_study(make_group_search(sampler))
     groups = []

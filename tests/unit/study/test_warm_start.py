@@ -58,6 +58,15 @@ def test_values_outside_of_the_space_are_left_out(tmp_path: Path) -> None:
     assert list(prior_trials(make_search(search=warm, space=narrow)).values()) == [[]]
 
 
+def test_the_value_of_an_earlier_trial_is_its_rank(tmp_path: Path) -> None:
+    folder = earlier_search(tmp_path, trials=6)
+    [trials] = prior_trials(make_search(search={"warm_start": [str(folder)]})).values()
+    by_value = sorted(trials, key=lambda trial: trial.value or 0)
+    assert [trial.value for trial in by_value] == [(rank + 0.5) / 6 for rank in range(6)]
+    qualities = [smooth(trial.params, 1) for trial in by_value]
+    assert qualities == sorted(qualities)
+
+
 def test_a_value_that_the_earlier_search_held_fixed_counts(tmp_path: Path) -> None:
     warm = {"warm_start": [str(earlier_search(tmp_path, trials=6))]}
     wider = {

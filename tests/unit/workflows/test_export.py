@@ -76,7 +76,7 @@ def test_a_trial_of_a_group_is_exported_from_the_folder_of_the_first_one(
     spec = load_spec(space)
     folder = create_or_resume(spec, resume=False)
     study = open_study(spec, folder.journal)
-    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU")
+    inputs, _ = record_inputs(study, data="data", source_classifier="f_S", device="CPU", images=9)
     write_or_verify(load_splits(spec.data, spec.seed), folder)
     first, member = study.ask_group(2)
     record = make_record(1, 0.5)

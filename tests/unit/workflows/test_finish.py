@@ -80,8 +80,12 @@ def test_the_choices_of_the_baselines_are_a_table(console: Console) -> None:
 
 
 def test_what_the_search_added_follows_the_verdict(console: Console) -> None:
-    print_summary(make_summary(search_verdict="The search added nothing."), console)
-    assert printed(console).splitlines()[2:] == ["It helped.", "The search added nothing."]
+    summary = make_summary(
+        search_verdict="The search added nothing.", stopping_verdict="It ranked rightly."
+    )
+    print_summary(summary, console)
+    sentences = ["It helped.", "The search added nothing.", "It ranked rightly."]
+    assert printed(console).splitlines()[2:] == sentences
 
 
 def test_the_summary_without_target_labels_has_no_accuracies(console: Console) -> None:

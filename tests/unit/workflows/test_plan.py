@@ -44,6 +44,11 @@ def test_a_plan_without_anything_to_search_or_to_stop(space: Path) -> None:
     assert "# none may stop trials after epochs none\n" in text
 
 
+def test_a_plan_says_that_a_model_of_curves_decides_after_any_epoch(space: Path) -> None:
+    text = describe_plan(load_spec(space, ["search.scheduler=curves"]))
+    assert "# curves may stop trials after epochs [1], and once it has a model after others" in text
+
+
 def test_a_plan_names_what_differs_within_a_group(space: Path) -> None:
     feature = "loss_weights.feature={search: uniform, low: 0, high: 1}"
     text = describe_plan(load_spec(space, [feature, "search.classifiers_per_gan=3"]))

@@ -1,0 +1,111 @@
+"""Settings of trials as positions in the unit cube, and as what the kernel compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from adaptune.curves.kernel import Array
+from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value, is_same
+
+_NOT_DRAWN = 0.5
+_DIFFERENT_CHOICES = math.sqrt(0.5)  # so that two of them are at a distance of 1
+
+
+class UnitSpace:
+    """The searched values of a spec.
+
+    Args:
+        space: distributions by dotted path.
+    """
+
+    def __init__(self, space: Mapping[str, Distribution]) -> None:
+        self._space = dict(space)
+
+    def positions(self, values: Mapping[str, Value]) -> tuple[float, ...]:
+        """Return the positions of values, each in [0, 1]; 0.5 for one that is not drawn."""
+        positions = []
+        for path, distribution in self._space.items():
+            position = _NOT_DRAWN
+            if path in values:
+                position = _position(values[path], distribution)
+            positions.append(position)
+        return tuple(positions)
+
+    def fixed(self, values: Mapping[str, Value]) -> dict[int, float]:
+        """Return the positions of some values by their indices."""
+        fixed = {}
+        for index, (path, distribution) in enumerate(self._space.items()):
+            if path in values:
+                fixed[index] = _position(values[path], distribution)
+        return fixed
+
+    def values(self, positions: Array) -> dict[str, Value]:
+        """Return the values at positions (P,), those of unmet conditions included."""
+        values = {}
+        for position, (path, distribution) in zip(positions, self._space.items(), strict=True):
+            values[path] = _value(float(position), distribution)
+        return values
+
+    def features(self, positions: Array) -> Array:
+        """Return what the kernel compares, (M, D), for positions (M, P).
+
+        Each value of a choice is a dimension of its own. A value whose condition is not met does
+        not count.
+        """
+        columns = []
+        for index, (path, distribution) in enumerate(self._space.items()):
+            column = positions[:, index]
+            if isinstance(distribution, Choice):
+                chosen = _choice_index(column, distribution)
+                for choice in range(len(distribution.values)):
+                    columns.append(_DIFFERENT_CHOICES * (chosen == choice))
+            else:
+                columns.append(np.where(self._is_drawn(path, positions), column, _NOT_DRAWN))
+        return np.stack(columns, axis=1).astype(np.float64)
+
+    def _is_drawn(self, path: str, positions: Array) -> Array:
+        """Return whether a value is drawn at positions (M, P), as 0 or 1: (M,)."""
+        drawn = np.ones(len(positions))
+        paths = list(self._space)
+        for other, allowed in self._space[path].when.items():
+            choice = self._space[other]
+            assert isinstance(choice, Choice)
+            chosen = _choice_index(positions[:, paths.index(other)], choice)
+            met = [index for index, value in enumerate(choice.values) if value in allowed]
+            drawn *= np.isin(chosen, met)
+        return drawn
+
+
+def _position(value: Value, distribution: Distribution) -> float:
+    if isinstance(distribution, Choice):
+        matches = [is_same(value, listed) for listed in distribution.values]
+        return (matches.index(True) + 0.5) / len(matches)
+    low, high = float(distribution.low), float(distribution.high)
+    assert isinstance(value, int | float)
+    if isinstance(distribution, LogUniform):
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+def _value(position: float, distribution: Distribution) -> Value:
+    if isinstance(distribution, Choice):
+        count = len(distribution.values)
+        return distribution.values[min(int(position * count), count - 1)]
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, LogUniform):
+        value = low * math.exp(position * math.log(high / low))
+        return min(max(value, low), high)  # rounding must not leave the range
+    value = low + position * (high - low)
+    if isinstance(distribution, Int):
+        drawable = distribution.drawable()
+        step = round((value - low) / distribution.step)
+        return drawable[min(step, len(drawable) - 1)]
+    return value
+
+
+def _choice_index(positions: Array, choice: Choice) -> Array:
+    count = len(choice.values)
+    return np.minimum((positions * count).astype(np.int64), count - 1).astype(np.float64)
