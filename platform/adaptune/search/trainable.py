@@ -68,6 +68,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         )
         self._begin(GroupConfig.from_tune(config))
 
+    def __repr__(self) -> str:
+        """Return the name of this actor on the dashboard, which cannot change with the trial."""
+        return f"{self._context.spec.name} runner"
+
     def step(self) -> dict[str, object]:
         """Train one epoch.
 
@@ -180,7 +184,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         context = self._context
         actor_id = ray.get_runtime_context().get_actor_id() or ""
         settings = RunnerSettings(
-            name=f"{context.spec.name}-workers-{os.getpid()}-{actor_id[:6]}-{index}",
+            name=f"{context.spec.name}-runner-{os.getpid()}-{actor_id[:6]}-{index}",
             resources=context.resources,
             scratch=context.folder.scratch("train"),
             epoch_timeout_s=context.spec.resources.epoch_timeout_s,

@@ -49,8 +49,12 @@ def test_workers_start_with_the_first_step(start: Start) -> None:
     assert runner.settings is not None
     assert runner.settings.resources is RESOURCES
     assert runner.settings.scratch == "/results/fake/.ray/train"
-    assert runner.settings.name.startswith("fake-workers-")
+    assert runner.settings.name.startswith("fake-runner-")
     assert runner.settings.name.endswith("-abcdef-0")
+
+
+def test_the_dashboard_names_an_actor_by_its_search(start: Start) -> None:
+    assert repr(start([None]).trainable) == "fake runner"
 
 
 def test_a_trial_that_has_no_more_epochs_ends(start: Start) -> None:
