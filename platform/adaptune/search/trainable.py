@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import ray
 from ray import tune
-from ray.util.metrics import Gauge
 
 from adaptune.errors import (
     CheckpointError,
@@ -61,11 +60,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._runner = RecoveringRunner(self._open_workers, reuse_workers=reuse_workers)
         self._is_spoiled = False  # this process must train no further trial
         self._next: GroupConfig | None = None  # it begins with the next step
-        self._gauge = Gauge(
-            "adaptune_objective",
-            description="Objective of the search",
-            tag_keys=("search", "trial"),
-        )
         self._begin(GroupConfig.from_tune(config))
 
     def __repr__(self) -> str:
@@ -152,7 +146,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._epoch = outcome.epoch
         spec = self._context.spec
         objective = outcome.score(spec.search.metric)[0]
-        self._gauge.set(objective, tags={"search": spec.name, "trial": str(number)})
         return TrialResult(outcome, objective, done=self._is_done(outcome))
 
     def _running(self) -> list[int]:
