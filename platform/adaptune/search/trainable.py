@@ -144,8 +144,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if isinstance(outcome, NonFiniteLossError):
             return TrialResult(error=f"{type(outcome).__name__}: {outcome}", done=True)
         self._epoch = outcome.epoch
-        spec = self._context.spec
-        objective = outcome.score(spec.search.metric)[0]
+        objective = outcome.score(self._context.spec.search.metric)[0]
         return TrialResult(outcome, objective, done=self._is_done(outcome))
 
     def _running(self) -> list[int]:
