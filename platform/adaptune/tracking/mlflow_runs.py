@@ -43,6 +43,7 @@ class MlflowTracker:
         else:
             self._experiment = experiment.experiment_id
         self._parent = self._open_run(search.name, {_SEARCH: search.identity}).info.run_id
+        self._client.update_run(self._parent, "RUNNING")  # an extended search had finished
         self._client.log_artifact(self._parent, str(search.folder.spec))
         self._runs: dict[int, str] = {}
         self._last_epochs: dict[int, int] = {}

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from support.fake_run import make_summary
+from support.fake_search import make_record
 from support.tracked_search import EPOCHS, TRIALS, make_tracked, make_tracked_run, train, write_grid
 
 from adaptune.search.driver import SearchRun
 from adaptune.tracking.tracker import TrackedSearch, TrackerCallback, epoch_figures
+from adaptune.training.metrics import ClassScores
 
 mlflow = pytest.importorskip("mlflow")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -76,3 +78,31 @@ def test_a_search_is_a_run_with_a_nested_run_per_trial_also_after_a_resume(tmp_p
     assert artifacts(store, parent.info.run_id, "best") == {"best/config.json"}
     [first] = [run for run in nested if run.data.tags["adaptune.trial"] == "0"]
     assert artifacts(store, first.info.run_id, "translations") == {"translations/epoch-0001.png"}
+
+
+def test_the_run_of_an_extended_search_runs_again(tmp_path: Path) -> None:
+    from adaptune.tracking.mlflow_runs import MlflowTracker
+
+    store = Store(tmp_path)
+    run = make_tracked_run(store.spec, tmp_path / "s")
+    search = TrackedSearch.of(run)
+    MlflowTracker(store.address, search).finish(make_summary(), None)
+    [finished] = store.runs()
+    assert finished.info.status == "FINISHED"
+    MlflowTracker(store.address, search)
+    [extended] = store.runs()
+    assert (extended.info.run_id, extended.info.status) == (finished.info.run_id, "RUNNING")
+
+
+def test_names_of_classes_cannot_break_the_name_of_a_metric(tmp_path: Path) -> None:
+    from adaptune.tracking.mlflow_runs import MlflowTracker
+
+    store = Store(tmp_path)
+    run = make_tracked_run(store.spec, tmp_path / "s")
+    tracker = MlflowTracker(store.address, TrackedSearch.of(run))
+    trial = run.study.ask()
+    scores = ClassScores(0.5, 0.5, None, {"a+b (50%)": 0.5})
+    run.study.add_epoch(trial, make_record(1, 0.5, target_val=scores), 0.5)
+    tracker.update(run.study.trial(trial.number))
+    [metrics] = [run.data.metrics for run in store.runs() if run.data.metrics]
+    assert metrics["target_val_recall/a_b _50__"] == 0.5
