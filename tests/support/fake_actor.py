@@ -12,6 +12,9 @@ class FakeMethod:
 
     function: Callable[..., object]
 
+    def options(self, *, name: str) -> FakeMethod:
+        return self
+
     def remote(self, *arguments: object, **keywords: object) -> object:
         return self.function(*arguments, **keywords)
 

@@ -24,14 +24,6 @@ SHARED = SharedRefs(data="data", source_weights="weights")
 RESOURCES = WorkerResources(workers=2, cpus_per_worker=3, gpus_per_worker=0.5)
 
 
-class FakeGauge:
-    def __init__(self, name: str, **_: Any) -> None:
-        self.values: list[tuple[float, dict[str, str]]] = []
-
-    def set(self, value: float, tags: dict[str, str]) -> None:
-        self.values.append((value, tags))
-
-
 @dataclass
 class Workers:
     """The runners that a trainable opens, one per group of steps."""
@@ -52,7 +44,6 @@ class Workers:
 class Trial:
     trainable: TrialTrainable
     workers: Workers
-    gauge: FakeGauge
 
     def step(self) -> GroupResult:
         return GroupResult.from_tune(self.trainable.step())
@@ -74,7 +65,7 @@ class Start:
         workers = Workers([list(group) for group in groups])
         runtime = SimpleNamespace(get_actor_id=lambda: "abcdef0123")
         ray = SimpleNamespace(get_runtime_context=lambda: runtime)
-        for name, fake in (("open_runner", workers.open), ("Gauge", FakeGauge), ("ray", ray)):
+        for name, fake in (("open_runner", workers.open), ("ray", ray)):
             self._monkeypatch.setattr(trainable_module, name, fake)
         context = TrialContext(
             spec=make_search(**sections),
@@ -86,7 +77,7 @@ class Start:
         )
         trainable = object.__new__(TrialTrainable)  # Tune's constructor needs a Ray actor
         trainable.setup(config or make_config(0), context)
-        return Trial(trainable, workers, trainable._gauge)
+        return Trial(trainable, workers)
 
 
 def make_config(*numbers: int, **options: Any) -> dict[str, Any]:

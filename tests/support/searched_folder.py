@@ -134,7 +134,6 @@ class SearchWithoutRay:
         fake_ray = SimpleNamespace(
             put=lambda value: value, get_runtime_context=lambda: runtime_context
         )
-        gauge = SimpleNamespace(set=lambda *_, **__: None)
         patch.setattr(search, "connect", connect)
         patch.setattr(search, "local_resources", lambda: {"CPU": 2.0, "GPU": 0.0})
         patch.setattr(search, "plan_on_cluster", lambda *_, **__: PLAN)
@@ -143,7 +142,6 @@ class SearchWithoutRay:
         patch.setattr(driver, "ClusterCapacity", Capacity)
         patch.setattr(driver, "ClusterTasks", lambda *_: LocalTasks(cpus_per_task=1))
         patch.setattr(trainable, "ray", fake_ray)
-        patch.setattr(trainable, "Gauge", lambda *_, **__: gauge)
 
     def _replace_slow_parts(self, patch: pytest.MonkeyPatch) -> None:
         scores = TestScores(size=12, adapted=0.75, source_only=0.5, p={"source_only": 0.5})

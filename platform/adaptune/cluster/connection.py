@@ -11,6 +11,7 @@ from pathlib import Path
 import ray
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import AuthenticationError
+from ray.job_config import JobConfig
 
 from adaptune.cluster import worker_setup
 from adaptune.cluster.local_ray import NO_METRICS, local_node_address, private_folder
@@ -18,6 +19,7 @@ from adaptune.cluster.local_resources import local_cpus
 from adaptune.cluster.start_signals import handlers_restored, hangup_blocked
 from adaptune.errors import ResourceError
 from adaptune.signals import stop_deferred, stop_within
+from adaptune.version import __version__
 
 SHUTDOWN_TIMEOUT_S = 35.0  # less than Ray waits for a GCS that a signal has ended
 # Set before Ray reads them, here and (through the environment) in every process it starts.
@@ -83,6 +85,7 @@ def _init_ray(address: str | None, name: str, folder: Path | None) -> str:
         with handlers_restored(), hangup_blocked():
             context = ray.init(
                 address=address or "local",  # never a leftover cluster that Ray remembers
+                job_config=JobConfig(metadata={"adaptune": __version__, "search": name}),
                 namespace=f"adaptune-{name}",
                 log_to_driver=False,
                 runtime_env={

@@ -16,9 +16,10 @@ from adaptune.errors import AdaptuneError, ResourceError
 from adaptune.signals import stop_deferred, stop_number
 
 PREFIX = "adaptune-ray-"
+METRICS_SWITCH = "RAY_enable_metrics_collection"
 # Ray serves its metrics without a token. A variable that is set before asks for them.
 NO_METRICS = {
-    "RAY_enable_metrics_collection": "0",
+    METRICS_SWITCH: "0",
     "AUTOSCALER_METRIC_PORT": "-1",
     "DASHBOARD_METRIC_PORT": "-1",
 }

@@ -18,6 +18,7 @@ class SearchCosts:
     """Device seconds of a search.
 
     Attributes:
+        running: training and evaluation of trials that have not ended.
         complete: training and evaluation of trials that trained all epochs.
         pruned: training and evaluation of trials that were stopped early.
         failed: everything that failed trials took.
@@ -27,6 +28,7 @@ class SearchCosts:
             None without an epoch.
     """
 
+    running: float
     complete: float
     pruned: float
     failed: float
@@ -44,6 +46,7 @@ def search_costs(study: SearchStudy, *, epochs: int, workers: int) -> SearchCost
     """
     trials = study.started_trials()
     return SearchCosts(
+        running=device_s(trials, TrialState.RUNNING, workers),
         complete=device_s(trials, TrialState.COMPLETE, workers),
         pruned=device_s(trials, TrialState.PRUNED, workers),
         failed=device_s(trials, TrialState.FAIL, workers),

@@ -50,7 +50,7 @@ class RayTrainRunner:
         )
         actor_class = ray.remote(TrialCoordinator).options(
             num_cpus=0,
-            name=f"adaptune-coordinator-{settings.name}",
+            name=f"{settings.name}-coordinator",
             scheduling_strategy=this_node,
         )
         self._coordinator = actor_class.remote()
@@ -62,12 +62,14 @@ class RayTrainRunner:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, name=f"fit-{settings.name}", daemon=True)
         self._thread.start()
+        self._job_name = ""
         self._job_running = False
         self._decision_due = False  # the workers wait for a decision on the last epoch
 
     def begin(self, job: GroupJob) -> None:
         """Start the next trials."""
         self._call(self._coordinator.submit, job)
+        self._job_name = job.name
         self._job_running = True
 
     def next_outcomes(self, stopped: Collection[int]) -> dict[int, Outcome] | None:
@@ -117,7 +119,9 @@ class RayTrainRunner:
 
     def _next_message(self, deadline: float = math.inf) -> WorkerMessage:
         """Wait for a message; the search's watchdog bounds the wait for an epoch."""
-        message = self._wait(self._coordinator.next_message.remote(), deadline)
+        # This call lasts for an epoch: among the running tasks of the dashboard, it is the trial.
+        wait = self._coordinator.next_message.options(name=self._job_name)
+        message = self._wait(wait.remote(), deadline)
         return cast(WorkerMessage, message)
 
     def _call(self, method: ActorMethod, *arguments: object) -> None:

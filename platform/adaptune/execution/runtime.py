@@ -55,6 +55,12 @@ class GroupJob:
         """Number of the first of these trials, for messages."""
         return self.trials[0].number
 
+    @property
+    def name(self) -> str:
+        """The trials in words: `trial 3`, or `trials 3, 4, 7`."""
+        numbers = ", ".join(str(trial.number) for trial in self.trials)
+        return f"trial {numbers}" if len(self.trials) == 1 else f"trials {numbers}"
+
     def without(self, numbers: Collection[int]) -> GroupJob:
         """Return the job of the trials that have none of these numbers."""
         return GroupJob(tuple(trial for trial in self.trials if trial.number not in numbers))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adaptune.results.folder import ResultsFolder
+from adaptune.results.small_picture import small_picture
 from adaptune.study.study import SearchStudy
 from adaptune.training.checkpoint import CheckpointFolder
-from adaptune.training.sample_grid import COLUMNS
 
 log = logging.getLogger(__name__)
 BUDGET = 3_500_000  # characters of all pictures together
 _BEST_SHARE = 0.4  # of the budget: the most that the pictures of the best trial take
-_LARGEST_PX = 66 * COLUMNS + 2
-_QUALITY = 82
 
 
 @dataclass(frozen=True)
@@ -103,20 +100,12 @@ def _grids(checkpoints: CheckpointFolder) -> list[int]:
 
 
 def _uri(checkpoints: CheckpointFolder, epoch: int) -> str | None:
-    """Return a sample grid as WebP, a tenth of the size of its PNG; None if it cannot be read."""
-    from PIL import Image
-
+    """Return a sample grid as WebP; None if it cannot be read."""
     png = checkpoints.sample_grid(epoch)
     if png is None:
         return None
-    try:
-        picture = Image.open(io.BytesIO(png)).convert("RGB")
-    except OSError as error:
-        log.warning("sample grid of epoch %s in %s not shown: %s", epoch, checkpoints.path, error)
+    small = small_picture(png, "webp", f"sample grid of epoch {epoch} in {checkpoints.path}")
+    if small is None:
         return None
-    if picture.width > _LARGEST_PX:
-        height = round(picture.height * _LARGEST_PX / picture.width)
-        picture = picture.resize((_LARGEST_PX, height))
-    file = io.BytesIO()
-    picture.save(file, "webp", quality=_QUALITY, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    contents, _ = small
+    return f"data:image/webp;base64,{base64.b64encode(contents).decode()}"

@@ -251,7 +251,7 @@ def _callbacks(
     watchdog = Watchdog(spec.resources.epoch_timeout_s, study.slowest_epoch_s())
     return [
         WallClockCallback(run.clock),
-        TensorBoardCallback(folder),
+        TensorBoardCallback(spec, study, folder),
         CheckpointRetentionCallback(deletion),
         ConsoleCallback(
             console,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import ray
 from ray import tune
-from ray.util.metrics import Gauge
 
 from adaptune.errors import (
     CheckpointError,
@@ -61,12 +60,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         self._runner = RecoveringRunner(self._open_workers, reuse_workers=reuse_workers)
         self._is_spoiled = False  # this process must train no further trial
         self._next: GroupConfig | None = None  # it begins with the next step
-        self._gauge = Gauge(
-            "adaptune_objective",
-            description="Objective of the search",
-            tag_keys=("search", "trial"),
-        )
         self._begin(GroupConfig.from_tune(config))
+
+    def __repr__(self) -> str:
+        """Return the name of this actor on the dashboard, which cannot change with the trial."""
+        return f"{self._context.spec.name} runner"
 
     def step(self) -> dict[str, object]:
         """Train one epoch.
@@ -146,9 +144,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         if isinstance(outcome, NonFiniteLossError):
             return TrialResult(error=f"{type(outcome).__name__}: {outcome}", done=True)
         self._epoch = outcome.epoch
-        spec = self._context.spec
-        objective = outcome.score(spec.search.metric)[0]
-        self._gauge.set(objective, tags={"search": spec.name, "trial": str(number)})
+        objective = outcome.score(self._context.spec.search.metric)[0]
         return TrialResult(outcome, objective, done=self._is_done(outcome))
 
     def _running(self) -> list[int]:
@@ -180,7 +176,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # Ray is untyped
         context = self._context
         actor_id = ray.get_runtime_context().get_actor_id() or ""
         settings = RunnerSettings(
-            name=f"{context.spec.name}-workers-{os.getpid()}-{actor_id[:6]}-{index}",
+            name=f"{context.spec.name}-runner-{os.getpid()}-{actor_id[:6]}-{index}",
             resources=context.resources,
             scratch=context.folder.scratch("train"),
             epoch_timeout_s=context.spec.resources.epoch_timeout_s,

@@ -22,6 +22,7 @@ from adaptune.spec.searchable import Searchable, searchable_paths
 from adaptune.spec.sharing import Obstacle, obstacle_of_values, sampler_obstacle, shared_paths
 from adaptune.spec.sizes import size_fault
 from adaptune.spec.storage import StorageSpec
+from adaptune.spec.tracking import TrackingSpec
 from adaptune.spec.training import TrainingSpec
 from adaptune.spec.tree import put
 
@@ -164,6 +165,7 @@ class SearchSpec(Section):
     resources: ResourcesSpec = ResourcesSpec()
     storage: StorageSpec = StorageSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    tracking: TrackingSpec = TrackingSpec()
 
     @model_validator(mode="after")
     def _no_conditions_on_a_grid(self) -> SearchSpec:

@@ -13,7 +13,7 @@ from adaptune.spec.tree import put
 from adaptune.spec.yaml_types import Dumper
 
 # What may differ between a search and its resume.
-_FREE_SECTIONS = ("name", "storage", "resources", "execution")
+_FREE_SECTIONS = ("name", "storage", "resources", "execution", "tracking")
 
 
 def dump_spec(spec: SearchSpec) -> str:

@@ -126,6 +126,18 @@ def base_learning_rates(spec: TrialSpec) -> dict[str, float]:
     }
 
 
+def learning_rates(spec: TrialSpec, progress: float) -> dict[str, float]:
+    """Return the learning rate of each optimizer, by its name.
+
+    Args:
+        progress: fraction of the run that is over, in [0, 1].
+    """
+    factor = lr_factor(progress, spec.training.lr_decay_from)
+    rates = {name: lr * factor for name, lr in base_learning_rates(spec).items()}
+    rates["f_t"] = spec.training.classifier_lr * classifier_lr_factor(progress, spec)
+    return rates
+
+
 def _classifier_betas(spec: TrialSpec) -> tuple[float, float]:
     """Return Adam's β₁ and β₂ for f_T and D_feat."""
     training = spec.training

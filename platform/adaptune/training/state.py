@@ -25,11 +25,10 @@ from adaptune.training.networks import (
 )
 from adaptune.training.optimizers import (
     Optimizers,
-    base_learning_rates,
     build_optimizers,
-    classifier_lr_factor,
+    learning_rates,
 )
-from adaptune.training.schedule import lr_factor, set_lr
+from adaptune.training.schedule import set_lr
 
 StateDict = Mapping[str, Tensor]
 # The networks and the optimizers that the trials of a group share.
@@ -84,13 +83,9 @@ class TrainingState:
 
     def set_learning_rates(self) -> None:
         """Set the learning rates of the coming update in all optimizers."""
-        progress = self.step / self.total_steps
-        factor = lr_factor(progress, self.spec.training.lr_decay_from)
-        base_lrs = base_learning_rates(self.spec)
+        rates = learning_rates(self.spec, self.step / self.total_steps)
         for name, optimizer in self.optimizers.by_name().items():
-            set_lr(optimizer, base_lrs[name] * factor)
-        classifier_factor = classifier_lr_factor(progress, self.spec)
-        set_lr(self.optimizers.f_t, base_lrs["f_t"] * classifier_factor)
+            set_lr(optimizer, rates[name])
 
     def update_averages(self, networks: Container[str] = TRAINED) -> None:
         """Move the averages of some networks after an update of them.

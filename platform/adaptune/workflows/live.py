@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import ceil
 from types import FrameType
 from typing import Self
@@ -29,11 +31,19 @@ class LiveScreen:
         console: the terminal.
         alternate: whether the view has the terminal for itself; afterwards, the terminal is as
             before.
+        released: context in which others have the terminal.
     """
 
-    def __init__(self, console: Console, *, alternate: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        alternate: bool = False,
+        released: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._console = console
         self._alternate = alternate
+        self._released = released
         self._live: Live | None = None
         self._width = console.width
         self._view: RenderableType = ""
@@ -88,10 +98,17 @@ class LiveScreen:
         if not self._is_suspended:
             return
         self._is_suspended = False
-        self._stop()
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
+        with self.hidden():
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._note_suspension)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Leave the terminal to others meanwhile; the next view begins anew."""
+        self._stop()
+        with self._released():
+            yield
 
     def _note_suspension(self, number: int, frame: FrameType | None) -> None:
         # Not here: the view may be half written.

@@ -28,17 +28,26 @@ class SearchView:
 
     Args:
         snapshot: the search.
+        footer: last line of the view; an empty one is left out.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, footer: str = "") -> None:
         self._snapshot = snapshot
+        self._footer = footer
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Yield the lines of the view."""
         # The last line stays free for the cursor. The terminal prints ^C and ^Z behind the view,
         # and must not break a line for them: Rich would not know of it.
         width = options.max_width - len("^C")
-        yield from view_lines(self._snapshot, width, options.size.height - 1)
+        height = options.size.height - 1
+        if not self._footer:
+            yield from view_lines(self._snapshot, width, height)
+            return
+        yield from view_lines(self._snapshot, width, height - 2)
+        footer = Text(self._footer, style="dim", no_wrap=True, overflow="ellipsis")
+        footer.truncate(width, overflow="ellipsis")
+        yield from (Text(), footer)
 
 
 def view_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:

@@ -17,7 +17,7 @@ from adaptune.cluster.local_resources import local_resources
 from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.cluster.preparation import prepare_on_nodes
 from adaptune.data.splits import OpenSplits, Splits, open_splits
-from adaptune.errors import BAD_INPUT, SpecError
+from adaptune.errors import BAD_INPUT
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.evaluation.target_calibration import calibrate_best
@@ -34,13 +34,15 @@ from adaptune.study.lease import discard_study, hold_study
 from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
 from adaptune.text import duration
+from adaptune.tracking.notice import notified
+from adaptune.tracking.open_trackers import check_tracking, finish_trackers, open_trackers
 from adaptune.training.batch_norm import check_batch_norm
 from adaptune.training.classifier_check import with_checked_classifier
-from adaptune.training.metrics import AUROC, metric_of
 from adaptune.training.temperature import TargetCalibration
 from adaptune.workflows.estimate import estimate_on_cluster, print_estimate
 from adaptune.workflows.finish import copy_to_remote, print_summary, write_report_if_possible
 from adaptune.workflows.live import LiveScreen, can_show_live
+from adaptune.workflows.metric_check import check_labelled_target, check_metric
 from adaptune.workflows.monitor import MonitorCallback, seconds_left
 from adaptune.workflows.plan import plan_on_cluster
 from adaptune.workflows.progress import PreparationProgress
@@ -93,6 +95,7 @@ def run(
     start = time.perf_counter()
     resolved = {"data": spec.data.resolved(), "storage": spec.storage.resolved()}
     spec = with_checked_classifier(spec.model_copy(update=resolved))
+    check_tracking(spec.tracking)
     check_labelled_target(spec)
     data = open_splits(spec.data, spec.seed)
     check_metric(spec.search.metric, spec.data.target.domain, data)
@@ -109,7 +112,8 @@ def run(
         ensure_absent(spec.name, spec.storage.study)
     with DriverLease() as lease:
         folder = lifecycle.create_or_resume(spec, resume=resume, lease=lease)
-        with session(folder, "The same command with --resume continues.") as terminal:
+        how_to_continue = "The same command with --resume continues."
+        with notified(spec) as notice, session(folder, how_to_continue) as terminal:
             screen = console or terminal
             with _removed_if_refused(folder, spec.storage.study, lease, is_new=not resume):
                 hold_study(spec, folder, lease)
@@ -119,7 +123,9 @@ def run(
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
                     summary, best, calibration = _search(search_run, quiet=quiet)
-            return _finish(search_run, summary, best, calibration)
+            result = _finish(search_run, summary, best, calibration)
+            notice.summary = summary
+            return result
 
 
 def _prepare(
@@ -146,7 +152,7 @@ def _prepare(
         store_group_size(run.study, size)
     steering = SteeringCallback(folder, run.study, spec.planned_trials, console)
     steering.carry_out()  # a search that has all of its trials may get more
-    return replace(run, callbacks=[steering])
+    return replace(run, callbacks=[steering, *open_trackers(run)])
 
 
 def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
@@ -156,55 +162,6 @@ def _load_on_cluster(data: OpenSplits, console: Console) -> Splits:
     if chunks:
         prepare_on_nodes(chunks, partial(progress, "source and target"))
     return data.load(progress)
-
-
-def check_labelled_target(spec: SearchSpec) -> None:
-    """Check that trials learn from the labelled target images, if there are any.
-
-    `confirm` and `ablate` may train settings in which they do not.
-
-    Raises:
-        SpecError: no trial would.
-    """
-    if not spec.data.target.train_labels or "loss_weights.task_target" in spec.space:
-        return
-    if not spec.trial({}).loss_weights.task_target:
-        raise SpecError(
-            "data.target.train_labels has no effect: set or search loss_weights.task_target"
-        )
-
-
-def check_metric(metric: str, target: str, data: OpenSplits) -> None:
-    """Check that the target has the labels and the classes that the metric needs.
-
-    Args:
-        target: name of the target domain.
-
-    Raises:
-        SpecError: it has not.
-    """
-    if metric_of(metric) is None:
-        return
-    if not data.target_labelled:
-        raise SpecError(
-            f"search.metric {metric}: no sample of {target} has a label; label some samples of"
-            " each class, or choose by a validator that needs no label:"
-            " --set search.metric=ensemble"
-        )
-    if metric_of(metric) != AUROC:
-        return
-    classes = len(data.class_names)
-    if classes != 2:
-        raise SpecError(
-            f"search.metric {metric} needs two classes, and the data has {classes}; choose by"
-            " another metric: --set search.metric=target_val_mean_recall"
-        )
-    if len(set(data.target_val_labels.tolist())) < 2:
-        raise SpecError(
-            f"search.metric {metric} needs images of both classes in target_val, and {target} has"
-            " labels of one class only; label some samples of each class, or choose by a validator"
-            " that needs no label: --set search.metric=ensemble"
-        )
 
 
 def print_start(
@@ -295,5 +252,6 @@ def _finish(
     if export is not None:
         console.print(f"exported to {export}")
     write_report_if_possible(folder, run.spec, run.study, console)
+    finish_trackers(run, summary, export)
     copied = copy_to_remote(folder, console, run.lease)
     return SearchResult(folder.path, summary, export, copied)

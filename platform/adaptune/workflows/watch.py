@@ -1,4 +1,4 @@
-"""The live view of a search from another process, which reads the study alone."""
+"""The live view of a search from another process, which reads the study and sends requests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from adaptune.text import duration
 from adaptune.workflows.live import LiveScreen, can_show_live
 from adaptune.workflows.live_view import SearchView
 from adaptune.workflows.snapshot import Snapshot, SnapshotReader
+from adaptune.workflows.watch_keys import HELP, LEAVE, PROMPTS, Keys, steer
 
 INTERVAL_S = 1.0
 _PLAIN_INTERVAL_S = 10.0
@@ -46,16 +47,33 @@ def watch(
         _print_lines(folder, console, read, sleep)
         return
     snapshot = read()
-    with LiveScreen(console, alternate=True) as screen:
+    with Keys() as keys, LiveScreen(console, alternate=True, released=keys.released) as screen:
+        footer = HELP
         due = clock()
         while not has_ended(folder, snapshot):
             if clock() >= due:
                 snapshot = read()
-                screen.show(SearchView(snapshot))
+                screen.show(SearchView(snapshot, footer))
                 due = clock() + INTERVAL_S
             screen.suspend_if_asked()
+            key = keys.read()
+            if key == LEAVE:
+                break
+            if key in PROMPTS:
+                with screen.hidden():
+                    answer = _ask(console, PROMPTS[key])
+                footer = f"{steer(path, key, answer)} ({HELP})"
+                due = clock()
             sleep(_PAUSE_S)
     console.print(SearchView(read()))
+
+
+def _ask(console: Console, prompt: str) -> str:
+    """Return the answer of the user; Ctrl-D is an empty one."""
+    try:
+        return console.input(prompt)
+    except EOFError:
+        return ""
 
 
 def has_ended(folder: ResultsFolder, snapshot: Snapshot) -> bool:

@@ -127,7 +127,7 @@ def test_the_coordinator_takes_no_cpu_and_stays_on_the_node_of_the_runner(
 ) -> None:
     affinity = fake_ray.options.pop("scheduling_strategy")
     assert (affinity.node_id, affinity.soft) == (NODE_ID, False)
-    assert fake_ray.options == {"num_cpus": 0, "name": "adaptune-coordinator-workers"}
+    assert fake_ray.options == {"num_cpus": 0, "name": "workers-coordinator"}
 
 
 def test_a_decision_follows_each_epoch_once_the_next_one_is_requested(

@@ -169,3 +169,7 @@ def test_a_job_without_some_trials_keeps_the_order_of_the_others(group: GroupJob
     assert [trial.number for trial in remaining.trials] == [5, 6]
     assert (group.number, remaining.number) == (3, 5)
     assert group.without({3, 5, 6}).trials == ()
+
+
+def test_a_job_is_named_by_its_trials(job: GroupJob, group: GroupJob) -> None:
+    assert (job.name, group.name) == ("trial 3", "trials 3, 5, 6")

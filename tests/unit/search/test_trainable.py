@@ -49,8 +49,12 @@ def test_workers_start_with_the_first_step(start: Start) -> None:
     assert runner.settings is not None
     assert runner.settings.resources is RESOURCES
     assert runner.settings.scratch == "/results/fake/.ray/train"
-    assert runner.settings.name.startswith("fake-workers-")
+    assert runner.settings.name.startswith("fake-runner-")
     assert runner.settings.name.endswith("-abcdef-0")
+
+
+def test_the_dashboard_names_an_actor_by_its_search(start: Start) -> None:
+    assert repr(start([None]).trainable) == "fake runner"
 
 
 def test_a_trial_that_has_no_more_epochs_ends(start: Start) -> None:
@@ -58,11 +62,10 @@ def test_a_trial_that_has_no_more_epochs_ends(start: Start) -> None:
 
 
 @pytest.mark.parametrize("metric", ["target_val_accuracy", "infomax"])
-def test_the_objective_is_a_metric_of_ray_too(start: Start, metric: str) -> None:
+def test_the_objective_of_an_epoch_is_its_metric(start: Start, metric: str) -> None:
     trial = start([make_record(1, 0.5, validators={"infomax": 0.25})], search={"metric": metric})
     objective = trial.step().trials[0].objective
     assert objective == {"target_val_accuracy": 0.5, "infomax": 0.25}[metric]
-    assert trial.gauge.values == [(objective, {"search": "fake", "trial": "0"})]
 
 
 @pytest.mark.parametrize(("health", "done"), [("off", False), ("warn", False), ("stop", True)])

@@ -31,7 +31,7 @@ ONE_FAULT = {
     "unknown section": (
         "zzz: {}\n",
         "5: zzz: unknown key `zzz`; possible keys: format, name, method, seed, execution, data,"
-        " model, training, loss_weights, search, resources, storage, evaluation",
+        " model, training, loss_weights, search, resources, storage, evaluation, tracking",
     ),
     "too small": ("loss_weights:\n  cycle: -1\n", "6: loss_weights.cycle = -1: must be >= 0"),
     "must be above": (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 
 import pytest
@@ -117,3 +118,22 @@ def test_nothing_is_written_without_a_view(console: Console) -> None:
     with LiveScreen(console):
         pass
     assert printed(console) == ""
+
+
+def test_others_have_the_terminal_while_the_process_is_suspended(
+    console: Console, suspensions: list[int]
+) -> None:
+    given: list[int] = []
+
+    @contextmanager
+    def released() -> Iterator[None]:
+        given.append(len(suspensions))
+        yield
+        given.append(len(suspensions))
+
+    with LiveScreen(console, released=released) as screen:
+        screen.show("view")
+        signal.raise_signal(signal.SIGTSTP)
+        screen.suspend_if_asked()
+    assert given == [0, 1]
+    assert suspensions == [signal.SIGTSTP]

@@ -151,3 +151,13 @@ def test_bars_and_gauges_have_their_width() -> None:
     assert [bar(done, 4) for done in (0, 0.5, 1, 2)] == ["────", "━━──", "━━━━", "━━━━"]
     assert [gauge(place, 5) for place in (0.0, 0.5, 1.0)] == ["●────", "──●──", "────●"]
     assert gauge(None, 5) == "     "
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_footer_is_the_last_line_and_the_view_is_no_higher(width: int, height: int) -> None:
+    console = Console(file=StringIO(), width=width, height=height)
+    view = SearchView(make_snapshot(), "keys: s stop a trial, t try a setting, q leave")
+    lines = ["".join(segment.text for segment in line) for line in console.render_lines(view)]
+    assert len(lines) <= height - 1
+    assert lines[-1].startswith("keys: s stop")
+    assert lines[0].startswith("cycada")

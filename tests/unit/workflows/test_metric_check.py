@@ -9,7 +9,7 @@ import pytest
 from support.fake_run import make_splits, opened
 
 from adaptune.errors import SpecError
-from adaptune.workflows.search import check_metric
+from adaptune.workflows.metric_check import check_metric
 
 
 def test_the_metric_needs_target_labels() -> None:
