@@ -73,7 +73,9 @@ class EpochTrainer:
         for state in group:
             state.set_learning_rates()
         true_semantic = training.semantic_labels == "true"
-        batch = self._images.batch(self._sampler, first.step, true_semantic=true_semantic)
+        indices = self._images.indices(self._sampler, first.step)
+        places = first.prepare_draws(indices)
+        batch = self._images.batch(indices, places, true_semantic=true_semantic)
         batch = augmented_batch(first, batch)
         bf16 = training.precision == "bf16"
         with torch.autocast(first.device.type, torch.bfloat16, enabled=bf16):
