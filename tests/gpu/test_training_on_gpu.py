@@ -89,6 +89,23 @@ def test_bf16_has_nearly_the_losses_of_fp32(tmp_path: Path) -> None:
     assert losses == pytest.approx(expected, rel=0.1, abs=0.05)
 
 
+def test_precision_auto_is_bf16_where_the_gpu_computes_it(tmp_path: Path) -> None:
+    in_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
+    chosen = "bf16" if in_hardware else "fp32"
+    options: dict[str, Any] = {"epochs": 1, "feature_gate": 0.0}
+    [expected] = epoch_losses(cuda(), tmp_path / "chosen", precision=chosen, **options)
+    [losses] = epoch_losses(cuda(), tmp_path / "auto", precision="auto", **options)
+    assert losses == pytest.approx(expected, **CLOSE)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_layout_of_images_changes_no_loss(channels_last: bool, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 1, "generator": "resnet"}
+    expected = list(epoch_losses(CPU, tmp_path / "cpu", **options))
+    losses = epoch_losses(cuda(), tmp_path / "gpu", channels_last=channels_last, **options)
+    assert_close(list(losses), expected)
+
+
 @pytest.mark.parametrize("second_device", ["cuda", "cpu"])
 def test_a_trial_resumes_from_the_checkpoint_of_a_gpu(second_device: str, tmp_path: Path) -> None:
     expected = list(epoch_losses(cuda(), tmp_path / "whole"))

@@ -157,7 +157,9 @@ def make_images(spec: TrialSpec, state: TrainingState) -> TrainingImages:
 def make_batch(spec: TrialSpec, state: TrainingState, step: int = 0) -> Batch:
     labelled_size = CLASSES * spec.data.target.train_labels
     sampler = UnpairedSampler(14, 11, spec.training.batch_size, seed=0, labelled_size=labelled_size)
-    return make_images(spec, state).batch(sampler, step, true_semantic=False)
+    images = make_images(spec, state)
+    indices = images.indices(sampler, step)
+    return images.batch(indices, indices, true_semantic=False)
 
 
 def make_record(epoch: int = 1, target_val_accuracy: float = 0.5) -> EpochRecord:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeVar, cast
+
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
+_ALIGNMENT = 16  # bytes; more than any type needs
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
@@ -15,3 +21,65 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda" or values.device.type != "cpu":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
+
+
+def to_device_at_once(values: T, device: torch.device) -> T:
+    """Return values from the CPU on a device, by a single copy.
+
+    Args:
+        values: tensors in tuples, named or not, which may contain anything else as well.
+    """
+    if device.type == "cpu":
+        return values
+    return unpack(to_device(pack(values), device), values)
+
+
+def pack(values: object) -> Tensor:
+    """Return the bytes of all tensors, see `to_device_at_once`: uint8 (B,)."""
+    parts = [_padded_bytes(tensor) for tensor in _tensors(values)]
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint8)
+
+
+def unpack(packed: Tensor, values: T) -> T:
+    """Return the same values with views of packed bytes in place of the tensors.
+
+    Args:
+        packed: what `pack` made of values of these types and shapes, uint8 (B,).
+    """
+    views = []
+    start = 0
+    for tensor in _tensors(values):
+        size = tensor.numel() * tensor.element_size()
+        views.append(packed[start : start + size].view(tensor.dtype).view(tensor.shape))
+        start += size + _padding(size)
+    return _with_tensors(values, iter(views))
+
+
+def _tensors(values: object) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, tuple):
+        for value in values:
+            yield from _tensors(value)
+
+
+def _with_tensors(values: T, tensors: Iterator[Tensor]) -> T:
+    """Return the same values with other tensors, in the order of `_tensors`."""
+    if isinstance(values, Tensor):
+        return cast("T", next(tensors))
+    if not isinstance(values, tuple):
+        return values
+    replaced = [_with_tensors(value, tensors) for value in values]
+    # A named tuple takes its values one by one.
+    is_named = hasattr(values, "_fields")
+    return cast("T", type(values)(*replaced) if is_named else tuple(replaced))
+
+
+def _padded_bytes(tensor: Tensor) -> Tensor:
+    """Return the bytes of a tensor, with zeros up to the alignment: uint8 (B,)."""
+    content = tensor.contiguous().view(-1).view(torch.uint8)
+    return torch.cat([content, content.new_zeros(_padding(len(content)))])
+
+
+def _padding(size: int) -> int:
+    return -size % _ALIGNMENT

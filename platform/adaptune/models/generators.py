@@ -172,7 +172,7 @@ def in_range(x: Tensor) -> Tensor:
     In bfloat16, it is exactly 1 from 3.46 on. Its gradient is 0 there, so that such a pixel could
     not change any more.
     """
-    return torch.tanh(x.to(torch.promote_types(x.dtype, torch.float32)))
+    return torch.tanh(x if x.dtype == torch.float64 else x.float())
 
 
 def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:

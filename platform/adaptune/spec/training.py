@@ -224,8 +224,10 @@ class TrainingSpec(Section):
     augment: Annotated[AugmentSpec, _USED_FOR_F_S] = AugmentSpec()
     gan_augment: GanAugmentSpec = GanAugmentSpec()
     d_augment: DiscriminatorAugmentSpec = DiscriminatorAugmentSpec()
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="Number format of the forward passes; bf16 uses autocast."
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32",
+        description="Number format of the forward passes; bf16 uses autocast. `auto`: bf16 on GPUs"
+        " that compute it in hardware (from Ampere on), fp32 elsewhere.",
     )
     recompute_blocks: Annotated[bool, Fixed("it changes memory and time only")] = Field(
         default=False,
@@ -242,9 +244,10 @@ class TrainingSpec(Section):
         description="Compile the trained networks with `torch.compile`. It costs about a minute"
         " per trial and pays off for large images only.",
     )
-    channels_last: bool = Field(
-        default=True,
-        description="Store images as NHWC, which makes convolutions faster on CPUs and GPUs.",
+    channels_last: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Store images as NHWC, which makes convolutions faster. `auto`: on CPUs, and on"
+        " GPUs with `compile`; without it, each norm would copy the images to NCHW on a GPU.",
     )
     source: Annotated[SourceClassifierSpec, Fixed("f_S is trained once per search")] = (
         SourceClassifierSpec()

@@ -18,7 +18,7 @@ from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average
 from adaptune.training.batch_norm import adapted_copy
-from adaptune.training.build import build_classifier, to_device
+from adaptune.training.build import build_classifier, to_device, uses_bf16
 from adaptune.training.epoch_evaluator import EpochEvaluator
 from adaptune.training.epoch_trainer import EpochTrainer
 from adaptune.training.group import GroupTrial, TrialGroup
@@ -121,7 +121,7 @@ def source_candidate(
     """
     f_s = build_classifier(spec.model.classifier, spec.data.source, len(data.class_names))
     f_s.load_state_dict(source_weights)
-    to_device(f_s, device, channels_last=spec.training.channels_last)
+    to_device(f_s, device, spec.training)
     return _Scorer(spec, data, device, metric).candidate(f_s, epoch=0)
 
 
@@ -159,7 +159,7 @@ def train_on_target(
                 best = candidate
 
     classes = len(data.class_names)
-    bf16 = training.precision == "bf16"
+    bf16 = uses_bf16(training, images.device)
     try:
         train_supervised(spec, images, classes, "target-supervised", bf16=bf16, on_update=score)
     except NonFiniteLossError:
@@ -175,7 +175,7 @@ class _Scorer:
         self._validation = Validation(
             data,
             device,
-            bf16=spec.training.precision == "bf16",
+            bf16=uses_bf16(spec.training, device),
             is_resident=False,
             has_validators=_has_validators(metric),
         )

@@ -88,7 +88,7 @@ def adapted_weights(
         return dict(weights)
     classifier = build_classifier(spec.model.classifier, spec.data.target, classes)
     classifier.load_state_dict(weights)
-    to_device(classifier, images.device, channels_last=spec.training.channels_last)
+    to_device(classifier, images.device, spec.training)
     return to_cpu(adapted_copy(classifier, images, spec))
 
 

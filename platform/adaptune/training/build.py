@@ -19,6 +19,7 @@ from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.model import ClassifierSpec, ModelSpec
 from adaptune.spec.schema import TrialSpec
+from adaptune.spec.training import TrainingSpec
 from adaptune.training.pretrained import read_pretrained
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -91,12 +92,15 @@ def build_classifier(
     return network
 
 
-def to_device(net: Net, device: torch.device, *, channels_last: bool) -> Net:
+def to_device(net: Net, device: torch.device, training: TrainingSpec) -> Net:
     """Move a network to a device, with the memory format in which it will compute.
 
     Returns:
         The same network.
     """
+    channels_last = training.channels_last
+    if channels_last == "auto":
+        channels_last = device.type == "cpu" or training.compile
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     net.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     return net
@@ -122,6 +126,13 @@ def _build_backbone(spec: ClassifierSpec, images: DomainSpec, classes: int) -> B
             f"{spec.name} cannot be built for images of {images.size} px: {error}; take another"
             " network or data.source.size"
         ) from error
+
+
+def uses_bf16(training: TrainingSpec, device: torch.device) -> bool:
+    """Return whether forward passes on a device compute in bf16."""
+    if training.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return training.precision == "bf16"
 
 
 def set_tf32(spec: TrialSpec) -> None:

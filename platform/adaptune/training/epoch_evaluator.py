@@ -12,6 +12,7 @@ from adaptune.models.classifiers import Classifier
 from adaptune.spec.loss_terms import terms_of
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.batch_norm import adapted_copy, running_statistics
+from adaptune.training.build import uses_bf16
 from adaptune.training.distributed import average_buffers, unwrap
 from adaptune.training.health import HealthProbe
 from adaptune.training.networks import GENERATOR_SIDE
@@ -48,7 +49,7 @@ class EpochEvaluator:
         self._validation = Validation(
             data,
             device,
-            bf16=training.precision == "bf16",
+            bf16=uses_bf16(training, device),
             is_resident=images.is_resident,
             has_validators=has_validators,
         )

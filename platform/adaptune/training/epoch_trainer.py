@@ -10,6 +10,7 @@ import torch
 from adaptune.data.sampling import UnpairedSampler
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.build import uses_bf16
 from adaptune.training.class_balance import balanced_labels
 from adaptune.training.loss_meter import LossMeter
 from adaptune.training.networks import CLASSIFIER_SIDE, GENERATOR_SIDE
@@ -73,9 +74,11 @@ class EpochTrainer:
         for state in group:
             state.set_learning_rates()
         true_semantic = training.semantic_labels == "true"
-        batch = self._images.batch(self._sampler, first.step, true_semantic=true_semantic)
+        indices = self._images.indices(self._sampler, first.step)
+        places = first.prepare_draws(indices)
+        batch = self._images.batch(indices, places, true_semantic=true_semantic)
         batch = augmented_batch(first, batch)
-        bf16 = training.precision == "bf16"
+        bf16 = uses_bf16(training, first.device)
         with torch.autocast(first.device.type, torch.bfloat16, enabled=bf16):
             all_terms = self._step(group, batch)
         first.update_averages(GENERATOR_SIDE)

@@ -16,6 +16,7 @@ from adaptune.data.splits import TrialData
 from adaptune.data.stratify import subset
 from adaptune.seeding import derive_seed
 from adaptune.spec.training import TrainingSpec
+from adaptune.training.build import uses_bf16
 from adaptune.training.distributed import world_size
 from adaptune.training.health_figures import (
     ImageMoments,
@@ -64,7 +65,7 @@ class HealthProbe:
         unknown_labels = np.full(len(data.target_train_images), UNLABELLED)
         of_target = subset(unknown_labels, PROBE_IMAGES, _PROBE_SEED)
         self._classes = len(data.class_names)
-        self._bf16 = training.precision == "bf16"
+        self._bf16 = uses_bf16(training, device)
         update_images = training.batch_size // (world_size() * training.accumulate)
         self._batch_limit = max(1, _TRANSLATED_PER_TRAINED * update_images)
         self._source = DeviceImages(

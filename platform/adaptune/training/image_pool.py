@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from adaptune.data.transfer import to_device
+from adaptune.data.transfer import to_device_at_once
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """The images that a query of N images takes from a pool and leaves in it.
 
     Its shapes depend on N and the size of the pool only, so that a device never waits for them.
@@ -26,12 +25,6 @@ class Exchange:
     places: Tensor
     taken: Tensor
     left: Tensor
-
-    def to(self, device: torch.device) -> Exchange:
-        """Return the exchange on a device, by one copy."""
-        parts = [self.places, self.taken, self.left]
-        sizes = [len(part) for part in parts]
-        return Exchange(*to_device(torch.cat(parts), device).split(sizes))
 
 
 class ImagePool:
@@ -62,7 +55,8 @@ class ImagePool:
         """
         if self.size == 0:
             return images.detach()
-        return self.exchange(images, self.draw(len(images), generator).to(images.device))
+        exchange = self.draw(len(images), generator)
+        return self.exchange(images, to_device_at_once(exchange, images.device))
 
     def draw(self, count: int, generator: torch.Generator) -> Exchange:
         """Draw the exchange of the coming query, on the CPU; the pool does not change.

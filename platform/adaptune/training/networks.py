@@ -100,7 +100,7 @@ def build_networks(
     # The group's networks replace those of the same seed, which only had to be drawn.
     new = networks if group is None else replace(networks, **group.generator_side(), f_s=group.f_s)
     for network in [*new.trained().values(), new.f_s]:
-        to_device(network, device, channels_last=spec.training.channels_last)
+        to_device(network, device, spec.training)
     return new
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adaptune.data.device_images import DeviceImages
+from adaptune.training.build import uses_bf16
 from adaptune.training.inference import infer
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import TrainingImages
@@ -26,7 +27,7 @@ def sample_grid(state: TrainingState, images: TrainingImages) -> bytes:
 
     g_st = state.eval_network("g_st")
     g_ts = state.eval_network("g_ts")
-    bf16 = state.spec.training.precision == "bf16"
+    bf16 = uses_bf16(state.spec.training, state.device)
 
     def translate_twice(batch: Tensor) -> Tensor:
         translated = g_st(batch)

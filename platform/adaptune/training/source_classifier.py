@@ -50,7 +50,7 @@ def train_supervised(
         net = build_classifier(
             spec.model.classifier, spec.data.source, classes, load_pretrained=load_pretrained
         )
-        net = to_device(net.train(), images.device, channels_last=spec.training.channels_last)
+        net = to_device(net.train(), images.device, spec.training)
         optimizer = source_classifier_optimizer(net, spec)
         order_seed = derive_seed(spec.seed, purpose, "order")
         labels = balanced_labels(spec, images)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.averages import moving_average, resume_average
 from adaptune.training.distributed import rank, unwrap, world_size
+from adaptune.training.draws import Draws, Purpose
 from adaptune.training.image_pool import ImagePool
 from adaptune.training.networks import (
     CLASSIFIER_SIDE,
@@ -30,6 +31,7 @@ from adaptune.training.optimizers import (
 )
 from adaptune.training.schedule import set_lr
 
+T = TypeVar("T")
 StateDict = Mapping[str, Tensor]
 # The networks and the optimizers that the trials of a group share.
 SHARED = {*GENERATOR_SIDE, "generators", "discriminators"}
@@ -44,6 +46,7 @@ class TrainingState:
         pool_target: earlier translations into the target domain, for D_t.
         averages: moving averages of G_st, G_ts and f_T, as far as the spec asks for them, by the
             name of the network.
+        draws: random values of the updates, which the trials of a group share.
         semantic_open: scalar; 1 once the semantic gate has opened, otherwise 0.
         best_epoch: the epoch with the best score so far; 0 before the first one.
         best_score: score of the best epoch, see `EpochRecord.score`.
@@ -59,6 +62,7 @@ class TrainingState:
     pool_source: ImagePool
     pool_target: ImagePool
     averages: dict[str, AveragedModel]
+    draws: Draws
     semantic_open: Tensor
     step: int = 0
     best_epoch: int = 0
@@ -104,16 +108,25 @@ class TrainingState:
             self.best_epoch = epoch
             self.best_score = score
 
-    def rng(self, purpose: str, *, per_worker: bool = False) -> torch.Generator:
+    def prepare_draws(self, others: T) -> T:
+        """Draw the random values of the coming update, and return other values on the device.
+
+        Args:
+            others: see `Draws.prepare`.
+        """
+        return self.draws.prepare(self.step, self.rng, others)
+
+    def drawn(self, purpose: Purpose, draw: Callable[[torch.Generator], T]) -> T:
+        """Return random values of the coming update on the device, see `Draws.get`."""
+        return self.draws.get(self.step, self.rng, purpose, draw)
+
+    def rng(self, purpose: Purpose) -> torch.Generator:
         """Return the random numbers of the coming update for one purpose, on the CPU.
 
         They depend on the seed, the purpose and the step only, so a resumed trial draws the same.
-
-        Args:
-            per_worker: whether each worker draws its own numbers; otherwise all draw the same.
         """
-        stream = rank() if per_worker else 0
-        seed = derive_seed(self.spec.seed, purpose, self.step, stream)
+        stream = rank() if purpose.per_worker else 0
+        seed = derive_seed(self.spec.seed, purpose.name, self.step, stream)
         return torch.Generator().manual_seed(seed)
 
     def eval_network(self, name: str) -> nn.Module:
@@ -205,6 +218,7 @@ def build_state(
         pool_source=ImagePool(training.pool_images(world_size())),
         pool_target=ImagePool(training.pool_images(world_size())),
         averages=averages,
+        draws=Draws(device),
         semantic_open=torch.tensor(float(gate_is_open), device=device),
     )
 

@@ -33,3 +33,17 @@ def test_autocast_keeps_half_precision() -> None:
     norm = InstanceNorm(5, affine=True)
     with torch.autocast("cpu", torch.bfloat16):
         assert norm(torch.randn(2, 5, 4, 4).bfloat16()).dtype == torch.bfloat16
+
+
+def test_half_precision_rounds_scales_and_results_only() -> None:
+    torch.manual_seed(0)
+    norm = InstanceNorm(5, affine=True)
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    images = (30 + torch.randn(4, 5, 32, 32)).bfloat16()  # a sum in bf16 would be far off
+    expected = norm(images.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        results = norm(images)
+    results.float().sum().backward()
+    torch.testing.assert_close(results.float(), expected, rtol=0.01, atol=0.02)
+    assert all(parameter.grad.dtype == torch.float32 for parameter in norm.parameters())

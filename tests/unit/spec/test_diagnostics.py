@@ -163,7 +163,7 @@ search:
         "space.yaml:7: loss_weights.cycle: low must be below high, but low is 3 and high is 1",
         "space.yaml:8: loss_weights.identity = -1: must be >= 0",
         "space.yaml:9: loss_weights.semantik: unknown key `semantik`; did you mean `semantic`?",
-        "space.yaml:10: training.precision = fp8: must be one of: fp32, bf16",
+        "space.yaml:10: training.precision = fp8: must be one of: fp32, bf16, auto",
         "space.yaml:13: search.start_points.0: loss_weights.identity = 7:"
         " must be a number from -1 to 1",
     ]

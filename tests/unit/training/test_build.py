@@ -11,12 +11,14 @@ from adaptune.models.backbones import Backbone
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
 from adaptune.spec.model import ModelSpec
+from adaptune.spec.training import TrainingSpec
 from adaptune.training.build import (
     build_classifier,
     build_discriminator,
     build_feature_discriminator,
     build_generator,
     to_device,
+    uses_bf16,
 )
 
 IMAGES = torch.zeros(2, 1, 32, 32)
@@ -103,12 +105,34 @@ def test_the_classifiers_dropout_is_that_of_the_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels_last", "memory_format"),
-    [(True, torch.channels_last), (False, torch.contiguous_format)],
+    ("options", "device", "memory_format"),
+    [
+        ({"channels_last": True}, "cpu", torch.channels_last),
+        ({"channels_last": False}, "cpu", torch.contiguous_format),
+        ({}, "cpu", torch.channels_last),
+        ({}, "meta", torch.contiguous_format),
+        ({"compile": True}, "meta", torch.channels_last),
+        ({"channels_last": True}, "meta", torch.channels_last),
+    ],
 )
 def test_to_device_moves_the_network_in_place(
-    channels_last: bool, memory_format: torch.memory_format
+    options: dict[str, Any], device: str, memory_format: torch.memory_format
 ) -> None:
     net = nn.Conv2d(3, 4, 3)
-    assert to_device(net, CPU, channels_last=channels_last) is net
+    assert to_device(net, torch.device(device), TrainingSpec(**options)) is net
     assert net.weight.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("in_hardware", [True, False])
+def test_precision_auto_is_bf16_where_the_device_has_it(
+    in_hardware: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def supported(*, including_emulation: bool) -> bool:
+        return in_hardware or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    auto = TrainingSpec(precision="auto")
+    cuda = torch.device("cuda", 0)
+    assert uses_bf16(auto, cuda) is in_hardware
+    assert not uses_bf16(auto, CPU)
+    assert [uses_bf16(TrainingSpec(precision=p), CPU) for p in ("fp32", "bf16")] == [False, True]

@@ -8,6 +8,7 @@ import torch
 from support.tiny_trial import WITH_MEMORY, make_batch, make_spec, make_state, with_classifier
 
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.draws import Purpose
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.cycada import cycada_step
 
@@ -66,7 +67,7 @@ def test_every_optimizer_gets_its_own_rate() -> None:
 
 def test_random_numbers_depend_on_seed_purpose_and_step_only() -> None:
     def draw(state: TrainingState, purpose: str = "pool") -> list[float]:
-        return torch.rand(3, generator=state.rng(purpose)).tolist()
+        return torch.rand(3, generator=state.rng(Purpose(purpose))).tolist()
 
     first = make_state(make_spec())
     expected = draw(first)

@@ -117,7 +117,8 @@ def train(case: str) -> dict[str, Any]:
     terms = []
     for _ in range(STEPS):
         state.set_learning_rates()
-        batch = images.batch(sampler, state.step, true_semantic=False)
+        indices = images.indices(sampler, state.step)
+        batch = images.batch(indices, indices, true_semantic=False)
         batch = augmented_batch(state, batch)
         means = {}
         [group_terms] = step([state], batch)

@@ -5,6 +5,8 @@ They are defined as in torchvision.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -42,22 +44,66 @@ def colour_factors(spec: AugmentSpec, draws: Draws, policy: Policy | None) -> Te
     return torch.stack([brightness, contrast, saturation, hue, sign], dim=1)
 
 
-def change_colours(images: Tensor, factors: Tensor) -> Tensor:
-    """Change the colours of each image: float32 (N, C, H, W) in [-1, 1], (N, 5) → (N, C, H, W).
+class Colours(NamedTuple):
+    """The changes of the colours of N images.
 
-    Images whose factors change nothing are returned as they are, bit by bit.
+    Attributes:
+        columns: float32 (N, 11): the columns of `colour_factors`; for each of them 1 if it changes
+            the image, else 0; and 1 if any does, else 0.
+        kinds: which of the five changes can occur.
+    """
+
+    columns: Tensor
+    kinds: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, factors: Tensor, kinds: tuple[bool, ...]) -> Colours:
+        """Return the changes by factors, (N, 5)."""
+        is_used = factors != torch.tensor(_NEUTRAL)
+        is_changed = is_used.any(dim=1, keepdim=True)
+        return cls(torch.cat([factors, is_used, is_changed], dim=1), kinds)
+
+    def rows(self, first: int, count: int) -> Colours:
+        """Return the changes of `count` images from the image `first` on."""
+        return Colours(self.columns[first : first + count], self.kinds)
+
+
+def colours(
+    spec: AugmentSpec, channels: int, draws: Draws, policy: Policy | None
+) -> Colours | None:
+    """Return the changes of N images; None if no colour is to change.
 
     Args:
-        factors: see `colour_factors`, on the CPU. Saturation and hue need three channels.
+        channels: channels of the images.
     """
-    is_used = factors != torch.tensor(_NEUTRAL)
-    is_changed = is_used.any(dim=1, keepdim=True)
-    # One copy to the device holds everything.
-    columns = torch.cat([factors, is_used, is_changed], dim=1)
-    columns = to_device(columns, images.device)[:, :, None, None, None]
+    factors = colour_factors(spec, draws, policy)
+    if factors is None:
+        return None
+    jitter = spec.jitter
+    is_coloured = channels == COLOUR_CHANNELS
+    kinds = (
+        jitter.brightness > 0 or spec.has_policy,
+        jitter.contrast > 0 or spec.has_policy,
+        jitter.saturation > 0 or spec.grey > 0 or (spec.has_policy and is_coloured),
+        jitter.hue > 0,
+        spec.invert > 0,
+    )
+    return Colours.of(factors, kinds)
+
+
+def change_colours(images: Tensor, colours: Colours) -> Tensor:
+    """Change the colours of each image: float32 (N, C, H, W) in [-1, 1] → (N, C, H, W).
+
+    Images whose factors change nothing are returned as they are, bit by bit. Which changes are
+    computed depends on the spec only, so that a GPU never waits for what was drawn.
+
+    Args:
+        colours: the changes. Saturation and hue need three channels.
+    """
+    columns = to_device(colours.columns, images.device)[:, :, None, None, None]
     changed = (images + 1) / 2
     for number, change in enumerate((_brightness, _contrast, _saturation, _hue, _inversion)):
-        if is_used[:, number].any():
+        if colours.kinds[number]:
             result = change(changed, columns[:, number])
             # The numbers of an image must not depend on the other images of its worker.
             changed = torch.where(columns[:, len(_NEUTRAL) + number] > 0, result, changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -88,6 +89,7 @@ def erase(images: Tensor, boxes: Tensor) -> Tensor:
     return images.masked_fill(is_erased, 0.0)
 
 
+@cache
 def _centres(size: int, device: torch.device) -> Tensor:
     """Return the centres of the pixels along an edge, as fractions of it: (size,)."""
     return (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size

@@ -7,6 +7,7 @@ A map takes places of the result to places of the image, both in the coordinates
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -58,8 +59,9 @@ def _sampling_grid(maps: Tensor, height: int, width: int) -> Tensor:
     return places.permute(0, 2, 3, 1)
 
 
+@cache
 def _centres(size: int, device: torch.device) -> Tensor:
-    """Return the places of pixels along an edge from -1 to 1: (size,)."""
+    """Return the places of pixels along an edge from -1 to 1: (size,), made once per device."""
     return torch.linspace(-1, 1, size, device=device) * (size - 1) / size
 
 

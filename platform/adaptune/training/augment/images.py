@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from adaptune.spec.augment import AugmentSpec
-from adaptune.training.augment.colour import change_colours, colour_factors
+from adaptune.training.augment.colour import Colours, change_colours, colours
 from adaptune.training.augment.draws import draw
 from adaptune.training.augment.filters import blur, blur_radius, blur_sigmas, erase, erase_boxes
 from adaptune.training.augment.geometry import affine_maps, apply_affine
 from adaptune.training.augment.policy import choose
 
 
-@dataclass(frozen=True)
-class Augmentation:
+class Augmentation(NamedTuple):
     """The random changes of N images, sampled on the CPU; None stands for no change of a kind.
 
     Attributes:
         maps: see `affine_maps`, (N, 2, 3).
-        colours: see `colour_factors`, (N, 5).
+        colours: see `colours`.
         sigmas: standard deviations of the blur in px, (N,).
         blur_radius: radius of the kernels of the blur in px.
         boxes: see `erase_boxes`, (N, 4).
     """
 
     maps: Tensor | None
-    colours: Tensor | None
+    colours: Colours | None
     sigmas: Tensor | None
     blur_radius: int
     boxes: Tensor | None
@@ -37,7 +36,7 @@ class Augmentation:
         """Return the changes of `count` images from the image `first` on."""
         return Augmentation(
             maps=_rows(self.maps, first, count),
-            colours=_rows(self.colours, first, count),
+            colours=None if self.colours is None else self.colours.rows(first, count),
             sigmas=_rows(self.sigmas, first, count),
             blur_radius=self.blur_radius,
             boxes=_rows(self.boxes, first, count),
@@ -60,7 +59,7 @@ def sample_augmentation(
     policy = choose(spec, channels, draws) if spec.has_policy else None
     return Augmentation(
         maps=affine_maps(spec, draws, policy),
-        colours=colour_factors(spec, draws, policy),
+        colours=colours(spec, channels, draws, policy),
         sigmas=blur_sigmas(spec, draws),
         blur_radius=blur_radius(spec),
         boxes=erase_boxes(spec, draws),

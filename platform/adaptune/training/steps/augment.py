@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from adaptune.spec.augment import AugmentSpec
 from adaptune.training.augment.differentiable import change_images, draw_changes
-from adaptune.training.augment.images import augment_images
+from adaptune.training.augment.images import (
+    Augmentation,
+    apply_augmentation,
+    sample_augmentation,
+)
 from adaptune.training.distributed import rank, world_size
+from adaptune.training.draws import Purpose
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.batch import Batch
 
@@ -25,13 +31,15 @@ def augmented(state: TrainingState, spec: AugmentSpec, images: Tensor, purpose: 
     """
     if not spec.is_active:
         return images
-    return augment_images(
-        spec,
-        images,
-        state.rng(purpose),
-        first=rank() * len(images),
-        batch_size=state.spec.training.batch_size,
-    )
+    count = len(images)
+    channels = images.shape[1]
+
+    def sample(rng: torch.Generator) -> Augmentation:
+        batch = sample_augmentation(spec, channels, state.spec.training.batch_size, rng)
+        return batch.rows(rank() * count, count)
+
+    changes = state.drawn(Purpose(purpose, settings=spec), sample)
+    return apply_augmentation(images, changes)
 
 
 def augmented_batch(state: TrainingState, batch: Batch) -> Batch:
@@ -64,6 +72,10 @@ def discriminator_input(
     if not spec.is_active:
         return images
     batch_size = state.spec.training.batch_size
-    draws = draw_changes(batch_size, state.rng(f"d-augment-{purpose}"))
-    start = rank() * (batch_size // world_size()) + first
-    return change_images(spec, images, draws[start : start + len(images)])
+    share = batch_size // world_size()
+
+    def draw(rng: torch.Generator) -> Tensor:
+        return draw_changes(batch_size, rng)[rank() * share :][:share]
+
+    draws = state.drawn(Purpose(f"d-augment-{purpose}"), draw)
+    return change_images(spec, images, draws[first : first + len(images)])

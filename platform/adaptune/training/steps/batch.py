@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.sampling import UnpairedSampler, shard
 from adaptune.data.splits import TrialData
-from adaptune.data.transfer import to_device
 from adaptune.training.distributed import rank, world_size
 from adaptune.training.inference import infer
 
@@ -59,6 +59,20 @@ class Batch:
             )
             parts.append(part)
         return parts
+
+
+class BatchIndices(NamedTuple):
+    """The samples of this worker's part of an update.
+
+    Attributes:
+        source: indices of source samples, int64 (N,).
+        target: indices of target samples, int64 (N,).
+        labelled: indices of labelled target samples, int64 (N,); None without any.
+    """
+
+    source: Tensor
+    target: Tensor
+    labelled: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -120,39 +134,50 @@ class TrainingImages:
             self.predicted_source = predict_labels(f_s, self.source)
             self.predicted_target = predict_labels(f_s, self.target)
 
-    def batch(self, sampler: UnpairedSampler, step: int, *, true_semantic: bool) -> Batch:
-        """Return this worker's part of update `step`, counted from 0.
+    def indices(self, sampler: UnpairedSampler, step: int) -> BatchIndices:
+        """Return the samples of this worker's part of update `step`, counted from 0.
 
-        Args:
-            true_semantic: whether G_st should keep the true labels instead of those of f_S.
+        Images on disk begin to be read, and those of the next updates.
         """
         for next_step in range(step, step + 1 + PREFETCHED_STEPS):
-            source_indices, target_indices = _own_part(sampler, next_step)
-            self.source.expect(source_indices)
-            self.target.expect(target_indices)
-            if self.labelled_target is not None:
-                self.labelled_target.expect(_own_labelled_part(sampler, next_step))
-        source_indices, target_indices = _own_part(sampler, step)
-        # One copy takes all indices to the device.
-        both = to_device(torch.cat([source_indices, target_indices]), self.source.device)
-        source_places, target_places = both.split([len(source_indices), len(target_indices)])
-        labels = self.source.labels_of(source_places)
-        predicted = _at(self.predicted_source, source_places)
+            coming = self._indices(sampler, next_step)
+            self.source.expect(coming.source)
+            self.target.expect(coming.target)
+            if self.labelled_target is not None and coming.labelled is not None:
+                self.labelled_target.expect(coming.labelled)
+        return self._indices(sampler, step)
+
+    def batch(self, indices: BatchIndices, places: BatchIndices, *, true_semantic: bool) -> Batch:
+        """Return this worker's part of an update.
+
+        Args:
+            indices: its samples, on the CPU.
+            places: the same on the device.
+            true_semantic: whether G_st should keep the true labels instead of those of f_S.
+        """
+        labels = self.source.labels[places.source]
+        predicted = _at(self.predicted_source, places.source)
         batch = Batch(
-            source=self.source.take(source_indices, source_places),
+            source=self.source.take(indices.source, places.source),
             source_labels=labels,
-            target=self.target.take(target_indices, target_places),
+            target=self.target.take(indices.target, places.target),
             semantic_source=labels if true_semantic else predicted,
-            semantic_target=_at(self.predicted_target, target_places),
+            semantic_target=_at(self.predicted_target, places.target),
         )
-        if self.labelled_target is None:
+        if self.labelled_target is None or indices.labelled is None or places.labelled is None:
             return batch
-        labelled_indices = _own_labelled_part(sampler, step)
         return replace(
             batch,
-            labelled_target=self.labelled_target.take(labelled_indices),
-            labelled_target_labels=self.labelled_target.labels_of(labelled_indices),
+            labelled_target=self.labelled_target.take(indices.labelled, places.labelled),
+            labelled_target_labels=self.labelled_target.labels[places.labelled],
         )
+
+    def _indices(self, sampler: UnpairedSampler, step: int) -> BatchIndices:
+        source, target = sampler.indices(step)
+        labelled = None
+        if self.labelled_target is not None:
+            labelled = _own_part(sampler.labelled_indices(step))
+        return BatchIndices(_own_part(source), _own_part(target), labelled)
 
 
 def labelled_target(
@@ -174,15 +199,9 @@ def _at(labels: Tensor | None, places: Tensor | slice) -> Tensor | None:
     return None if labels is None else labels[places]
 
 
-def _own_part(sampler: UnpairedSampler, step: int) -> tuple[Tensor, Tensor]:
-    """Return the source and the target indices of this worker, int64 (N,)."""
-    source, target = sampler.indices(step)
-    return shard(source, rank(), world_size()), shard(target, rank(), world_size())
-
-
-def _own_labelled_part(sampler: UnpairedSampler, step: int) -> Tensor:
-    """Return the indices of this worker's labelled target images, int64 (N,)."""
-    return shard(sampler.labelled_indices(step), rank(), world_size())
+def _own_part(indices: Tensor) -> Tensor:
+    """Return this worker's part of the indices of an update: int64 (B,) → (N,)."""
+    return shard(indices, rank(), world_size())
 
 
 def predict_labels(classifier: nn.Module, images: DeviceImages) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -137,16 +137,28 @@ def _labelled_images(
     (N, C, H, W) → (N, C, H, W), (N,) with the translated images only, or (2 N, C, H, W), (2 N,)
     if the spec asks for the source images as well; the translated images come first.
     """
-    images = _augmented(state, _in_target_colours(state, translated.detach(), batch), "source")
     if state.spec.training.task_images == "translated":
-        return images, batch.source_labels
-    originals = _augmented(state, _in_target_colours(state, batch.source, batch), "original")
+        [images] = _in_target_colours(state, [translated.detach()], batch)
+        return _augmented(state, images, "source"), batch.source_labels
+    both = _in_target_colours(state, [translated.detach(), batch.source], batch)
+    images = _augmented(state, both[0], "source")
+    originals = _augmented(state, both[1], "original")
     return torch.cat([images, originals]), batch.source_labels.repeat(2)
 
 
-def _in_target_colours(state: TrainingState, images: Tensor, batch: Batch) -> Tensor:
-    """Give images the low frequencies of the batch's target images: (N, C, H, W) → the same."""
-    return fourier_adapted(images, batch.target, state.spec.training.fourier_beta)
+def _in_target_colours(
+    state: TrainingState, groups: Sequence[Tensor], batch: Batch
+) -> Sequence[Tensor]:
+    """Give groups of N images the low frequencies of the batch's N target images.
+
+    (N, C, H, W) each → the same.
+    """
+    beta = state.spec.training.fourier_beta
+    if not beta:
+        return groups
+    images = groups[0] if len(groups) == 1 else torch.cat(list(groups))
+    adapted = fourier_adapted(images, batch.target, beta)
+    return list(adapted.split(len(batch.target)))
 
 
 def _classifies_the_target(weights: LossWeights) -> bool:

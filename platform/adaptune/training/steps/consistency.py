@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from adaptune.losses.consistency import confident_labels, consistency_loss
-from adaptune.training.augment.masking import mask_patches
+from adaptune.training.augment.masking import draw_mask, mask_patches
 from adaptune.training.distributed import rank
+from adaptune.training.draws import Purpose
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
 from adaptune.training.steps.optimization import LossTerms
@@ -17,14 +18,17 @@ def strong_view(state: TrainingState, target: Tensor) -> Tensor:
     """Change target images for f_T by `training.consistency`: (N, C, H, W) → the same shape."""
     spec = state.spec.training.consistency
     images = augmented(state, spec.augment, target, "strong-view")
-    return mask_patches(
-        images,
-        state.rng("mask"),
-        share=spec.mask,
-        grid=spec.mask_grid,
-        first=rank() * len(images),
-        batch_size=state.spec.training.batch_size,
-    )
+    if not spec.mask:
+        return images
+    count = len(images)
+
+    def draw(rng: torch.Generator) -> Tensor:
+        batch_size = state.spec.training.batch_size
+        of_batch = draw_mask(batch_size, rng, share=spec.mask, grid=spec.mask_grid)
+        return of_batch[rank() * count :][:count]
+
+    is_masked = state.drawn(Purpose("mask", settings=(spec.mask, spec.mask_grid)), draw)
+    return mask_patches(images, is_masked)
 
 
 def consistency_terms(state: TrainingState, logits: Tensor, weak_view: Tensor) -> LossTerms:

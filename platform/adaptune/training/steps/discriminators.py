@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from adaptune.losses.gan import discriminator_loss
 from adaptune.losses.gradient_penalty import gradient_penalty
 from adaptune.training.distributed import unwrap
+from adaptune.training.draws import Purpose
+from adaptune.training.image_pool import Exchange
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import discriminator_input
 from adaptune.training.steps.batch import Batch, Translated
@@ -27,9 +29,7 @@ def discriminator_phase(state: TrainingState, batch: Batch, images: Translated) 
     if not weights.adversarial:
         return {}
     nets = state.networks
-    rng = state.rng("pool", per_worker=True)
-    fake_target = state.pool_target.query(images.source, rng)
-    fake_source = state.pool_source.query(images.target, rng)
+    fake_source, fake_target = _from_pools(state, images)
 
     def loss_of(part: Sequence[Tensor]) -> tuple[Tensor, LossTerms]:
         real_source, real_target, fake_source, fake_target = part
@@ -65,6 +65,24 @@ def penalty_of_both(state: TrainingState, source: Tensor, target: Tensor) -> Ten
         return source.new_zeros(())
     nets = state.networks
     return every * total([_penalty(nets.d_s, source), _penalty(nets.d_t, target)])
+
+
+def _from_pools(state: TrainingState, images: Translated) -> tuple[Tensor, Tensor]:
+    """Exchange the translations of the target and the source images with the image pools.
+
+    (N, C, H, W) each, → the same shapes.
+    """
+    if not state.pool_target.size:
+        return images.target, images.source
+    count = len(images.source)
+
+    def draw(rng: torch.Generator) -> tuple[Exchange, Exchange]:
+        return state.pool_target.draw(count, rng), state.pool_source.draw(count, rng)
+
+    of_target, of_source = state.drawn(Purpose("pool", per_worker=True), draw)
+    fake_target = state.pool_target.exchange(images.source, of_target)
+    fake_source = state.pool_source.exchange(images.target, of_source)
+    return fake_source, fake_target
 
 
 def _discriminator_loss(

@@ -102,7 +102,11 @@ def generator_phase(
             batch.parts(state.spec.training.accumulate),
             loss_of,
         )
-    return terms, Translated(torch.cat(source), torch.cat(target))
+    return terms, Translated(_joined(source), _joined(target))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool) -> Translations:

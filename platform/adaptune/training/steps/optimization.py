@@ -63,11 +63,16 @@ def accumulated_step(
                 for network in networks:
                     stack.enter_context(no_gradient_sync(network))
             loss, terms = loss_of(part)
-            _backward(loss / len(parts))
+            _backward(_share(loss, len(parts)))
         for name, value in terms.items():
-            means[name] = means.get(name, 0) + value.detach() / len(parts)
+            share = _share(value.detach(), len(parts))
+            means[name] = means[name] + share if name in means else share
     _step(optimizer)
     return means
+
+
+def _share(value: Tensor, parts: int) -> Tensor:
+    return value if parts == 1 else value / parts
 
 
 def _backward(loss: Tensor) -> None:

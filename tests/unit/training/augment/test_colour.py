@@ -9,8 +9,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision
 
 from adaptune.spec.augment import AugmentSpec
-from adaptune.training.augment.colour import change_colours, colour_factors, luma
+from adaptune.training.augment.colour import Colours, change_colours, colour_factors, colours, luma
 from adaptune.training.augment.draws import draw
+from adaptune.training.augment.policy import choose
 
 COLUMNS = ["brightness", "contrast", "saturation", "hue"]
 NEUTRAL = (1.0, 1.0, 1.0, 0.0, 1.0)
@@ -21,6 +22,11 @@ def factors_of(count: int, **options: Any) -> Tensor:
     factors = colour_factors(spec, draw(spec, count, seeded()), None)
     assert factors is not None
     return factors
+
+
+def changed(images: Tensor, factors: Tensor) -> Tensor:
+    kinds = (factors != torch.tensor(NEUTRAL)).any(dim=0).tolist()
+    return change_colours(images, Colours.of(factors, tuple(kinds)))
 
 
 def one_change(count: int, name: str, value: float) -> Tensor:
@@ -48,14 +54,14 @@ def test_a_change_is_that_of_torchvision(name: str, value: float) -> None:
     images[0] = 0.25  # grey, which has no hue
     adjust = getattr(torchvision, f"adjust_{name}")
     expected = adjust((images + 1) / 2, value) * 2 - 1
-    result = change_colours(images, one_change(8, name, value))
+    result = changed(images, one_change(8, name, value))
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-4)
 
 
 def test_saturation_0_is_the_grey_of_torchvision() -> None:
     images = photographs()
     expected = torchvision.rgb_to_grayscale((images + 1) / 2, num_output_channels=3) * 2 - 1
-    result = change_colours(images, factors_of(8, grey=1))
+    result = changed(images, factors_of(8, grey=1))
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
 
 
@@ -64,7 +70,7 @@ def test_grey_images_are_changed_like_in_torchvision(name: str) -> None:
     images = photographs(channels=1)
     adjust = getattr(torchvision, f"adjust_{name}")
     expected = adjust((images + 1) / 2, 1.5) * 2 - 1
-    result = change_colours(images, one_change(8, name, 1.5))
+    result = changed(images, one_change(8, name, 1.5))
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
 
 
@@ -72,9 +78,9 @@ def test_grey_images_are_changed_like_in_torchvision(name: str) -> None:
 def test_each_image_has_its_own_factors(name: str) -> None:
     images = photographs(4)
     together = factors_of(4, jitter={name: 0.4})
-    result = change_colours(images, together)
+    result = changed(images, together)
     for row in range(4):
-        alone = change_colours(images[row : row + 1], together[row : row + 1])
+        alone = changed(images[row : row + 1], together[row : row + 1])
         torch.testing.assert_close(result[row : row + 1], alone, rtol=0, atol=1e-6)
 
 
@@ -82,7 +88,7 @@ def test_an_image_whose_factors_are_neutral_keeps_every_bit() -> None:
     images = photographs(4)
     factors = one_change(4, "hue", 0.2)
     factors[1] = torch.tensor(NEUTRAL)
-    result = change_colours(images, factors)
+    result = changed(images, factors)
     assert torch.equal(result[1], images[1])
     assert not torch.equal(result[0], images[0])
 
@@ -115,7 +121,7 @@ def test_inversion_exchanges_black_and_white_of_some_images_only() -> None:
     images = photographs(2)
     factors = torch.tensor([NEUTRAL, NEUTRAL])
     factors[0, 4] = -1
-    result = change_colours(images, factors)
+    result = changed(images, factors)
     torch.testing.assert_close(result[0], -images[0], rtol=0, atol=1e-6)
     assert torch.equal(result[1], images[1])
 
@@ -138,3 +144,21 @@ def test_without_changes_of_colour_there_are_no_factors() -> None:
 def test_the_grey_value_of_other_channels_is_their_mean() -> None:
     images = torch.tensor([0.0, 0.5]).view(1, 2, 1, 1)
     assert luma(images).item() == 0.25
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "options",
+    [{"jitter": {"contrast": 0.4}}, {"invert": 0.5}, {"policy": "rand", "policy_ops": 3}],
+)
+def test_the_kinds_of_change_are_those_that_can_be_drawn(
+    options: dict[str, Any], channels: int
+) -> None:
+    spec = AugmentSpec.model_validate(options)
+    draws = draw(spec, 500, seeded())
+    policy = choose(spec, channels, draws) if spec.has_policy else None
+    sample = colours(spec, channels, draws, policy)
+    factors = colour_factors(spec, draws, policy)
+    assert sample is not None
+    assert factors is not None
+    assert sample.kinds == tuple((factors != torch.tensor(NEUTRAL)).any(dim=0).tolist())

@@ -65,3 +65,25 @@ def test_an_image_depends_on_its_own_target_image_only() -> None:
     halves = [fourier_adapted(source[part::2], target[part::2], 0.2) for part in range(2)]
     for part, half in enumerate(halves):
         torch.testing.assert_close(half, whole[part::2])
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("size", [9, 16])
+def test_all_other_frequencies_keep_every_bit(size: int, beta: float) -> None:
+    source, target = images(0, size=size), images(1, size=size)
+    highest = int(beta * size)
+    source_spectrum = torch.fft.rfft2((source + 1) / 2)
+    amplitudes = torch.fft.rfft2((target + 1) / 2).abs()
+    rows = torch.fft.fftfreq(size, 1 / size).abs() <= highest
+    columns = torch.fft.rfftfreq(size, 1 / size) <= highest
+    is_low = rows[:, None] & columns
+    mixed = torch.where(is_low, torch.polar(amplitudes, source_spectrum.angle()), source_spectrum)
+    expected = (2 * torch.fft.irfft2(mixed, s=(size, size)) - 1).clamp(-1, 1)
+    assert torch.equal(fourier_adapted(source, target, beta), expected)
+
+
+def test_each_of_several_batches_gets_the_same_target_images() -> None:
+    first, second, target = images(0), images(1), images(2)
+    both = fourier_adapted(torch.cat([first, second]), target, 0.2)
+    assert torch.equal(both[:4], fourier_adapted(first, target, 0.2))
+    assert torch.equal(both[4:], fourier_adapted(second, target, 0.2))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adaptune.training.augment.masking import mask_patches
+from adaptune.training.augment.masking import draw_mask, mask_patches
 
 SHARE = 0.4
 
@@ -14,7 +14,7 @@ def seeded() -> torch.Generator:
 
 
 def masked(images: Tensor, grid: int = 4) -> Tensor:
-    return mask_patches(images, seeded(), share=SHARE, grid=grid)
+    return mask_patches(images, draw_mask(len(images), seeded(), share=SHARE, grid=grid))
 
 
 def test_a_patch_is_masked_as_a_whole_and_in_all_channels() -> None:
@@ -37,22 +37,15 @@ def test_what_is_not_masked_stays_and_images_differ() -> None:
 
 
 def test_a_grid_that_does_not_divide_the_image_covers_it() -> None:
-    result = mask_patches(torch.ones(200, 1, 10, 10), seeded(), share=0.9, grid=3)
+    result = mask_patches(torch.ones(200, 1, 10, 10), draw_mask(200, seeded(), share=0.9, grid=3))
     assert (result == 0).any(dim=0).all()
-    fine = mask_patches(torch.ones(1, 1, 4, 4), seeded(), share=SHARE, grid=9)
+    fine = mask_patches(torch.ones(1, 1, 4, 4), draw_mask(1, seeded(), share=SHARE, grid=9))
     assert fine.shape == (1, 1, 4, 4)
 
 
 def test_a_part_of_a_batch_has_its_part_of_the_masks() -> None:
     images = torch.ones(6, 1, 8, 8)
     whole = masked(images)
-    part = mask_patches(images[:2], seeded(), share=SHARE, grid=4, first=4, batch_size=6)
+    of_batch = draw_mask(6, seeded(), share=SHARE, grid=4)
+    part = mask_patches(images[:2], of_batch[4:])
     assert torch.equal(part, whole[4:])
-
-
-def test_a_share_of_zero_returns_the_images_and_draws_nothing() -> None:
-    images = torch.ones(2, 1, 8, 8)
-    generator = seeded()
-    before = generator.get_state()
-    assert mask_patches(images, generator, share=0.0, grid=4) is images
-    assert torch.equal(generator.get_state(), before)

@@ -75,7 +75,7 @@ def test_an_image_without_an_operation_stays_in_place_and_keeps_its_colours() ->
     count = int(is_unchanged.sum())
     assert torch.equal(sample.maps[is_unchanged], torch.eye(2, 3).expand(count, 2, 3))
     neutral = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0])
-    assert torch.equal(sample.colours[is_unchanged], neutral.expand(count, 5))
+    assert torch.equal(sample.colours.columns[is_unchanged, :5], neutral.expand(count, 5))
 
 
 def test_the_policy_never_flips() -> None:

@@ -14,7 +14,8 @@ SAMPLER = UnpairedSampler(14, 11, batch_size=4, seed=0)
 
 
 def make_batch(images: TrainingImages, *, true_semantic: bool) -> Batch:
-    return images.batch(SAMPLER, 3, true_semantic=true_semantic)
+    indices = images.indices(SAMPLER, 3)
+    return images.batch(indices, indices, true_semantic=true_semantic)
 
 
 def test_a_batch_holds_the_samples_of_its_step() -> None:

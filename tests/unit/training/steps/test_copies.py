@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from adaptune.spec import load_spec
 from adaptune.spec.schema import TrialSpec
+from adaptune.training.augment import filters, fourier, geometry
 from adaptune.training.build import build_classifier
 from adaptune.training.calibration_data import DataSizes, noise_data
 from adaptune.training.epoch_trainer import EpochTrainer
@@ -117,10 +118,10 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def trial_of(file: str) -> TrialSpec:
-    """Return a trial of a search in float32, narrow where that changes no operation."""
+def trial_of(file: str, precision: str = "fp32") -> TrialSpec:
+    """Return a trial of a search, narrow where that changes no operation."""
     values = {f"loss_weights.{name}": 0.5 for name in SEARCHED}
-    overrides = ["training.precision=fp32"]
+    overrides = [f"training.precision={precision}", "training.channels_last=false"]  # as on GPUs
     if file == "mnist_usps.yaml":
         values["loss_weights.identity"] = 0.5
         overrides += ["model.generator.width=8", "model.discriminator.width=8"]
@@ -153,12 +154,22 @@ def no_backward(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def without_constants() -> Iterator[None]:
+    """Make constants again, so that no fake tensor leaves a test and none of others enters it."""
+    cached = (geometry._centres, filters._centres, fourier._low_rows)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("without_constants")
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
-@pytest.mark.parametrize(
-    ("file", "most"), [("cycada.yaml", 6), ("mnist_optdigits.yaml", 6), ("mnist_usps.yaml", 3)]
-)
-def test_the_cpu_never_waits_for_the_gpu_in_an_update(
-    file: str, most: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["cycada.yaml", "mnist_optdigits.yaml", "mnist_usps.yaml"])
+def test_an_update_makes_one_copy_to_the_gpu_and_never_waits_for_it(
+    file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeGpu()
     with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
@@ -169,20 +180,25 @@ def test_the_cpu_never_waits_for_the_gpu_in_an_update(
         trainer._update(members)
     assert not fake.blocking, f"copies that block: {fake.blocking}"
     assert not fake.reads, f"values that the CPU waits for: {fake.reads}"
-    assert len(fake.copies) <= most, f"{len(fake.copies)} copies: {fake.copies}"
+    assert fake.copies == ["_to_copy"]
 
 
 @pytest.mark.parametrize(
-    ("file", "most"),
-    [("cycada.yaml", 677), ("mnist_optdigits.yaml", 641), ("mnist_usps.yaml", 1148)],
+    ("file", "precision", "most"),
+    [
+        ("cycada.yaml", "fp32", 599),
+        ("mnist_optdigits.yaml", "fp32", 585),
+        ("mnist_usps.yaml", "fp32", 1047),
+        ("mnist_usps.yaml", "bf16", 1790),
+    ],
 )
-def test_the_operations_of_an_update(file: str, most: int) -> None:
-    trainer, members = trainer_of(trial_of(file), CPU)
+def test_the_operations_of_an_update(file: str, precision: str, most: int) -> None:
+    trainer, members = trainer_of(trial_of(file, precision), CPU)
     trainer._update(members)
     operations = Operations()
     with operations:
         trainer._update(members)
-    assert operations.count <= most, f"{operations.count} operations; see docs/decisions/0029"
+    assert operations.count <= most, f"{operations.count} operations; see docs/decisions/0032"
 
 
 def tensors_of(member: Member) -> dict[str, Tensor]:
