@@ -184,10 +184,8 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray is untyped
             self._inner = self._replayed_scheduler()
         result = self._add(number, record)
         decision = self._inner.on_trial_result(None, self._trials[number], result)
-        value = self._objective.value(record)
-        stops = self._study.curves.stops(
-            number, record.epoch, value, otherwise=decision == TrialScheduler.STOP
-        )
+        value, stops = self._objective.value(record), decision == TrialScheduler.STOP
+        stops = self._study.curves.stops(number, record.epoch, value, otherwise=stops)
         stops = stops or self._study.steering.is_stopped(number)
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
