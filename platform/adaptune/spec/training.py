@@ -241,8 +241,8 @@ class TrainingSpec(Section):
     )
     compile: bool = Field(
         default=False,
-        description="Compile the trained networks with `torch.compile`. It costs about a minute"
-        " per trial and pays off for large images only.",
+        description="Compile the trained networks with `torch.compile`. It costs each worker about"
+        " a minute in its first trial, and a part of it when the sizes of batches change.",
     )
     channels_last: Literal["auto"] | bool = Field(
         default="auto",
