@@ -33,6 +33,6 @@ def domain_accuracy(source_logits: Tensor, target_logits: Tensor) -> Tensor:
 
 def _domain_labels(source_logits: Tensor, target_logits: Tensor) -> Tensor:
     """Return 1 per source row and 0 per target row: (N, 2), (M, 2) → int64 (N + M,)."""
-    ones = torch.ones_like(source_logits[:, 0])
-    zeros = torch.zeros_like(target_logits[:, 0])
-    return torch.cat([ones, zeros]).long()
+    count = len(source_logits) + len(target_logits)
+    places = torch.arange(count, device=source_logits.device)
+    return (places < len(source_logits)).long()

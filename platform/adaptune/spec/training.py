@@ -241,13 +241,14 @@ class TrainingSpec(Section):
     )
     compile: bool = Field(
         default=False,
-        description="Compile the trained networks with `torch.compile`. It costs about a minute"
-        " per trial and pays off for large images only.",
+        description="Compile the trained networks with `torch.compile`. It costs each worker about"
+        " a minute in its first trial, and a part of it when the sizes of batches change.",
     )
     channels_last: Literal["auto"] | bool = Field(
         default="auto",
-        description="Store images as NHWC, which makes convolutions faster. `auto`: on CPUs, and on"
-        " GPUs with `compile`; without it, each norm would copy the images to NCHW on a GPU.",
+        description="Store images as NHWC, which makes convolutions faster. `auto`: in classifiers,"
+        " and with `compile` in all networks; without it, each instance norm of the generators and"
+        " the image discriminators would copy its images to NCHW.",
     )
     source: Annotated[SourceClassifierSpec, Fixed("f_S is trained once per search")] = (
         SourceClassifierSpec()

@@ -16,6 +16,7 @@ from adaptune.models.discriminators import (
     PatchDiscriminator,
 )
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
+from adaptune.models.norm import InstanceNorm
 from adaptune.spec.data import DomainSpec
 from adaptune.spec.model import ClassifierSpec, ModelSpec
 from adaptune.spec.schema import TrialSpec
@@ -100,7 +101,8 @@ def to_device(net: Net, device: torch.device, training: TrainingSpec) -> Net:
     """
     channels_last = training.channels_last
     if channels_last == "auto":
-        channels_last = device.type == "cpu" or training.compile
+        has_instance_norm = any(isinstance(part, InstanceNorm) for part in net.modules())
+        channels_last = training.compile or not has_instance_norm
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     net.to(device, memory_format=memory_format)  # type: ignore[call-overload]
     return net

@@ -25,7 +25,7 @@ from adaptune.training.health_figures import (
     diversity,
     label_flip,
 )
-from adaptune.training.inference import image_batches
+from adaptune.training.inference import image_batches, uncompiled
 from adaptune.training.record import EpochRecord, HealthReport
 
 # Each limit is well beyond what good trials pass through.
@@ -85,7 +85,8 @@ class HealthProbe:
         correlations = []
         predicted = []
         for images in image_batches(self._source, limit=self._batch_limit):
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
+            autocast = torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16)
+            with uncompiled(), autocast:
                 translated = g_st(images)
                 predicted.append(f_s(translated).argmax(dim=1))
             source.add(images)

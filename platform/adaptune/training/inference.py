@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -38,6 +39,16 @@ def image_batches(
         yield images.take(batch)
 
 
+def uncompiled() -> AbstractContextManager[None]:
+    """Return a context in which compiled networks run as they were written.
+
+    Outside an update, batches have sizes of their own: to compile networks for them would take
+    longer than to run them, and updates would get programs for any size, which are slower.
+    """
+    context: AbstractContextManager[None] = torch.compiler.set_stance("force_eager")
+    return context
+
+
 @torch.no_grad()
 def infer(
     network: Callable[[Tensor], Tensor],
@@ -53,7 +64,7 @@ def infer(
         bf16: whether the network computes in bf16.
     """
     outputs = []
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+    with uncompiled(), torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         for batch in image_batches(images, indices):
             outputs.append(network(batch).float())
     return torch.cat(outputs)

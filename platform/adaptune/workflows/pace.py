@@ -24,7 +24,7 @@ _STARTS: Mapping[Execution, int] = {"in_process": 1, "ray_train": 3}
 # Seconds per trial for its networks, its first evaluation and its messages; with Ray Train, workers
 # wait for each other and for the driver.
 _TRIAL_S: Mapping[Execution, float] = {"in_process": 0.5, "ray_train": 1.5}
-_COMPILE_S = 60.0  # per trial, see training.compile
+_COMPILE_S = 60.0  # per start of a worker group, see training.compile
 _END_S = 5.0  # export and report
 _RESUMED_START_S = 5.0  # of a process, which a resumed search does not measure
 # Update of a baseline without a GAN relative to that of a trial, which a resumed search does not
@@ -89,16 +89,15 @@ def measured_pace(
     """
     calibration = worker.calibration
     source_s = spec.trial({}).training.source.steps * calibration.source_step_s
-    trial_s = _TRIAL_S[plan.execution]
-    if spec.trial({}).training.compile:
-        trial_s += _COMPILE_S
+    compile_s = _COMPILE_S if spec.trial({}).training.compile else 0.0
+    starts_s = _STARTS[plan.execution] * worker.start_s
     baselines_s = 0.0
     if has_test:
         evaluation_s = calibration.evaluation_s / spec.search.group_size
         baselines_s = _baselines_s(spec, plan, calibration.baseline_step_s, evaluation_s, source_s)
     return Pace(
-        group_start_s=_STARTS[plan.execution] * worker.start_s + calibration.labels_s,
-        trial_s=trial_s,
+        group_start_s=starts_s + calibration.labels_s + compile_s,
+        trial_s=_TRIAL_S[plan.execution],
         epoch_s=epoch_seconds(spec, calibration),
         before_s=source_s if trains_source else 0.0,
         after_s=baselines_s + _END_S,

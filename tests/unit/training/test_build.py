@@ -10,6 +10,7 @@ from torch import nn
 from adaptune.models.backbones import Backbone
 from adaptune.models.classifiers import DTN, LeNet, ResNet18
 from adaptune.models.generators import ResnetGenerator, UnshuffleGenerator
+from adaptune.models.norm import InstanceNorm
 from adaptune.spec.model import ModelSpec
 from adaptune.spec.training import TrainingSpec
 from adaptune.training.build import (
@@ -105,22 +106,24 @@ def test_the_classifiers_dropout_is_that_of_the_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "device", "memory_format"),
+    ("options", "of_norms", "of_others"),
     [
-        ({"channels_last": True}, "cpu", torch.channels_last),
-        ({"channels_last": False}, "cpu", torch.contiguous_format),
-        ({}, "cpu", torch.channels_last),
-        ({}, "meta", torch.contiguous_format),
-        ({"compile": True}, "meta", torch.channels_last),
-        ({"channels_last": True}, "meta", torch.channels_last),
+        ({"channels_last": True}, torch.channels_last, torch.channels_last),
+        ({"channels_last": False}, torch.contiguous_format, torch.contiguous_format),
+        ({}, torch.contiguous_format, torch.channels_last),
+        ({"compile": True}, torch.channels_last, torch.channels_last),
     ],
 )
-def test_to_device_moves_the_network_in_place(
-    options: dict[str, Any], device: str, memory_format: torch.memory_format
+def test_to_device_moves_a_network_in_place_to_its_layout(
+    options: dict[str, Any], of_norms: torch.memory_format, of_others: torch.memory_format
 ) -> None:
-    net = nn.Conv2d(3, 4, 3)
-    assert to_device(net, torch.device(device), TrainingSpec(**options)) is net
-    assert net.weight.is_contiguous(memory_format=memory_format)
+    convolutions = (nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3))
+    training = TrainingSpec(**options)
+    with_norm = nn.Sequential(convolutions[0], InstanceNorm(4))
+    assert to_device(with_norm, CPU, training) is with_norm
+    assert convolutions[0].weight.is_contiguous(memory_format=of_norms)
+    to_device(convolutions[1], CPU, training)
+    assert convolutions[1].weight.is_contiguous(memory_format=of_others)
 
 
 @pytest.mark.parametrize("in_hardware", [True, False])

@@ -121,7 +121,7 @@ class Operations(TorchDispatchMode):
 def trial_of(file: str, precision: str = "fp32") -> TrialSpec:
     """Return a trial of a search, narrow where that changes no operation."""
     values = {f"loss_weights.{name}": 0.5 for name in SEARCHED}
-    overrides = [f"training.precision={precision}", "training.channels_last=false"]  # as on GPUs
+    overrides = [f"training.precision={precision}"]
     if file == "mnist_usps.yaml":
         values["loss_weights.identity"] = 0.5
         overrides += ["model.generator.width=8", "model.discriminator.width=8"]
