@@ -47,9 +47,15 @@ def preparation(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return steps
 
 
+class FakeData(str):
+    """Data of a trial; its labels count."""
+
+    target_val_labels = (0, 1)
+
+
 def prepare(tmp_path: Path, console: Console) -> SearchRun:
     spec = make_search(seed=7, resources={"wait_for_nodes_s": 2000})
-    splits: Any = SimpleNamespace(trial="data", digest=lambda: "digest of data")
+    splits: Any = SimpleNamespace(trial=FakeData("data"), digest=lambda: "digest of data")
     folder = ResultsFolder(tmp_path / "fake")
     folder.path.mkdir(exist_ok=True)
     return prepare_run(spec, splits, PLAN, folder, console, start=0.0)
