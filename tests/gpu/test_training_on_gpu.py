@@ -98,6 +98,14 @@ def test_precision_auto_is_bf16_where_the_gpu_computes_it(tmp_path: Path) -> Non
     assert losses == pytest.approx(expected, **CLOSE)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # torch's own
+def test_compiled_networks_have_the_losses_of_the_others(tmp_path: Path) -> None:
+    expected = list(epoch_losses(cuda(), tmp_path / "plain", epochs=2))
+    assert_close(
+        list(epoch_losses(cuda(), tmp_path / "compiled", epochs=2, compile=True)), expected
+    )
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_the_layout_of_images_changes_no_loss(channels_last: bool, tmp_path: Path) -> None:
     options: dict[str, Any] = {"epochs": 1, "generator": "resnet"}
