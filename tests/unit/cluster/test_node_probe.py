@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.fake_time import fake_time
 
 from adaptune.cluster import node_probe
 from adaptune.cluster.node_probe import PROBE_PREFIX, probe_node, versions
@@ -46,7 +47,7 @@ def test_a_node_waits_for_a_file_that_a_shared_file_system_shows_later(
         waits_s.append(seconds)
         probe_file.touch()
 
-    monkeypatch.setattr(node_probe.time, "sleep", sleep)
+    fake_time(monkeypatch, node_probe, sleep=sleep)
     assert probe_node(str(probe_file), check_torch=False).storage_error is None
     assert waits_s == [node_probe.POLL_S]
 

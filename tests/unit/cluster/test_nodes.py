@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from support.fake_search import make_search
+from support.fake_time import fake_time
 
 from adaptune.cluster import nodes as nodes_module
 from adaptune.cluster.nodes import (
@@ -57,8 +58,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     fake = FakeCluster()
     monkeypatch.setattr(nodes_module, "node_resources", lambda selector: fake.nodes)
     monkeypatch.setattr(nodes_module, "request_resources", fake.request)
-    monkeypatch.setattr(nodes_module.time, "monotonic", lambda: fake.now_s)
-    monkeypatch.setattr(nodes_module.time, "sleep", fake.sleep)
+    fake_time(monkeypatch, nodes_module, monotonic=lambda: fake.now_s)
+    fake_time(monkeypatch, nodes_module, sleep=fake.sleep)
     return fake
 
 

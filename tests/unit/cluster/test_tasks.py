@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from support.fake_search import make_search
+from support.fake_time import fake_time
 from support.stop_signals import drop_signal
 
 from adaptune.cluster import tasks as tasks_module
@@ -93,7 +94,7 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
     for name in ("wait", "get", "remote", "cancel"):
         monkeypatch.setattr(tasks_module.ray, name, getattr(fake, name))
-    monkeypatch.setattr(tasks_module.time, "monotonic", lambda: fake.now_s)
+    fake_time(monkeypatch, tasks_module, monotonic=lambda: fake.now_s)
     return fake
 
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 import pytest
+from support.fake_time import fake_time
 
 from adaptune.errors import LeaseLostError, ResultsError
 from adaptune.results import lease as module
@@ -122,7 +123,7 @@ def test_a_driver_need_not_wait_for_the_timeout_if_the_other_one_ends(
         if len(pauses) == 1:
             place.holder = None
 
-    monkeypatch.setattr(module.time, "sleep", end_other_driver)
+    fake_time(monkeypatch, module, sleep=end_other_driver)
     lease, _ = make_lease(replace(NEVER_RENEWED, timeout_s=60.0))
     lease.acquire(place)
     assert pauses == [1.0, 0.0]
@@ -134,7 +135,7 @@ def test_of_two_drivers_that_start_at_once_the_earlier_one_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = Place()
-    monkeypatch.setattr(module.time, "sleep", lambda _: place.write(ELSEWHERE))
+    fake_time(monkeypatch, module, sleep=lambda _: place.write(ELSEWHERE))
     lease, _ = make_lease()
     with lease, pytest.raises(ResultsError, match="in use by process 4711 on node-7"):
         lease.acquire(place)

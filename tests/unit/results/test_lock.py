@@ -7,13 +7,14 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.fake_time import fake_time
 
 from adaptune.errors import ResultsError
+from adaptune.results import lock
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lock import LOCK_NAME, driver_lock, is_in_use, no_lock_warning
 
@@ -51,7 +52,7 @@ def test_a_driver_starts_while_another_process_asks_whether_one_runs(
 ) -> None:
     with (locked.path / LOCK_NAME).open("w") as asking:
         fcntl.flock(asking, fcntl.LOCK_SH)
-        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(asking, fcntl.LOCK_UN))
+        fake_time(monkeypatch, lock, sleep=lambda _: fcntl.flock(asking, fcntl.LOCK_UN))
         with driver_lock(locked) as is_locked:
             assert is_locked
             assert is_in_use(locked)

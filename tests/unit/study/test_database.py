@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from support.fake_search import history, make_search, simulate, smooth
+from support.fake_time import fake_time
 from support.postgresql import Proxy, find_binaries, running_postgresql
 
 from adaptune.errors import LeaseLostError, ResultsError
@@ -34,8 +35,8 @@ def storage_error(cause: Exception) -> StorageInternalError:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between retries; the clock advances by them only."""
     pauses: list[float] = []
-    monkeypatch.setattr(database.time, "sleep", pauses.append)
-    monkeypatch.setattr(database.time, "monotonic", lambda: sum(pauses))
+    fake_time(monkeypatch, database, sleep=pauses.append)
+    fake_time(monkeypatch, database, monotonic=lambda: sum(pauses))
     return pauses
 
 

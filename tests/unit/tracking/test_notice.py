@@ -5,6 +5,7 @@ import signal
 import pytest
 from support.fake_run import make_summary
 from support.fake_search import make_search
+from support.fake_time import fake_time
 from support.webhook import Webhook
 
 from adaptune.errors import InterruptedSearchError, SearchFailedError
@@ -53,7 +54,7 @@ def test_without_a_variable_nothing_is_posted(webhook: Webhook) -> None:
 def test_a_notice_that_nobody_takes_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(webhook_module.time, "sleep", lambda _: None)
+    fake_time(monkeypatch, webhook_module, sleep=lambda _: None)
     monkeypatch.setenv("CHAT", "http://127.0.0.1:9/hunter2")
     with notified(SPEC) as notice:
         notice.summary = make_summary()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.fake_time import fake_time
 from support.full_disk import FullDisk
 from support.object_store import ObjectStore, running_store
 from support.tiny_trial import (
@@ -257,7 +258,7 @@ def test_requests_to_a_store_that_fails_for_a_while_are_repeated(
     bucket.fails = True
     save_epochs(folder, state, 2)  # training continues without it
     assert "epoch-0002.pt not written" in caplog.text
-    monkeypatch.setattr(file_store.time, "sleep", lambda pause_s: setattr(bucket, "fails", False))
+    fake_time(monkeypatch, file_store, sleep=lambda pause_s: setattr(bucket, "fails", False))
     assert restore(folder, state).record == make_record(1)
     assert "does not answer" in caplog.text
 

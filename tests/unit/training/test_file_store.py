@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.fake_time import fake_time
 from support.full_disk import FullDisk
 
 from adaptune import files
@@ -27,8 +28,8 @@ class Flaky:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between retries; the clock advances by them only."""
     pauses: list[float] = []
-    monkeypatch.setattr(file_store.time, "sleep", pauses.append)
-    monkeypatch.setattr(file_store.time, "monotonic", lambda: sum(pauses))
+    fake_time(monkeypatch, file_store, sleep=pauses.append)
+    fake_time(monkeypatch, file_store, monotonic=lambda: sum(pauses))
     return pauses
 
 

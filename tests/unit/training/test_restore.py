@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from pyarrow import fs
+from support.fake_time import fake_time
 from support.object_store import ObjectStore, running_store
 from support.tiny_trial import (
     make_record,
@@ -190,7 +191,7 @@ def test_a_bucket_that_denies_access_is_not_asked_again(
     folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
     save_epochs(folder, state, 1)
     pauses: list[float] = []
-    monkeypatch.setattr(file_store.time, "sleep", pauses.append)
+    fake_time(monkeypatch, file_store, sleep=pauses.append)
     monkeypatch.setattr(bucket, "_moto", deny_all)
     with pytest.raises(CheckpointError, match="allow reading and listing"):
         restore(folder, state)
@@ -209,7 +210,7 @@ def test_a_bucket_without_listing_does_not_delay_an_epoch(
 
     folder = CheckpointFolder(join_uri(bucket.uri, "trial"))
     pauses: list[float] = []
-    monkeypatch.setattr(file_store.time, "sleep", pauses.append)
+    fake_time(monkeypatch, file_store, sleep=pauses.append)
     monkeypatch.setattr(FileStore, "sizes_once", deny)
     save_epochs(folder, state, 1)
     assert pauses == []

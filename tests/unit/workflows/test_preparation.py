@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.fake_time import fake_time
 
 from adaptune.data.image_files import ImageFiles
 from adaptune.data.store import open_store, prepare_missing
@@ -27,7 +28,7 @@ def test_a_sample_of_the_images_stands_for_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = iter([5.0, 5.8])
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(seconds))
+    fake_time(monkeypatch, module, perf_counter=lambda: next(seconds))
     monkeypatch.setattr(module.joblib, "cpu_count", lambda: 2)
     # Ten images in the mean and twenty at most: where a chunk ends depends on the files' paths.
     monkeypatch.setattr("adaptune.data.store.CHUNK_BYTES", 10 * 3 * 16**2)
