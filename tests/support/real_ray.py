@@ -45,9 +45,12 @@ SMALL = {
     "training.pool_size": 4,
     "model.generator.width": 8,
     "model.generator.blocks": 1,
+    "model.generator.factor": 4,
     "model.discriminator.width": 4,
     "search.startup_trials": 2,
     "search.start_points": "[]",
+    "search.classifiers_per_gan": 1,
+    "search.scheduler": "{name: asha, grace_epochs: 1, reduction_factor: 4}",
     "evaluation.baselines": "false",
     "resources.workers_per_trial": 2,
 }
