@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -139,13 +140,14 @@ class TrainingImages:
 
         Images on disk begin to be read, and those of the next updates.
         """
-        for next_step in range(step, step + 1 + PREFETCHED_STEPS):
-            coming = self._indices(sampler, next_step)
+        steps = range(step, step + 1 + PREFETCHED_STEPS)
+        updates = [self._indices(sampler, coming_step) for coming_step in steps]
+        for coming in updates:
             self.source.expect(coming.source)
             self.target.expect(coming.target)
             if self.labelled_target is not None and coming.labelled is not None:
                 self.labelled_target.expect(coming.labelled)
-        return self._indices(sampler, step)
+        return updates[0]
 
     def batch(self, indices: BatchIndices, places: BatchIndices, *, true_semantic: bool) -> Batch:
         """Return this worker's part of an update.
@@ -197,6 +199,14 @@ def labelled_target(
 
 def _at(labels: Tensor | None, places: Tensor | slice) -> Tensor | None:
     return None if labels is None else labels[places]
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return parts of a batch one after the other, without a copy of a single one.
+
+    (N, …) each → (sum of the N, …).
+    """
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _own_part(indices: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.distributed import all_gather_with_grad, all_reduce_mean, rank, unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import augmented
-from adaptune.training.steps.batch import Batch
+from adaptune.training.steps.batch import Batch, joined
 from adaptune.training.steps.consistency import consistency_terms, strong_view
 from adaptune.training.steps.optimization import LossTerms, frozen, optimizer_step, weighted_sum
 
@@ -156,8 +156,7 @@ def _in_target_colours(
     beta = state.spec.training.fourier_beta
     if not beta:
         return groups
-    images = groups[0] if len(groups) == 1 else torch.cat(list(groups))
-    adapted = fourier_adapted(images, batch.target, beta)
+    adapted = fourier_adapted(joined(groups), batch.target, beta)
     return list(adapted.split(len(batch.target)))
 
 

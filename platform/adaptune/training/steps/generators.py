@@ -13,7 +13,7 @@ from adaptune.losses.reconstruction import cycle_loss, identity_loss
 from adaptune.training.distributed import unwrap
 from adaptune.training.state import TrainingState
 from adaptune.training.steps.augment import discriminator_input
-from adaptune.training.steps.batch import Batch, Translated
+from adaptune.training.steps.batch import Batch, Translated, joined
 from adaptune.training.steps.discriminators import discriminator_phase
 from adaptune.training.steps.optimization import (
     LossTerms,
@@ -102,11 +102,7 @@ def generator_phase(
             batch.parts(state.spec.training.accumulate),
             loss_of,
         )
-    return terms, Translated(_joined(source), _joined(target))
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    return terms, Translated(joined(source), joined(target))
 
 
 def translate(state: TrainingState, batch: Batch, *, cycle: bool, identity: bool) -> Translations:
