@@ -12,7 +12,7 @@ from adaptune.study.trial import StudyTrial
 
 FEWEST_TRIALS = 3
 FEWEST_TO_JUDGE = 6  # complete trials: τ of fewer is a matter of chance
-LOW_TAU = 0.4
+_LOW_TAU = 0.4
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,16 @@ class RungAgreement:
     trials: int
     tau: float | None
     kept_best: bool
+
+    @property
+    def misleads(self) -> bool:
+        """True if enough trials show that the ranking says little about the final one."""
+        return self.trials >= FEWEST_TO_JUDGE and self.has_low_tau
+
+    @property
+    def has_low_tau(self) -> bool:
+        """True if the ranking says little about the final one."""
+        return self.tau is not None and self.tau < _LOW_TAU
 
 
 def rung_agreements(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> list[RungAgreement]:
@@ -73,17 +83,13 @@ def stopping_verdict(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> str 
     count = agreements[0].trials
     taus = ", ".join(f"{rung.tau:.2f} after epoch {rung.epoch}" for rung in agreements)
     figures = f"Kendall's τ with the end, {count} trials: {taus}"
-    if not _misleads(agreements[0]):
+    if not agreements[0].misleads:
         return f"Early stopping ranked rightly ({figures})."
-    better = next((rung.epoch for rung in agreements if not _misleads(rung)), None)
+    better = next((rung.epoch for rung in agreements if not rung.has_low_tau), None)
     remedy = "take search.scheduler: none"
     if better is not None:
         remedy = f"set search.scheduler.grace_epochs: {better}"
     return f"Early stopping may have misled this search ({figures}): {remedy}."
-
-
-def _misleads(rung: RungAgreement) -> bool:
-    return rung.tau is not None and rung.tau < LOW_TAU
 
 
 def _kendall(first: list[float], second: list[float]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adaptune.evaluation.stopping_agreement import FEWEST_TO_JUDGE, LOW_TAU, RungAgreement
+from adaptune.evaluation.stopping_agreement import RungAgreement
 from adaptune.evaluation.summary import Summary
 from adaptune.report.markup import scale_of
 from adaptune.report.trials import ReportTrial, searched_names
@@ -103,9 +103,7 @@ def _on_best(best: ReportTrial, spec: SearchSpec) -> list[NextStep]:
 
 def _on_stopping(agreements: Sequence[RungAgreement]) -> list[NextStep]:
     first = next(iter(agreements), None)
-    if first is None or first.tau is None or first.trials < FEWEST_TO_JUDGE:
-        return []
-    if first.tau >= LOW_TAU:
+    if first is None or not first.misleads:
         return []
     return [
         NextStep(
