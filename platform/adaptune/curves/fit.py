@@ -15,6 +15,7 @@ from adaptune.curves.kernel import (
     Kernel,
     epoch_kernel,
     log_prior,
+    matern_of,
     mean_curve_kernel,
 )
 from adaptune.curves.model import JITTER, Observations, Scale
@@ -66,10 +67,8 @@ class _Fit:
         size = len(known.values)
         scaled = self._squares / kernel.lengths**2
         distance = np.sqrt(scaled.sum(axis=2))
-        decay = np.exp(-SQRT5 * distance)
-        matern = (1 + SQRT5 * distance + 5 / 3 * distance**2) * decay
         time = epoch_kernel(known.epochs, known.epochs, kernel.epoch_length, self._horizon)
-        of_settings = kernel.settings_std**2 * matern
+        of_settings = kernel.settings_std**2 * matern_of(distance)
         of_seed = kernel.seed_std**2 * self._same_trial
         noise = known.variances + kernel.noise_std**2 + JITTER
         covariance = time * (of_settings + of_seed) + self._constant + np.diag(noise)
@@ -77,6 +76,7 @@ class _Fit:
         weights = cho_solve(factor, known.values)
         precision = cho_solve(factor, np.eye(size))
         inner = 0.5 * (precision - np.outer(weights, weights))
+        decay = np.exp(-SQRT5 * distance)
         slope = kernel.settings_std**2 * 5 / 3 * (1 + SQRT5 * distance) * decay
         gradient = np.empty(len(logarithms))
         gradient[:-4] = np.einsum("ij,ijd->d", inner * time * slope, scaled)
