@@ -65,8 +65,9 @@ def choose_configurations(
     if start_point is not None and start_point not in configurations:
         configurations.append(start_point)
     named = []
+    trials = study.started_trials()
     for number in numbers:
-        trial = find_trial(study.started_trials(), number)
+        trial = find_trial(trials, number)
         configuration = _configuration_or_equal(spec, trial, configurations)
         if configuration not in configurations:
             configurations.append(configuration)
