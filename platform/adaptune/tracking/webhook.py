@@ -32,7 +32,7 @@ def webhook_address(variable: str) -> str:
     return address
 
 
-def post(address: str, message: Mapping[str, object], pause_s: float = _PAUSE_S) -> None:
+def post(address: str, message: Mapping[str, object]) -> None:
     """Post a message as JSON; try three times.
 
     Raises:
@@ -43,7 +43,7 @@ def post(address: str, message: Mapping[str, object], pause_s: float = _PAUSE_S)
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(pause_s)
+            time.sleep(_PAUSE_S)
         try:
             request = urllib.request.Request(address, data=body, headers=headers)
             with urllib.request.urlopen(request, timeout=TIMEOUT_S):

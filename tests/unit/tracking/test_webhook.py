@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import pytest
+from support.fake_time import fake_time
 from support.webhook import Webhook
 
 from adaptune.errors import SpecError
+from adaptune.tracking import webhook as webhook_module
 from adaptune.tracking.webhook import post, webhook_address
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_time(monkeypatch, webhook_module, sleep=lambda _: None)
 
 
 def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,14 +38,14 @@ def test_a_message_is_posted_as_json(webhook: Webhook) -> None:
 
 def test_a_server_that_fails_is_asked_again(webhook: Webhook) -> None:
     webhook.failures = 2
-    post(webhook.address, {"text": "done"}, pause_s=0)
+    post(webhook.address, {"text": "done"})
     assert len(webhook.messages) == 1
 
 
 def test_the_error_has_the_reason_but_not_the_address(webhook: Webhook) -> None:
     webhook.failures = 3
     with pytest.raises(OSError, match="the server answers 503") as raised:
-        post(webhook.address, {"text": "done"}, pause_s=0)
+        post(webhook.address, {"text": "done"})
     assert "hunter2" not in str(raised.value)
     with pytest.raises(OSError, match="URLError"):
-        post("http://127.0.0.1:9/hunter2", {"text": "done"}, pause_s=0)
+        post("http://127.0.0.1:9/hunter2", {"text": "done"})
