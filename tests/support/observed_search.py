@@ -1,4 +1,4 @@
-"""What Prometheus and Ray's dashboard show of a search while it runs."""
+"""Observation of a running search through Prometheus and Ray's dashboard."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class LiveScreen:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Leave the terminal to others meanwhile; the next view begins anew."""
+        """Leave the terminal to others; the next view is drawn as a new one."""
         self._stop()
         with self._released():
             yield
