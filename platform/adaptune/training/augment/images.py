@@ -84,29 +84,18 @@ def apply_augmentation(images: Tensor, augmentation: Augmentation) -> Tensor:
     return changed.to(images.dtype)
 
 
-def augment_images(
-    spec: AugmentSpec,
-    images: Tensor,
-    generator: torch.Generator,
-    *,
-    first: int = 0,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Change the images of a batch, or of a part of it: (N, C, H, W) in [-1, 1] → the same.
+def augment_images(spec: AugmentSpec, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Change the images of a batch: (N, C, H, W) in [-1, 1] → the same.
 
-    The result depends on the generator and on the place of an image in the whole batch, and not on
-    the part. Without any option, the images are returned as they are.
+    Without any option, the images are returned as they are.
 
     Args:
         generator: random numbers on the CPU.
-        first: place of the first image in the whole batch.
-        batch_size: images in the whole batch; N by default.
     """
     if not spec.is_active:
         return images
-    count = len(images) if batch_size is None else batch_size
-    sample = sample_augmentation(spec, images.shape[1], count, generator)
-    return apply_augmentation(images, sample.rows(first, len(images)))
+    sample = sample_augmentation(spec, images.shape[1], len(images), generator)
+    return apply_augmentation(images, sample)
 
 
 def _rows(values: Tensor | None, first: int, count: int) -> Tensor | None:

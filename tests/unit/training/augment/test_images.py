@@ -6,7 +6,11 @@ from support.augmentations import GREY_OPTIONS, OPTIONS, augmentation, photograp
 from torch import Tensor
 
 from adaptune.spec.augment import AugmentSpec
-from adaptune.training.augment.images import augment_images, sample_augmentation
+from adaptune.training.augment.images import (
+    apply_augmentation,
+    augment_images,
+    sample_augmentation,
+)
 
 ZERO_STRENGTH = AugmentSpec.model_validate(
     {
@@ -74,15 +78,10 @@ def test_images_of_a_batch_have_draws_of_their_own(name: str) -> None:
 def test_the_parts_of_several_workers_are_the_batch_of_one(name: str, workers: int) -> None:
     images = photographs()
     whole = changed_images(images, name)
+    sample = sample_augmentation(augmentation(name), 3, len(images), seeded())
     share = len(images) // workers
     for first in range(0, len(images), share):
-        part = augment_images(
-            augmentation(name),
-            images[first : first + share],
-            seeded(),
-            first=first,
-            batch_size=len(images),
-        )
+        part = apply_augmentation(images[first : first + share], sample.rows(first, share))
         assert torch.equal(part, whole[first : first + share])
 
 
