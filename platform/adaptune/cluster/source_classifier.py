@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from adaptune.cluster.tasks import ClusterTasks, task_device
-from adaptune.data.device_images import DeviceImages
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, content_hash
 from adaptune.files import remove_drafts
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import build_classifier
 from adaptune.training.pretrained import pretrained_identity
-from adaptune.training.source_classifier import train_supervised
+from adaptune.training.source_classifier import train_source_classifier
 from adaptune.training.weights_file import read_weights, write_weights
 from adaptune.version import __version__
 
@@ -99,6 +98,8 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
     )
     weights = pretrained_identity(spec.model.classifier)
     arrays = content_hash(data.source_train_images.pixel_digests(), data.source_train_labels)
+    if spec.training.source.fourier_beta:
+        arrays += f" {content_hash(data.target_train_images.pixel_digests())}"
     versions = f"{_CACHE_FORMAT} {__version__} {torch.__version__}"
     text = f"{versions} {settings} {weights} {arrays}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -106,10 +107,5 @@ def _cache_key(spec: TrialSpec, data: TrialData) -> str:
 
 def _train(spec: TrialSpec, data: TrialData, threads: int) -> dict[str, Tensor]:
     device = task_device(spec, threads)
-    images = DeviceImages(
-        data.source_train_images,
-        data.source_train_labels,
-        device,
-        is_resident=fits_on_device(data.nbytes, device, spec.data.resident_gb),
-    )
-    return train_supervised(spec, images, len(data.class_names))
+    is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
+    return train_source_classifier(spec, data, device, is_resident=is_resident)

@@ -40,8 +40,9 @@ class Baselines:
     """The models that a search is compared with.
 
     Attributes:
-        weights: weights by key: `source_only`, if it has batch norm statistics of its own,
-            the items of `WITHOUT_GAN`, and `target_supervised`; without those not trained.
+        weights: weights by key: `source_only`, if it differs from f_S by its training or its
+            batch norm statistics, the items of `WITHOUT_GAN`, and `target_supervised`; without
+            those not trained.
         selected: the choice for each trained baseline.
         best: the best baseline without a GAN by the objective; None without any.
     """
@@ -76,6 +77,7 @@ def choose_baselines(
     results: Sequence[SettingResult],
     upper_bound: Candidate | None,
     metric: str,
+    source_only: Candidate | None = None,
 ) -> Baselines:
     """Choose the best setting and epoch of each baseline; f_S is a candidate of each.
 
@@ -85,9 +87,10 @@ def choose_baselines(
         results: the best epoch of each setting.
         upper_bound: the target-supervised classifier, if it was trained.
         metric: the metric of the search.
+        source_only: the source classifier without adaptation, if it is not f_S as stored.
     """
     key = _comparison(metric, [f_s, *(result.candidate for result in results)])
-    weights = {"source_only": f_s.weights} if spec.training.adapt_batch_norm else {}
+    weights = {} if source_only is None else {"source_only": source_only.weights}
     selected = {}
     keys: dict[str, tuple[float, ...]] = {}
     for baseline in WITHOUT_GAN:

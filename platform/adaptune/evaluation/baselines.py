@@ -26,6 +26,7 @@ from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.baselines import (
     Candidate,
+    plain_source_candidate,
     source_candidate,
     train_on_target,
     train_without_gan,
@@ -49,10 +50,15 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
         wanted: `evaluation.baselines`; `auto` trains the target-supervised one for built-in data
             only, whose target is labelled completely.
     """
-    if not wanted and not spec.training.adapt_batch_norm:
+    learns_colours = spec.training.source.fourier_beta > 0
+    if not (wanted or learns_colours or spec.training.adapt_batch_norm):
         return Baselines()
     metric = run.spec.search.metric
-    source = _submit(run, "baseline source_only", _score_source_only, spec, metric)
+    source = _submit(run, "scores of f_S", _score_f_s, spec, metric)
+    source_only = []
+    if learns_colours:
+        plain_task = _submit(run, "baseline source_only", _train_source_only, spec, metric)
+        source_only.append(plain_task)
     upper_bound = []
     if wanted and _has_upper_bound(run, wanted):
         name = "baseline target_supervised"
@@ -60,8 +66,10 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
         upper_bound.append(task)
     results = _train_settings(run, spec, metric) if wanted else []
     [f_s] = run.tasks.results([source])
-    candidates = run.tasks.results(upper_bound)
-    return choose_baselines(spec, f_s, results, candidates[0] if candidates else None, metric)
+    plain = f_s if spec.training.adapt_batch_norm else None
+    plain = next(iter(run.tasks.results(source_only)), plain)
+    on_target = next(iter(run.tasks.results(upper_bound)), None)
+    return choose_baselines(spec, f_s, results, on_target, metric, plain)
 
 
 def baseline_stages(settings: int, epochs: int) -> list[tuple[int, int]]:
@@ -161,11 +169,19 @@ def _has_upper_bound(run: SearchRun, wanted: Literal["auto", True]) -> bool:
     return False
 
 
-def _score_source_only(
+def _score_f_s(
     data: TrialData, source_weights: StateDict, threads: int, spec: TrialSpec, metric: str
 ) -> Candidate:
     device = task_device(spec, threads)
     return source_candidate(spec, data, source_weights, device=device, metric=metric)
+
+
+def _train_source_only(
+    data: TrialData, source_weights: StateDict, threads: int, spec: TrialSpec, metric: str
+) -> Candidate:
+    device = task_device(spec, threads)
+    is_resident = fits_on_device(data.nbytes, device, spec.data.resident_gb)
+    return plain_source_candidate(spec, data, device=device, metric=metric, is_resident=is_resident)
 
 
 def _train_without_gan(

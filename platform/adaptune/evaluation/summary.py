@@ -64,7 +64,7 @@ class Summary(BaseModel):
     target_test_accuracy: float | None = Field(description="its accuracy on target_test")
     target_test_ci95: tuple[float, float] | None = Field(description="exact 95% interval of it")
     target_test_size: int | None = Field(description="number of target_test samples")
-    source_only_test_accuracy: float | None = Field(description="test accuracy of f_S")
+    source_only_test_accuracy: float | None = Field(description="test accuracy of source only")
     information_only_test_accuracy: float | None = Field(
         description="test accuracy of f_S adapted by the information term on target images"
     )

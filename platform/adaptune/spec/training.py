@@ -51,6 +51,12 @@ class SourceClassifierSpec(Section):
         default=0.0,
         description="Part of each label that is spread evenly over all classes; SHOT has 0.1.",
     )
+    fourier_beta: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.0,
+        description="The source images from which f_S learns get the lowest frequencies of target"
+        " images, as `training.fourier_beta` gives them to f_T. The semantic term then keeps"
+        " classes in the colours of the target, too. *Source only* is trained without it.",
+    )
 
 
 class TrainingSpec(Section):

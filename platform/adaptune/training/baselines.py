@@ -25,7 +25,11 @@ from adaptune.training.group import GroupTrial, TrialGroup
 from adaptune.training.loop import Outcome, evaluate_group
 from adaptune.training.metrics import metric_of
 from adaptune.training.record import EpochRecord
-from adaptune.training.source_classifier import to_cpu, train_supervised
+from adaptune.training.source_classifier import (
+    to_cpu,
+    train_source_classifier,
+    train_supervised,
+)
 from adaptune.training.state import StateDict, TrainingState
 from adaptune.training.steps.batch import TrainingImages
 from adaptune.training.validation import Validation
@@ -101,6 +105,29 @@ def _note_best(
             group.end([number])
         elif state.best_epoch == epoch:
             best[number] = Candidate(outcome, _evaluated_weights(state))
+
+
+def plain_source_candidate(
+    spec: TrialSpec,
+    data: TrialData,
+    *,
+    device: torch.device,
+    metric: str,
+    is_resident: bool = True,
+) -> Candidate:
+    """Return f_S as it is trained without the colours of target images: source only.
+
+    Args:
+        metric: metric by which it is compared.
+        is_resident: see `DeviceImages`.
+
+    Raises:
+        NonFiniteLossError: a logit is not finite.
+    """
+    weights = train_source_classifier(
+        spec, data, device, is_resident=is_resident, in_target_colours=False
+    )
+    return source_candidate(spec, data, weights, device=device, metric=metric)
 
 
 def source_candidate(

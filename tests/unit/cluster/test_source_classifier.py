@@ -242,12 +242,14 @@ def test_settings_of_the_trials_do_not_change_it(tmp_path: Path, changed: TrialS
     assert cache_names(tmp_path, changed) == cache_names(tmp_path, make_spec())
 
 
-def test_it_depends_on_the_labelled_source_only(tmp_path: Path) -> None:
+def test_it_depends_on_the_labelled_source_and_on_colours_that_it_takes(tmp_path: Path) -> None:
     data = make_data()
     expected = cache_names(tmp_path, make_spec(), data)
     other = make_data(seed=1)
     target = replace(data, target_train_images=other.target_train_images)
     assert cache_names(tmp_path, make_spec(), target) == expected
+    coloured = make_spec(source={"steps": 2, "batch_size": 4, "fourier_beta": 0.1})
+    assert cache_names(tmp_path, coloured, target) != cache_names(tmp_path, coloured, data)
     images = replace(data, source_train_images=other.source_train_images)
     assert cache_names(tmp_path, make_spec(), images) != expected
     labels = replace(data, source_train_labels=np.roll(data.source_train_labels, 1))

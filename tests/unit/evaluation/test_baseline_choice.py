@@ -32,10 +32,12 @@ def choose(
     f_s: float = 0.5,
     metric: str = "target_val_accuracy",
     upper_bound: Candidate | None = None,
+    source_only: Candidate | None = None,
 ) -> Baselines:
     pairs = [SettingResult(*result, epochs=4) for result in results]
     source = candidate(0, f_s, v_measure=f_s, source_val=1, infomax=f_s, importance_weighted=f_s)
-    return choose_baselines(make_spec(epochs=4), source, pairs, upper_bound, metric)
+    spec = make_spec(epochs=4)
+    return choose_baselines(spec, source, pairs, upper_bound, metric, source_only)
 
 
 def test_the_best_setting_is_chosen_and_the_updates_of_all_are_counted() -> None:
@@ -100,3 +102,9 @@ def test_the_upper_bound_is_no_baseline_without_a_gan() -> None:
 
 def test_nothing_is_chosen_from_nothing() -> None:
     assert choose() == Baselines()
+
+
+def test_source_only_is_no_candidate_of_a_baseline() -> None:
+    baselines = choose((FEATURE, candidate(3, 0.7)), source_only=candidate(0, 0.9))
+    assert baselines.selected["no_gan"].epoch == 3
+    assert baselines.weights["source_only"]["w"].tolist() == torch.tensor([0, 0.9]).tolist()

@@ -20,9 +20,10 @@ from adaptune.execution.base import SharedRefs
 from adaptune.spec.resources import WorkerResources
 from adaptune.training.baselines import Candidate
 from adaptune.training.batch_norm import adapted_weights
+from adaptune.training.source_classifier import train_source_classifier
 from adaptune.training.state import StateDict
 
-SOURCE_ONLY = "baseline source_only, 1 CPU"
+F_S = "scores of f_S, 1 CPU"
 SUPERVISED = "baseline target_supervised, 1 CPU"
 WITHOUT_GAN = [
     "baselines without a GAN, 1 epochs, 1 of 2, 1 CPU",
@@ -47,9 +48,9 @@ def test_no_baseline_is_trained_unless_it_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "domain", "names"),
     [
-        ("auto", "noise", [SOURCE_ONLY, SUPERVISED, *WITHOUT_GAN]),
-        ("auto", "parquet:target.parquet", [SOURCE_ONLY, *WITHOUT_GAN]),
-        (True, "parquet:target.parquet", [SOURCE_ONLY, SUPERVISED, *WITHOUT_GAN]),
+        ("auto", "noise", [F_S, SUPERVISED, *WITHOUT_GAN]),
+        ("auto", "parquet:target.parquet", [F_S, *WITHOUT_GAN]),
+        (True, "parquet:target.parquet", [F_S, SUPERVISED, *WITHOUT_GAN]),
     ],
 )
 def test_auto_trains_the_upper_bound_for_built_in_data_only(
@@ -205,6 +206,25 @@ def test_all_baselines_get_the_batch_norm_statistics_of_the_target(tmp_path: Pat
 def test_source_only_gets_the_statistics_even_if_no_baseline_is_trained(tmp_path: Path) -> None:
     run = with_batch_norm(tmp_path, adapt=True)
     baselines = train_baselines(run, run.spec.trial({}), False)
-    assert run.tasks.submitted == ["baseline source_only, 1 CPU"]
+    assert run.tasks.submitted == [F_S]
     assert list(baselines.weights) == ["source_only"]
     assert baselines.best is None
+
+
+def with_colours(path: Path) -> Any:
+    """Return a run whose f_S learns in the colours of the target."""
+    source = {"steps": 2, "batch_size": 4, "fourier_beta": 0.1}
+    training = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4, "source": source}
+    return make_run(path, make_tiny_search(training=training))
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_source_only_learns_without_the_colours_of_the_target(tmp_path: Path, wanted: bool) -> None:
+    run = with_colours(tmp_path)
+    spec = run.spec.trial({})
+    baselines = train_baselines(run, spec, wanted)
+    data = run.splits.trial
+    plain = train_source_classifier(spec, data, CPU, in_target_colours=False)
+    assert equal(baselines.weights["source_only"], plain)
+    assert not equal(plain, train_source_classifier(spec, data, CPU))
+    assert (baselines.best is not None) == wanted

@@ -10,11 +10,17 @@ from support.tiny_trial import CLASSES, CPU, make_data, make_spec, with_classifi
 from torchvision import models
 
 from adaptune.data.device_images import DeviceImages
+from adaptune.losses.classification import task_loss
 from adaptune.spec.schema import TrialSpec
 from adaptune.training import source_classifier
+from adaptune.training.augment.fourier import fourier_adapted
 from adaptune.training.build import build_classifier
 from adaptune.training.pretrained import forget_pretrained
-from adaptune.training.source_classifier import to_cpu, train_supervised
+from adaptune.training.source_classifier import (
+    to_cpu,
+    train_source_classifier,
+    train_supervised,
+)
 
 
 def train(purpose: str = "source", seed: int = 0, **stage: Any) -> dict[str, torch.Tensor]:
@@ -52,6 +58,28 @@ def test_the_weights_fit_a_classifier_that_learned_its_training_images() -> None
         predictions = net.eval()(images.take(torch.arange(len(images)))).argmax(dim=1)
     accuracy = float((predictions == images.labels).float().mean())
     assert accuracy > 0.9
+
+
+@pytest.mark.parametrize("is_resident", [True, False])
+def test_it_learns_in_the_colours_of_the_target_if_the_spec_asks_for_it(is_resident: bool) -> None:
+    stage: dict[str, Any] = {"steps": 60, "batch_size": 14, "lr": 1e-2}
+    spec = make_spec(augment={}, source=stage | {"fourier_beta": 0.2})
+    data = make_data(spec.data.source.size)
+    coloured = train_source_classifier(spec, data, CPU, is_resident=is_resident)
+    plain = train_source_classifier(spec, data, CPU, in_target_colours=False)
+    assert same(plain, train_source_classifier(make_spec(augment={}, source=stage), data, CPU))
+
+    images = training_images(spec)
+    places = torch.arange(len(images))
+    colours = DeviceImages(data.target_train_images, None, CPU).take(places % 11)
+    changed = fourier_adapted(images.take(places), colours, 0.2)
+    losses = []
+    for weights in (coloured, plain):
+        net = build_classifier(spec.model.classifier, spec.data.source, CLASSES)
+        net.load_state_dict(weights)
+        with torch.no_grad():
+            losses.append(float(task_loss(net.eval()(changed), images.labels)))
+    assert losses[0] < losses[1]
 
 
 def test_label_smoothing_leaves_the_classifier_less_certain() -> None:
