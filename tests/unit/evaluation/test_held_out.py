@@ -18,6 +18,7 @@ from support.fake_search import make_record, make_search, simulate, smooth
 from adaptune.errors import CheckpointError
 from adaptune.evaluation import held_out
 from adaptune.evaluation.baseline_choice import Baselines
+from adaptune.evaluation.changed_images import read_changed_images
 from adaptune.evaluation.held_out import best_checkpoint, evaluate_best, load_trial_checkpoint
 from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.search.driver import SearchRun
@@ -109,6 +110,34 @@ def test_the_best_model_is_evaluated_once_with_f_s(tmp_path: Path) -> None:
     # Other weights of the same epoch are not looked up: the scores are stored.
     changed = replace(run, source_weights=constant_classifier(run.spec.trial({}), 0))
     assert evaluate_best(changed, best) == (scores, 1)
+
+
+def test_the_evaluation_stores_images_whose_class_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)  # f_S predicts 1, and f_T predicts 2
+    best = best_checkpoint(run)
+    assert best is not None
+    evaluate_best(run, best)
+    changed = read_changed_images(run.folder.changed_images)
+    assert changed is not None
+    assert changed.model == best.name
+    assert (changed.became_wrong, changed.became_right) == (2, 4)
+    assert [image.index for image in changed.images] == [1, 5, 0, 2, 4, 6]
+    run.folder.changed_images.unlink()
+    evaluate_best(run, best)
+    assert not run.folder.changed_images.exists()  # it is not evaluated again
+
+
+def test_an_evaluation_whose_images_cannot_be_stored_has_its_scores(tmp_path: Path) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)
+    best = best_checkpoint(run)
+    assert best is not None
+    run.folder.changed_images.mkdir()  # no file can take its place
+    scores, _ = evaluate_best(run, best)
+    assert scores is not None
+    assert evaluate_best(run, best) == (scores, 1)
+    assert "will not show the images whose class changed" in printed(run.console)
 
 
 def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
