@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
@@ -15,6 +16,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, WithheldData
+from adaptune.errors import NodesLostError, TaskTimeoutError
 from adaptune.evaluation.baseline_choice import (
     Baselines,
     SettingResult,
@@ -24,14 +26,20 @@ from adaptune.evaluation.baseline_choice import (
 from adaptune.search.driver import SearchRun
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.baseline_objectives import (
+    known_baseline_objectives,
+    store_baseline_objectives,
+)
 from adaptune.training.baselines import (
     Candidate,
     source_candidate,
     train_on_target,
     train_without_gan,
 )
+from adaptune.training.record import ENSEMBLE
 from adaptune.training.state import StateDict
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # All settings without a GAN train for a part of the epochs, and the best ones for all.
@@ -62,6 +70,35 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
     [f_s] = run.tasks.results([source])
     candidates = run.tasks.results(upper_bound)
     return choose_baselines(spec, f_s, results, candidates[0] if candidates else None, metric)
+
+
+def note_source_only(run: SearchRun) -> None:
+    """Store the objective of f_S, which running trials are compared with.
+
+    A search does without it if f_S cannot be scored.
+
+    Raises:
+        NodesLostError: the cluster had no room for too long.
+    """
+    source_classifier = run.inputs.source_classifier
+    metric = run.spec.search.metric
+    if metric == ENSEMBLE:  # ranks epochs of trials
+        return
+    if "source_only" in known_baseline_objectives(run.study, source_classifier):
+        return
+    spec = run.spec.trial({}, seed=run.spec.seed)
+    try:
+        task = _submit(run, "baseline source_only", _score_source_only, spec, metric)
+        [f_s] = run.tasks.results([task])
+    except TaskTimeoutError as error:
+        log.warning("f_S was not scored: %s", error)
+    except NodesLostError:
+        raise
+    except Exception:
+        log.exception("f_S was not scored")
+    else:
+        value = f_s.record.score(metric)[0]
+        store_baseline_objectives(run.study, {"source_only": value}, source_classifier)
 
 
 def baseline_stages(settings: int, epochs: int) -> list[tuple[int, int]]:

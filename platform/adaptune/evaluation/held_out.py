@@ -21,11 +21,12 @@ from adaptune.evaluation.test_scores import (
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.baseline_objectives import store_baseline_objectives
 from adaptune.study.job import make_job
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
 from adaptune.training.metrics import Predictions, judging_metric
-from adaptune.training.record import EpochRecord
+from adaptune.training.record import ENSEMBLE, EpochRecord
 from adaptune.training.state import StateDict
 
 
@@ -109,6 +110,8 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
     spec = run.spec.trial(best.values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
     models |= baselines.weights
+    if run.spec.search.metric != ENSEMBLE:  # which ranks them among themselves
+        store_baseline_objectives(run.study, baselines.objectives, run.inputs.source_classifier)
 
     def score() -> TestScores:
         images, labels = withheld.target_test_images, withheld.target_test_labels

@@ -13,11 +13,18 @@ from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
+from adaptune.errors import NodesLostError, NonFiniteLossError, TaskTimeoutError
 from adaptune.evaluation import baselines as module
 from adaptune.evaluation.baseline_choice import Baselines
-from adaptune.evaluation.baselines import baseline_stages, task_shape, train_baselines
+from adaptune.evaluation.baselines import (
+    baseline_stages,
+    note_source_only,
+    task_shape,
+    train_baselines,
+)
 from adaptune.execution.base import SharedRefs
 from adaptune.spec.resources import WorkerResources
+from adaptune.study.baseline_objectives import known_baseline_objectives
 from adaptune.training.baselines import Candidate
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.state import StateDict
@@ -208,3 +215,50 @@ def test_source_only_gets_the_statistics_even_if_no_baseline_is_trained(tmp_path
     assert run.tasks.submitted == ["baseline source_only, 1 CPU"]
     assert list(baselines.weights) == ["source_only"]
     assert baselines.best is None
+
+
+def test_f_s_is_scored_once_for_the_comparison_with_running_trials(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path)
+    note_source_only(run)
+    assert run.tasks.submitted == [SOURCE_ONLY]
+    labels = run.splits.trial.target_val_labels
+    expected = {"source_only": pytest.approx((labels == 1).mean())}  # f_S predicts class 1
+    assert known_baseline_objectives(run.study) == expected
+    note_source_only(run)
+    assert run.tasks.submitted == [SOURCE_ONLY]
+    note_source_only(replace(run, inputs=replace(run.inputs, source_classifier="another")))
+    assert run.tasks.submitted == [SOURCE_ONLY] * 2
+
+
+def test_ranks_of_trials_are_not_compared_with_f_s(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path, make_tiny_search(search={"metric": "ensemble"}))
+    note_source_only(run)
+    assert run.tasks.submitted == []
+
+
+def failing_run(path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> Any:
+    """A run whose tasks fail."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    run: Any = make_run(path)
+    monkeypatch.setattr(run.tasks, "results", fail)
+    return run
+
+
+@pytest.mark.parametrize("error", [TaskTimeoutError("too long"), NonFiniteLossError("a logit")])
+def test_a_search_continues_without_the_score_of_f_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, error)
+    note_source_only(run)
+    assert known_baseline_objectives(run.study) == {}
+
+
+def test_a_cluster_without_room_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, NodesLostError("no room"))
+    with pytest.raises(NodesLostError):
+        note_source_only(run)

@@ -22,6 +22,7 @@ from adaptune.evaluation.changed_images import read_changed_images
 from adaptune.evaluation.held_out import best_checkpoint, evaluate_best, load_trial_checkpoint
 from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.search.driver import SearchRun
+from adaptune.study.baseline_objectives import known_baseline_objectives
 from adaptune.training.checkpoint import CheckpointFolder
 
 VALUES = {"loss_weights.cycle": 1.0, "loss_weights.identity": 1.0}
@@ -146,7 +147,8 @@ def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     run = run_of_one_trial(tmp_path, test_samples=8)
     weights = constant_classifier(run.spec.trial({}), 0)
     selected = {"fda": SelectedBaseline("fourier beta 0.1", epoch=2, updates=8)}
-    adapted = Baselines({"source_only": weights, "fda": weights}, selected, "fda")
+    models = {"source_only": weights, "fda": weights}
+    adapted = Baselines(models, selected, "fda", {"source_only": 0.5, "fda": 0.6})
     monkeypatch.setattr(held_out, "train_baselines", lambda *_: adapted)
     best = best_checkpoint(run)
     assert best is not None
@@ -154,6 +156,7 @@ def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     assert scores is not None
     assert scores.source_only == scores.fda == 0.5
     assert (scores.selected, scores.best_baseline) == (selected, "fda")
+    assert known_baseline_objectives(run.study) == {"source_only": 0.5, "fda": 0.6}
     assert evaluate_best(run, best) == (scores, 1)  # from the study
 
 
