@@ -24,6 +24,7 @@ from adaptune.evaluation.baseline_choice import (
     choose_baselines,
 )
 from adaptune.search.driver import SearchRun
+from adaptune.signals import raise_if_stopped
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
 from adaptune.study.baseline_objectives import (
@@ -95,6 +96,7 @@ def note_source_only(run: SearchRun) -> None:
     except NodesLostError:
         raise
     except Exception:
+        raise_if_stopped()  # a signal may have killed the task
         log.exception("f_S was not scored")
     else:
         value = f_s.record.score(metric)[0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from support.fake_run import PLAN, make_run, make_splits, make_tiny_search, printed
 from support.fake_search import make_record
+from support.stop_signals import drop_signal, stop_of
 from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights
 
 from adaptune.data.device_images import DeviceImages
@@ -254,6 +256,18 @@ def test_a_search_continues_without_the_score_of_f_s(
     run = failing_run(tmp_path, monkeypatch, error)
     note_source_only(run)
     assert known_baseline_objectives(run.study) == {}
+
+
+def test_a_signal_that_kills_the_task_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, RuntimeError("the task died"))
+
+    def stop() -> None:
+        drop_signal()
+        note_source_only(run)
+
+    assert stop_of(stop).signal_number == signal.SIGTERM
 
 
 def test_a_cluster_without_room_ends_the_search(
