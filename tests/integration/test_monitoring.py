@@ -108,7 +108,8 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
 
 def test_the_dashboard_names_search_runners_and_trials(observed: Observed) -> None:
     seen = observed.seen
-    assert seen.metadata.items() >= {"search": "s", "adaptune": __version__}.items()
+    metadata = {"search": "s", "job_name": "s", "adaptune": __version__}
+    assert seen.metadata.items() >= metadata.items()
     assert "s runner" in seen.actors
     coordinators = [name for name in seen.actors if name and name.endswith("-coordinator")]
     assert coordinators

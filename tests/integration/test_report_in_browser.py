@@ -22,7 +22,7 @@ MARKED = "document.querySelectorAll('.is-picked').length"
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a finished search with everything in it."""
     chromium()
-    return searched_report(tmp_path_factory.mktemp("report"))
+    return searched_report(tmp_path_factory.mktemp("report") / "small")
 
 
 @pytest.fixture
@@ -109,6 +109,15 @@ def test_the_table_is_sorted_and_filtered(page: Page) -> None:
     assert page.locator("#trials tbody tr:visible").count() == 1
 
 
+def test_images_whose_class_changed_are_pictures_with_their_classes(page: Page) -> None:
+    images = page.locator(".changed img")
+    assert images.count() == 24
+    decoded = "images => Promise.all(images.map(image => image.decode()))"
+    page.eval_on_selector_all(".changed img", decoded)
+    first, *_ = page.locator(".changed li").all()
+    assert first.inner_text().split() == ["0", "0", "→", "1"]
+
+
 def test_the_slider_shows_the_pictures_of_each_epoch(page: Page) -> None:
     last = page.locator("#picture").get_attribute("src")
     page.locator("#picture-epoch").focus()
@@ -173,7 +182,7 @@ def test_axe_finds_nothing_serious(report: Path, scheme: Literal["light", "dark"
 
 
 def test_the_report_of_a_search_that_has_not_finished_works(tmp_path: Path) -> None:
-    file = searched_report(tmp_path, trials=4, pictures=False, finished=False)
+    file = searched_report(tmp_path / "small", trials=4, pictures=False, finished=False)
     with opened(file) as (page, faults):
         assert "The search has not finished: 4 of 4 trials" in page.inner_text("#findings")
         page.get_by_label("select trial 2", exact=True).click()
@@ -183,7 +192,7 @@ def test_the_report_of_a_search_that_has_not_finished_works(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_report_of_200_trials_is_small_and_opens_at_once(tmp_path: Path) -> None:
-    file = searched_report(tmp_path, trials=200, epochs=20, sampler="random")
+    file = searched_report(tmp_path / "small", trials=200, epochs=20, sampler="random")
     text = file.read_text(encoding="utf-8")
     pictures = text[text.index('id="picture-data"') :]
     assert len(text.encode()) <= LIMIT_BYTES

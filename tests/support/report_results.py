@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,21 @@ import pyarrow as pa
 from optuna.trial import TrialState
 from PIL import Image
 
+from adaptune.data.image_set import in_memory
+from adaptune.evaluation.changed_images import find_changed_images, write_changed_images
 from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.summary import summarise, write_summary
 from adaptune.evaluation.test_scores import score_on_test
+from adaptune.report.data_findings import DataFinding
 from adaptune.report.page import write_report
+from adaptune.report.stored_inspection import StoredInspection, write_inspection
+from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder, write_table
+from adaptune.results.splits_manifest import stored_identity, write_or_verify
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
 from adaptune.training.metrics import Predictions
-from support.fake_run import make_run
+from support.fake_run import make_run, make_splits
 from support.fake_search import SPACE, make_search, simulate, smooth
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
@@ -53,6 +60,7 @@ def searched_report(
     """Write the report of a simulated search, and return its path.
 
     Args:
+        path: its results folder, in a folder of all results.
         pictures: whether all trials have kept their sample grids.
         finished: whether there is a summary, as after the end of the search.
         sampler: name of the sampler.
@@ -71,10 +79,12 @@ def searched_report(
     study = simulate(spec, None, _noisy, concurrency=3)
     _spread_in_time(study)
     folder = ResultsFolder(path)
+    path.mkdir(parents=True, exist_ok=True)
     if pictures:
         save_grids(folder, study)
     if finished:
         _finish(path, spec, study)
+        _store_inspection(folder)
     return write_report(folder, spec, study)
 
 
@@ -129,11 +139,34 @@ def _finish(path: Path, spec: SearchSpec, study: SearchStudy) -> None:
         for name, accuracy in (("source_only", 0.6), ("no_gan", 0.75), ("adapted", 0.88))
     }
     scores = score_on_test(predictions, seed=1)
+    pixels = in_memory(random.integers(0, 256, (len(labels), 3, 28, 28), dtype=np.uint8))
+    changed = find_changed_images(
+        checkpoint.name, predictions["source_only"], predictions["adapted"], pixels
+    )
+    write_changed_images(changed, run.folder.changed_images)
     summary = summarise(run, best=checkpoint, scores=scores, evaluations=1, wall_s=312.0)
     write_summary(summary, run.folder.summary)
     rows = {"configuration": ["trial"], "seeds": [3], "mean": [0.91], "standard_error": [0.005]}
     (path / "confirm").mkdir(parents=True, exist_ok=True)
     write_table(path / "confirm" / "confirm.parquet", pa.table(rows))
+
+
+def _store_inspection(folder: ResultsFolder) -> None:
+    """Write what an inspection of the data could have found."""
+    indices = {"source_train": np.arange(1400), "target_test": np.arange(600)}
+    write_or_verify(replace(make_splits(), indices=indices), folder)
+    copy = "target_test 4/00017.png is in source_train: 4/a-rather-long-name-00321.png (same file)"
+    inspection = StoredInspection(
+        findings=(
+            DataFinding("fault", "1 image of target_test is also in the source."),
+            DataFinding("warning", "The largest class of the source has 3.1 times as many images."),
+        ),
+        leaks=(copy,),
+        counts=Table(("class", "source_train", "target_test"), [("4", "140", "60")]),
+        stored=Table(("domain", "images", "stored as"), [("source", "1,400", "PNG, 8 bit")]),
+        statistics=Table(("domain", "contrast of an image"), [("source", "61")]),
+    )
+    write_inspection(inspection, folder.inspection(stored_identity(folder).digest))
 
 
 def _predictions(

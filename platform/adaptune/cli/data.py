@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from adaptune.report.data_findings import DataFinding
 
 STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
 _MOST_LINES = 20
@@ -48,10 +51,8 @@ def inspect(
     spec = load_spec(space, list(set_ or []))
     report = inspect_data(spec, PreparationProgress(console))
     page = report.write_page(out)  # before the output, which a pipe may cut off
-    for finding in report.findings:
-        console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
-        lines = finding.message.split("\n")
-        console.print(f"\n{'':<9}".join(lines), soft_wrap=True)
+    is_kept = report.store()
+    _print_findings(console, report.findings)
     _print_some(console, "leaks into the held-out test", report.leaks)
     _print_some(console, "unreadable images", report.unreadable)
     # Rich breaks a header at spaces only.
@@ -60,7 +61,16 @@ def inspect(
     print_table(console, report.stored)
     print_table(console, report.statistics)
     console.print(f"with images: {page}", soft_wrap=True)
+    if is_kept:
+        console.print("reports of searches with these data will show the findings", soft_wrap=True)
     raise typer.Exit(int(report.has_fault))
+
+
+def _print_findings(console: Console, findings: Sequence[DataFinding]) -> None:
+    for finding in findings:
+        console.print(f"{finding.level:<9}", style=STYLES[finding.level], end="")
+        lines = finding.message.split("\n")
+        console.print(f"\n{'':<9}".join(lines), soft_wrap=True)
 
 
 def _print_some(console: Console, title: str, lines: list[str]) -> None:

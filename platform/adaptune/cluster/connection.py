@@ -70,6 +70,8 @@ def _init_ray(address: str | None, name: str, folder: Path | None) -> str:
     # The watcher is a process per worker group, of no use on a single machine.
     environment = ENVIRONMENT | {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "1" if address else "0"}
     os.environ.update(environment)
+    # The dashboard shows the key `job_name` as the name of a job.
+    metadata = {"adaptune": __version__, "search": name, "job_name": name}
     local_options = {}
     if not address:
         for variable, value in NO_METRICS.items():
@@ -85,7 +87,7 @@ def _init_ray(address: str | None, name: str, folder: Path | None) -> str:
         with handlers_restored(), hangup_blocked():
             context = ray.init(
                 address=address or "local",  # never a leftover cluster that Ray remembers
-                job_config=JobConfig(metadata={"adaptune": __version__, "search": name}),
+                job_config=JobConfig(metadata=metadata),
                 namespace=f"adaptune-{name}",
                 log_to_driver=False,
                 runtime_env={

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from adaptune.data.array_types import Images
+from adaptune.data.array_types import Images, Indices
 from adaptune.data.copies import Copy, find_copies, leaks
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.domain_pair import PairProgress, match_domains, open_domains, progress_of
+from adaptune.data.identity import DataIdentity, identify_split
 from adaptune.data.image_set import in_batches
 from adaptune.data.inspection import InspectedDomain, inspect_domain
 from adaptune.data.parts import divide_source, divide_target
@@ -40,6 +42,7 @@ class InspectedPair:
         target_statistics: brightness and colour of the target.
         refusals: the reasons why a search would not begin.
         notes: remarks on the classes that a search would use, one line each.
+        identity: identity of the data of a search; None if it would not begin.
     """
 
     source: InspectedDomain
@@ -50,6 +53,7 @@ class InspectedPair:
     target_statistics: ImageStatistics
     refusals: tuple[str, ...]
     notes: tuple[str, ...]
+    identity: DataIdentity | None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -120,9 +124,12 @@ def inspect_pair(spec: DataSpec, seed: int, progress: PairProgress | None = None
     check_memory([undecoded_source, undecoded_target])
     source = inspect_domain(undecoded_source, match, progress_of("source", progress))
     target = inspect_domain(undecoded_target, match, progress_of("target", progress))
-    source_parts, source_refusals = _source_parts(source, spec, seed)
-    target_parts, target_refusals = _target_parts(target, spec, seed)
-    parts = np.concatenate([source_parts, target_parts])
+    split, split_refusals = _split(source, target, spec, seed)
+    refusals = [*_unreadable(source, target), *refusals, *split_refusals]
+    parts = _part_names(source, target, split)
+    identity = None
+    if not refusals:
+        identity = DataIdentity(source.identity, target.identity, identify_split(split))
     return InspectedPair(
         source=source,
         target=target,
@@ -130,8 +137,9 @@ def inspect_pair(spec: DataSpec, seed: int, progress: PairProgress | None = None
         copies=find_copies([source.images, target.images], parts == TEST_PART),
         source_statistics=image_statistics(in_batches(source.images)),
         target_statistics=image_statistics(in_batches(target.images)),
-        refusals=(*_unreadable(source, target), *refusals, *source_refusals, *target_refusals),
+        refusals=tuple(refusals),
         notes=() if match is None else match.notes,
+        identity=identity,
     )
 
 
@@ -146,25 +154,32 @@ def _unreadable(source: InspectedDomain, target: InspectedDomain) -> list[str]:
     return refusals
 
 
-def _source_parts(source: InspectedDomain, spec: DataSpec, seed: int) -> tuple[Parts, list[str]]:
-    parts = np.full(len(source), "source", dtype="<U12")
-    if (source.labels == UNLABELLED).any():  # a reason why the domains do not match
-        return parts, []
+def _split(
+    source: InspectedDomain, target: InspectedDomain, spec: DataSpec, seed: int
+) -> tuple[dict[str, Indices], list[str]]:
+    """Return the samples of each part, and the reasons why a domain has none."""
+    split: dict[str, Indices] = {}
+    refusals = []
+    if not (source.labels == UNLABELLED).any():  # which is a reason why the domains do not match
+        try:
+            split |= divide_source(source.samples, spec, seed)
+        except DataError as error:
+            refusals.append(str(error))
     try:
-        for part, indices in divide_source(source.samples, spec, seed).items():
-            parts[indices] = part
+        split |= divide_target(target.samples, spec, seed)
     except DataError as error:
-        return parts, [str(error)]
-    return parts, []
+        refusals.append(str(error))
+    return split, refusals
 
 
-def _target_parts(target: InspectedDomain, spec: DataSpec, seed: int) -> tuple[Parts, list[str]]:
-    parts = np.full(len(target), "target", dtype="<U12")
-    try:
-        divided = divide_target(target.samples, spec, seed)
-        for part in PARTS:  # the labelled images for training are in target_train, too
-            if part in divided:
-                parts[divided[part]] = part
-    except DataError as error:
-        return parts, [str(error)]
-    return parts, []
+def _part_names(
+    source: InspectedDomain, target: InspectedDomain, split: Mapping[str, Indices]
+) -> Parts:
+    """Return the part of each image; `source` or `target` if that domain cannot be split."""
+    of_source = np.full(len(source), "source", dtype="<U12")
+    of_target = np.full(len(target), "target", dtype="<U12")
+    for part in PARTS:  # the labelled images for training are in target_train, too
+        names = of_source if part.startswith("source") else of_target
+        if part in split:
+            names[split[part]] = part
+    return np.concatenate([of_source, of_target])

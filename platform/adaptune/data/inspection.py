@@ -16,6 +16,7 @@ import numpy.typing as npt
 from adaptune.data.array_types import Images, Indices, Labels
 from adaptune.data.class_match import ClassMatch
 from adaptune.data.headers import DescribedSource
+from adaptune.data.identity import DomainIdentity
 from adaptune.data.image_set import ImageSet
 from adaptune.data.parts import LabelledSamples
 from adaptune.data.store import Progress
@@ -67,6 +68,11 @@ class InspectedDomain:
     def notes(self) -> tuple[str, ...]:
         """Remarks of the loader, such as how many files it passed over."""
         return self.undecoded.raw.notes
+
+    @property
+    def identity(self) -> DomainIdentity:
+        """Identity of the images that can be read, as that of a search's domain."""
+        return self.undecoded.identity(self.images.stored_digests())
 
     @property
     def samples(self) -> LabelledSamples:

@@ -78,7 +78,7 @@ class UndecodedDomain:
             images,
             self.raw.labels[self.indices],
             self.raw.class_names,
-            self._identity(images.stored_digests()),
+            self.identity(images.stored_digests()),
             self.raw.notes,
         )
 
@@ -105,6 +105,19 @@ class UndecodedDomain:
         prepare_missing(self._stored, joblib.cpu_count(), progress)
         return self._stored
 
+    def identity(self, digests: Digests) -> DomainIdentity:
+        """Return the identity of the samples to use.
+
+        Args:
+            digests: SHA-256 of each image as it is stored, (N, 32).
+        """
+        spec = self.spec
+        # A path is left out: data that is mounted elsewhere is the same data.
+        settings = spec.form()
+        labels = self.raw.labels[self.indices]
+        rows = [row.tobytes() for row in digests]
+        return identify_domain(rows, labels, self.raw.class_names, settings)
+
     @cached_property  # it reads the stamps of all files
     def _stored(self) -> StoredImages:
         source = self.raw.images
@@ -119,14 +132,6 @@ class UndecodedDomain:
         digests = array_digests(stored[self.indices])
         pixels = prepare_as(spec, images[self.indices])
         return MemoryImages(pixels, digest_rows(digests))
-
-    def _identity(self, digests: Digests) -> DomainIdentity:
-        spec = self.spec
-        # A path is left out: data that is mounted elsewhere is the same data.
-        settings = spec.form()
-        labels = self.raw.labels[self.indices]
-        rows = [row.tobytes() for row in digests]
-        return identify_domain(rows, labels, self.raw.class_names, settings)
 
 
 def check_memory(domains: Sequence[UndecodedDomain], copies: Literal[1, 2] = 1) -> None:

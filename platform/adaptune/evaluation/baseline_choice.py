@@ -45,11 +45,13 @@ class Baselines:
             those not trained.
         selected: the choice for each trained baseline.
         best: the best baseline without a GAN by the objective; None without any.
+        objectives: the objective of source only and of each baseline without a GAN.
     """
 
     weights: Mapping[str, StateDict] = field(default_factory=dict)
     selected: Mapping[str, SelectedBaseline] = field(default_factory=dict)
     best: str | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 def best_settings(
@@ -109,7 +111,9 @@ def choose_baselines(
             LABELS, upper_bound.record.epoch, spec.training.source.steps
         )
     best = max(keys, key=keys.__getitem__, default=None)
-    return Baselines(weights, selected, best)
+    objectives = {"source_only": key((source_only or f_s).record)[0]}
+    objectives |= {baseline: values[0] for baseline, values in keys.items()}
+    return Baselines(weights, selected, best, objectives)
 
 
 def _best(f_s: Candidate, results: Sequence[SettingResult], key: _Key) -> tuple[str, Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
@@ -15,6 +16,7 @@ from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
 from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData, WithheldData
+from adaptune.errors import NodesLostError, TaskTimeoutError
 from adaptune.evaluation.baseline_choice import (
     Baselines,
     SettingResult,
@@ -22,8 +24,13 @@ from adaptune.evaluation.baseline_choice import (
     choose_baselines,
 )
 from adaptune.search.driver import SearchRun
+from adaptune.signals import raise_if_stopped
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.baseline_objectives import (
+    known_baseline_objectives,
+    store_baseline_objectives,
+)
 from adaptune.training.baselines import (
     Candidate,
     plain_source_candidate,
@@ -31,8 +38,10 @@ from adaptune.training.baselines import (
     train_on_target,
     train_without_gan,
 )
+from adaptune.training.record import ENSEMBLE
 from adaptune.training.state import StateDict
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # All settings without a GAN train for a part of the epochs, and the best ones for all.
@@ -70,6 +79,38 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
     plain = next(iter(run.tasks.results(source_only)), plain)
     on_target = next(iter(run.tasks.results(upper_bound)), None)
     return choose_baselines(spec, f_s, results, on_target, metric, plain)
+
+
+def note_f_s(run: SearchRun) -> None:
+    """Store the objective of f_S, which running trials are compared with.
+
+    A search does without it if f_S cannot be scored.
+
+    Raises:
+        NodesLostError: the cluster had no room for too long.
+    """
+    source_classifier = run.inputs.source_classifier
+    metric = run.spec.search.metric
+    # In the colours of the target, f_S is the first candidate of FDA.
+    baseline = "fda" if run.spec.training.source.fourier_beta else "source_only"
+    if metric == ENSEMBLE:  # ranks epochs of trials
+        return
+    if baseline in known_baseline_objectives(run.study, source_classifier):
+        return
+    spec = run.spec.trial({}, seed=run.spec.seed)
+    try:
+        task = _submit(run, "scores of f_S", _score_f_s, spec, metric)
+        [f_s] = run.tasks.results([task])
+    except TaskTimeoutError as error:
+        log.warning("f_S was not scored: %s", error)
+    except NodesLostError:
+        raise
+    except Exception:
+        raise_if_stopped()  # a signal may have killed the task
+        log.exception("f_S was not scored")
+    else:
+        value = f_s.record.score(metric)[0]
+        store_baseline_objectives(run.study, {baseline: value}, source_classifier)
 
 
 def baseline_stages(settings: int, epochs: int) -> list[tuple[int, int]]:

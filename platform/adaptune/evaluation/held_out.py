@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adaptune.errors import CheckpointError
+from adaptune.data.image_set import ImageSet
+from adaptune.errors import CheckpointError, DataError
 from adaptune.evaluation.baselines import train_baselines
+from adaptune.evaluation.changed_images import find_changed_images, write_changed_images
 from adaptune.evaluation.predictions import predict
 from adaptune.evaluation.test_scores import (
     TestScores,
     evaluate_once,
+    model_name,
     score_on_test,
     stored_scores,
 )
 from adaptune.search.driver import SearchRun
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import TrialSpec
+from adaptune.study.baseline_objectives import store_baseline_objectives
 from adaptune.study.job import make_job
 from adaptune.study.trial import StudyTrial
 from adaptune.training.checkpoint_format import eval_weights
-from adaptune.training.metrics import judging_metric
-from adaptune.training.record import EpochRecord
+from adaptune.training.metrics import Predictions, judging_metric
+from adaptune.training.record import ENSEMBLE, EpochRecord
 from adaptune.training.state import StateDict
 
 
@@ -47,7 +51,7 @@ class TrialCheckpoint:
     @property
     def name(self) -> str:
         """Description for the user, unique in a search."""
-        return f"trial {self.number}, epoch {self.record.epoch}"
+        return model_name(self.number, self.record.epoch)
 
 
 def best_checkpoint(run: SearchRun) -> TrialCheckpoint | None:
@@ -106,13 +110,31 @@ def evaluate_best(run: SearchRun, best: TrialCheckpoint) -> tuple[TestScores | N
     spec = run.spec.trial(best.values, seed=run.spec.seed)
     baselines = train_baselines(run, spec, run.spec.evaluation.baselines)
     models |= baselines.weights
+    if run.spec.search.metric != ENSEMBLE:  # which ranks them among themselves
+        store_baseline_objectives(run.study, baselines.objectives, run.inputs.source_classifier)
 
     def score() -> TestScores:
         images, labels = withheld.target_test_images, withheld.target_test_labels
         predictions = predict(run, best.spec, models, images, labels)
         metric = judging_metric(run.spec.search.metric)
         scores = score_on_test(predictions, metric=metric, seed=best.spec.seed)
+        _store_changed_images(run, best.name, predictions, images)
         return replace(scores, selected=baselines.selected, best_baseline=baselines.best)
 
     # The baselines are trained before: an interruption of that is no evaluation.
     return evaluate_once(run.study, best.name, score)
+
+
+def _store_changed_images(
+    run: SearchRun, model: str, predictions: Mapping[str, Predictions], images: ImageSet
+) -> None:
+    """Store the images for the report; the scores do not depend on their success."""
+    try:
+        changed = find_changed_images(
+            model, predictions["source_only"], predictions["adapted"], images
+        )
+        write_changed_images(changed, run.folder.changed_images)
+    except (OSError, DataError) as error:
+        run.console.print(
+            f"the report will not show the images whose class changed: {error}", style="yellow"
+        )

@@ -242,6 +242,11 @@ def run_once(study: SearchStudy, model: str, score: Callable[[], Scores]) -> tup
     return scores, len(_evaluations(study))
 
 
+def model_name(trial: int, epoch: int) -> str:
+    """Return the description of a trial's epoch, unique in a search."""
+    return f"trial {trial}, epoch {epoch}"
+
+
 def count_evaluation(study: SearchStudy, model: str) -> None:
     """Count a model as evaluated on the test set; a repetition is not counted again.
 

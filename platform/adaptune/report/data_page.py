@@ -15,9 +15,9 @@ from adaptune.data.inspection import InspectedDomain
 from adaptune.data.statistics import BINS, ImageStatistics
 from adaptune.report import data_tables
 from adaptune.report.data_findings import describe_similarity, findings
-from adaptune.report.image_strips import image_uri
 from adaptune.report.svg import to_svg
 from adaptune.report.template import render
+from adaptune.results.image_strips import image_uri
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import SearchSpec
 from adaptune.text import escape_control

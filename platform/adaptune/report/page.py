@@ -16,9 +16,11 @@ from adaptune.evaluation.stopping_agreement import rung_agreements
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.evaluation.summary_scores import verdict_metric_name
 from adaptune.report import curve_plots, score_plots, tables, time_plots, value_plots
+from adaptune.report.changed_pictures import changed_pictures
 from adaptune.report.data_counts import part_table
 from adaptune.report.next_steps import next_steps
 from adaptune.report.sample_pictures import sample_pictures
+from adaptune.report.stored_inspection import read_inspection
 from adaptune.report.template import render
 from adaptune.report.trials import (
     FATES,
@@ -87,19 +89,21 @@ def _contents(
         "picture_data": _script_data(pictures.uris),
         "trial_data": _script_data({trial.number: trial.details() for trial in trials}),
         "data": part_table(folder),
+        "inspection": read_inspection(folder),
         "yaml": dump_spec(with_stored_group_size(spec, study)),
         "css": _asset("report.css"),
         "js": _asset("report.js"),
         "version": __version__ if summary is None else summary.version,
         "format_value": format_value,
-        **_test_contents(summary),
+        **_test_contents(folder, summary),
         **_trial_contents(spec, trials, study.metric),
     }
 
 
-def _test_contents(summary: Summary | None) -> Contents:
+def _test_contents(folder: ResultsFolder, summary: Summary | None) -> Contents:
     if summary is None:
         return dict.fromkeys(("scores", "test_metrics", "baselines", "updates", "confusions")) | {
+            "changed": [],
             "classes": {},
             "verdict_metric": None,
             "costs": None,
@@ -119,6 +123,7 @@ def _test_contents(summary: Summary | None) -> Contents:
         "verdict_metric": verdict_metric_name(summary),
         "confusions": score_plots.confusion_matrices(summary),
         "classes": score_plots.class_rows(summary),
+        "changed": changed_pictures(folder, summary),
         "costs": tables.costs_table(summary),
         "cost_plot": time_plots.device_seconds(costs),
     }

@@ -46,6 +46,11 @@ class ResultsFolder:
         return self.path / "summary.json"
 
     @property
+    def changed_images(self) -> Path:
+        """Images of the held-out test set whose class changed by the adaptation."""
+        return self.path / "changed_images.parquet"
+
+    @property
     def report(self) -> Path:
         """The HTML report."""
         return self.path / "report.html"
@@ -84,6 +89,14 @@ class ResultsFolder:
     def source_classifiers(self) -> Path:
         """Cache of source classifiers, shared by the searches next to this one."""
         return self.path.parent / ".cache"
+
+    def inspection(self, identity: str) -> Path:
+        """Return the file of what `inspect` found in data; searches of the same data share it.
+
+        Args:
+            identity: digest of the identity of the data.
+        """
+        return inspection_file(self.path.parent, identity)
 
     @property
     def has_progress(self) -> bool:
@@ -130,6 +143,16 @@ def results_folder(name: str, storage: StorageSpec) -> ResultsFolder:
         remote = join_uri(storage.remote, name)
     path = Path(storage.out).resolve() / name
     return ResultsFolder(path, remote, storage.keep_checkpoints)
+
+
+def inspection_file(out: Path, identity: str) -> Path:
+    """Return the file of what `inspect` found in data.
+
+    Args:
+        out: the folder of all results.
+        identity: digest of the identity of the data.
+    """
+    return out / ".cache" / f"inspection-{identity}.json"
 
 
 def join_uri(uri: str, *parts: str) -> str:

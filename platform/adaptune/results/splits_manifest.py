@@ -70,6 +70,19 @@ def stored_class_names(folder: ResultsFolder) -> tuple[str, ...]:
         ) from error
 
 
+def stored_identity(folder: ResultsFolder) -> DataIdentity:
+    """Return the identity of the data of a search.
+
+    Raises:
+        ResultsError: the trials have not begun, or the file is damaged.
+    """
+    try:
+        stored = pq.read_schema(folder.splits).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise ResultsError(f"{folder.splits} cannot be read: {error}") from error
+    return _stored_identity(stored, folder)
+
+
 def _stored_identity(stored: dict[bytes, bytes], folder: ResultsFolder) -> DataIdentity:
     try:
         return parse_identity(stored[_IDENTITY])

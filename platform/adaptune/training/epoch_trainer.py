@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 import torch
@@ -12,6 +13,7 @@ from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.build import uses_bf16
 from adaptune.training.class_balance import balanced_labels
+from adaptune.training.gradient_norms import GradientNorms
 from adaptune.training.loss_meter import LossMeter
 from adaptune.training.networks import CLASSIFIER_SIDE, GENERATOR_SIDE
 from adaptune.training.state import TrainingState
@@ -26,10 +28,17 @@ STEPS = {"cycada": cycada_step, "cyclegan": cyclegan_step}
 
 
 class Trained(Protocol):
-    """A trial in training: its state, and its loss terms since the last epoch."""
+    """A trial in training.
+
+    Attributes:
+        state: its state.
+        meter: its loss terms since the last epoch.
+        gradient_norms: those of the last update of an epoch.
+    """
 
     state: TrainingState
     meter: LossMeter
+    gradient_norms: GradientNorms
 
 
 class EpochTrainer:
@@ -61,10 +70,15 @@ class EpochTrainer:
         first = trials[0].state
         for trial in trials:
             trial.state.networks.f_t.train()
-        while first.step < epoch * self._spec.training.steps_per_epoch:
+        end = epoch * self._spec.training.steps_per_epoch
+        while first.step < end:
             if self._preempted(first.step):
                 return False
-            self._update(trials)
+            with ExitStack() as stack:
+                if first.step == end - 1:
+                    for trial in trials:
+                        stack.enter_context(trial.gradient_norms.noted())
+                self._update(trials)
         return True
 
     def _update(self, trials: Sequence[Trained]) -> None:

@@ -11,6 +11,7 @@ from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.checkpoint_format import ResumePoint, Snapshot
 from adaptune.training.distributed import rank
+from adaptune.training.gradient_norms import GradientNorms
 from adaptune.training.health import HealthMonitor
 from adaptune.training.loss_meter import LossMeter
 from adaptune.training.record import EpochRecord
@@ -50,6 +51,7 @@ class Member:
     Attributes:
         state: its state.
         meter: its loss terms since the last epoch.
+        gradient_norms: those of the last update of the last epoch.
         last: record of its last epoch; None before the first one.
     """
 
@@ -63,6 +65,7 @@ class Member:
         self.last = resume_point.record
         self.meter = LossMeter(state.spec.loss_weights, state.device)
         self.meter.resume(resume_point.means, resume_point.updates)
+        self.gradient_norms = GradientNorms(state)
         self._identity = identity
         gan_loss = state.spec.training.gan_loss
         self._monitor = HealthMonitor(gan_loss, state.lowest_losses, resume_point.record)

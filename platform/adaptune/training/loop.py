@@ -152,6 +152,7 @@ def evaluate_group(
             train_s=train_s,
             eval_s=health_s + time.perf_counter() - start,
             losses=means,
+            gradient_norms=member.gradient_norms.values(),
             health=health,
             **vars(scores),
         )

@@ -49,6 +49,8 @@ class EpochRecord:
         target_val_loss: mean cross-entropy on target_val in nats; None without target labels.
         source_val: further metrics of f_T on source_val; None in a record of adaptune before them.
         target_val: the same on target_val; also None without target labels.
+        gradient_norms: L2 norm of the gradient in the last update, by network; empty in a record of
+            adaptune before them.
         validators: score of each validator, by its name; NaN if it needs more samples.
         health: health of the generators; None if it was not checked.
         train_s: seconds of training.
@@ -64,6 +66,7 @@ class EpochRecord:
     source_val: ClassScores | None = None
     target_val: ClassScores | None = None
     losses: Mapping[str, float] = field(default_factory=dict)
+    gradient_norms: Mapping[str, float] = field(default_factory=dict)
     validators: Mapping[str, float] = field(default_factory=dict)
     health: HealthReport | None = None
 
@@ -132,6 +135,7 @@ class EpochRecord:
             "source_val_accuracy": self.source_val_accuracy,
         }
         row |= _columns("target_val", self.target_val) | _columns("source_val", self.source_val)
+        row |= {f"gradient_norm/{name}": norm for name, norm in self.gradient_norms.items()}
         row |= {f"validator/{name}": score for name, score in self.validators.items()}
         if self.health is not None:
             health = asdict(self.health)
@@ -142,7 +146,8 @@ class EpochRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain values, for a checkpoint or the study."""
-        return asdict(self) | {"losses": dict(self.losses), "validators": dict(self.validators)}
+        mappings = ("losses", "gradient_norms", "validators")
+        return asdict(self) | {name: dict(getattr(self, name)) for name in mappings}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EpochRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from adaptune.errors import ResultsError
 from adaptune.files import make_folder, write_file
 from adaptune.report import data_tables
 from adaptune.report.data_findings import DataFinding, findings
+from adaptune.report.stored_inspection import MOST_LEAKS, StoredInspection, write_inspection
 from adaptune.report.table import Table
+from adaptune.results.folder import inspection_file
 from adaptune.spec.schema import SearchSpec
 from adaptune.text import escape_control
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,29 @@ class DataReport:
         except OSError as error:
             raise ResultsError(f"cannot write {path}: {error.strerror}") from error
         return path
+
+    def store(self) -> bool:
+        """Keep the findings for the reports of searches with these data.
+
+        Returns:
+            False if no search could begin with these data, or the file cannot be written.
+        """
+        if self.pair.identity is None:
+            return False
+        inspection = StoredInspection(
+            findings=tuple(self.findings),
+            leaks=tuple(self.leaks[:MOST_LEAKS]),
+            counts=self.counts,
+            stored=self.stored,
+            statistics=self.statistics,
+        )
+        file = inspection_file(Path(self.spec.storage.out).resolve(), self.pair.identity.digest)
+        try:
+            write_inspection(inspection, file)
+        except OSError as error:
+            log.warning("the findings are not kept for reports: %s", error)
+            return False
+        return True
 
 
 def inspect_data(spec: SearchSpec, progress: PairProgress | None = None) -> DataReport:

@@ -12,6 +12,7 @@ from adaptune.report.tables import STATES
 from adaptune.study.job import format_values
 from adaptune.study.objective import format_objective, format_value
 from adaptune.text import duration
+from adaptune.training.metrics import metric_of
 from adaptune.workflows.snapshot import Snapshot, TrialView
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -136,7 +137,27 @@ def _best_lines(snapshot: Snapshot, best: TrialView) -> list[Text]:
     if snapshot.interval is not None:
         low, high = snapshot.interval
         line.append(f" ({100 * low:.1f} to {100 * high:.1f}, 95%)", style="not bold")
-    return [line, Text(f"  {format_values(best.values)}")]
+    lines = [line]
+    gain = describe_gain(snapshot)
+    if gain is not None:
+        lines.append(Text(f"  {gain}, the best baseline so far"))
+    return [*lines, Text(f"  {format_values(best.values)}")]
+
+
+def describe_gain(snapshot: Snapshot) -> str | None:
+    """Return what the best trial has more than the best baseline that is known so far.
+
+    Returns:
+        A phrase such as `+12.3 points over source only (78.9%)`; None if one of the two is unknown.
+    """
+    if snapshot.best is None or snapshot.best.best is None or snapshot.baseline is None:
+        return None
+    name, value = snapshot.baseline
+    gain = snapshot.best.best - value
+    difference = (
+        f"{gain:+.4f}" if metric_of(snapshot.metric) is None else f"{100 * gain:+.1f} points"
+    )
+    return f"{difference} over {name} ({format_value(snapshot.metric, value)})"
 
 
 def _header(snapshot: Snapshot, width: int) -> Text:

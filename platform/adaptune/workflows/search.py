@@ -18,6 +18,7 @@ from adaptune.cluster.placement import PlacementPlan, plan_placement
 from adaptune.cluster.preparation import prepare_on_nodes
 from adaptune.data.splits import OpenSplits, Splits, open_splits
 from adaptune.errors import BAD_INPUT
+from adaptune.evaluation.baselines import note_f_s
 from adaptune.evaluation.held_out import TrialCheckpoint, best_checkpoint, evaluate_best
 from adaptune.evaluation.summary import Summary, summarise, write_summary
 from adaptune.evaluation.target_calibration import calibrate_best
@@ -148,6 +149,7 @@ def _prepare(
         spec = spec.with_group_size(size.trials)
         plan = plan.with_groups(spec.planned_groups)
     run = prepare_run(spec, splits, plan, folder, console, start=start, lease=lease)
+    note_f_s(run)
     if size is not None:  # before the first trial starts
         store_group_size(run.study, size)
     steering = SteeringCallback(folder, run.study, spec.planned_trials, console)

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from adaptune.evaluation.test_scores import NAMES
 from adaptune.report.tables import STATES
 from adaptune.spec.distributions import Choice, Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.baseline_objectives import known_baseline_objectives
 from adaptune.study.progress import SearchProgress, stored_progress
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
@@ -64,6 +66,7 @@ class Snapshot:
         progress: what the driver stored; None before the first trial.
         best: best trial so far; None without an epoch.
         interval: 95% interval of its accuracy; None if the metric is not the accuracy.
+        baseline: name and objective of the best baseline known so far; None without any.
         running: trials that have not ended.
         last_ended: trials that have ended, the last one first.
         is_active: whether a driver runs; None if that is not known.
@@ -80,6 +83,7 @@ class Snapshot:
     progress: SearchProgress | None
     best: TrialView | None
     interval: tuple[float, float] | None
+    baseline: tuple[str, float] | None
     running: Sequence[TrialView]
     last_ended: Sequence[TrialView]
     is_active: bool | None
@@ -144,6 +148,7 @@ class SnapshotReader:
             progress=progress,
             best=best,
             interval=self._interval(best, progress),
+            baseline=self._baseline(),
             running=running,
             last_ended=list(reversed(self._ended.values())),
             is_active=self._is_active(),
@@ -187,6 +192,11 @@ class SnapshotReader:
             and trial.state != STATES["FAIL"]
         ]
         return max(ranked, key=lambda trial: trial.best or 0.0, default=None)
+
+    def _baseline(self) -> tuple[str, float] | None:
+        known = known_baseline_objectives(self._study)
+        best = max(known, key=known.__getitem__, default=None)
+        return None if best is None else (NAMES.get(best, best), known[best])
 
     def _interval(
         self, best: TrialView | None, progress: SearchProgress | None

@@ -14,7 +14,7 @@ from adaptune.results.lock import is_in_use
 from adaptune.study.storage import read_study
 from adaptune.text import duration
 from adaptune.workflows.live import LiveScreen, can_show_live
-from adaptune.workflows.live_view import SearchView
+from adaptune.workflows.live_view import SearchView, describe_gain
 from adaptune.workflows.snapshot import Snapshot, SnapshotReader
 from adaptune.workflows.watch_keys import HELP, LEAVE, PROMPTS, Keys, steer
 
@@ -112,6 +112,9 @@ def describe(snapshot: Snapshot) -> str:
     parts = [f"{snapshot.name}: {snapshot.ended} of {snapshot.total} trials have ended"]
     if epochs:
         parts.append(epochs)
+    gain = describe_gain(snapshot)
+    if gain is not None:
+        parts.append(gain)
     if snapshot.is_active is False:
         parts.append("not running")
     elif snapshot.left_s is not None:

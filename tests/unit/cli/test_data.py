@@ -26,7 +26,8 @@ def test_inspect_approves_sound_data(run: Run, tmp_path: Path) -> None:
     status, out, error = run("inspect", space, "--out", page)
     assert (status, error) == (0, "")
     assert out.startswith("ok       Nothing stands in the way of a search.")
-    assert out.endswith(f"with images: {page}\n")
+    assert f"with images: {page}\n" in out
+    assert out.endswith("reports of searches with these data will show the findings\n")
     assert page.exists()
 
 
@@ -46,6 +47,7 @@ def test_inspect_indents_a_fault_of_several_lines(run: Run, tmp_path: Path) -> N
     status, out, _ = run("inspect", space)
     assert status == 1
     first, second, *_ = out.splitlines()
+    assert "reports of searches" not in out
     assert first == "fault    Source and target must have the same classes; 2 are in both:"
     assert second == f"{'':<11}source imagefolder:{tmp_path / 'source'}: 3 classes"
 

@@ -80,7 +80,8 @@ def test_a_local_cluster_is_started_with_the_cpus_of_this_machine_and_shut_down(
     assert options["dashboard_host"] == "127.0.0.1"  # not for others
     assert options["_node_ip_address"] == local_node_address()
     assert options["namespace"] == "adaptune-digits"
-    assert options["job_config"].metadata == {"adaptune": __version__, "search": "digits"}
+    metadata = {"adaptune": __version__, "search": "digits", "job_name": "digits"}
+    assert options["job_config"].metadata == metadata
     assert options["runtime_env"]["env_vars"]["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] == "0"
     assert ray_calls[1:] == [("shutdown", {"wait_for_processes": True})]
 

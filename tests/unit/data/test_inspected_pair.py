@@ -43,6 +43,13 @@ def test_the_parts_are_those_of_a_search(spec: DataSpec) -> None:
     assert pair.count("target_test", None) == 0
     assert pair.refusals == ()
     assert pair.copies == []
+    assert pair.identity == splits.identity
+
+
+def test_labelled_images_for_training_are_part_of_the_identity(spec: DataSpec) -> None:
+    target = spec.target.model_copy(update={"train_labels": 2})
+    spec = spec.model_copy(update={"target": target})
+    assert inspect_pair(spec, seed=3).identity == load_splits(spec, seed=3).identity
 
 
 def test_planted_copies_of_test_images_are_named(spec: DataSpec) -> None:
@@ -70,6 +77,7 @@ def test_unreadable_images_of_both_domains_are_refusals(spec: DataSpec) -> None:
         "1 image(s) of the target cannot be read: repair or delete them",
     )
     assert len(pair.source) == len(pair.target) == 89
+    assert pair.identity is None  # a search would not begin
 
 
 def test_classes_that_differ_are_listed_with_near_matches(spec: DataSpec) -> None:
@@ -94,6 +102,7 @@ def test_the_parts_of_common_classes_are_those_of_a_search(spec: DataSpec) -> No
     target_test = (pair.parts == "target_test").nonzero()[0] - len(pair.source)
     assert target_test.tolist() == splits.indices["target_test"].tolist()
     assert pair.class_names == splits.trial.class_names == ("bar", "square")
+    assert pair.identity == splits.identity
     assert (len(pair.source), len(pair.target)) == (60, 40)
     assert pair.refusals == ()
     source_note, target_note = pair.notes

@@ -101,7 +101,17 @@ def test_the_upper_bound_is_no_baseline_without_a_gan() -> None:
 
 
 def test_nothing_is_chosen_from_nothing() -> None:
-    assert choose() == Baselines()
+    assert choose(f_s=0.6) == Baselines(objectives={"source_only": 0.6})
+
+
+def test_the_objectives_are_those_of_the_chosen_epochs() -> None:
+    baselines = choose(
+        (FEATURE, candidate(3, 0.7)),
+        (INFORMATION, candidate(2, 0.8)),
+        (FDA, candidate(4, 0.25)),
+        upper_bound=candidate(3, 0.99),
+    )
+    assert baselines.objectives == {"source_only": 0.5, "no_gan": 0.8, "fda": 0.5}
 
 
 def test_source_only_is_no_candidate_of_a_baseline() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,23 @@ import pytest
 import torch
 from support.fake_run import PLAN, make_run, make_splits, make_tiny_search, printed
 from support.fake_search import make_record
+from support.stop_signals import drop_signal, stop_of
 from support.tiny_trial import CLASSES, CPU, make_data, make_source_weights
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.domain import UNLABELLED
+from adaptune.errors import NodesLostError, NonFiniteLossError, TaskTimeoutError
 from adaptune.evaluation import baselines as module
 from adaptune.evaluation.baseline_choice import Baselines
-from adaptune.evaluation.baselines import baseline_stages, task_shape, train_baselines
+from adaptune.evaluation.baselines import (
+    baseline_stages,
+    note_f_s,
+    task_shape,
+    train_baselines,
+)
 from adaptune.execution.base import SharedRefs
 from adaptune.spec.resources import WorkerResources
+from adaptune.study.baseline_objectives import known_baseline_objectives
 from adaptune.training.baselines import Candidate
 from adaptune.training.batch_norm import adapted_weights
 from adaptune.training.source_classifier import train_source_classifier
@@ -211,6 +220,65 @@ def test_source_only_gets_the_statistics_even_if_no_baseline_is_trained(tmp_path
     assert baselines.best is None
 
 
+def test_f_s_is_scored_once_for_the_comparison_with_running_trials(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path)
+    note_f_s(run)
+    assert run.tasks.submitted == [F_S]
+    labels = run.splits.trial.target_val_labels
+    expected = {"source_only": pytest.approx((labels == 1).mean())}  # f_S predicts class 1
+    assert known_baseline_objectives(run.study) == expected
+    note_f_s(run)
+    assert run.tasks.submitted == [F_S]
+    note_f_s(replace(run, inputs=replace(run.inputs, source_classifier="another")))
+    assert run.tasks.submitted == [F_S] * 2
+
+
+def test_ranks_of_trials_are_not_compared_with_f_s(tmp_path: Path) -> None:
+    run: Any = make_run(tmp_path, make_tiny_search(search={"metric": "ensemble"}))
+    note_f_s(run)
+    assert run.tasks.submitted == []
+
+
+def failing_run(path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> Any:
+    """A run whose tasks fail."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    run: Any = make_run(path)
+    monkeypatch.setattr(run.tasks, "results", fail)
+    return run
+
+
+@pytest.mark.parametrize("error", [TaskTimeoutError("too long"), NonFiniteLossError("a logit")])
+def test_a_search_continues_without_the_score_of_f_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, error)
+    note_f_s(run)
+    assert known_baseline_objectives(run.study) == {}
+
+
+def test_a_signal_that_kills_the_task_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, RuntimeError("the task died"))
+
+    def stop() -> None:
+        drop_signal()
+        note_f_s(run)
+
+    assert stop_of(stop).signal_number == signal.SIGTERM
+
+
+def test_a_cluster_without_room_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = failing_run(tmp_path, monkeypatch, NodesLostError("no room"))
+    with pytest.raises(NodesLostError):
+        note_f_s(run)
+
+
 def with_colours(path: Path) -> Any:
     """Return a run whose f_S learns in the colours of the target."""
     source = {"steps": 2, "batch_size": 4, "fourier_beta": 0.1}
@@ -228,3 +296,5 @@ def test_source_only_learns_without_the_colours_of_the_target(tmp_path: Path, wa
     assert equal(baselines.weights["source_only"], plain)
     assert not equal(plain, train_source_classifier(spec, data, CPU))
     assert (baselines.best is not None) == wanted
+    note_f_s(run)
+    assert known_baseline_objectives(run.study).keys() == {"fda"}

@@ -18,9 +18,11 @@ from support.fake_search import make_record, make_search, simulate, smooth
 from adaptune.errors import CheckpointError
 from adaptune.evaluation import held_out
 from adaptune.evaluation.baseline_choice import Baselines
+from adaptune.evaluation.changed_images import read_changed_images
 from adaptune.evaluation.held_out import best_checkpoint, evaluate_best, load_trial_checkpoint
 from adaptune.evaluation.test_scores import SelectedBaseline
 from adaptune.search.driver import SearchRun
+from adaptune.study.baseline_objectives import known_baseline_objectives
 from adaptune.training.checkpoint import CheckpointFolder
 
 VALUES = {"loss_weights.cycle": 1.0, "loss_weights.identity": 1.0}
@@ -111,13 +113,42 @@ def test_the_best_model_is_evaluated_once_with_f_s(tmp_path: Path) -> None:
     assert evaluate_best(changed, best) == (scores, 1)
 
 
+def test_the_evaluation_stores_images_whose_class_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)  # f_S predicts 1, and f_T predicts 2
+    best = best_checkpoint(run)
+    assert best is not None
+    evaluate_best(run, best)
+    changed = read_changed_images(run.folder.changed_images)
+    assert changed is not None
+    assert changed.model == best.name
+    assert (changed.became_wrong, changed.became_right) == (2, 4)
+    assert [image.index for image in changed.images] == [1, 5, 0, 2, 4, 6]
+    run.folder.changed_images.unlink()
+    evaluate_best(run, best)
+    assert not run.folder.changed_images.exists()  # it is not evaluated again
+
+
+def test_an_evaluation_whose_images_cannot_be_stored_has_its_scores(tmp_path: Path) -> None:
+    run = run_of_one_trial(tmp_path, test_samples=8)
+    best = best_checkpoint(run)
+    assert best is not None
+    run.folder.changed_images.mkdir()  # no file can take its place
+    scores, _ = evaluate_best(run, best)
+    assert scores is not None
+    assert evaluate_best(run, best) == (scores, 1)
+    assert "will not show the images whose class changed" in printed(run.console)
+
+
 def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of_one_trial(tmp_path, test_samples=8)
     weights = constant_classifier(run.spec.trial({}), 0)
     selected = {"fda": SelectedBaseline("fourier beta 0.1", epoch=2, updates=8)}
-    adapted = Baselines({"source_only": weights, "fda": weights}, selected, "fda")
+    models = {"source_only": weights, "fda": weights}
+    adapted = Baselines(models, selected, "fda", {"source_only": 0.5, "fda": 0.6})
     monkeypatch.setattr(held_out, "train_baselines", lambda *_: adapted)
     best = best_checkpoint(run)
     assert best is not None
@@ -125,6 +156,7 @@ def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
     assert scores is not None
     assert scores.source_only == scores.fda == 0.5
     assert (scores.selected, scores.best_baseline) == (selected, "fda")
+    assert known_baseline_objectives(run.study) == {"source_only": 0.5, "fda": 0.6}
     assert evaluate_best(run, best) == (scores, 1)  # from the study
 
 

@@ -10,17 +10,26 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from support.fake_run import make_run
+from support.fake_run import make_run, make_splits
 from support.fake_search import make_record, make_search, simulate, smooth
 from support.report_results import grid
 
 from adaptune.errors import ResultsError
+from adaptune.evaluation.changed_images import (
+    ChangedImage,
+    ChangedImages,
+    write_changed_images,
+)
 from adaptune.evaluation.held_out import TrialCheckpoint
 from adaptune.evaluation.summary import summarise, write_summary
-from adaptune.evaluation.test_scores import SelectedBaseline
+from adaptune.evaluation.test_scores import SelectedBaseline, model_name
 from adaptune.evaluation.test_scores import TestScores as Scores
+from adaptune.report.data_findings import DataFinding
 from adaptune.report.page import write_report
+from adaptune.report.stored_inspection import StoredInspection, write_inspection
+from adaptune.report.table import Table
 from adaptune.results.folder import ResultsFolder, write_table
+from adaptune.results.splits_manifest import stored_identity, write_or_verify
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.training.bootstrap import Estimate
@@ -93,6 +102,53 @@ def test_the_page_shows_metrics_of_the_test_and_the_accuracy_per_class(
     assert "<td>&lt;cat&gt;</td><td>25.0 (10.0 to 50.0)</td>" in page
     assert "There are no confusion matrices" in page
     assert "<td>dog</td><td>no image</td>" in page
+
+
+def test_the_page_shows_images_whose_class_changed(tmp_path: Path, study: SearchStudy) -> None:
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "These images are not known" in page
+    assert '<figure class="changed">' not in page
+    best = study.best_trial()
+    assert best is not None
+    assert best.best_epoch is not None
+    model = model_name(best.number, best.best_epoch.number)
+    image = ChangedImage(3, "<cat>", "dog", "<cat>", b"\x89PNG")
+    file = ResultsFolder(tmp_path).changed_images
+    write_changed_images(ChangedImages(model, 0, 1200, (image,)), file)
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "<strong>Right before, wrong after: 0</strong></figcaption>" in page
+    assert "<strong>Wrong before, right after: 1,200</strong>; 1 are shown" in page
+    assert '<img alt="an image of class &lt;cat&gt;" src="data:image/png;base64,iVBORw==">' in page
+    assert "<b>&lt;cat&gt;</b><span>dog → &lt;cat&gt;</span>" in page
+    write_changed_images(ChangedImages(model, 0, 0, ()), file)
+    page = page_of(tmp_path, study, make_search(), SCORES)
+    assert "No image of target_test became right or wrong" in page
+
+
+def test_the_page_shows_what_an_inspection_of_its_data_found(
+    tmp_path: Path, study: SearchStudy
+) -> None:
+    folder = ResultsFolder(tmp_path / "small")
+    folder.path.mkdir()
+    page = page_of(folder.path, study, make_search(), SCORES)
+    assert f"inspect {folder.path}/search.yaml</code> does it" in page
+    indices = {"target_test": np.arange(12)}
+    write_or_verify(replace(make_splits(), indices=indices), folder)
+    table = Table(("class", "source"), [("cat", "12")])
+    inspection = StoredInspection(
+        findings=(DataFinding("fault", "A <copy>."), DataFinding("warning", "Few images.")),
+        leaks=("target_test a.png is in source_train: b.png",),
+        counts=table,
+        stored=table,
+        statistics=table,
+    )
+    write_inspection(inspection, folder.inspection(stored_identity(folder).digest))
+    page = page_of(folder.path, study, make_search(), SCORES)
+    assert '<a href="#data">A fault of the data</a>: A &lt;copy&gt;.' in page
+    assert '<li class="fault"><b>fault</b> A &lt;copy&gt;.</li>' in page
+    assert '<li class="warning"><b>warning</b> Few images.</li>' in page
+    assert "<li>target_test a.png is in source_train: b.png</li>" in page
+    assert page.count("<td>cat</td>") == 3
 
 
 def test_the_page_shows_the_choices_of_the_baselines(tmp_path: Path, study: SearchStudy) -> None:

@@ -12,6 +12,7 @@ from adaptune.results.folder import (
     FORMAT,
     FORMAT_KEY,
     ResultsFolder,
+    inspection_file,
     join_uri,
     results_folder,
     write_atomically,
@@ -45,6 +46,13 @@ def test_the_files_of_a_search_have_the_names_of_the_design() -> None:
 def test_source_classifiers_are_shared_by_neighbouring_searches() -> None:
     neighbour = ResultsFolder(Path("/results/letters"))
     assert LOCAL.source_classifiers == neighbour.source_classifiers == Path("/results/.cache")
+
+
+def test_an_inspection_is_shared_by_searches_of_the_same_data() -> None:
+    first, second = ResultsFolder(Path("results/a")), ResultsFolder(Path("results/b"))
+    file = Path("results/.cache/inspection-12ab.json")
+    assert first.inspection("12ab") == second.inspection("12ab") == file
+    assert inspection_file(Path("results"), "12ab") == file
 
 
 def test_nodes_share_the_folder_or_the_object_store() -> None:

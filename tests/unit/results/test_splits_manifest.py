@@ -13,7 +13,7 @@ from adaptune.data.image_set import in_memory
 from adaptune.data.splits import Splits, load_splits
 from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
-from adaptune.results.splits_manifest import stored_class_names, write_or_verify
+from adaptune.results.splits_manifest import stored_class_names, stored_identity, write_or_verify
 from adaptune.spec.data import DataSpec
 
 DATA = {
@@ -49,6 +49,14 @@ def test_the_class_names_are_kept_for_an_export(splits: Splits, tmp_path: Path) 
         stored_class_names(folder)
     write_or_verify(splits, folder)
     assert stored_class_names(folder) == tuple("0123456789")
+
+
+def test_the_identity_of_the_data_is_kept(splits: Splits, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    with pytest.raises(ResultsError, match=r"splits\.parquet cannot be read"):
+        stored_identity(folder)
+    write_or_verify(splits, folder)
+    assert stored_identity(folder) == splits.identity
 
 
 def test_a_resume_with_other_data_is_refused_and_says_what_differs(

@@ -28,6 +28,7 @@ RECORD = EpochRecord(
     target_val_loss=1.25,
     target_val=SCORES,
     losses={"task": 0.5, "cycle": 2.0},
+    gradient_norms={"g_st": 3.5, "f_t": 0.25},
     validators={"entropy": -0.25, "infomax": 0.125},
     health=HEALTH,
 )
@@ -78,6 +79,8 @@ def test_the_row_of_a_table_has_one_column_per_value() -> None:
         "target_val_auroc": 0.8,
         "target_val_recall/cat": 0.9,
         "target_val_recall/dog": 0.5,
+        "gradient_norm/g_st": 3.5,
+        "gradient_norm/f_t": 0.25,
         "validator/entropy": -0.25,
         "validator/infomax": 0.125,
         "health/diversity": 0.5,

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from support.inspected import write_faulty_space, write_sound_space
 
+from adaptune.data.splits import load_splits
 from adaptune.errors import ResultsError
+from adaptune.report.stored_inspection import read_inspection
+from adaptune.results.folder import results_folder
+from adaptune.results.splits_manifest import write_or_verify
 from adaptune.spec import load_spec
 from adaptune.workflows.data_report import inspect_data
 
@@ -30,6 +34,29 @@ def test_the_page_is_beside_the_results_or_where_it_is_wanted(tmp_path: Path) ->
     file = tmp_path / "pages" / "data.html"
     assert report.write_page(file) == file
     assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_findings_are_kept_for_reports_of_the_same_data(tmp_path: Path) -> None:
+    spec = load_spec(write_sound_space(tmp_path))
+    report = inspect_data(spec)
+    assert report.store()
+    folder = results_folder("a-search", spec.storage)
+    folder.path.mkdir()
+    write_or_verify(load_splits(spec.data, spec.seed), folder)
+    inspection = read_inspection(folder)
+    assert inspection is not None
+    assert list(inspection.findings) == report.findings
+    assert inspection.counts.rows == report.counts.rows
+
+
+def test_findings_of_no_use_or_without_room_are_not_kept(tmp_path: Path) -> None:
+    space = write_sound_space(tmp_path)
+    (tmp_path / "results").write_text("no folder")
+    assert not inspect_data(load_spec(space)).store()
+    (tmp_path / "results").unlink()
+    (tmp_path / "target" / "circle").rename(tmp_path / "target" / "circles")
+    assert not inspect_data(load_spec(space)).store()
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:

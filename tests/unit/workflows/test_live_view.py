@@ -48,6 +48,7 @@ def make_snapshot(running: int = 2, ended: int = 3, **fields: Any) -> Snapshot:
         progress=progress,
         best=make_trial(7),
         interval=(0.88, 0.936),
+        baseline=None,
         running=[make_trial(ended + index) for index in range(running)],
         last_ended=last_ended,
         is_active=True,
@@ -80,6 +81,25 @@ def test_the_head_has_progress_time_and_the_best_trial() -> None:
     assert lines[2] == "2 trial(s) at a time, each on 1 worker"
     assert lines[3] == "best so far: trial 7, epoch 3, target_val 91.2% (88.0 to 93.6, 95%)"
     assert lines[4].startswith("  cycle=1.23 identity=1.23")
+
+
+@pytest.mark.parametrize(
+    ("metric", "baseline", "gain"),
+    [
+        ("target_val_accuracy", ("information only", 0.789), "+12.3 points over information only"),
+        ("target_val_macro_f1", ("source only", 0.95), "-3.8 points over source only (95.0%)"),
+        ("infomax", ("no GAN", 0.5), "+0.4120 over no GAN (0.5000)"),
+    ],
+)
+def test_the_best_trial_is_compared_with_the_best_baseline_so_far(
+    metric: str, baseline: tuple[str, float], gain: str
+) -> None:
+    snapshot = make_snapshot(metric=metric, baseline=baseline)
+    line = text(snapshot, 78).splitlines()[4]
+    assert line.startswith(f"  {gain}")
+    assert line.endswith(", the best baseline so far")  # whole at 80 columns
+    assert "baseline" not in text(replace(snapshot, best=None))
+    assert "baseline" not in text(make_snapshot())
 
 
 def test_a_running_trial_has_its_epochs_curve_and_places_of_values() -> None:

@@ -34,6 +34,8 @@ from adaptune.results.folder import ResultsFolder
 from adaptune.search.driver import SearchRun
 from adaptune.spec import load_spec
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.baseline_objectives import known_baseline_objectives
+from adaptune.study.storage import read_study
 from adaptune.workflows import search
 from adaptune.workflows.search import print_start, run
 
@@ -53,6 +55,7 @@ def test_a_search_leaves_a_summary_an_export_and_a_report(
     assert result.summary == read_summary(folder.summary)
     assert (result.summary.best_trial, result.summary.target_test_accuracy) == (0, 0.5)
     assert result.summary.target_test_evaluations == 1
+    assert known_baseline_objectives(read_study(spec, folder.journal)).keys() == {"source_only"}
     assert load_export(folder.best).class_names == ("a", "b", "c")
     assert folder.report.exists()
     lines = printed(console).splitlines()

@@ -7,6 +7,7 @@ from support.fake_search import make_record, make_search
 
 from adaptune.spec.distributions import Choice, Int, LogUniform, Uniform
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.baseline_objectives import store_baseline_objectives
 from adaptune.study.progress import SearchProgress, store_progress
 from adaptune.study.requests import Request
 from adaptune.study.study import SearchStudy, create_study
@@ -83,6 +84,16 @@ def test_what_the_driver_stored_gives_time_interval_and_device_time(
     assert snapshot.left_s == 300.0
     assert snapshot.device_s == 2 * 2.5
     assert snapshot.interval == pytest.approx((0.711, 0.867), abs=1e-3)  # published tables
+
+
+def test_the_best_baseline_is_that_of_those_known_so_far(
+    study: SearchStudy, reader: SnapshotReader
+) -> None:
+    assert reader.read().baseline is None
+    store_baseline_objectives(study, {"source_only": 0.6}, "f_S")
+    assert reader.read().baseline == ("source only", 0.6)
+    store_baseline_objectives(study, {"no_gan": 0.7, "fda": 0.65}, "f_S")
+    assert reader.read().baseline == ("no GAN", 0.7)
 
 
 def test_another_metric_than_the_accuracy_has_no_interval() -> None:

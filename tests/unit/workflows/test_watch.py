@@ -12,6 +12,7 @@ from adaptune.errors import ResultsError
 from adaptune.results.folder import ResultsFolder
 from adaptune.results.lock import driver_lock
 from adaptune.spec import load_spec
+from adaptune.study.baseline_objectives import store_baseline_objectives
 from adaptune.study.requests import Request
 from adaptune.study.storage import open_study
 from adaptune.workflows import watch as module
@@ -68,6 +69,16 @@ def test_a_pipe_gets_a_line_per_change(killed: ResultsFolder) -> None:
         "small: 2 of 10 trials have ended; trial 2 epoch 1/2",
         "small: 2 of 10 trials have ended; trial 2 epoch 1/2; not running",
     ]
+
+
+def test_a_pipe_gets_the_gain_over_the_best_baseline(killed: ResultsFolder) -> None:
+    study = open_study(load_spec(killed.spec), killed.journal)
+    store_baseline_objectives(study, {"source_only": 0.5}, "f_S")
+    console = make_console(is_terminal=False)
+    watch(killed.path, console, sleep=lambda _: pytest.fail("it waits"))
+    gain = "+25.0 points over source only (50.0%)"
+    expected = f"small: 2 of 3 trials have ended; trial 2 epoch 1/2; {gain}; not running\n"
+    assert printed(console).replace("\n", " ").strip() == expected.strip()
 
 
 def test_a_search_that_does_not_run_is_shown_once(killed: ResultsFolder) -> None:

@@ -1,4 +1,4 @@
-"""Images of a data set in a page: embedded, and in strips."""
+"""Images of a data set for pages: small, and in strips."""
 
 from __future__ import annotations
 
@@ -16,10 +16,22 @@ _LARGEST_PX = 64
 _GAP_PX = 2
 # Small images are drawings and digits more often, and JPEG blurs their edges.
 _LARGEST_PNG_PX = 32
+_PNG_MAGIC = b"\x89PNG"
 
 
 def image_uri(images: Sequence[Images]) -> str:
-    """Return images side by side as a data URI, each at most 64 px wide.
+    """Return the picture of `image_strip` as a data URI."""
+    return picture_uri(image_strip(images))
+
+
+def picture_uri(picture: bytes) -> str:
+    """Return a PNG or JPEG as a data URI."""
+    form = "png" if picture.startswith(_PNG_MAGIC) else "jpeg"
+    return f"data:image/{form};base64,{base64.b64encode(picture).decode()}"
+
+
+def image_strip(images: Sequence[Images]) -> bytes:
+    """Return images side by side as PNG or JPEG, each at most 64 px wide.
 
     Args:
         images: at least one image, uint8 (C, H, W); of more than 3 channels the first 3 are shown.
@@ -37,7 +49,7 @@ def image_uri(images: Sequence[Images]) -> str:
     file = io.BytesIO()
     form = "png" if width <= _LARGEST_PNG_PX else "jpeg"
     picture.save(file, form, quality=90)
-    return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return file.getvalue()
 
 
 def _shrink(images: Images) -> Images:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adaptune.report.image_strips import image_uri
+from adaptune.results.image_strips import image_uri
 
 
 def opened(uri: str) -> Image.Image:
