@@ -21,7 +21,7 @@ from rich.table import Table
 from searches import TARGET_VAL_IMAGES, make_spec
 
 from adaptune.curves.space import UnitSpace
-from adaptune.study.samplers import distributions
+from adaptune.study.parameters import distributions
 from adaptune.study.study import SearchStudy, create_study
 
 REPETITIONS = 5

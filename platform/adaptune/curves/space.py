@@ -53,7 +53,8 @@ class UnitSpace:
         """Return what the kernel compares, (M, D), for positions (M, P).
 
         Each value of a choice is a dimension of its own. A value whose condition is not met does
-        not count.
+        not count. A 0 below a logarithmic range is at its lower end, in a dimension that tells it
+        from the range.
         """
         columns = []
         for index, (path, distribution) in enumerate(self._space.items()):
@@ -62,8 +63,13 @@ class UnitSpace:
                 chosen = _choice_index(column, distribution)
                 for choice in range(len(distribution.values)):
                     columns.append(_DIFFERENT_CHOICES * (chosen == choice))
-            else:
-                columns.append(np.where(self._is_drawn(path, positions), column, _NOT_DRAWN))
+                continue
+            is_drawn = self._is_drawn(path, positions)
+            zero = _share_of_zero(distribution)
+            in_range = np.maximum(column - zero, 0) / (1 - zero)
+            columns.append(np.where(is_drawn, in_range, _NOT_DRAWN))
+            if zero:
+                columns.append(_DIFFERENT_CHOICES * (column < zero) * is_drawn)
         return np.stack(columns, axis=1).astype(np.float64)
 
     def _is_drawn(self, path: str, positions: Array) -> Array:
@@ -86,7 +92,10 @@ def _position(value: Value, distribution: Distribution) -> float:
     low, high = float(distribution.low), float(distribution.high)
     assert isinstance(value, int | float)
     if isinstance(distribution, LogUniform):
-        return math.log(value / low) / math.log(high / low)
+        zero = distribution.zero
+        if value == 0:
+            return zero / 2
+        return zero + (1 - zero) * math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)
 
 
@@ -96,7 +105,10 @@ def _value(position: float, distribution: Distribution) -> Value:
         return distribution.values[min(int(position * count), count - 1)]
     low, high = distribution.low, distribution.high
     if isinstance(distribution, LogUniform):
-        value = low * math.exp(position * math.log(high / low))
+        zero = distribution.zero
+        if position < zero:
+            return 0.0
+        value = low * math.exp((position - zero) / (1 - zero) * math.log(high / low))
         return min(max(value, low), high)  # rounding must not leave the range
     value = low + position * (high - low)
     if isinstance(distribution, Int):
@@ -104,6 +116,11 @@ def _value(position: float, distribution: Distribution) -> Value:
         step = round((value - low) / distribution.step)
         return drawable[min(step, len(drawable) - 1)]
     return value
+
+
+def _share_of_zero(distribution: Distribution) -> float:
+    """Return the share of the positions that stand for 0, from position 0 on."""
+    return distribution.zero if isinstance(distribution, LogUniform) else 0.0
 
 
 def _choice_index(positions: Array, choice: Choice) -> Array:

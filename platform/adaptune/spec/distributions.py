@@ -91,11 +91,18 @@ class Uniform(_Distribution):
 
 
 class LogUniform(_Distribution):
-    """A float whose logarithm is drawn evenly from [log low, log high]."""
+    """A float whose logarithm is drawn evenly from [log low, log high], and sometimes 0."""
 
     search: Literal["loguniform"] = Field(description="Kind of distribution.")
     low: float = Field(description="Lower bound, above 0.")
     high: float = Field(description="Upper bound.")
+    zero: float = Field(
+        default=0,
+        ge=0,
+        le=0.9,
+        description="Probability of the value 0, such as 0.2. The weight 0 leaves a loss term out"
+        " with its forward passes.",
+    )
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> LogUniform:
@@ -110,15 +117,21 @@ class LogUniform(_Distribution):
 
     def contains(self, value: object) -> bool:
         """Return whether the distribution can draw `value`."""
-        return is_number(value) and self.low <= value <= self.high
+        if not is_number(value):
+            return False
+        return self.low <= value <= self.high or (self.zero > 0 and value == 0)
 
     def grid_values(self, points: int) -> Sequence[Value]:
-        """Return `points` ≥ 2 values evenly spaced by logarithm, both bounds among them."""
+        """Return `points` ≥ 2 values evenly spaced by logarithm, both bounds among them.
+
+        If 0 can be drawn, it comes before them.
+        """
         import numpy as np  # imported late: most commands need no grid
 
         # Rounding must not carry the bounds out of the range.
         spaced = np.geomspace(self.low, self.high, points).clip(self.low, self.high)
-        return [float(value) for value in spaced]
+        zeros = [0.0] if self.zero else []
+        return [*zeros, *(float(value) for value in spaced)]
 
 
 class Int(_Distribution):

@@ -53,8 +53,8 @@ name are those of `{default}`.
 _DISTRIBUTIONS = """\
 A value in `loss_weights`, `training` or `model` is either fixed or a distribution, from which the
 sampler draws one value per trial, such as `cycle: {search: loguniform, low: 0.1, high: 30}`. The
-bounds of a distribution must be allowed values of the key. To include 0 in a logarithmic range, use
-`choice`.
+bounds of a distribution must be allowed values of the key. The key `zero`
+of a logarithmic range includes 0, as in `{search: loguniform, low: 0.1, high: 10, zero: 0.2}`.
 """
 _CONDITIONS = """\
 Every distribution may have a condition. It is then drawn only if a searched choice has one of the

@@ -128,7 +128,9 @@ def check_fields(tree: dict[str, object], space: Space, diagnostics: Diagnostics
     probes = list(_singles(space))
     if not base:
         probes += _pairs(space)
-    for values in probes:
+        # Terms that may be off one by one need not go together when all of them are.
+        probes.append({path: 0.0 for path in space if _draws_zero(space[path])})
+    for values in filter(None, probes):
         for error in validation_errors(TrialSpec, _with_values(sections, values)):
             if _error_key(error) not in reported:
                 reported.add(_error_key(error))
@@ -217,8 +219,14 @@ def _probes(distribution: Distribution) -> tuple[Value, ...]:
     if isinstance(distribution, Uniform | LogUniform):
         # An inner value refuses the fields that allow a few numbers only, such as 2, 4 and 8.
         width = distribution.high - distribution.low
-        return *distribution.bounds(), distribution.low + _GOLDEN_SECTION * width
+        inner = distribution.low + _GOLDEN_SECTION * width
+        zeros = (0.0,) if _draws_zero(distribution) else ()
+        return *distribution.bounds(), inner, *zeros
     return distribution.bounds()
+
+
+def _draws_zero(distribution: Distribution) -> bool:
+    return isinstance(distribution, LogUniform) and distribution.zero > 0
 
 
 def _singles(space: Space) -> Iterator[dict[str, Value]]:

@@ -16,6 +16,7 @@ from adaptune.curves.space import UnitSpace
 from adaptune.spec.algorithms import CurveStopping
 from adaptune.spec.distributions import Distribution
 from adaptune.spec.search import SearchOptions
+from adaptune.study.parameters import decode, encode
 from adaptune.study.trial import FIXED
 from adaptune.training.metrics import metric_of
 
@@ -61,17 +62,17 @@ class StudyCurves:
         return CurveSearch(self._epochs, self._options.startup_trials, features, images)
 
     def propose(self, trial: FrozenTrial, seed: int) -> dict[str, object] | None:
-        """Return the values of a new trial; None as long as there is no model to trust.
+        """Return the parameters of a new trial; None as long as there is no model to trust.
 
         Args:
-            trial: the trial, with the values that are fixed.
+            trial: the trial, with the parameters that are fixed.
         """
-        fixed = self._unit_space.fixed(trial.system_attrs.get(FIXED, {}))
+        fixed = self._unit_space.fixed(decode(self._space, trial.system_attrs.get(FIXED, {})))
         curves = self._curves(but=trial.number)
         positions = self._search.propose(curves, fixed, np.random.default_rng(seed))
         if positions is None:
             return None
-        return dict(self._unit_space.values(positions))
+        return dict(encode(self._space, self._unit_space.values(positions)))
 
     def stops(self, number: int, epoch: int, value: float, *, otherwise: bool) -> bool:
         """Return whether a running trial is stopped after an epoch.
@@ -108,9 +109,9 @@ class StudyCurves:
         return curves
 
     def _curve(self, trial: FrozenTrial) -> Curve | None:
-        params = trial.params
+        drawn = decode(self._space, trial.params)
         for path, distribution in self._space.items():
-            if path not in params and distribution.is_drawn(params):
+            if path not in drawn and distribution.is_drawn(drawn):
                 return None
         values = {}
         for epoch, value in trial.intermediate_values.items():
@@ -118,7 +119,7 @@ class StudyCurves:
                 values[epoch] = value
         return Curve(
             trial.number,
-            self._unit_space.positions(params),
+            self._unit_space.positions(drawn),
             values,
             has_ended=trial.state.is_finished(),
             has_failed=trial.state == TrialState.FAIL,

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import StudyCurves
+from adaptune.study.parameters import encode
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
 from adaptune.study.steering import Steering
@@ -50,11 +51,12 @@ class SearchStudy:
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
         self._ranking = Ranking(self._metric)
-        self._start_points = spec.search.start_points
-        self.steering = Steering(study)
-        self.curves = StudyCurves(study, spec.search, spec.space, spec.epochs)
+        self._space = spec.space
+        self._start_points = [encode(self._space, point) for point in spec.search.start_points]
+        self.steering = Steering(study, self._space)
+        self.curves = StudyCurves(study, spec.search, self._space, spec.epochs)
         sampler = partial(make_sampler, spec, curves=self.curves)
-        self._starter = TrialStarter(study, spec.space, sampler)
+        self._starter = TrialStarter(study, self._space, sampler)
 
     @property
     def metric(self) -> str:
@@ -262,16 +264,16 @@ class SearchStudy:
         return f"warm start: the sampler also learned from {sources}"
 
     def _view(self, trial: FrozenTrial) -> StudyTrial:
-        return StudyTrial(trial, self.metric, is_start_point=self._is_start_point(trial))
+        is_start_point = self._is_start_point(trial)
+        return StudyTrial(trial, self.metric, self._space, is_start_point=is_start_point)
 
     def _is_start_point(self, trial: FrozenTrial) -> bool:
         """Return whether `search.start_points` named a trial.
 
         Start points are the first trials. Warm starts and groups fix values of later ones, too.
         """
-        if trial.number >= len(self._start_points):
-            return False
-        return trial.system_attrs.get(FIXED) in self._start_points
+        is_among_first = trial.number < len(self._start_points)
+        return is_among_first and trial.system_attrs.get(FIXED) in self._start_points
 
     def _frozen(self, number: int) -> FrozenTrial:
         return stored_trial(self.optuna_study, number)
@@ -294,5 +296,5 @@ def create_study(
     if METRIC not in study.user_attrs:
         study.set_user_attr(METRIC, spec.search.metric)
     for point in spec.search.start_points:
-        study.enqueue_trial(dict(point), skip_if_exists=True)
+        study.enqueue_trial(encode(spec.space, point), skip_if_exists=True)
     return SearchStudy(study, spec)

@@ -15,8 +15,8 @@ from adaptune.results.lifecycle import open_existing
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
+from adaptune.study.parameters import distributions, encode
 from adaptune.study.rank_scale import rank_scores
-from adaptune.study.samplers import distributions
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
 from adaptune.training.record import ENSEMBLE
@@ -63,7 +63,7 @@ def _matching_trials(
         values = _values(earlier_spec, trial.values, space)
         if values is not None and best_value is not None:
             yield optuna.trial.create_trial(
-                params=values,
+                params=encode(space, values),
                 distributions={path: optuna_space[path] for path in values},
                 value=best_value,
             )
