@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from adaptune.curves.fit import fit_kernel
 from adaptune.curves.kernel import Array, Kernel
 from adaptune.curves.model import CurveModel, Observations
+from adaptune.curves.prior import SpacePrior, prior_weight
 
 AUDIT_EVERY = 8
 _SMALL_CHANCE = 0.05
@@ -61,6 +62,7 @@ class CurveSearch:
         startup: ended trials before the first decision.
         features: function from positions (M, P) to the settings that the kernel compares (M, D).
         images: number of images that a value counts, if it is a share of images; otherwise None.
+        prior: prior of the positions; its weight fades as trials end.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class CurveSearch:
         startup: int,
         features: Callable[[Array], Array],
         images: int | None,
+        prior: SpacePrior | None = None,
     ) -> None:
         self._horizon = horizon
         self._startup = startup
         self._features = features
         self._images = images
+        self._prior = prior or SpacePrior({})
         self._fitted: tuple[tuple[int, ...], Kernel | None] = ((), None)
 
     def propose(
@@ -101,14 +105,24 @@ class CurveSearch:
             model = CurveModel(self._with_ends(observations, running, model), kernel, self._horizon)
         leaders = positions[np.argsort(-expected, kind="stable")[:3]]
         candidates = _candidates(leaders, fixed, random)
+        if self._prior:
+            believed = self._prior.draw(_NEAR_CANDIDATES, positions.shape[1], random)
+            _fix(believed, fixed)
+            candidates = np.vstack([candidates, believed])
+        ended = sum(curve.has_ended for curve in curves)
+        weight = prior_weight(self._startup, ended)
+        chosen = candidates[[self._best_of(candidates, model, best, weight)]]
+        refined = np.vstack([chosen, _near(chosen, _SPREADS[:1], fixed, random)])
+        proposal: Array = refined[self._best_of(refined, model, best, weight)]
+        return proposal
+
+    def _best_of(self, candidates: Array, model: CurveModel, best: float, weight: float) -> int:
+        """Return the index of the candidate with the highest expected gain, times the prior."""
         means, stds = model.predict(self._features(candidates), self._horizon)
         gains = expected_gain(means, stds, best)
-        chosen = candidates[[int(gains.argmax())]]
-        refined = np.vstack([chosen, _near(chosen, _SPREADS[:1], fixed, random)])
-        means, stds = model.predict(self._features(refined), self._horizon)
-        gains = expected_gain(means, stds, best)
-        proposal: Array = refined[int(gains.argmax())]
-        return proposal
+        if self._prior:
+            gains *= np.exp(weight * self._prior.log_density(candidates))
+        return int(gains.argmax())
 
     def is_ready(self, curves: Sequence[Curve]) -> bool:
         """Return whether there is a model to trust."""

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from adaptune.curves.kernel import Array
+from adaptune.curves.prior import PositionPrior, SpacePrior
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value, is_same
+from adaptune.spec.priors import Belief
 
 _NOT_DRAWN = 0.5
 _DIFFERENT_CHOICES = math.sqrt(0.5)  # so that two of them are at a distance of 1
@@ -48,6 +50,31 @@ class UnitSpace:
         for position, (path, distribution) in zip(positions, self._space.items(), strict=True):
             values[path] = _value(float(position), distribution)
         return values
+
+    def position(self, path: str, value: Value) -> float:
+        """Return the position of a value in [0, 1]."""
+        return _position(value, self._space[path])
+
+    def value(self, path: str, position: float) -> Value:
+        """Return the value at a position in [0, 1]."""
+        return _value(position, self._space[path])
+
+    def priors(self, beliefs: Mapping[str, Belief]) -> dict[str, PositionPrior]:
+        """Return priors of positions, by dotted path."""
+        priors = {}
+        for path, belief in beliefs.items():
+            distribution = self._space[path]
+            assert not isinstance(distribution, Choice)
+            zero = _share_of_zero(distribution)
+            mean = (self.position(path, belief.center) - zero) / (1 - zero)
+            priors[path] = PositionPrior(mean, belief.spread / distribution.width, zero)
+        return priors
+
+    def space_prior(self, beliefs: Mapping[str, Belief]) -> SpacePrior:
+        """Return the prior of positions (P,)."""
+        paths = list(self._space)
+        priors = self.priors(beliefs)
+        return SpacePrior({paths.index(path): prior for path, prior in priors.items()})
 
     def features(self, positions: Array) -> Array:
         """Return what the kernel compares, (M, D), for positions (M, P).

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self, TypeGuard
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from adaptune.spec.prior_field import PRIOR, OptionalPrior
 
 Value = float | int | str | bool | None
 
@@ -69,6 +78,12 @@ class Uniform(_Distribution):
     search: Literal["uniform"] = Field(description="Kind of distribution.")
     low: float = Field(description="Lower bound.")
     high: float = Field(description="Upper bound.")
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range."""
+        return self.high - self.low
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Uniform:
@@ -103,6 +118,12 @@ class LogUniform(_Distribution):
         description="Probability of the value 0, such as 0.2. The weight 0 leaves a loss term out"
         " with its forward passes.",
     )
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range in the natural logarithm."""
+        return math.log(self.high / self.low)
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> LogUniform:
@@ -141,6 +162,12 @@ class Int(_Distribution):
     low: int = Field(description="Lower bound.")
     high: int = Field(description="Upper bound.")
     step: int = Field(default=1, ge=1, description="Difference between neighbouring values.")
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range."""
+        return self.high - self.low
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Int:

@@ -68,7 +68,7 @@ def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnos
     names = ", ".join(choices) or "none"
     for path, distribution in space.items():
         key = (*path.split("."), "when")
-        if distribution.when and _sampler_name(tree) == "grid":
+        if distribution.when and sampler_name(tree) == "grid":
             diagnostics.add(key, f"{path}: when: {GRID_WITH_CONDITION}")
         for other, allowed in distribution.when.items():
             if other not in choices:
@@ -84,7 +84,7 @@ def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnos
 
 def check_method(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
     """Refuse to search a value that has no effect in the method."""
-    method = _method(tree)
+    method = method_of(tree)
     for path in space:
         for field in fields_along(path, TrialSpec):
             restrictions = [item for item in field.metadata if isinstance(item, OnlyIn)]
@@ -107,7 +107,7 @@ def check_sharing(tree: dict[str, object], space: Space, diagnostics: Diagnostic
         return
     if diagnostics.keys:
         return  # a faulty distribution is not in the space
-    obstacle = obstacle_of_values(space, _method(tree), _section(tree, "training"))
+    obstacle = obstacle_of_values(space, method_of(tree), _section(tree, "training"))
     if obstacle is not None:
         key = ("search", "classifiers_per_gan")
         diagnostics.add(key, f"{dotted(key)}: {obstacle}")
@@ -163,13 +163,15 @@ def _section(tree: dict[str, object], name: str) -> dict[str, object]:
     return section if isinstance(section, dict) else {}
 
 
-def _method(tree: dict[str, object]) -> object:
+def method_of(tree: dict[str, object]) -> object:
+    """Return the method in a raw tree."""
     return tree.get("method", TrialSpec.model_fields["method"].default)
 
 
-def _sampler_name(tree: dict[str, object]) -> object:
-    sampler = _section(tree, "search").get("sampler")
-    return sampler.get("name") if isinstance(sampler, dict) else sampler
+def sampler_name(tree: dict[str, object]) -> object:
+    """Return the name of the sampler in a raw tree."""
+    sampler = _section(tree, "search").get("sampler", "tpe")
+    return sampler.get("name", "tpe") if isinstance(sampler, dict) else sampler
 
 
 def _read(raw: dict[str, object], key: Key, diagnostics: Diagnostics) -> Distribution | None:

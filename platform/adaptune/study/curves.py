@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from adaptune.curves.search import Curve, CurveSearch
 from adaptune.curves.space import UnitSpace
 from adaptune.spec.algorithms import CurveStopping
-from adaptune.spec.distributions import Distribution
-from adaptune.spec.search import SearchOptions
+from adaptune.spec.priors import beliefs
+from adaptune.spec.schema import SearchSpec
 from adaptune.study.parameters import decode, encode
 from adaptune.study.trial import FIXED
 from adaptune.training.metrics import metric_of
@@ -29,23 +29,16 @@ class StudyCurves:
 
     Args:
         study: the Optuna study.
-        options: options of the search.
-        space: the searched values, by dotted path.
-        epochs: number of epochs of a trial that is not stopped.
+        spec: the spec of the search.
     """
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        options: SearchOptions,
-        space: Mapping[str, Distribution],
-        epochs: int,
-    ) -> None:
+    def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
         self._study = study
-        self._space = space
-        self._unit_space = UnitSpace(space)
-        self._options = options
-        self._epochs = epochs
+        self._space = spec.space
+        self._unit_space = UnitSpace(spec.space)
+        self._prior = self._unit_space.space_prior(beliefs(spec.space, spec.method))
+        self._options = spec.search
+        self._epochs = spec.epochs
         self._search = self._new_search()
 
     def note_images(self, images: int) -> None:
@@ -59,7 +52,8 @@ class StudyCurves:
         if metric_of(self._options.metric) is not None:
             images = self._study.user_attrs.get(_IMAGES) or None
         features = self._unit_space.features
-        return CurveSearch(self._epochs, self._options.startup_trials, features, images)
+        startup = self._options.startup_trials
+        return CurveSearch(self._epochs, startup, features, images, self._prior)
 
     def propose(self, trial: FrozenTrial, seed: int) -> dict[str, object] | None:
         """Return the parameters of a new trial; None as long as there is no model to trust.

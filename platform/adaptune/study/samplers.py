@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -20,9 +21,11 @@ from optuna.samplers import (
 from adaptune.seeding import derive_seed
 from adaptune.spec.algorithms import CmaEs, Curves, Gp, Grid, Nsga2, Qmc, Random, Tpe
 from adaptune.spec.distributions import Value
+from adaptune.spec.priors import beliefs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import CurveSampler, StudyCurves
 from adaptune.study.parameters import distributions, encode
+from adaptune.study.priors import ParameterPriors, PriorTPESampler
 from adaptune.study.tpe import FailureAwareTPESampler
 
 
@@ -80,7 +83,11 @@ def make_sampler(  # noqa: PLR0911  (one per sampler)
 
 
 def _tpe(options: Tpe, spec: SearchSpec, seed: int) -> BaseSampler:
-    return FailureAwareTPESampler(
+    make: Callable[..., BaseSampler] = FailureAwareTPESampler
+    known = beliefs(spec.space, spec.method)
+    if known:
+        make = partial(PriorTPESampler, ParameterPriors(spec.space, known))
+    return make(
         seed=seed,
         n_startup_trials=spec.search.startup_trials,
         n_ei_candidates=options.candidates,

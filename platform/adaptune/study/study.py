@@ -54,7 +54,7 @@ class SearchStudy:
         self._space = spec.space
         self._start_points = [encode(self._space, point) for point in spec.search.start_points]
         self.steering = Steering(study, self._space)
-        self.curves = StudyCurves(study, spec.search, self._space, spec.epochs)
+        self.curves = StudyCurves(study, spec)
         sampler = partial(make_sampler, spec, curves=self.curves)
         self._starter = TrialStarter(study, self._space, sampler)
 
