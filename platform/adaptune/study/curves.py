@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 from adaptune.curves.search import Curve, CurveSearch
 from adaptune.curves.space import UnitSpace
 from adaptune.spec.algorithms import CurveStopping
-from adaptune.spec.priors import beliefs
-from adaptune.spec.schema import SearchSpec
+from adaptune.spec.distributions import Distribution
+from adaptune.spec.priors import Belief
+from adaptune.spec.search import SearchOptions
 from adaptune.study.parameters import decode, encode
 from adaptune.study.trial import FIXED
 from adaptune.training.metrics import metric_of
@@ -29,17 +30,32 @@ class StudyCurves:
 
     Args:
         study: the Optuna study.
-        spec: the spec of the search.
+        options: options of the search.
+        space: the searched values, by dotted path.
+        priors: priors of some of them.
+        epochs: number of epochs of a trial that is not stopped.
     """
 
-    def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        options: SearchOptions,
+        space: Mapping[str, Distribution],
+        priors: Mapping[str, Belief],
+        epochs: int,
+    ) -> None:
         self._study = study
-        self._space = spec.space
-        self._unit_space = UnitSpace(spec.space)
-        self._prior = self._unit_space.space_prior(beliefs(spec.space, spec.method))
-        self._options = spec.search
-        self._epochs = spec.epochs
+        self._space = space
+        self._unit_space = UnitSpace(space)
+        self._prior = self._unit_space.space_prior(priors)
+        self._options = options
+        self._epochs = epochs
         self._search = self._new_search()
+
+    @property
+    def dimensions(self) -> int:
+        """Number of searched values."""
+        return len(self._space)
 
     def note_images(self, images: int) -> None:
         """Store how many images an accuracy on target_val counts, from which its noise is known."""
@@ -91,6 +107,15 @@ class StudyCurves:
     def is_ready(self) -> bool:
         """Return whether there is a model to trust."""
         return self._search.is_ready(self._curves(but=None))
+
+    def chance_of_gain(self, gain: float) -> float | None:
+        """Return the probability that some setting is better than the best so far by `gain`.
+
+        Only trials that have ended count, so that the answer is the same after a kill. None as
+        long as there is no model to trust.
+        """
+        ended = [curve for curve in self._curves(but=None) if curve.has_ended]
+        return self._search.chance_of_gain(ended, gain)
 
     def _curves(self, but: int | None) -> list[Curve]:
         """Return the curves of all trials that have their values, except for one."""

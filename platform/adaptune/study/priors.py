@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -72,11 +71,27 @@ class PriorTPESampler(FailureAwareTPESampler):
     Args:
         priors: priors of the search.
         seed: seed of the proposal.
-        options: other options of Optuna's sampler.
+        startup_trials: trials that are random.
+        candidates: candidates per proposal.
+        group: whether values that only some trials have are modelled apart.
     """
 
-    def __init__(self, priors: ParameterPriors, seed: int, **options: Any) -> None:
-        super().__init__(seed=seed, **options)
+    def __init__(
+        self,
+        priors: ParameterPriors,
+        *,
+        seed: int,
+        startup_trials: int,
+        candidates: int,
+        group: bool,
+    ) -> None:
+        super().__init__(
+            seed=seed,
+            n_startup_trials=startup_trials,
+            n_ei_candidates=candidates,
+            multivariate=True,
+            group=group,
+        )
         self._priors = priors
         self._prior_weight = 1.0
         self._random_sampler = _PriorRandomSampler(priors, seed)

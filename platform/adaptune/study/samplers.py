@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -83,17 +82,24 @@ def make_sampler(  # noqa: PLR0911  (one per sampler)
 
 
 def _tpe(options: Tpe, spec: SearchSpec, seed: int) -> BaseSampler:
-    make: Callable[..., BaseSampler] = FailureAwareTPESampler
-    known = beliefs(spec.space, spec.method)
-    if known:
-        make = partial(PriorTPESampler, ParameterPriors(spec.space, known))
-    return make(
+    startup_trials = spec.search.startup_trials
+    # In groups, values that only some trials have are modelled too.
+    group = any(distribution.when for distribution in spec.space.values())
+    priors = beliefs(spec.space, spec.method)
+    if priors:
+        return PriorTPESampler(
+            ParameterPriors(spec.space, priors),
+            seed=seed,
+            startup_trials=startup_trials,
+            candidates=options.candidates,
+            group=group,
+        )
+    return FailureAwareTPESampler(
         seed=seed,
-        n_startup_trials=spec.search.startup_trials,
+        n_startup_trials=startup_trials,
         n_ei_candidates=options.candidates,
         multivariate=True,
-        # In groups, values that only some trials have are modelled too.
-        group=any(distribution.when for distribution in spec.space.values()),
+        group=group,
     )
 
 

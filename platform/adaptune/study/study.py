@@ -10,8 +10,10 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from adaptune.spec.priors import beliefs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import StudyCurves
+from adaptune.study.early_end import EarlyEnd
 from adaptune.study.parameters import encode
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
@@ -30,7 +32,7 @@ from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
 METRIC = "metric"
-_WARM_START = "warm_start"
+WARM_START = "warm_start"
 _DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 
 
@@ -44,6 +46,7 @@ class SearchStudy:
     Attributes:
         steering: what a person has asked of the search while it ran.
         curves: model of the learning curves.
+        early_end: end by `search.stop_when`.
     """
 
     def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
@@ -54,8 +57,11 @@ class SearchStudy:
         self._space = spec.space
         self._start_points = [encode(self._space, point) for point in spec.search.start_points]
         self.steering = Steering(study, self._space)
-        self.curves = StudyCurves(study, spec)
+        options, priors = spec.search, beliefs(self._space, spec.method)
+        self.curves = StudyCurves(study, options, self._space, priors, spec.epochs)
         sampler = partial(make_sampler, spec, curves=self.curves)
+        planned = spec.planned_trials
+        self.early_end = EarlyEnd(study, options.stop_when, self.curves, self.steering, planned)
         self._starter = TrialStarter(study, self._space, sampler)
 
     @property
@@ -109,6 +115,7 @@ class SearchStudy:
         Args:
             prior_trials: see `ask_group`.
         """
+        self.early_end.check()  # a kill may have come between the end of a trial and this
         groups: dict[int, list[Trial]] = {}
         for trial in self.interrupted_trials():
             leader = place_in_group(trial).leader
@@ -174,9 +181,8 @@ class SearchStudy:
             store_placement(trial, placement)
         trial.set_user_attr("wall_s", wall_s)
         result = self._view(self._frozen(trial.number))
-        symptoms = [epoch.record.unhealthy for epoch in result.epochs if epoch.record.unhealthy]
-        if symptoms:
-            trial.set_user_attr("unhealthy", symptoms[-1])
+        if result.last_symptom is not None:
+            trial.set_user_attr("unhealthy", result.last_symptom)
         best_value = result.best_value
         if error is None and best_value is not None and math.isnan(best_value):
             error = f"search.metric {self.metric} cannot be computed: it needs more samples"
@@ -190,6 +196,7 @@ class SearchStudy:
         else:
             state = TrialState.PRUNED
         self.optuna_study.tell(trial, values, state=state)
+        self.early_end.check()
         return state
 
     # Trials so far
@@ -253,15 +260,7 @@ class SearchStudy:
     def record_warm_start(self, counts: Mapping[str, int]) -> None:
         """Store how many trials of each earlier search the sampler learns from."""
         if counts:
-            self.optuna_study.set_user_attr(_WARM_START, dict(counts))
-
-    def describe_warm_start(self) -> str | None:
-        """Return which trials of earlier searches the sampler learned from, in one line."""
-        counts: Mapping[str, int] = self.optuna_study.user_attrs.get(_WARM_START, {})
-        if not counts:
-            return None
-        sources = ", ".join(f"{count} trial(s) of {folder}" for folder, count in counts.items())
-        return f"warm start: the sampler also learned from {sources}"
+            self.optuna_study.set_user_attr(WARM_START, dict(counts))
 
     def _view(self, trial: FrozenTrial) -> StudyTrial:
         is_start_point = self._is_start_point(trial)

@@ -169,6 +169,12 @@ class StudyTrial:
         return cast("str | None", self.optuna_trial.user_attrs.get("error"))
 
     @property
+    def last_symptom(self) -> str | None:
+        """Last symptom of an unhealthy GAN in the epochs so far, `kind: figures`, if any."""
+        symptoms = [epoch.record.unhealthy for epoch in self.epochs if epoch.record.unhealthy]
+        return symptoms[-1] if symptoms else None
+
+    @property
     def unhealthy(self) -> str | None:
         """Last symptom of an unhealthy GAN, `kind: figures`; None if it was healthy."""
         return cast("str | None", self.optuna_trial.user_attrs.get("unhealthy"))

@@ -12,7 +12,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.parameters import decode
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
-from adaptune.study.warm_start import prior_trials
+from adaptune.study.warm_start import describe_warm_start, prior_trials
 
 
 def earlier_spec(out: Path, trials: int, **sections: Any) -> SearchSpec:
@@ -44,7 +44,7 @@ def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Pa
     priors = prior_trials(warm)
     assert [len(trials) for trials in priors.values()] == [20]
     study = simulate(warm, None, smooth, prior_trials=priors)
-    assert study.describe_warm_start() == (
+    assert describe_warm_start(study) == (
         f"warm start: the sampler also learned from 20 trial(s) of {folder}"
     )
     assert [trial.number for trial in study.started_trials()] == list(range(5))
