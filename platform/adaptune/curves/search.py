@@ -26,6 +26,7 @@ _SMALL_CHANCE = 0.05
 _POINTS = 256  # observations of the model; more of them make proposals of long searches wait
 _DETAILED_CURVES = 16  # the best ones, with epochs between the first and the last one
 _INNER_EPOCHS = (2, 4, 8, 16, 32, 64)
+_COMPARED = 64  # settings so far, the best ones, that are compared with others
 _GROWTH = 1.1  # of the number of ended trials from one fit of the kernel to the next
 
 
@@ -137,14 +138,14 @@ class CurveSearch:
         if kernel is None:
             return None
         model = CurveModel(self._observations(curves), kernel, self._horizon)
-        tried = np.array([curve.positions for curve in curves if curve.values])
-        means, _ = model.predict(self._features(tried), self._horizon)
-        leaders = tried[np.argsort(-means, kind="stable")[:3]]
+        positions = np.array([curve.positions for curve in curves if curve.values])
+        means, _ = model.predict(self._features(positions), self._horizon)
+        best_first = positions[np.argsort(-means, kind="stable")[:_COMPARED]]
         random = np.random.default_rng(len(curves))
-        others = draw_candidates(leaders, self._prior, {}, random)
+        others = draw_candidates(best_first[:3], self._prior, {}, random)
         is_logit = self._images is not None
         return chance_of_gain(
-            model, tried, others, self._features, gain, self._horizon, is_logit=is_logit
+            model, best_first, others, self._features, gain, self._horizon, is_logit=is_logit
         )
 
     def is_ready(self, curves: Sequence[Curve]) -> bool:

@@ -58,10 +58,10 @@ def _encode(distribution: Distribution, value: Value) -> Value:
 
 
 def _decode(distribution: Distribution, parameter: Value) -> Value:
-    if isinstance(distribution, LogUniform):
+    if isinstance(distribution, LogUniform) and distribution.zero:
         assert isinstance(parameter, int | float)
         return parameter if parameter >= distribution.low else 0.0
-    return parameter
+    return parameter  # even if rounding has carried it out of the range
 
 
 def _lowest(distribution: LogUniform) -> float:

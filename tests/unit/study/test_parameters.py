@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -49,6 +51,11 @@ def test_0_is_drawn_with_its_probability(zero: float) -> None:
         weights.append(decode(space, study.ask(distributions(space)).params)["weight"])
     assert weights.count(0) / 400 == pytest.approx(zero, abs=0.06)
     assert all(WITH_ZERO.contains(weight) for weight in weights)
+
+
+def test_a_range_without_0_has_none_even_if_rounding_leaves_the_range() -> None:
+    parameters: dict[str, Value] = {"loguniform": math.nextafter(0.1, 0)}
+    assert decode(SPACE, parameters) == parameters
 
 
 def test_a_range_near_the_smallest_number_has_a_place_for_0() -> None:
