@@ -123,7 +123,7 @@ class LogUniform(_Distribution):
     @property
     def width(self) -> float:
         """Length of the range in the natural logarithm."""
-        return math.log(self.high / self.low)
+        return math.log(self.high) - math.log(self.low)
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> LogUniform:

@@ -105,7 +105,7 @@ class EarlyEnd:
     def _due_end(self) -> EarlyEndRecord | None:
         """Return the end for which it is time, if any."""
         rule = self._rule
-        if rule is None:
+        if rule is None or not self._curves.dimensions:  # nothing is searched
             return None
         states = Counter(trial.state for trial in self._study.get_trials(deepcopy=False))
         started = states.total() - states[TrialState.WAITING]

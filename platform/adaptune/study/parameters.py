@@ -66,6 +66,7 @@ def _decode(distribution: Distribution, parameter: Value) -> Value:
 
 def _lowest(distribution: LogUniform) -> float:
     """Return the lower end of a range with the part that stands for 0."""
-    low, high = distribution.low, distribution.high
-    length = math.log(high / low) * distribution.zero / (1 - distribution.zero)
-    return max(low * math.exp(-length), sys.float_info.min)
+    if not distribution.zero:
+        return distribution.low
+    length = distribution.width * distribution.zero / (1 - distribution.zero)
+    return max(distribution.low * math.exp(-length), sys.float_info.min)

@@ -64,6 +64,12 @@ def test_trials_that_were_asked_for_are_tried_first() -> None:
     assert started(study) == 22
 
 
+def test_a_search_of_no_values_trains_all_of_its_trials() -> None:
+    options = {"trials": 8, "scheduler": "none", "stop_when": {"gain_below": 99}}
+    spec = make_search(space={}, search=options, training={"epochs": 2})
+    assert started(simulate(spec, None, lambda values, epoch: 0.5)) == 8
+
+
 def test_running_trials_train_on() -> None:
     study = simulate(make_spec(), None, smooth, concurrency=3)
     assert {trial.state for trial in study.started_trials()} == {TrialState.COMPLETE}

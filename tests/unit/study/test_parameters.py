@@ -59,7 +59,7 @@ def test_a_range_without_0_has_none_even_if_rounding_leaves_the_range() -> None:
 
 
 def test_a_range_near_the_smallest_number_has_a_place_for_0() -> None:
-    extreme = LogUniform(search="loguniform", low=1e-200, high=1, zero=0.9)
+    extreme = LogUniform(search="loguniform", low=1e-200, high=1e200, zero=0.9)
     space: dict[str, Distribution] = {"weight": extreme}
     assert decode(space, encode(space, {"weight": 0.0})) == {"weight": 0}
     assert distributions(space)["weight"]._contains(encode(space, {"weight": 0.0})["weight"])

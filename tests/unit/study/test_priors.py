@@ -74,9 +74,17 @@ def test_a_good_prior_helps_and_a_wrong_one_fades(sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "curves"])
-def test_kills_change_nothing(tmp_path: Path, sampler: str) -> None:
-    spec = spec_of(sampler, trials=14, zero=0.2)
-    undisturbed = history(simulate(spec, None, flat))
+def test_kills_of_a_search_in_groups_change_nothing(tmp_path: Path, sampler: str) -> None:
+    search = {"trials": 16, "sampler": sampler, "scheduler": "none", "classifiers_per_gan": 3}
+    space = {
+        CYCLE: RANGE | {"prior": GOOD, "zero": 0.2},
+        "loss_weights.information": RANGE | {"prior": 1, "zero": 0.4},
+    }
+    spec = make_search(search=search, space=space, training={"epochs": 2})
+    study = simulate(spec, None, flat)
+    undisturbed = history(study)
+    for trial in study.started_trials():
+        assert trial.values[CYCLE] == study.trial(trial.leader).values[CYCLE]
     for _ in range(4):
         simulate(spec, tmp_path / "study.journal", flat, stop_after=5)
     assert history(simulate(spec, tmp_path / "study.journal", flat)) == undisturbed
