@@ -19,7 +19,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import put
 from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
-from adaptune.study.samplers import distributions
+from adaptune.study.parameters import distributions
 from adaptune.study.study import create_study
 from adaptune.training.record import TARGET_VAL
 

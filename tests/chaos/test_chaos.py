@@ -144,16 +144,26 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
     search.ends_like(undisturbed)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    # The model of `curves` needs more than three trials.
+    ("sampler", "leaders"),
+    [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])],
+)
 def test_a_driver_killed_ten_times_ends_with_the_same_trial_groups(
-    start: Start, tmp_path: Path
+    start: Start, tmp_path: Path, sampler: str, leaders: list[int]
 ) -> None:
-    groups = {"search__classifiers_per_gan": 2, "resources__workers_per_trial": 1}
-    undisturbed = start(tmp_path / "undisturbed", **groups)
+    settings = {
+        "search__classifiers_per_gan": 2,
+        "resources__workers_per_trial": 1,
+        "search__sampler": sampler,
+        "trials": len(leaders),
+    }
+    undisturbed = start(tmp_path / "undisturbed", **settings)
     undisturbed.ends_complete()
-    assert [row["group"] for row in trial_rows(undisturbed.folder)] == [0, 0, 2]
-    search = start(**groups)
-    kill_at(moments_of_groups(search), search)
+    assert [row["group"] for row in trial_rows(undisturbed.folder)] == leaders
+    search = start(**settings)
+    kill_at(moments_of_groups(search, leaders[-1]), search)
     search.ends_like(undisturbed.folder)
 
 
@@ -181,8 +191,12 @@ def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
     }
 
 
-def moments_of_groups(search: RunningSearch) -> dict[str, Callable[[], bool]]:
-    """Return ten moments of a search whose groups have two trials and one."""
+def moments_of_groups(search: RunningSearch, trials_before: int) -> dict[str, Callable[[], bool]]:
+    """Return ten moments of a search whose groups have two trials, and the last one perhaps one.
+
+    Args:
+        trials_before: number of trials before the last group.
+    """
     return {
         "the start": has_file(search, "search.yaml"),
         "the start of the study": has_file(search, "study.journal"),
@@ -191,8 +205,8 @@ def moments_of_groups(search: RunningSearch) -> dict[str, Callable[[], bool]]:
         "an epoch of one of two trials": has_epochs(search, 5),
         "the last epoch of one of two trials": has_epochs(search, 2 * EPOCHS - 1),
         "the end of a trial": has_trials(search, 1),
-        "an epoch of the second group": has_epochs(search, 2 * EPOCHS + 2),
-        "the end of the last trial": has_trials(search, TRIALS),
+        "an epoch of the last group": has_epochs(search, trials_before * EPOCHS + 2),
+        "the end of the last trial": has_trials(search, search.trials),
         "the evaluation of the best model": has_file(search, "summary.json"),
     }
 

@@ -38,28 +38,36 @@ SETTINGS = {
 
 
 class RunningSearch:
-    """A search of three trials of four epochs, one trial at a time.
+    """A search of trials of four epochs, one trial, or group of trials, at a time.
 
     Args:
         cluster: where it runs.
         folder: results folder.
         output: file that gets what the drivers print.
+        trials: number of trials.
         settings: override keys, with `__` for a dot.
     """
 
     def __init__(
-        self, cluster: Cluster, folder: Path, *, output: Path = Path(os.devnull), **settings: Any
+        self,
+        cluster: Cluster,
+        folder: Path,
+        *,
+        output: Path = Path(os.devnull),
+        trials: int = TRIALS,
+        **settings: Any,
     ) -> None:
         self.cluster = cluster
         self.folder = folder
         self.output = output
+        self.trials = trials
         self.settings = SETTINGS | settings
         self.start()
 
     def start(self, *extra: str) -> None:
         """Start the driver."""
         out, name = self.folder.parent, self.folder.name
-        arguments = ("--trials", str(TRIALS), *extra)
+        arguments = ("--trials", str(self.trials), *extra)
         self.driver = self.cluster.start(out, name, *arguments, output=self.output, **self.settings)
 
     def resume(self) -> None:
@@ -130,11 +138,11 @@ class RunningSearch:
         """Wait for the end of the search, and check all that a search must leave."""
         assert self.driver.wait(timeout=END_TIMEOUT_S) == 0, tail(self.folder / "ray.log")
         trials = trials_of(self.folder)
-        assert [trial.number for trial in trials] == list(range(TRIALS))
+        assert [trial.number for trial in trials] == list(range(self.trials))
         assert {trial.state for trial in trials} == {TrialState.COMPLETE}
         assert {row["epochs"] for row in trial_rows(self.folder)} == {EPOCHS}
         summary = json.loads((self.folder / "summary.json").read_text())
-        assert summary["trials_total"] == TRIALS
+        assert summary["trials_total"] == self.trials
         load_export(self.folder / "best")
         wait_for_cleanup(self.cluster)
 

@@ -38,9 +38,8 @@ def report(results: ResultsArgument) -> None:
         console.print("the search has not finished: the report shows what is known so far")
     else:
         console.print(summary.verdict)
-        for sentence in (summary.search_verdict, summary.stopping_verdict):
-            if sentence is not None:
-                console.print(sentence)
+        for remark in summary.remarks:
+            console.print(remark)
     console.print()
     print_table(console, contents.test_metrics)
     print_table(console, contents.test_recall)

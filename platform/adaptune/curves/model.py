@@ -28,6 +28,7 @@ from adaptune.curves.kernel import (
 )
 
 JITTER = 1e-6
+_DRAW_JITTER = 1e-5  # of standardised values; settings that are almost equal need it
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,23 @@ class CurveModel:
         """
         return self._predict(settings, epoch, trials)
 
+    def draw(self, settings: Array, epoch: int, count: int, random: np.random.Generator) -> Array:
+        """Return random values of c + m + g for settings (M, D), drawn together: (count, M)."""
+        kernel = self._kernel
+        means, _ = self._predict(settings, epoch, None)
+        own_epoch = np.full(len(settings), epoch)
+        prior = _of_settings(settings, settings, own_epoch, own_epoch, kernel, self._horizon)
+        known = self._observations
+        cross = _of_settings(
+            settings, known.settings, own_epoch, known.epochs, kernel, self._horizon
+        )
+        explained = solve_triangular(self._factor[0], cross.T, lower=True)
+        covariance = prior - explained.T @ explained
+        covariance[np.diag_indices_from(covariance)] += _DRAW_JITTER
+        root = np.linalg.cholesky(covariance)
+        draws: Array = random.standard_normal((count, len(settings))) @ root.T
+        return means + self._scale.std * draws
+
     def _predict(self, settings: Array, epoch: int, trials: IntArray | None) -> tuple[Array, Array]:
         known = self._observations
         kernel = self._kernel
@@ -166,6 +184,20 @@ class CurveModel:
         """Return the index of the last epoch of a trial."""
         known = self._observations
         return int(np.where(known.trials == trial, known.epochs, -1).argmax())
+
+
+def _of_settings(
+    first: Array,
+    second: Array,
+    first_epochs: IntArray,
+    second_epochs: IntArray,
+    kernel: Kernel,
+    horizon: int,
+) -> Array:
+    """Return the covariance of c + m + g of settings (N, D) and (M, D) after epochs: (N, M)."""
+    effects = kernel.settings_std**2 * matern(first, second, kernel.lengths)
+    time = epoch_kernel(first_epochs, second_epochs, kernel.epoch_length, horizon)
+    return time * effects + mean_curve_kernel(first_epochs, second_epochs, horizon) + 1
 
 
 def _covariance(observations: Observations, kernel: Kernel, horizon: int) -> Array:

@@ -9,18 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
+from adaptune.curves.candidates import (
+    RANDOM_CANDIDATES,
+    SPREADS,
+    draw_candidates,
+    draw_near,
+)
 from adaptune.curves.fit import fit_kernel
 from adaptune.curves.kernel import Array, Kernel
 from adaptune.curves.model import CurveModel, Observations
+from adaptune.curves.outlook import chance_of_gain
+from adaptune.curves.prior import SpacePrior, prior_weight
 
 AUDIT_EVERY = 8
 _SMALL_CHANCE = 0.05
 _POINTS = 256  # observations of the model; more of them make proposals of long searches wait
 _DETAILED_CURVES = 16  # the best ones, with epochs between the first and the last one
 _INNER_EPOCHS = (2, 4, 8, 16, 32, 64)
-_RANDOM_CANDIDATES = 384
-_NEAR_CANDIDATES = 64
-_SPREADS = (0.05, 0.15)  # of near candidates, as shares of the range
+_COMPARED = 64  # settings so far, the best ones, that are compared with others
 _GROWTH = 1.1  # of the number of ended trials from one fit of the kernel to the next
 
 
@@ -61,6 +67,7 @@ class CurveSearch:
         startup: ended trials before the first decision.
         features: function from positions (M, P) to the settings that the kernel compares (M, D).
         images: number of images that a value counts, if it is a share of images; otherwise None.
+        prior: prior of the positions; its weight fades as trials end.
     """
 
     def __init__(
@@ -69,11 +76,13 @@ class CurveSearch:
         startup: int,
         features: Callable[[Array], Array],
         images: int | None,
+        prior: SpacePrior | None = None,
     ) -> None:
         self._horizon = horizon
         self._startup = startup
         self._features = features
         self._images = images
+        self._prior = prior or SpacePrior({})
         self._fitted: tuple[tuple[int, ...], Kernel | None] = ((), None)
 
     def propose(
@@ -100,15 +109,44 @@ class CurveSearch:
         if running:
             model = CurveModel(self._with_ends(observations, running, model), kernel, self._horizon)
         leaders = positions[np.argsort(-expected, kind="stable")[:3]]
-        candidates = _candidates(leaders, fixed, random)
+        candidates = draw_candidates(leaders, self._prior, fixed, random)
+        ended = sum(curve.has_ended for curve in curves)
+        weight = prior_weight(self._startup, ended)
+        chosen = candidates[[self._best_of(candidates, model, best, weight)]]
+        refined = np.vstack([chosen, draw_near(chosen, SPREADS[:1], fixed, random)])
+        proposal: Array = refined[self._best_of(refined, model, best, weight)]
+        return proposal
+
+    def _best_of(self, candidates: Array, model: CurveModel, best: float, weight: float) -> int:
+        """Return the index of the candidate with the highest expected gain, times the prior."""
         means, stds = model.predict(self._features(candidates), self._horizon)
         gains = expected_gain(means, stds, best)
-        chosen = candidates[[int(gains.argmax())]]
-        refined = np.vstack([chosen, _near(chosen, _SPREADS[:1], fixed, random)])
-        means, stds = model.predict(self._features(refined), self._horizon)
-        gains = expected_gain(means, stds, best)
-        proposal: Array = refined[int(gains.argmax())]
-        return proposal
+        if self._prior:
+            gains *= np.exp(weight * self._prior.log_density(candidates))
+        return int(gains.argmax())
+
+    def chance_of_gain(self, curves: Sequence[Curve], gain: float) -> float | None:
+        """Return the probability that some setting is better than the best so far by `gain`.
+
+        None if there is no model to trust.
+
+        Args:
+            curves: trials that have ended.
+            gain: in units of the objective.
+        """
+        kernel = self._kernel(curves)
+        if kernel is None:
+            return None
+        model = CurveModel(self._observations(curves), kernel, self._horizon)
+        positions = np.array([curve.positions for curve in curves if curve.values])
+        means, _ = model.predict(self._features(positions), self._horizon)
+        best_first = positions[np.argsort(-means, kind="stable")[:_COMPARED]]
+        random = np.random.default_rng(len(curves))
+        others = draw_candidates(best_first[:3], self._prior, {}, random)
+        is_logit = self._images is not None
+        return chance_of_gain(
+            model, best_first, others, self._features, gain, self._horizon, is_logit=is_logit
+        )
 
     def is_ready(self, curves: Sequence[Curve]) -> bool:
         """Return whether there is a model to trust."""
@@ -152,7 +190,7 @@ class CurveSearch:
         positions = np.array([curve.positions for curve in curves if curve.values])
         expected, _ = model.predict(self._features(positions), self._horizon)
         random = np.random.default_rng(len(curves))
-        candidates = random.uniform(size=(_RANDOM_CANDIDATES, positions.shape[1]))
+        candidates = random.uniform(size=(RANDOM_CANDIDATES, positions.shape[1]))
         means, stds = model.predict(self._features(candidates), self._horizon)
         return float(expected_gain(means, stds, float(expected.max())).max())
 
@@ -246,31 +284,3 @@ def logit(shares: Array, images: int) -> tuple[Array, Array]:
     bound = 0.5 / images
     inner = np.clip(shares, bound, 1 - bound)
     return np.log(inner / (1 - inner)), 1 / (images * inner * (1 - inner))
-
-
-def _candidates(leaders: Array, fixed: Mapping[int, float], random: np.random.Generator) -> Array:
-    """Return positions to choose from: some everywhere, and some near the best settings."""
-    everywhere = random.uniform(size=(_RANDOM_CANDIDATES, leaders.shape[1]))
-    _fix(everywhere, fixed)
-    return np.vstack([everywhere, _near(leaders, _SPREADS, fixed, random)])
-
-
-def _near(
-    centres: Array,
-    spreads: Sequence[float],
-    fixed: Mapping[int, float],
-    random: np.random.Generator,
-) -> Array:
-    near = []
-    for spread in spreads:
-        for centre in centres:
-            steps = spread * random.standard_normal((_NEAR_CANDIDATES, len(centre)))
-            near.append(np.clip(centre + steps, 0, 1))
-    positions = np.vstack(near)
-    _fix(positions, fixed)
-    return positions
-
-
-def _fix(positions: Array, fixed: Mapping[int, float]) -> None:
-    for index, position in fixed.items():
-        positions[:, index] = position

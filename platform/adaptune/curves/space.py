@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from adaptune.curves.kernel import Array
+from adaptune.curves.prior import PositionPrior, SpacePrior
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value, is_same
+from adaptune.spec.priors import Belief
 
 _NOT_DRAWN = 0.5
 _DIFFERENT_CHOICES = math.sqrt(0.5)  # so that two of them are at a distance of 1
@@ -49,11 +51,37 @@ class UnitSpace:
             values[path] = _value(float(position), distribution)
         return values
 
+    def position(self, path: str, value: Value) -> float:
+        """Return the position of a value in [0, 1]."""
+        return _position(value, self._space[path])
+
+    def value(self, path: str, position: float) -> Value:
+        """Return the value at a position in [0, 1]."""
+        return _value(position, self._space[path])
+
+    def priors(self, beliefs: Mapping[str, Belief]) -> dict[str, PositionPrior]:
+        """Return priors of positions, by dotted path."""
+        priors = {}
+        for path, belief in beliefs.items():
+            distribution = self._space[path]
+            assert not isinstance(distribution, Choice)
+            zero = _share_of_zero(distribution)
+            mean = (self.position(path, belief.center) - zero) / (1 - zero)
+            priors[path] = PositionPrior(mean, belief.spread / distribution.width, zero)
+        return priors
+
+    def space_prior(self, beliefs: Mapping[str, Belief]) -> SpacePrior:
+        """Return the prior of positions (P,)."""
+        paths = list(self._space)
+        priors = self.priors(beliefs)
+        return SpacePrior({paths.index(path): prior for path, prior in priors.items()})
+
     def features(self, positions: Array) -> Array:
         """Return what the kernel compares, (M, D), for positions (M, P).
 
         Each value of a choice is a dimension of its own. A value whose condition is not met does
-        not count.
+        not count. A 0 below a logarithmic range is at its lower end, in a dimension that tells it
+        from the range.
         """
         columns = []
         for index, (path, distribution) in enumerate(self._space.items()):
@@ -62,8 +90,13 @@ class UnitSpace:
                 chosen = _choice_index(column, distribution)
                 for choice in range(len(distribution.values)):
                     columns.append(_DIFFERENT_CHOICES * (chosen == choice))
-            else:
-                columns.append(np.where(self._is_drawn(path, positions), column, _NOT_DRAWN))
+                continue
+            is_drawn = self._is_drawn(path, positions)
+            zero = _share_of_zero(distribution)
+            in_range = np.maximum(column - zero, 0) / (1 - zero)
+            columns.append(np.where(is_drawn, in_range, _NOT_DRAWN))
+            if zero:
+                columns.append(_DIFFERENT_CHOICES * (column < zero) * is_drawn)
         return np.stack(columns, axis=1).astype(np.float64)
 
     def _is_drawn(self, path: str, positions: Array) -> Array:
@@ -86,7 +119,10 @@ def _position(value: Value, distribution: Distribution) -> float:
     low, high = float(distribution.low), float(distribution.high)
     assert isinstance(value, int | float)
     if isinstance(distribution, LogUniform):
-        return math.log(value / low) / math.log(high / low)
+        zero = distribution.zero
+        if value == 0:
+            return zero / 2
+        return zero + (1 - zero) * math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)
 
 
@@ -96,7 +132,10 @@ def _value(position: float, distribution: Distribution) -> Value:
         return distribution.values[min(int(position * count), count - 1)]
     low, high = distribution.low, distribution.high
     if isinstance(distribution, LogUniform):
-        value = low * math.exp(position * math.log(high / low))
+        zero = distribution.zero
+        if position < zero:
+            return 0.0
+        value = low * math.exp((position - zero) / (1 - zero) * math.log(high / low))
         return min(max(value, low), high)  # rounding must not leave the range
     value = low + position * (high - low)
     if isinstance(distribution, Int):
@@ -104,6 +143,11 @@ def _value(position: float, distribution: Distribution) -> Value:
         step = round((value - low) / distribution.step)
         return drawable[min(step, len(drawable) - 1)]
     return value
+
+
+def _share_of_zero(distribution: Distribution) -> float:
+    """Return the share of the positions that stand for 0, from position 0 on."""
+    return distribution.zero if isinstance(distribution, LogUniform) else 0.0
 
 
 def _choice_index(positions: Array, choice: Choice) -> Array:

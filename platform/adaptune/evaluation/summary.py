@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from optuna.trial import TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adaptune.cluster.placement import PlacementPlan
@@ -16,6 +14,7 @@ from adaptune.evaluation.score_figures import BaselineSummary, score_figures
 from adaptune.evaluation.search_gain import describe_gain, search_gain
 from adaptune.evaluation.stopping_agreement import stopping_verdict
 from adaptune.evaluation.test_scores import TestScores
+from adaptune.evaluation.trial_figures import trial_figures
 from adaptune.evaluation.verdict import verdict
 from adaptune.results.folder import write_atomically
 from adaptune.spec.distributions import Value
@@ -23,7 +22,7 @@ from adaptune.spec.resources import Execution
 from adaptune.spec.rungs import rungs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import StudyTrial, TrialPlacement
+from adaptune.study.trial import TrialPlacement
 from adaptune.training.bootstrap import Estimate
 from adaptune.version import __version__
 
@@ -102,6 +101,9 @@ class Summary(BaseModel):
     stopping_verdict: str | None = Field(
         default=None, description="whether early stopping ranked rightly; null if unknown"
     )
+    early_end: str | None = Field(
+        default=None, description="how search.stop_when ended the search; null if it did not"
+    )
     search_updates: int | None = Field(default=None, description="updates of all trials")
     baseline_updates: int | None = Field(default=None, description="updates of all baselines")
     target_test_evaluations: int = Field(
@@ -144,6 +146,12 @@ class Summary(BaseModel):
     seed: int = Field(description="seed of the search")
     version: str = Field(description="version of adaptune")
 
+    @property
+    def remarks(self) -> list[str]:
+        """Remarks on the search in addition to the verdict, in sentences."""
+        remarks = (self.early_end, self.search_verdict, self.stopping_verdict)
+        return [remark for remark in remarks if remark is not None]
+
 
 def summarise(
     run: SearchRun,
@@ -163,7 +171,7 @@ def summarise(
     """
     spec = run.spec
     placement = _placement(run, best)
-    figures = _trial_figures(run.study.started_trials())
+    figures = trial_figures(run.study)
     figures |= _cost_figures(run.study, run.plan, spec.epochs)
     figures |= _best_figures(best)
     figures |= _gain_figures(run)
@@ -221,21 +229,6 @@ def _placement(run: SearchRun, best: TrialCheckpoint | None) -> TrialPlacement:
     """Return where the best trial ran; a resumed search may have another plan now."""
     placement = None if best is None else run.study.trial(best.number).placement
     return placement or TrialPlacement(run.plan.execution, run.plan.resources.workers)
-
-
-def _trial_figures(trials: list[StudyTrial]) -> dict[str, object]:
-    states = Counter(trial.state for trial in trials)
-    kinds = []
-    for trial in trials:
-        if trial.unhealthy is not None:
-            kinds.append(trial.unhealthy.partition(":")[0])
-    return {
-        "trials_total": len(trials),
-        "trials_complete": states[TrialState.COMPLETE],
-        "trials_pruned": states[TrialState.PRUNED],
-        "trials_failed": states[TrialState.FAIL],
-        "trials_unhealthy": dict(Counter(kinds)),
-    }
 
 
 def _cost_figures(study: SearchStudy, plan: PlacementPlan, epochs: int) -> dict[str, object]:

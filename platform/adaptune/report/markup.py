@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Value
 
 _STEPS = (1, 2, 2.5, 5, 10)
+_ZERO_SHARE = 0.1  # of the axis, between 0 and the range
 
 
 def tag(name: str, *children: str, **attributes: object) -> Markup:
@@ -65,6 +66,7 @@ class Scale:
         is_log: whether the logarithm of the value decides.
         is_whole: whether only whole values have labels.
         names: names of the values 0, 1, …, if they are categories.
+        has_zero: whether the value 0 has a place of its own at `start`, apart from the range.
     """
 
     low: float
@@ -74,14 +76,20 @@ class Scale:
     is_log: bool = False
     is_whole: bool = False
     names: Sequence[str] = ()
+    has_zero: bool = False
 
     def __call__(self, value: Value) -> float:
         """Return the pixel of a value; one beyond an end is moved to it."""
         low, high, number = self.low, self.high, self.number(value)
+        start = self.start
+        if self.has_zero and number == 0:
+            return start
+        if self.has_zero:
+            start += _ZERO_SHARE * (self.end - self.start)
         if self.is_log:
             low, high, number = math.log(low), math.log(high), math.log(max(number, 1e-300))
         share = min(max((number - low) / (high - low), 0.0), 1.0)
-        return self.start + share * (self.end - self.start)
+        return start + share * (self.end - start)
 
     def number(self, value: Value) -> float:
         """Return a value as a number: of a category, its position."""
@@ -94,7 +102,10 @@ class Scale:
         """Return the labels of about `count` values, or of all categories."""
         if self.names:
             return {name: name for name in self.names}
-        return {value: f"{value:.6g}" for value in self.round_values(count)}
+        values = self.round_values(count)
+        if self.has_zero:
+            values = [0.0, *values]
+        return {value: f"{value:.6g}" for value in values}
 
     def round_values(self, count: int = 5) -> list[float]:
         """Return about `count` round values."""
@@ -118,7 +129,8 @@ def scale_of(distribution: Distribution, start: float, end: float) -> Scale:
     low, high = distribution.low, distribution.high
     is_log = isinstance(distribution, LogUniform) and low > 0
     is_whole = isinstance(distribution, Int)
-    return Scale(low, high, start, end, is_log=is_log, is_whole=is_whole)
+    has_zero = is_log and distribution.contains(0)
+    return Scale(low, high, start, end, is_log=is_log, is_whole=is_whole, has_zero=has_zero)
 
 
 def value_scale(values: Sequence[float], start: float, end: float) -> Scale:

@@ -37,6 +37,7 @@ from adaptune.spec.schema import SearchSpec
 from adaptune.study.group_size import stored_group_size, with_stored_group_size
 from adaptune.study.objective import format_value, metric_label
 from adaptune.study.study import SearchStudy
+from adaptune.study.warm_start import describe_warm_start
 from adaptune.training.metrics import METRICS, judging_metric
 from adaptune.version import __version__
 
@@ -76,7 +77,7 @@ def _contents(
         "fates": FATES,
         "counts": Counter(tables.STATES[trial.trial.state.name] for trial in trials),
         "ended": sum(trial.trial.state.is_finished() for trial in trials),
-        "warm_start": study.describe_warm_start(),
+        "warm_start": describe_warm_start(study),
         "group_size": stored_group_size(study),
         "pareto_front": tables.pareto_table(study),
         "replications": {

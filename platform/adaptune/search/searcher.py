@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from optuna.trial import FrozenTrial, Trial
 from ray.tune.search import Searcher
@@ -24,7 +25,7 @@ from adaptune.search.protocol import (
 from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.study import SearchStudy
-from adaptune.study.trial import TrialPlacement, place_in_group
+from adaptune.study.trial import TrialPlacement
 
 MAX_EARLY_DEATHS = 3  # of processes, for each trial
 # A trial that finds no workers for a minute is requeued: after this time, it has some.
@@ -70,10 +71,8 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
         self._clock = clock
         self._placement = placement
         self.failure = SearchFailure()
-        self._prior_trials: list[FrozenTrial] = []
         prior_trials = prior_trials or {}
-        for trials in prior_trials.values():
-            self._prior_trials += trials
+        self._prior_trials = list(chain.from_iterable(prior_trials.values()))
         study.record_warm_start({folder: len(trials) for folder, trials in prior_trials.items()})
         self._interrupted = study.interrupted_groups(self._prior_trials)
         self._live: dict[str, _LiveGroup] = {}
@@ -118,8 +117,9 @@ class StudySearcher(Searcher):  # type: ignore[misc]  # Ray is untyped
             start = self._clock()
         live = _LiveGroup({trial.number: trial for trial in group}, start, since=self._clock())
         self._live[trial_id] = live
-        trials = [TrialConfig(trial.number, trial.params) for trial in group]
-        return GroupConfig(tuple(trials), place_in_group(group[0]).leader).to_tune()
+        trials = [self._study.trial(trial.number) for trial in group]
+        configs = tuple(TrialConfig(trial.number, trial.values) for trial in trials)
+        return GroupConfig(configs, trials[0].leader).to_tune()
 
     @ends_search
     def on_trial_result(self, trial_id: str, result: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
+from types import NoneType
 from typing import get_args
 
 from pydantic import BaseModel
@@ -218,6 +219,9 @@ def _resolve(location: Key, root: type[BaseModel]) -> tuple[Key, type[BaseModel]
             if rest and _has_name(member, rest[0]):
                 annotation = member
                 del rest[0]
+                break
+            if is_section(member) and get_args(annotation) == (member, NoneType):
+                annotation = member
                 break
         if not is_section(annotation):
             return key, model

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self, TypeGuard
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from adaptune.spec.prior_field import PRIOR, OptionalPrior
 
 Value = float | int | str | bool | None
 
@@ -69,6 +78,12 @@ class Uniform(_Distribution):
     search: Literal["uniform"] = Field(description="Kind of distribution.")
     low: float = Field(description="Lower bound.")
     high: float = Field(description="Upper bound.")
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range."""
+        return self.high - self.low
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Uniform:
@@ -91,11 +106,24 @@ class Uniform(_Distribution):
 
 
 class LogUniform(_Distribution):
-    """A float whose logarithm is drawn evenly from [log low, log high]."""
+    """A float whose logarithm is drawn evenly from [log low, log high], and sometimes 0."""
 
     search: Literal["loguniform"] = Field(description="Kind of distribution.")
     low: float = Field(description="Lower bound, above 0.")
     high: float = Field(description="Upper bound.")
+    zero: float = Field(
+        default=0,
+        ge=0,
+        le=0.9,
+        description="Probability of the value 0, such as 0.2. The weight 0 leaves a loss term out"
+        " with its forward passes.",
+    )
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range in the natural logarithm."""
+        return math.log(self.high) - math.log(self.low)
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> LogUniform:
@@ -110,15 +138,21 @@ class LogUniform(_Distribution):
 
     def contains(self, value: object) -> bool:
         """Return whether the distribution can draw `value`."""
-        return is_number(value) and self.low <= value <= self.high
+        if not is_number(value):
+            return False
+        return self.low <= value <= self.high or (self.zero > 0 and value == 0)
 
     def grid_values(self, points: int) -> Sequence[Value]:
-        """Return `points` ≥ 2 values evenly spaced by logarithm, both bounds among them."""
+        """Return `points` ≥ 2 values evenly spaced by logarithm, both bounds among them.
+
+        If 0 can be drawn, it comes before them.
+        """
         import numpy as np  # imported late: most commands need no grid
 
         # Rounding must not carry the bounds out of the range.
         spaced = np.geomspace(self.low, self.high, points).clip(self.low, self.high)
-        return [float(value) for value in spaced]
+        zeros = [0.0] if self.zero else []
+        return [*zeros, *(float(value) for value in spaced)]
 
 
 class Int(_Distribution):
@@ -128,6 +162,12 @@ class Int(_Distribution):
     low: int = Field(description="Lower bound.")
     high: int = Field(description="Upper bound.")
     step: int = Field(default=1, ge=1, description="Difference between neighbouring values.")
+    prior: OptionalPrior = Field(default=None, description=PRIOR)
+
+    @property
+    def width(self) -> float:
+        """Length of the range."""
+        return self.high - self.low
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Int:

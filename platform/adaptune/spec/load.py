@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from adaptune.errors import SpecError
 from adaptune.spec.diagnostics import Diagnostics, add_errors, dotted, quote
 from adaptune.spec.field_form import normalise
+from adaptune.spec.priors import check_priors
 from adaptune.spec.rungs import check_classifier_start
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.space import (
@@ -19,6 +20,8 @@ from adaptune.spec.space import (
     check_method,
     check_sharing,
     extract,
+    method_of,
+    sampler_name,
     validate,
     validation_errors,
 )
@@ -132,6 +135,7 @@ def _resolve(
     add_errors(diagnostics, validation_errors(SearchSpec, tree), SearchSpec)
     check_method(tree, space, diagnostics)
     check_conditions(tree, space, diagnostics)
+    check_priors(space, method_of(tree), sampler_name(tree), diagnostics)
     check_fields(tree, space, diagnostics)
     try:
         spec = validate(SearchSpec, tree)

@@ -53,8 +53,8 @@ name are those of `{default}`.
 _DISTRIBUTIONS = """\
 A value in `loss_weights`, `training` or `model` is either fixed or a distribution, from which the
 sampler draws one value per trial, such as `cycle: {search: loguniform, low: 0.1, high: 30}`. The
-bounds of a distribution must be allowed values of the key. To include 0 in a logarithmic range, use
-`choice`.
+bounds of a distribution must be allowed values of the key. The key `zero`
+of a logarithmic range includes 0, as in `{search: loguniform, low: 0.1, high: 10, zero: 0.2}`.
 """
 _CONDITIONS = """\
 Every distribution may have a condition. It is then drawn only if a searched choice has one of the
@@ -134,8 +134,9 @@ def _subsections(properties: Schema, definitions: Schema, prefix: str, level: in
     """
     keys_of: dict[str, list[str]] = {}
     for key, node in properties.items():
-        if "$ref" in node:
-            keys_of.setdefault(_definition_name(node), []).append(f"{prefix}{key}")
+        if not _is_algorithm(node):
+            for section in _references(node):  # one, of a section that may be null
+                keys_of.setdefault(_definition_name(section), []).append(f"{prefix}{key}")
     for name, paths in keys_of.items():
         definition = definitions[name]
         yield f"{'#' * level} {' and '.join(f'`{path}`' for path in paths)}\n"
@@ -169,7 +170,7 @@ def _distributions(definitions: Schema) -> Iterator[str]:
         yield from _table(_without(definition, "search", *_CONDITION_KEYS), definitions)
     yield _CONDITIONS
     any_distribution = definitions["Uniform"]
-    yield from _table(_without(any_distribution, "search", "low", "high"), definitions)
+    yield from _table(_without(any_distribution, "search", "low", "high", "prior"), definitions)
 
 
 def _without(definition: Schema, *keys: str) -> Schema:
@@ -253,8 +254,12 @@ def _fixed_keys(section: type[Section], prefix: str = "") -> Iterator[tuple[str,
 
 def _is_algorithm(node: Schema) -> bool:
     """Return whether a property is a sampler or a scheduler: a name, or one of several sections."""
-    alternatives = node.get("anyOf", [])
-    return any("$ref" in item for item in alternatives)
+    return len(_references(node)) > 1
+
+
+def _references(node: Schema) -> list[Schema]:
+    """Return the sections of which a property may be one."""
+    return [item for item in [node, *node.get("anyOf", [])] if "$ref" in item]
 
 
 def _definition_name(node: Schema) -> str:

@@ -10,6 +10,7 @@ from adaptune.spec.algorithms import Asha, Curves, CurveStopping, Gp, Nsga2, Sam
 from adaptune.spec.base import Count, Section
 from adaptune.spec.distributions import Value
 from adaptune.spec.sharing import sampler_obstacle
+from adaptune.spec.stop_when import StopWhen
 
 # The loader accepts nested sections and flattens them to dotted keys.
 _START_POINTS = WithJsonSchema(
@@ -65,6 +66,10 @@ class SearchOptions(Section):
     scheduler: Scheduler = Field(
         default=Asha(), description="The rule for stopping trials early: a name, or its options."
     )
+    stop_when: StopWhen | None = Field(
+        default=None,
+        description="When to end the search early, such as `{gain_below: 0.3}`; `null`: never.",
+    )
     start_points: Annotated[tuple[dict[str, Value], ...], _START_POINTS] = Field(
         default=(),
         description="Settings to try first. What a setting leaves out is sampled.",
@@ -108,6 +113,19 @@ class SearchOptions(Section):
                 "metric: ensemble ranks epochs, so that curves change; sampler and scheduler"
                 " curves need another metric"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _early_end_counts_points_of_a_metric(self) -> SearchOptions:
+        if self.stop_when is None:
+            return self
+        if not self.metric.startswith("target_val_"):
+            raise ValueError(
+                f"stop_when: gain_below counts points of a metric on target labels, and"
+                f" {self.metric} is none"
+            )
+        if self.objectives > 1:
+            raise ValueError("stop_when: there is one objective, and sampler nsga2 has two")
         return self
 
     @model_validator(mode="after")

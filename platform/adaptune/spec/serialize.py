@@ -24,9 +24,9 @@ def dump_spec(spec: SearchSpec) -> str:
 def fingerprint(spec: SearchSpec) -> str:
     """Return the SHA-256 (hex) of everything that determines the results of trials.
 
-    The place where a search runs, its name and its number of trials are left out, so that they may
-    change when it is resumed. So are the paths of its data, which may be mounted elsewhere: the
-    data itself is compared with that of the start.
+    The place where a search runs, its name, its number of trials and its early end are left out, so
+    that they may change when it is resumed. So are the paths of its data, which may be mounted
+    elsewhere: the data itself is compared with that of the start.
     """
     tree = _tree(spec)
     for name in _FREE_SECTIONS:
@@ -34,6 +34,7 @@ def fingerprint(spec: SearchSpec) -> str:
     search = tree["search"]
     assert isinstance(search, dict)
     del search["trials"]
+    del search["stop_when"]
     search["warm_start"] = [_last_name(folder) for folder in spec.search.warm_start]
     tree["data"] = data_without_paths(spec.data)
     classifier = spec.trial({}).model.classifier

@@ -68,7 +68,7 @@ def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnos
     names = ", ".join(choices) or "none"
     for path, distribution in space.items():
         key = (*path.split("."), "when")
-        if distribution.when and _sampler_name(tree) == "grid":
+        if distribution.when and sampler_name(tree) == "grid":
             diagnostics.add(key, f"{path}: when: {GRID_WITH_CONDITION}")
         for other, allowed in distribution.when.items():
             if other not in choices:
@@ -84,7 +84,7 @@ def check_conditions(tree: dict[str, object], space: Space, diagnostics: Diagnos
 
 def check_method(tree: dict[str, object], space: Space, diagnostics: Diagnostics) -> None:
     """Refuse to search a value that has no effect in the method."""
-    method = _method(tree)
+    method = method_of(tree)
     for path in space:
         for field in fields_along(path, TrialSpec):
             restrictions = [item for item in field.metadata if isinstance(item, OnlyIn)]
@@ -107,7 +107,7 @@ def check_sharing(tree: dict[str, object], space: Space, diagnostics: Diagnostic
         return
     if diagnostics.keys:
         return  # a faulty distribution is not in the space
-    obstacle = obstacle_of_values(space, _method(tree), _section(tree, "training"))
+    obstacle = obstacle_of_values(space, method_of(tree), _section(tree, "training"))
     if obstacle is not None:
         key = ("search", "classifiers_per_gan")
         diagnostics.add(key, f"{dotted(key)}: {obstacle}")
@@ -128,7 +128,9 @@ def check_fields(tree: dict[str, object], space: Space, diagnostics: Diagnostics
     probes = list(_singles(space))
     if not base:
         probes += _pairs(space)
-    for values in probes:
+        # Terms that may be off one by one need not go together when all of them are.
+        probes.append({path: 0.0 for path in space if _draws_zero(space[path])})
+    for values in filter(None, probes):
         for error in validation_errors(TrialSpec, _with_values(sections, values)):
             if _error_key(error) not in reported:
                 reported.add(_error_key(error))
@@ -161,13 +163,15 @@ def _section(tree: dict[str, object], name: str) -> dict[str, object]:
     return section if isinstance(section, dict) else {}
 
 
-def _method(tree: dict[str, object]) -> object:
+def method_of(tree: dict[str, object]) -> object:
+    """Return the method in a raw tree."""
     return tree.get("method", TrialSpec.model_fields["method"].default)
 
 
-def _sampler_name(tree: dict[str, object]) -> object:
-    sampler = _section(tree, "search").get("sampler")
-    return sampler.get("name") if isinstance(sampler, dict) else sampler
+def sampler_name(tree: dict[str, object]) -> object:
+    """Return the name of the sampler in a raw tree."""
+    sampler = _section(tree, "search").get("sampler", "tpe")
+    return sampler.get("name", "tpe") if isinstance(sampler, dict) else sampler
 
 
 def _read(raw: dict[str, object], key: Key, diagnostics: Diagnostics) -> Distribution | None:
@@ -217,8 +221,14 @@ def _probes(distribution: Distribution) -> tuple[Value, ...]:
     if isinstance(distribution, Uniform | LogUniform):
         # An inner value refuses the fields that allow a few numbers only, such as 2, 4 and 8.
         width = distribution.high - distribution.low
-        return *distribution.bounds(), distribution.low + _GOLDEN_SECTION * width
+        inner = distribution.low + _GOLDEN_SECTION * width
+        zeros = (0.0,) if _draws_zero(distribution) else ()
+        return *distribution.bounds(), inner, *zeros
     return distribution.bounds()
+
+
+def _draws_zero(distribution: Distribution) -> bool:
+    return isinstance(distribution, LogUniform) and distribution.zero > 0
 
 
 def _singles(space: Space) -> Iterator[dict[str, Value]]:

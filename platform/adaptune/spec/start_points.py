@@ -79,7 +79,8 @@ def mismatch(value: object, distribution: Distribution) -> str | None:
     low, high = distribution.low, distribution.high
     if isinstance(distribution, Int) and is_number(value) and low <= value <= high:
         return f"must be {low:g} plus a multiple of {distribution.step}"
-    return f"must be a number from {low:g} to {high:g}"
+    alternative = ", or 0" if distribution.contains(0) and low > 0 else ""
+    return f"must be a number from {low:g} to {high:g}{alternative}"
 
 
 def as_drawn(value: object, distribution: Distribution) -> Value:

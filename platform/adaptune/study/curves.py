@@ -15,7 +15,9 @@ from adaptune.curves.search import Curve, CurveSearch
 from adaptune.curves.space import UnitSpace
 from adaptune.spec.algorithms import CurveStopping
 from adaptune.spec.distributions import Distribution
+from adaptune.spec.priors import Belief
 from adaptune.spec.search import SearchOptions
+from adaptune.study.parameters import decode, encode
 from adaptune.study.trial import FIXED
 from adaptune.training.metrics import metric_of
 
@@ -30,6 +32,7 @@ class StudyCurves:
         study: the Optuna study.
         options: options of the search.
         space: the searched values, by dotted path.
+        priors: priors of some of them.
         epochs: number of epochs of a trial that is not stopped.
     """
 
@@ -38,14 +41,21 @@ class StudyCurves:
         study: optuna.Study,
         options: SearchOptions,
         space: Mapping[str, Distribution],
+        priors: Mapping[str, Belief],
         epochs: int,
     ) -> None:
         self._study = study
         self._space = space
         self._unit_space = UnitSpace(space)
+        self._prior = self._unit_space.space_prior(priors)
         self._options = options
         self._epochs = epochs
         self._search = self._new_search()
+
+    @property
+    def dimensions(self) -> int:
+        """Number of searched values."""
+        return len(self._space)
 
     def note_images(self, images: int) -> None:
         """Store how many images an accuracy on target_val counts, from which its noise is known."""
@@ -58,20 +68,21 @@ class StudyCurves:
         if metric_of(self._options.metric) is not None:
             images = self._study.user_attrs.get(_IMAGES) or None
         features = self._unit_space.features
-        return CurveSearch(self._epochs, self._options.startup_trials, features, images)
+        startup = self._options.startup_trials
+        return CurveSearch(self._epochs, startup, features, images, self._prior)
 
     def propose(self, trial: FrozenTrial, seed: int) -> dict[str, object] | None:
-        """Return the values of a new trial; None as long as there is no model to trust.
+        """Return the parameters of a new trial; None as long as there is no model to trust.
 
         Args:
-            trial: the trial, with the values that are fixed.
+            trial: the trial, with the parameters that are fixed.
         """
-        fixed = self._unit_space.fixed(trial.system_attrs.get(FIXED, {}))
+        fixed = self._unit_space.fixed(decode(self._space, trial.system_attrs.get(FIXED, {})))
         curves = self._curves(but=trial.number)
         positions = self._search.propose(curves, fixed, np.random.default_rng(seed))
         if positions is None:
             return None
-        return dict(self._unit_space.values(positions))
+        return dict(encode(self._space, self._unit_space.values(positions)))
 
     def stops(self, number: int, epoch: int, value: float, *, otherwise: bool) -> bool:
         """Return whether a running trial is stopped after an epoch.
@@ -97,6 +108,15 @@ class StudyCurves:
         """Return whether there is a model to trust."""
         return self._search.is_ready(self._curves(but=None))
 
+    def chance_of_gain(self, gain: float) -> float | None:
+        """Return the probability that some setting is better than the best so far by `gain`.
+
+        Only trials that have ended count, so that the answer is the same after a kill. None as
+        long as there is no model to trust.
+        """
+        ended = [curve for curve in self._curves(but=None) if curve.has_ended]
+        return self._search.chance_of_gain(ended, gain)
+
     def _curves(self, but: int | None) -> list[Curve]:
         """Return the curves of all trials that have their values, except for one."""
         curves = []
@@ -108,9 +128,9 @@ class StudyCurves:
         return curves
 
     def _curve(self, trial: FrozenTrial) -> Curve | None:
-        params = trial.params
+        drawn = decode(self._space, trial.params)
         for path, distribution in self._space.items():
-            if path not in params and distribution.is_drawn(params):
+            if path not in drawn and distribution.is_drawn(drawn):
                 return None
         values = {}
         for epoch, value in trial.intermediate_values.items():
@@ -118,7 +138,7 @@ class StudyCurves:
                 values[epoch] = value
         return Curve(
             trial.number,
-            self._unit_space.positions(params),
+            self._unit_space.positions(drawn),
             values,
             has_ended=trial.state.is_finished(),
             has_failed=trial.state == TrialState.FAIL,

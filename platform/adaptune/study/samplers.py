@@ -1,16 +1,10 @@
-"""Optuna's samplers and distributions for a spec."""
+"""Optuna's samplers for a spec."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
@@ -25,9 +19,12 @@ from optuna.samplers import (
 
 from adaptune.seeding import derive_seed
 from adaptune.spec.algorithms import CmaEs, Curves, Gp, Grid, Nsga2, Qmc, Random, Tpe
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform, Value
+from adaptune.spec.distributions import Value
+from adaptune.spec.priors import beliefs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import CurveSampler, StudyCurves
+from adaptune.study.parameters import distributions, encode
+from adaptune.study.priors import ParameterPriors, PriorTPESampler
 from adaptune.study.tpe import FailureAwareTPESampler
 
 
@@ -75,33 +72,42 @@ def make_sampler(  # noqa: PLR0911  (one per sampler)
         case Nsga2(population=population):
             return NSGAIISampler(seed=trial_seed, population_size=population)
         case Grid(points=points):
-            grid = {path: values.grid_values(points) for path, values in spec.space.items()}
+            grid = {}
+            for path, distribution in spec.space.items():
+                values = distribution.grid_values(points)
+                grid[path] = [encode(spec.space, {path: value})[path] for value in values]
             return EndlessGridSampler(grid, seed=search_seed)
         case Random():
             return RandomSampler(seed=trial_seed)
 
 
 def _tpe(options: Tpe, spec: SearchSpec, seed: int) -> BaseSampler:
+    startup_trials = spec.search.startup_trials
+    # In groups, values that only some trials have are modelled too.
+    group = any(distribution.when for distribution in spec.space.values())
+    priors = beliefs(spec.space, spec.method)
+    if priors:
+        return PriorTPESampler(
+            ParameterPriors(spec.space, priors),
+            seed=seed,
+            startup_trials=startup_trials,
+            candidates=options.candidates,
+            group=group,
+        )
     return FailureAwareTPESampler(
         seed=seed,
-        n_startup_trials=spec.search.startup_trials,
+        n_startup_trials=startup_trials,
         n_ei_candidates=options.candidates,
         multivariate=True,
-        # In groups, values that only some trials have are modelled too.
-        group=any(distribution.when for distribution in spec.space.values()),
+        group=group,
     )
 
 
-def fix_values(sampler: BaseSampler, values: Mapping[str, Value]) -> BaseSampler:
-    """Return a sampler that proposes the other values only."""
+def fix_parameters(sampler: BaseSampler, parameters: Mapping[str, Value]) -> BaseSampler:
+    """Return a sampler that proposes the other parameters only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of the class
-        return PartialFixedSampler(dict(values), sampler)
-
-
-def distributions(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
-    """Return the spec's distributions as Optuna's, by dotted path."""
-    return {path: _convert(distribution) for path, distribution in space.items()}
+        return PartialFixedSampler(dict(parameters), sampler)
 
 
 class EndlessGridSampler(GridSampler):
@@ -112,15 +118,3 @@ class EndlessGridSampler(GridSampler):
 
     def after_trial(self, *_: object) -> None:
         """Do nothing after a trial."""
-
-
-def _convert(distribution: Distribution) -> BaseDistribution:
-    match distribution:
-        case Uniform(low=low, high=high):
-            return FloatDistribution(low, high)
-        case LogUniform(low=low, high=high):
-            return FloatDistribution(low, high, log=True)
-        case Int(low=low, high=high, step=step):
-            return IntDistribution(low, high, step=step)
-        case Choice(values=values):
-            return CategoricalDistribution(values)

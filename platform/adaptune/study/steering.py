@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import optuna
 from optuna.trial import TrialState
 
+from adaptune.spec.distributions import Distribution
 from adaptune.study.job import format_values
+from adaptune.study.parameters import encode
 from adaptune.study.requests import Action, Request
 
 _RECORD = "request:"  # user attribute of the study, by name of the request
@@ -41,10 +44,12 @@ class Steering:
 
     Args:
         study: the study; only the driver's object writes to it.
+        space: the searched values, by dotted path.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, space: Mapping[str, Distribution]) -> None:
         self._study = study
+        self._space = space
         self._effects: dict[str, Effect] = {}  # by name of the request, oldest first
         self.read()
 
@@ -116,7 +121,7 @@ class Steering:
         for trial in self._study.get_trials(deepcopy=False):
             if trial.user_attrs.get(_ORIGIN) == name:
                 return trial.number
-        self._study.enqueue_trial(dict(request.values), user_attrs=origin)
+        self._study.enqueue_trial(encode(self._space, request.values), user_attrs=origin)
         return self._study.get_trials(deepcopy=False)[-1].number
 
     def _started(self) -> int:

@@ -10,8 +10,11 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from adaptune.spec.priors import beliefs
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import StudyCurves
+from adaptune.study.early_end import EarlyEnd
+from adaptune.study.parameters import encode
 from adaptune.study.ranking import Ranking
 from adaptune.study.samplers import make_sampler
 from adaptune.study.steering import Steering
@@ -29,7 +32,7 @@ from adaptune.text import escape_control
 from adaptune.training.record import EpochRecord
 
 METRIC = "metric"
-_WARM_START = "warm_start"
+WARM_START = "warm_start"
 _DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 
 
@@ -43,6 +46,7 @@ class SearchStudy:
     Attributes:
         steering: what a person has asked of the search while it ran.
         curves: model of the learning curves.
+        early_end: end by `search.stop_when`.
     """
 
     def __init__(self, study: optuna.Study, spec: SearchSpec) -> None:
@@ -50,11 +54,15 @@ class SearchStudy:
         # Read once: each access reads the storage.
         self._metric = str(study.user_attrs[METRIC])
         self._ranking = Ranking(self._metric)
-        self._start_points = spec.search.start_points
-        self.steering = Steering(study)
-        self.curves = StudyCurves(study, spec.search, spec.space, spec.epochs)
+        self._space = spec.space
+        self._start_points = [encode(self._space, point) for point in spec.search.start_points]
+        self.steering = Steering(study, self._space)
+        options, priors = spec.search, beliefs(self._space, spec.method)
+        self.curves = StudyCurves(study, options, self._space, priors, spec.epochs)
         sampler = partial(make_sampler, spec, curves=self.curves)
-        self._starter = TrialStarter(study, spec.space, sampler)
+        planned = spec.planned_trials
+        self.early_end = EarlyEnd(study, options.stop_when, self.curves, self.steering, planned)
+        self._starter = TrialStarter(study, self._space, sampler)
 
     @property
     def metric(self) -> str:
@@ -107,6 +115,7 @@ class SearchStudy:
         Args:
             prior_trials: see `ask_group`.
         """
+        self.early_end.check()  # a kill may have come between the end of a trial and this
         groups: dict[int, list[Trial]] = {}
         for trial in self.interrupted_trials():
             leader = place_in_group(trial).leader
@@ -172,9 +181,8 @@ class SearchStudy:
             store_placement(trial, placement)
         trial.set_user_attr("wall_s", wall_s)
         result = self._view(self._frozen(trial.number))
-        symptoms = [epoch.record.unhealthy for epoch in result.epochs if epoch.record.unhealthy]
-        if symptoms:
-            trial.set_user_attr("unhealthy", symptoms[-1])
+        if result.last_symptom is not None:
+            trial.set_user_attr("unhealthy", result.last_symptom)
         best_value = result.best_value
         if error is None and best_value is not None and math.isnan(best_value):
             error = f"search.metric {self.metric} cannot be computed: it needs more samples"
@@ -188,6 +196,7 @@ class SearchStudy:
         else:
             state = TrialState.PRUNED
         self.optuna_study.tell(trial, values, state=state)
+        self.early_end.check()
         return state
 
     # Trials so far
@@ -251,27 +260,19 @@ class SearchStudy:
     def record_warm_start(self, counts: Mapping[str, int]) -> None:
         """Store how many trials of each earlier search the sampler learns from."""
         if counts:
-            self.optuna_study.set_user_attr(_WARM_START, dict(counts))
-
-    def describe_warm_start(self) -> str | None:
-        """Return which trials of earlier searches the sampler learned from, in one line."""
-        counts: Mapping[str, int] = self.optuna_study.user_attrs.get(_WARM_START, {})
-        if not counts:
-            return None
-        sources = ", ".join(f"{count} trial(s) of {folder}" for folder, count in counts.items())
-        return f"warm start: the sampler also learned from {sources}"
+            self.optuna_study.set_user_attr(WARM_START, dict(counts))
 
     def _view(self, trial: FrozenTrial) -> StudyTrial:
-        return StudyTrial(trial, self.metric, is_start_point=self._is_start_point(trial))
+        is_start_point = self._is_start_point(trial)
+        return StudyTrial(trial, self.metric, self._space, is_start_point=is_start_point)
 
     def _is_start_point(self, trial: FrozenTrial) -> bool:
         """Return whether `search.start_points` named a trial.
 
         Start points are the first trials. Warm starts and groups fix values of later ones, too.
         """
-        if trial.number >= len(self._start_points):
-            return False
-        return trial.system_attrs.get(FIXED) in self._start_points
+        is_among_first = trial.number < len(self._start_points)
+        return is_among_first and trial.system_attrs.get(FIXED) in self._start_points
 
     def _frozen(self, number: int) -> FrozenTrial:
         return stored_trial(self.optuna_study, number)
@@ -294,5 +295,5 @@ def create_study(
     if METRIC not in study.user_attrs:
         study.set_user_attr(METRIC, spec.search.metric)
     for point in spec.search.start_points:
-        study.enqueue_trial(dict(point), skip_if_exists=True)
+        study.enqueue_trial(encode(spec.space, point), skip_if_exists=True)
     return SearchStudy(study, spec)

@@ -47,7 +47,8 @@ class _StudyWithFailures:
         )
         results = sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
         failures = [trial for trial in trials if trial.state == TrialState.FAIL]
-        known_failures = {trial.number for trial in failures[-_FAILURES_PER_RESULT * results :]}
+        first = max(len(failures) - _FAILURES_PER_RESULT * results, 0)
+        known_failures = {trial.number for trial in failures[first:]}
         seen = []
         for trial in trials:
             if trial.number in known_failures:

@@ -10,8 +10,9 @@ from typing import cast
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.errors import ResultsError
-from adaptune.spec.distributions import Value
+from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.resources import Execution
+from adaptune.study.parameters import decode
 from adaptune.training.record import EpochRecord
 
 GROUP = "group"
@@ -73,11 +74,20 @@ class StudyTrial:
     Args:
         trial: the Optuna trial.
         metric: the metric that the search maximises.
+        space: the searched values, by dotted path.
         is_start_point: whether `search.start_points` named the trial.
     """
 
-    def __init__(self, trial: FrozenTrial, metric: str, *, is_start_point: bool = False) -> None:
+    def __init__(
+        self,
+        trial: FrozenTrial,
+        metric: str,
+        space: Mapping[str, Distribution],
+        *,
+        is_start_point: bool = False,
+    ) -> None:
         self.optuna_trial = trial
+        self._space = space
         self.is_start_point = is_start_point
         self._metric = metric
 
@@ -94,7 +104,7 @@ class StudyTrial:
     @property
     def values(self) -> dict[str, Value]:
         """Sampled values by dotted path."""
-        return dict(self.optuna_trial.params)
+        return decode(self._space, self.optuna_trial.params)
 
     @property
     def leader(self) -> int:
@@ -157,6 +167,12 @@ class StudyTrial:
         if self.state != TrialState.FAIL:  # a kill may have come before the end was stored
             return None
         return cast("str | None", self.optuna_trial.user_attrs.get("error"))
+
+    @property
+    def last_symptom(self) -> str | None:
+        """Last symptom of an unhealthy GAN in the epochs so far, `kind: figures`, if any."""
+        symptoms = [epoch.record.unhealthy for epoch in self.epochs if epoch.record.unhealthy]
+        return symptoms[-1] if symptoms else None
 
     @property
     def unhealthy(self) -> str | None:

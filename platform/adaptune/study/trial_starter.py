@@ -22,8 +22,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.sharing import shared_paths
+from adaptune.study.parameters import distributions
 from adaptune.study.rank_scale import merge
-from adaptune.study.samplers import distributions, fix_values
+from adaptune.study.samplers import fix_parameters
 from adaptune.study.trial import FIXED, GROUP, GroupPlace, place_in_group
 
 
@@ -159,7 +160,7 @@ class TrialStarter:
         fixed = dict(values)
         if prior_trials:
             number = len(study.get_trials(deepcopy=False))
-            study.sampler = fix_values(self._make_sampler(number), fixed)
+            study.sampler = fix_parameters(self._make_sampler(number), fixed)
             fixed = self._propose_with_priors(prior_trials, fixed)
         # Not as a waiting trial: start points that wait would be started before.
         member = optuna.trial.create_trial(
@@ -178,7 +179,7 @@ class TrialStarter:
         sampler = self._make_sampler(trial.number)
         if place_in_group(trial).leader == trial.number:
             return sampler
-        return fix_values(sampler, trial.system_attrs[FIXED])
+        return fix_parameters(sampler, trial.system_attrs[FIXED])
 
     def _note_start(self, trial: FrozenTrial | Trial) -> None:
         group = self._groups.setdefault(place_in_group(trial).leader, [])

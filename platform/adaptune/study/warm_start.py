@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -15,10 +15,10 @@ from adaptune.results.lifecycle import open_existing
 from adaptune.spec.distributions import Distribution, Value
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.tree import value_at
+from adaptune.study.parameters import distributions, encode
 from adaptune.study.rank_scale import rank_scores
-from adaptune.study.samplers import distributions
 from adaptune.study.storage import read_study
-from adaptune.study.study import SearchStudy
+from adaptune.study.study import WARM_START, SearchStudy
 from adaptune.training.record import ENSEMBLE
 
 
@@ -44,6 +44,15 @@ def prior_trials(spec: SearchSpec) -> dict[str, list[FrozenTrial]]:
     return trials
 
 
+def describe_warm_start(study: SearchStudy) -> str | None:
+    """Return which trials of earlier searches the sampler learned from, in one line."""
+    counts: Mapping[str, int] = study.optuna_study.user_attrs.get(WARM_START, {})
+    if not counts:
+        return None
+    sources = ", ".join(f"{count} trial(s) of {folder}" for folder, count in counts.items())
+    return f"warm start: the sampler also learned from {sources}"
+
+
 def _check_metric(earlier: str, metric: str, folder: str) -> None:
     if earlier != metric or earlier == ENSEMBLE:
         raise ResultsError(
@@ -63,7 +72,7 @@ def _matching_trials(
         values = _values(earlier_spec, trial.values, space)
         if values is not None and best_value is not None:
             yield optuna.trial.create_trial(
-                params=values,
+                params=encode(space, values),
                 distributions={path: optuna_space[path] for path in values},
                 value=best_value,
             )

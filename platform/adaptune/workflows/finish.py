@@ -46,9 +46,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         by_class = [f"{name} {text.partition(' (')[0]}" for name, text in recalls]
         console.print(f"accuracy per class, %: {', '.join(by_class)}", soft_wrap=False)
     console.print(summary.verdict, soft_wrap=False)  # sentences break between words
-    for sentence in (summary.search_verdict, summary.stopping_verdict):
-        if sentence is not None:
-            console.print(sentence, soft_wrap=False)
+    for remark in summary.remarks:
+        console.print(remark, soft_wrap=False)
 
 
 def _print_table(table: Table, console: Console, wrapped: str | None = None) -> None:

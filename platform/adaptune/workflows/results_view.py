@@ -17,6 +17,7 @@ from adaptune.study.group_size import GroupSize, stored_group_size
 from adaptune.study.objective import format_objective
 from adaptune.study.storage import read_study
 from adaptune.study.study import SearchStudy
+from adaptune.study.warm_start import describe_warm_start
 
 _SHORT_STATES = {"stopped early": "stopped", tables.STATES["RUNNING"]: "running"}
 
@@ -130,7 +131,7 @@ def search_report(path: Path) -> ReportContents:
         study=study,
         state=_headline(spec, study),
         summary=summary,
-        warm_start=study.describe_warm_start(),
+        warm_start=describe_warm_start(study),
         group_size=stored_group_size(study),
         test_metrics=_table_of(summary, tables.metrics_table),
         test_recall=_table_of(summary, tables.recall_table),

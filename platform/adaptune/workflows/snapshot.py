@@ -216,7 +216,7 @@ def position(distribution: Distribution, value: Value) -> float | None:
         place = list(distribution.values).index(value)
         return place / max(len(distribution.values) - 1, 1)
     low, high = float(distribution.low), float(distribution.high)
-    number = float(value)
+    number = max(float(value), low)  # 0 may be below a logarithmic range
     if isinstance(distribution, LogUniform):
         low, high, number = math.log(low), math.log(high), math.log(number)
     return (number - low) / (high - low)

@@ -54,12 +54,14 @@ class SteeringCallback(SearchCallback):
         self._console = console
         self._clock = clock
         self._due = clock()
+        self._announces_early_end = not study.early_end.has_come
 
     def on_step(self, trials: Sequence[Trial]) -> None:
         """Carry out what was requested, once per second."""
         if self._clock() >= self._due:
             self._due = self._clock() + INTERVAL_S
             self.carry_out()
+            self._announce_early_end()
 
     def carry_out(self) -> None:
         """Carry out what was requested since the last call, or before this session.
@@ -74,6 +76,12 @@ class SteeringCallback(SearchCallback):
             remove_request(self._folder, name)
             if message is not None:
                 self._console.print(message, style="cyan", soft_wrap=True)
+
+    def _announce_early_end(self) -> None:
+        early_end = self._study.early_end
+        if self._announces_early_end and early_end.has_come:
+            self._announces_early_end = False
+            self._console.print(early_end.describe(), style="cyan", soft_wrap=True)
 
 
 def stop_trial(path: Path, number: int) -> str:

@@ -79,3 +79,14 @@ def test_leaving_a_trial_out_in_one_step_equals_a_model_without_it() -> None:
     settings = observations.settings[left_out][:1]
     [expected], _ = others.predict_trials(settings, np.array([3]), HORIZON)
     assert model.predictions_without_own()[3] == pytest.approx((expected - scale.mean) / scale.std)
+
+
+def test_draws_have_the_mean_and_the_deviation_of_the_prediction_and_agree_nearby() -> None:
+    model = model_of(observe(6))
+    settings = np.array([[0.2, 0.2], [0.2, 0.201], [0.9, 0.9]])
+    draws = model.draw(settings, HORIZON, 4000, np.random.default_rng(0))
+    means, stds = model.predict(settings, HORIZON)
+    assert draws.mean(axis=0) == pytest.approx(means, abs=0.1 * stds.max())
+    assert draws.std(axis=0) == pytest.approx(stds, rel=0.05)
+    correlations = np.corrcoef(draws.T)
+    assert correlations[0, 1] > 0.99 > correlations[0, 2]

@@ -59,3 +59,25 @@ def test_two_choices_are_as_far_apart_as_the_ends_of_a_range(space: UnitSpace) -
 def test_fixed_values_have_their_positions_by_index(space: UnitSpace) -> None:
     assert space.fixed({"width": 64, "loss": "lsgan"}) == {0: 1 / 8, 3: 1.0}
     assert [space.fixed({"loss": loss})[0] for loss in (1, True)] == [5 / 8, 7 / 8]
+
+
+def test_0_has_its_share_of_the_positions_and_a_dimension_of_its_own() -> None:
+    space = UnitSpace({"weight": LogUniform(search="loguniform", low=0.01, high=1.0, zero=0.2)})
+    weights = (0.0, 0.01, 0.1, 1.0)
+    positions = [space.positions({"weight": weight}) for weight in weights]
+    assert positions == [pytest.approx((p,)) for p in (0.1, 0.2, 0.6, 1.0)]
+    for position, weight in zip(positions, weights, strict=True):
+        assert space.values(np.array(position))["weight"] == pytest.approx(weight)
+    assert space.values(np.array([0.19]))["weight"] == 0
+    features = space.features(np.array(positions))
+    assert features[:, 0] == pytest.approx([0, 0, 0.5, 1])
+    assert features[:, 1] == pytest.approx([0.5**0.5, 0, 0, 0])
+
+
+def test_0_does_not_count_if_its_condition_is_not_met() -> None:
+    weight = LogUniform(
+        search="loguniform", low=0.01, high=1.0, zero=0.2, when={"loss": ("log",)}, otherwise=1.0
+    )
+    space = UnitSpace({"loss": SPACE["loss"], "weight": weight})
+    features = space.features(np.array([[0.1, 0.1], [0.1, 0.9]]))
+    assert np.array_equal(features[0], features[1])

@@ -37,7 +37,7 @@ KEYS = """
     fda_test_accuracy target_supervised_test_accuracy gap_closed
     baselines best_baseline search_updates baseline_updates
     best_start_point best_start_point_objective gain_over_start_points search_verdict
-    stopping_verdict
+    stopping_verdict early_end
     wall_s source_classifier_s device_s_useful device_s_pruned device_s_failed device_s_overhead
     device_s_saved_by_stopping_estimated device_s_to_99_percent_of_best
 """
@@ -153,7 +153,7 @@ def test_a_summary_of_an_earlier_version_lacks_later_keys(tmp_path: Path) -> Non
         target_val_metrics test_metrics target_test_recall target_test_confusion verdict_metric
         fda_test_accuracy baselines best_baseline search_updates baseline_updates
         best_start_point best_start_point_objective gain_over_start_points search_verdict
-        stopping_verdict
+        stopping_verdict early_end
     """
     for key in later.split():
         del values[key]

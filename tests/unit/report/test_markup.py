@@ -20,6 +20,13 @@ def test_a_logarithmic_scale_has_powers_of_ten() -> None:
     assert list(narrow.ticks().values()) == ["0.3", "1", "3"]
 
 
+def test_0_has_a_place_before_a_logarithmic_range() -> None:
+    distribution = LogUniform(search="loguniform", low=0.01, high=100, zero=0.2)
+    scale = scale_of(distribution, 0, 400)
+    assert [scale(value) for value in (0, 0.01, 1, 100)] == pytest.approx([0, 40, 220, 400])
+    assert list(scale.ticks().values()) == ["0", "0.01", "0.1", "1", "10", "100"]
+
+
 def test_values_beyond_the_ends_are_moved_to_them() -> None:
     scale = Scale(0, 10, 100, 0)
     assert [scale(value) for value in (-5, 0, 5, 20)] == [100, 100, 50, 0]

@@ -9,6 +9,7 @@ from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, U
 
 UNIFORM = Uniform(search="uniform", low=0, high=10)
 LOG = LogUniform(search="loguniform", low=0.1, high=10)
+LOG_OR_ZERO = LogUniform(search="loguniform", low=0.1, high=10, zero=0.2)
 INT = Int(search="int", low=1, high=9, step=2)
 CHOICE = Choice(search="choice", values=("lsgan", 0, 0.5, True, None))
 
@@ -18,10 +19,11 @@ CHOICE = Choice(search="choice", values=("lsgan", 0, 0.5, True, None))
     [
         (UNIFORM, [0, 3, 9.99, 10], [-0.01, 10.01, math.nan, math.inf, "3", True, None, [3]]),
         (LOG, [0.1, 1, 10.0], [0, 0.0999, 10.1, True, "1"]),
+        (LOG_OR_ZERO, [0, 0.0, 0.1, 10], [-1, 0.05, False, None]),
         (INT, [1, 3, 9, 3.0], [0, 2, 10, 11, 3.5, True, "3"]),
         (CHOICE, ["lsgan", 0, 0.0, 0.5, True, None], [1, False, "log", 0.51]),
     ],
-    ids=["uniform", "loguniform", "int", "choice"],
+    ids=["uniform", "loguniform", "zero", "int", "choice"],
 )
 def test_a_distribution_contains_what_it_can_draw(
     distribution: Distribution, inside: list[object], outside: list[object]
@@ -42,6 +44,7 @@ def test_an_int_whose_step_misses_the_upper_bound_does_not_contain_it() -> None:
     [
         (UNIFORM, 3, [0, 5, 10]),
         (LOG, 3, [0.1, 1, 10]),
+        (LOG_OR_ZERO, 2, [0, 0.1, 10]),
         (INT, 3, [1, 5, 9]),
         (INT, 99, [1, 3, 5, 7, 9]),
         (Int(search="int", low=0, high=4), 4, [0, 1, 3, 4]),
@@ -86,6 +89,7 @@ def test_a_condition_holds_if_every_named_value_is_allowed() -> None:
         ({"search": "uniform", "low": 1, "high": 1}, "low must be below high"),
         ({"search": "int", "low": 3, "high": 1}, "low is 3 and high is 1"),
         ({"search": "loguniform", "low": 0, "high": 1}, "loguniform needs low > 0"),
+        ({"search": "loguniform", "low": 1, "high": 2, "zero": 1}, "less than or equal to 0.9"),
         ({"search": "int", "low": 0, "high": 1, "step": 0}, "greater than or equal to 1"),
         ({"search": "choice", "values": []}, "at least 1 item"),
         ({"search": "choice", "values": [1], "when": {"a": 1}}, "`when` needs `otherwise`"),

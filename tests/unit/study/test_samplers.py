@@ -7,11 +7,6 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import (
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -23,10 +18,10 @@ from optuna.samplers import (
 from optuna.trial import TrialState
 from support.fake_search import SPACE, make_search, simulate, smooth
 
-from adaptune.spec.distributions import Choice, Distribution, Int, LogUniform, Uniform
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.curves import CurveSampler
-from adaptune.study.samplers import EndlessGridSampler, distributions, make_sampler
+from adaptune.study.parameters import distributions
+from adaptune.study.samplers import EndlessGridSampler, make_sampler
 from adaptune.study.study import SearchStudy, create_study
 from adaptune.study.tpe import FailureAwareTPESampler
 
@@ -140,16 +135,41 @@ def test_a_conditional_value_is_drawn_only_if_its_condition_is_met(sampler: str)
     assert {trial.values["training.gan_loss"] for trial in trials} == {"log", "lsgan"}
 
 
-def test_distributions_become_optunas() -> None:
-    space: dict[str, Distribution] = {
-        "uniform": Uniform(search="uniform", low=0, high=5),
-        "loguniform": LogUniform(search="loguniform", low=0.1, high=30),
-        "int": Int(search="int", low=1, high=5, step=2),
-        "choice": Choice(search="choice", values=("lsgan", None, 3)),
-    }
-    assert distributions(space) == {
-        "uniform": FloatDistribution(0, 5),
-        "loguniform": FloatDistribution(0.1, 30, log=True),
-        "int": IntDistribution(1, 5, step=2),
-        "choice": CategoricalDistribution(("lsgan", None, 3)),
-    }
+ZERO = {"search": "loguniform", "low": 0.1, "high": 10, "zero": 0.4}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_draws_0_and_a_range_beside_it(tmp_path: Path, name: str) -> None:
+    search = {"trials": 16, "startup_trials": 6, "sampler": name, "scheduler": "none"}
+    search["start_points"] = [{"loss_weights.cycle": 0.0, "loss_weights.identity": 1.0}]
+    space = SPACE | {"loss_weights.cycle": ZERO}
+    spec = make_search(search=search, space=space, training={"epochs": 1})
+
+    def curve(values: Mapping[str, Any], epoch: int) -> float:
+        return 0.5 + 0.1 * (values["loss_weights.cycle"] == 0)
+
+    trials = simulate(spec, None, curve).started_trials()
+    assert trials[0].is_start_point
+    weights = [trial.values["loss_weights.cycle"] for trial in trials]
+    assert weights[0] == 0
+    assert 0 < weights.count(0) < len(weights)
+    for trial, weight in zip(trials, weights, strict=True):
+        assert weight == 0 or 0.1 <= weight <= 10
+        assert spec.trial(trial.values).loss_weights.cycle == weight
+    killed = tmp_path / "killed"
+    simulate(spec, killed, curve, stop_after=5)
+    assert results(simulate(spec, killed, curve)) == [
+        (t.number, t.values, t.optuna_trial.values) for t in trials
+    ]
+
+
+def test_a_grid_has_0_in_addition_to_the_points_of_the_range() -> None:
+    grid = {"trials": 20, "sampler": {"name": "grid", "points": 2}, "scheduler": "none"}
+    spec = make_search(search=grid, space={"loss_weights.cycle": ZERO}, training={"epochs": 1})
+    assert spec.planned_trials == 3
+    trials = simulate(spec, None, smooth_in_cycle).started_trials()
+    assert {trial.values["loss_weights.cycle"] for trial in trials} == {0, 0.1, 10}
+
+
+def smooth_in_cycle(values: Mapping[str, Any], epoch: int) -> float:
+    return 0.5 + values["loss_weights.cycle"] / 100

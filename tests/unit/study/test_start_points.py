@@ -8,7 +8,7 @@ from optuna.trial import TrialState, create_trial
 from support.fake_search import SPACE, make_search
 
 from adaptune.spec.distributions import Value
-from adaptune.study.samplers import distributions
+from adaptune.study.parameters import distributions
 from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy, create_study
 

@@ -10,7 +10,7 @@ from support.fake_search import make_search
 from adaptune.spec.schema import SearchSpec
 from adaptune.study.requests import Request
 from adaptune.study.storage import open_study, read_study
-from adaptune.study.study import SearchStudy
+from adaptune.study.study import SearchStudy, create_study
 
 PLANNED = 12
 CYCLE = "loss_weights.cycle"
@@ -62,6 +62,14 @@ def test_a_setting_to_try_is_the_next_trial(study: SearchStudy) -> None:
     assert set(tried.params) == {CYCLE, "loss_weights.identity"}
     assert not study.trial(1).is_start_point
     assert study.ask().params[CYCLE] != 3.0
+
+
+def test_a_setting_to_try_may_be_0_beside_a_range() -> None:
+    with_zero = {CYCLE: {"search": "loguniform", "low": 0.1, "high": 10, "zero": 0.2}}
+    study = create_study(make_search(space=with_zero))
+    carry_out(study, "1", Request(action="try", values={CYCLE: 0.0}))
+    tried = study.ask()
+    assert study.trial(tried.number).values == {CYCLE: 0.0}
 
 
 def test_a_kill_after_the_trial_was_created_creates_no_second_one(

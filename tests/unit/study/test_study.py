@@ -13,6 +13,7 @@ from support.fake_search import make_record, make_search, simulate, smooth
 from adaptune.spec.distributions import Value
 from adaptune.study.storage import open_study, read_study
 from adaptune.study.study import SearchStudy, create_study
+from adaptune.study.warm_start import describe_warm_start
 from adaptune.training.record import HealthReport
 
 
@@ -245,11 +246,11 @@ def test_the_study_knows_its_metric_and_its_warm_start(journal: Path) -> None:
     spec = make_search(search={"metric": "infomax"})
     study = open_study(spec, journal)
     study.record_warm_start({})
-    assert study.describe_warm_start() is None
+    assert describe_warm_start(study) is None
     study.record_warm_start({"results/first": 20, "results/second": 3})
     reopened = read_study(spec, journal)
     assert reopened.metric == "infomax"
-    assert reopened.describe_warm_start() == (
+    assert describe_warm_start(reopened) == (
         "warm start: the sampler also learned from 20 trial(s) of results/first,"
         " 3 trial(s) of results/second"
     )

@@ -63,6 +63,17 @@ def test_failures_do_not_end_the_random_start() -> None:
     assert proposals[0] == proposals[1]
 
 
+def test_without_any_result_no_failure_is_a_good_trial() -> None:
+    proposals = []
+    for failures in (0, 20):
+        study = optuna.create_study(direction="maximize")
+        for _ in range(failures):
+            add_trial(study, 0.9, None)
+        study.sampler = FailureAwareTPESampler(seed=0, n_startup_trials=0, multivariate=True)
+        proposals.append(study.ask(SPACE).params)
+    assert proposals[0] == proposals[1]
+
+
 @pytest.mark.parametrize("failures", [0, 20, 200])
 def test_failures_are_never_among_the_good_trials(failures: int) -> None:
     study = optuna.create_study(direction="maximize")

@@ -6,10 +6,12 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from support.fake_search import make_record
+from support.fake_search import make_record, make_search
 
 from adaptune.study.trial import StudyEpoch, StudyTrial, epochs_of, store_epoch
 from adaptune.training.record import TARGET_VAL, EpochRecord
+
+SPACE = make_search().space
 
 
 def trial_of(
@@ -27,7 +29,7 @@ def trial_of(
     for name, value in attributes.items():
         trial.set_user_attr(name, value)
     study.tell(trial, state=state)
-    return StudyTrial(study.trials[0], metric)
+    return StudyTrial(study.trials[0], metric, SPACE)
 
 
 def test_a_stored_epoch_is_read_with_its_record_and_its_objective() -> None:

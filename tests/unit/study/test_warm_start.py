@@ -9,9 +9,10 @@ from support.fake_search import SPACE, make_record, make_search, simulate, smoot
 from adaptune.errors import ResultsError
 from adaptune.results.lifecycle import create_or_resume
 from adaptune.spec.schema import SearchSpec
+from adaptune.study.parameters import decode
 from adaptune.study.storage import open_study
 from adaptune.study.study import SearchStudy
-from adaptune.study.warm_start import prior_trials
+from adaptune.study.warm_start import describe_warm_start, prior_trials
 
 
 def earlier_spec(out: Path, trials: int, **sections: Any) -> SearchSpec:
@@ -43,7 +44,7 @@ def test_a_warm_start_learns_from_trials_that_stay_out_of_the_study(tmp_path: Pa
     priors = prior_trials(warm)
     assert [len(trials) for trials in priors.values()] == [20]
     study = simulate(warm, None, smooth, prior_trials=priors)
-    assert study.describe_warm_start() == (
+    assert describe_warm_start(study) == (
         f"warm start: the sampler also learned from 20 trial(s) of {folder}"
     )
     assert [trial.number for trial in study.started_trials()] == list(range(5))
@@ -76,6 +77,20 @@ def test_a_value_that_the_earlier_search_held_fixed_counts(tmp_path: Path) -> No
     [trials] = prior_trials(make_search(search=warm, space=wider)).values()
     assert len(trials) == 6
     assert {trial.params["loss_weights.feature"] for trial in trials} == {0.1}
+
+
+def test_a_value_0_beside_a_range_counts(tmp_path: Path) -> None:
+    warm = {"warm_start": [str(earlier_search(tmp_path, trials=6))]}
+    weight = "loss_weights.confusion"  # 0 in the earlier search
+    with_zero = {weight: {"search": "loguniform", "low": 0.1, "high": 10, "zero": 0.2}}
+    spec = make_search(search=warm, space=with_zero)
+    priors = prior_trials(spec)
+    [trials] = priors.values()
+    assert len(trials) == 6
+    for trial in trials:
+        assert decode(spec.space, trial.params) == {weight: 0.0}
+    study = simulate(spec, None, lambda values, epoch: 0.5, prior_trials=priors)
+    assert len(study.started_trials()) == 12
 
 
 def test_a_conditional_value_counts_only_if_it_would_have_been_drawn(tmp_path: Path) -> None:

@@ -81,10 +81,12 @@ def test_the_choices_of_the_baselines_are_a_table(console: Console) -> None:
 
 def test_what_the_search_added_follows_the_verdict(console: Console) -> None:
     summary = make_summary(
-        search_verdict="The search added nothing.", stopping_verdict="It ranked rightly."
+        early_end="It ended early.",
+        search_verdict="The search added nothing.",
+        stopping_verdict="It ranked rightly.",
     )
     print_summary(summary, console)
-    sentences = ["It helped.", "The search added nothing.", "It ranked rightly."]
+    sentences = ["It helped.", "It ended early.", "The search added nothing.", "It ranked rightly."]
     assert printed(console).splitlines()[2:] == sentences
 
 

@@ -126,6 +126,7 @@ def test_places_of_values_in_their_ranges() -> None:
     assert [position(choice, value) for value in "abc"] == [0.0, 0.5, 1.0]
     assert position(Choice(search="choice", values=(1,)), 1) == 0.0
     assert position(log, None) is None
+    assert position(log.model_copy(update={"zero": 0.2}), 0.0) == 0.0
 
 
 def test_the_interval_of_no_error_ends_at_one() -> None:

@@ -100,6 +100,17 @@ def test_no_more_trials_start_after_a_request_to_finish(tmp_path: Path) -> None:
     assert search.trials() == [COMPLETE] * 2
 
 
+def test_an_early_end_is_announced_once(tmp_path: Path) -> None:
+    rule = {"gain_below": 99}
+    search = SteeredSearch(tmp_path, trials=24, stop_when=rule)
+    search.run({})
+    search.run({})
+    assert search.trials() == [COMPLETE] * 20
+    announced = printed(search.screen)
+    assert announced.startswith("search.stop_when ended the search early, after 20 of 24 trials")
+    assert announced.count("search.stop_when") == 1
+
+
 def test_a_request_before_a_kill_has_its_effect_after_it(tmp_path: Path) -> None:
     search = SteeredSearch(tmp_path)
     requests = {1: Request(action="stop", trial=0), 0: Request(action="add", trials=1)}
