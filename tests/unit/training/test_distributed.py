@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.collectives import Collectives
 from support.tiny_trial import CPU
 from support.two_workers import run_two_workers
 
@@ -27,7 +28,10 @@ def communicate() -> dict[str, Any]:
     """Return the results of each collective operation."""
     rows = torch.tensor([[1.0 + rank()]], requires_grad=True)
     gathered = all_gather_with_grad(rows)
-    (gathered * torch.tensor([[10.0], [100.0]])).sum().backward()
+    loss = (gathered * torch.tensor([[10.0], [100.0]])).sum()
+    collectives = Collectives()
+    with collectives:
+        loss.backward()
     norm = torch.nn.BatchNorm1d(2)
     assert norm.running_mean is not None
     norm.running_mean.fill_(rank())
@@ -36,6 +40,7 @@ def communicate() -> dict[str, Any]:
     return {
         "gathered": gathered.detach(),
         "slope": rows.grad,
+        "collectives of the backward pass": collectives.names,
         "running mean": norm.running_mean,
         "sum": all_reduce_sum(value),
         "mean": all_reduce_mean(value),
@@ -48,9 +53,12 @@ def work(rank: int, folder: Path) -> dict[str, Any]:
     return communicate()
 
 
-@pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return run_two_workers(work, tmp_path_factory.mktemp("ddp"))
+# On GPUs, objects and tensors of the CPU go by gloo, and all others by NCCL.
+@pytest.fixture(scope="module", params=["gloo", "cpu:gloo,cuda:gloo"])
+def workers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    return run_two_workers(work, tmp_path_factory.mktemp("ddp"), backend=request.param)
 
 
 @pytest.mark.slow
@@ -58,6 +66,7 @@ def test_gathered_rows_have_the_gradients_of_every_workers_loss(workers: list[An
     for worker, slope in zip(workers, (10.0, 100.0), strict=True):
         assert worker["gathered"].tolist() == [[1.0], [2.0]]
         assert worker["slope"].item() == 2 * slope
+        assert worker["collectives of the backward pass"] == []
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.tiny_trial import CPU
+from support.augmentations import ALL_OF_GREY
+from support.tiny_trial import CPU, WITH_MEMORY, make_spec
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
@@ -129,7 +130,8 @@ def trial_of(file: str, precision: str = "fp32") -> TrialSpec:
 
 
 def trainer_of(spec: TrialSpec, device: torch.device) -> tuple[EpochTrainer, list[Member]]:
-    data = noise_data(spec.data.source, SIZES)
+    labelled = SIZES.classes * spec.data.target.train_labels
+    data = noise_data(spec.data.source, SIZES, labelled)
     weights = build_classifier(spec.model.classifier, spec.data.source, 10).state_dict()
     state = build_state(spec, 10, weights, device)
     images = TrainingImages(data, device)
@@ -154,6 +156,18 @@ def no_backward(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def second_update(spec: TrialSpec, monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    """Return the notes of an update after the first one, which makes what is kept."""
+    fake = FakeGpu()
+    with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
+        trainer, members = trainer_of(spec, CUDA)
+        trainer._update(members)
+        for notes in (fake.copies, fake.blocking, fake.reads):
+            notes.clear()
+        trainer._update(members)
+    return fake
+
+
 @pytest.fixture
 def without_constants() -> Iterator[None]:
     """Make constants again, so that no fake tensor leaves a test and none of others enters it."""
@@ -171,13 +185,7 @@ def without_constants() -> Iterator[None]:
 def test_an_update_makes_one_copy_to_the_gpu_and_never_waits_for_it(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = FakeGpu()
-    with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
-        trainer, members = trainer_of(trial_of(file), CUDA)
-        trainer._update(members)  # makes what is kept
-        for notes in (fake.copies, fake.blocking, fake.reads):
-            notes.clear()
-        trainer._update(members)
+    fake = second_update(trial_of(file), monkeypatch)
     assert not fake.blocking, f"copies that block: {fake.blocking}"
     assert not fake.reads, f"values that the CPU waits for: {fake.reads}"
     assert fake.copies == ["_to_copy"]
@@ -229,3 +237,36 @@ def test_an_update_changes_its_state_in_place() -> None:
     }
     changed = {name for name, value in after.items() if not torch.equal(value, before[name][1])}
     assert {"sums", "finite", "pool source", "pool target"} <= changed
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "everything with a memory": WITH_MEMORY | {"generator": "resnet"},
+    "cyclegan": {
+        "method": "cyclegan",
+        "gan_loss": "hinge",
+        "d_augment": {"brightness": 0.5, "contrast": 0.5, "shift": 0.125, "cutout": 0.3},
+        "accumulate": 2,
+    },
+    "a teacher": {
+        "loss_weights": {"confusion": 2, "consistency": 2},
+        "consistency": {"threshold": 0.36, "mask": 0.5},
+        "classifier_ema_decay": 0.9,
+        "semantic_target_labels": "adapted",
+        "semantic_confidence": 0.4,
+    },
+    "augmented": {"augment": ALL_OF_GREY, "gan_augment": {"flip": 0.5, "enlarge": 1.2}},
+    "both kinds of images": {"task_images": "both", "fourier_beta": 0.2},
+    "labelled target images": {"train_labels": 2, "loss_weights": {"task_target": 1}},
+    "a large classifier": {"classifier": "dtn", "size": 32},
+}
+
+
+@pytest.mark.usefixtures("without_constants")
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_no_option_makes_more_copies_or_mixes_devices(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec(batch_size=8, **OPTIONS[name])
+    fake = second_update(spec, monkeypatch)
+    assert (fake.copies, fake.blocking, fake.reads) == (["_to_copy"], [], [])
