@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
@@ -88,18 +89,17 @@ class _GatheredRows(torch.autograd.Function):
     """The rows of all workers, whose backward pass communicates nothing."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, rows: Tensor) -> Tensor:
         rows = rows.contiguous()
-        ctx.count = len(rows)
         parts = [torch.empty_like(rows) for _ in range(world_size())]
         dist.all_gather(parts, rows)
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         # Every worker computes the same loss, so the sum over their gradients is a product.
-        start = rank() * int(ctx.count)
-        return world_size() * gradient[start : start + int(ctx.count)]
+        own = gradient.chunk(world_size())[rank()]
+        return world_size() * own
 
 
 def gather_on_rank_0(value: object) -> list[object]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.augmentations import ALL_OF_GREY
-from support.tiny_trial import CPU, WITH_MEMORY, make_spec
+from support.tiny_trial import CPU, make_spec
+from support.training_options import OPTIONS
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
@@ -237,28 +237,6 @@ def test_an_update_changes_its_state_in_place() -> None:
     }
     changed = {name for name, value in after.items() if not torch.equal(value, before[name][1])}
     assert {"sums", "finite", "pool source", "pool target"} <= changed
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "everything with a memory": WITH_MEMORY | {"generator": "resnet"},
-    "cyclegan": {
-        "method": "cyclegan",
-        "gan_loss": "hinge",
-        "d_augment": {"brightness": 0.5, "contrast": 0.5, "shift": 0.125, "cutout": 0.3},
-        "accumulate": 2,
-    },
-    "a teacher": {
-        "loss_weights": {"confusion": 2, "consistency": 2},
-        "consistency": {"threshold": 0.36, "mask": 0.5},
-        "classifier_ema_decay": 0.9,
-        "semantic_target_labels": "adapted",
-        "semantic_confidence": 0.4,
-    },
-    "augmented": {"augment": ALL_OF_GREY, "gan_augment": {"flip": 0.5, "enlarge": 1.2}},
-    "both kinds of images": {"task_images": "both", "fourier_beta": 0.2},
-    "labelled target images": {"train_labels": 2, "loss_weights": {"task_target": 1}},
-    "a large classifier": {"classifier": "dtn", "size": 32},
-}
 
 
 @pytest.mark.usefixtures("without_constants")
