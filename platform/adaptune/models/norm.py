@@ -39,8 +39,8 @@ class InstanceNorm(nn.InstanceNorm2d):
 def with_cast_norms(network: nn.Module, x: Tensor) -> Tensor:
     """Apply a network, whose instance norms under autocast all get their parameters by one cast.
 
-    (N, C, H, W) → the shape of `network(x)`, and the same results. One cast per parameter would make
-    a sixth more operations in an update with resnet generators. A compiler joins them by itself.
+    (N, C, H, W) → the shape of `network(x)`, and the same results. With a cast per parameter, an
+    update of resnet generators would have a fifth more operations. A compiler joins them by itself.
     """
     norms: list[InstanceNorm] = []
     if torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling():
