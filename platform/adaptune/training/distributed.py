@@ -138,7 +138,12 @@ def all_gather_objects(value: T) -> list[T]:
 @torch.no_grad()
 def average_buffers(modules: Iterable[nn.Module]) -> None:
     """Replace floating-point buffers, such as running statistics, by their mean over workers."""
+    buffers = []
     for module in modules:
-        for buffer in module.buffers():
-            if buffer.is_floating_point():
-                buffer.copy_(all_reduce_mean(buffer))
+        buffers += [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if world_size() == 1 or not buffers:
+        return
+    means = all_reduce_mean(torch.cat([buffer.flatten() for buffer in buffers]))
+    sizes = [buffer.numel() for buffer in buffers]
+    for buffer, mean in zip(buffers, means.split(sizes), strict=True):
+        buffer.copy_(mean.view_as(buffer))

@@ -32,16 +32,20 @@ def communicate() -> dict[str, Any]:
     collectives = Collectives()
     with collectives:
         loss.backward()
-    norm = torch.nn.BatchNorm1d(2)
-    assert norm.running_mean is not None
-    norm.running_mean.fill_(rank())
-    average_buffers([norm])
+    norms = [torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(3)]
+    for norm in norms:
+        assert norm.running_mean is not None
+        norm.running_mean.fill_(len(norm.running_mean) * rank())
+    collectives_of_buffers = Collectives()
+    with collectives_of_buffers:
+        average_buffers(norms)
     value = torch.tensor([1.0 + rank(), 5.0])
     return {
         "gathered": gathered.detach(),
         "slope": rows.grad,
         "collectives of the backward pass": collectives.names,
-        "running mean": norm.running_mean,
+        "running means": [norm.running_mean for norm in norms],
+        "collectives of buffers": collectives_of_buffers.names,
         "sum": all_reduce_sum(value),
         "mean": all_reduce_mean(value),
         "value": value,
@@ -72,7 +76,9 @@ def test_gathered_rows_have_the_gradients_of_every_workers_loss(workers: list[An
 @pytest.mark.slow
 def test_buffers_sums_and_means_are_equal_on_all_workers(workers: list[Any]) -> None:
     for rank_of_worker, worker in enumerate(workers):
-        assert worker["running mean"].tolist() == [0.5, 0.5]
+        means = [mean.tolist() for mean in worker["running means"]]
+        assert means == [[1.0, 1.0], [1.5, 1.5, 1.5]]
+        assert worker["collectives of buffers"] == ["allreduce"]
         assert worker["sum"].tolist() == [3.0, 10.0]
         assert worker["mean"].tolist() == [1.5, 5.0]
         assert worker["value"].tolist() == [1.0 + rank_of_worker, 5.0]
