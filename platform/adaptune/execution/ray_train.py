@@ -173,13 +173,22 @@ def make_trainer(settings: RunnerSettings, config: WorkerConfig) -> TorchTrainer
         work,
         train_loop_config={"worker": config},
         torch_config=TorchConfig(
-            timeout_s=max(MIN_COLLECTIVE_TIMEOUT_S, math.ceil(settings.epoch_timeout_s))
+            backend=backend_of(settings.resources),
+            timeout_s=max(MIN_COLLECTIVE_TIMEOUT_S, math.ceil(settings.epoch_timeout_s)),
         ),
         scaling_config=scaling_config(settings.resources),
         run_config=RunConfig(
             name=settings.name, storage_path=settings.scratch, failure_config=no_retries
         ),
     )
+
+
+def backend_of(resources: WorkerResources) -> str | None:
+    """Return the backends by which the workers communicate; None lets Ray Train choose one."""
+    if resources.workers > 1 and resources.gpus_per_worker > 0:
+        # Over NCCL, pickled objects such as image pools would pass through the memory of the GPUs.
+        return "cpu:gloo,cuda:nccl"
+    return None
 
 
 def scaling_config(resources: WorkerResources) -> ScalingConfig:

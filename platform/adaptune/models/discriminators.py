@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from adaptune.models.generators import init_normal
-from adaptune.models.norm import InstanceNorm
+from adaptune.models.norm import InstanceNorm, with_cast_norms
 
 
 class PatchDiscriminator(nn.Module):
@@ -33,8 +33,7 @@ class PatchDiscriminator(nn.Module):
 
         (N, C, H, W) in [-1, 1] → (N, 1, H / 2^layers, W / 2^layers) logits.
         """
-        logits: Tensor = self.net(x)
-        return logits
+        return with_cast_norms(self.net, x)
 
 
 class CycleGANDiscriminator(nn.Module):

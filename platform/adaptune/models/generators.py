@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from adaptune.models.norm import InstanceNorm
+from adaptune.models.norm import InstanceNorm, with_cast_norms
 
 PaddingMode = Literal["reflect", "zeros"]
 
@@ -89,7 +89,7 @@ class ResnetGenerator(nn.Module):
 
         H and W must be multiples of 4.
         """
-        return in_range(self.net(x))
+        return in_range(with_cast_norms(self.net, x))
 
 
 class UnshuffleGenerator(nn.Module):
@@ -131,7 +131,7 @@ class UnshuffleGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate images: (N, C, H, W) in [-1, 1] → (N, C, H, W) in [-1, 1]."""
-        return in_range(self.net(x))
+        return in_range(with_cast_norms(self.net, x))
 
 
 def init_normal(module: nn.Module, gain: float) -> None:

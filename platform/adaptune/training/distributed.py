@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ def ddp_wrap(module: nn.Module, device: torch.device) -> nn.Module:
         return module
     device_ids = [device.index] if device.type == "cuda" else None
     # No network needs equal buffers during training: `average_buffers` runs before they are read.
+    # A static graph would help networks with unused parameters, of which there are none.
     return DistributedDataParallel(
         module, device_ids=device_ids, broadcast_buffers=False, gradient_as_bucket_view=True
     )
@@ -75,12 +76,30 @@ def all_gather_with_grad(rows: Tensor) -> Tensor:
     """Concatenate the rows of all W workers by rank: (N, …) → (W · N, …).
 
     Gradients flow back to the worker that the rows came from. A loss over the result is that of the
-    global batch and equal on all workers. It needs no scaling: each worker's rows receive that
-    gradient once from every worker, and averaging over the workers undoes it.
+    global batch, and must be the same on all workers. It needs no scaling: each worker's rows
+    receive the gradients of all W workers, and averaging over the workers undoes it.
     """
     if world_size() == 1:
         return rows
-    return torch.cat(differentiable.all_gather(rows.contiguous()))
+    gathered: Tensor = _GatheredRows.apply(rows)
+    return gathered
+
+
+class _GatheredRows(torch.autograd.Function):
+    """The rows of all workers, whose backward pass communicates nothing."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, rows: Tensor) -> Tensor:
+        rows = rows.contiguous()
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
+        dist.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        # Every worker computes the same loss, so the sum over their gradients is a product.
+        own = gradient.chunk(world_size())[rank()]
+        return world_size() * own
 
 
 def gather_on_rank_0(value: object) -> list[object]:
@@ -119,7 +138,12 @@ def all_gather_objects(value: T) -> list[T]:
 @torch.no_grad()
 def average_buffers(modules: Iterable[nn.Module]) -> None:
     """Replace floating-point buffers, such as running statistics, by their mean over workers."""
+    buffers = []
     for module in modules:
-        for buffer in module.buffers():
-            if buffer.is_floating_point():
-                buffer.copy_(all_reduce_mean(buffer))
+        buffers += [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if world_size() == 1 or not buffers:
+        return
+    means = all_reduce_mean(torch.cat([buffer.flatten() for buffer in buffers]))
+    sizes = [buffer.numel() for buffer in buffers]
+    for buffer, mean in zip(buffers, means.split(sizes), strict=True):
+        buffer.copy_(mean.view_as(buffer))

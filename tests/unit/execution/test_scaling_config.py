@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adaptune.execution.ray_train import scaling_config
+from adaptune.execution.ray_train import backend_of, scaling_config
 from adaptune.spec.resources import WorkerResources
 
 
@@ -32,3 +32,13 @@ def test_resources_are_given_to_ray_train(
 ) -> None:
     config = scaling_config(resources)
     assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "backend"),
+    [(2, 1.0, "cpu:gloo,cuda:nccl"), (1, 1.0, None), (1, 0.5, None), (2, 0.0, None)],
+)
+def test_workers_on_gpus_exchange_objects_without_them(
+    workers: int, gpus: float, backend: str | None
+) -> None:
+    assert backend_of(WorkerResources(workers, 1, gpus)) == backend

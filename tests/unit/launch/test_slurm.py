@@ -182,3 +182,44 @@ def test_a_node_whose_job_is_cancelled_removes_its_folder(tmp_path: Path) -> Non
     node.communicate(timeout=WAIT_S)
     assert node.returncode == 128 + signal.SIGTERM
     assert not folder.exists()
+
+
+MPS = """#!/bin/bash
+echo "mps $* $(cat) in $CUDA_MPS_PIPE_DIRECTORY"
+exit "${MPS_STATUS:-0}"
+"""
+
+
+def run_on_node(folder: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a node of a job, where NVIDIA's MPS is a fake."""
+    program = tmp_path / "nvidia-cuda-mps-control"
+    program.write_text(MPS)
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", str(SLURM / "node.sh"), "bash", "-c", 'echo "runs ${CUDA_MPS_PIPE_DIRECTORY-}"'],
+        env=os.environ | {"RAY_TMPDIR": str(folder), "PATH": path} | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+
+def test_processes_share_a_gpu_through_a_daemon_of_the_job_if_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    node = run_on_node(folder, tmp_path, ADAPTUNE_MPS="1")
+    place = folder / "mps"
+    lines = [f"mps -d  in {place}", f"runs {place}", f"mps  quit in {place}"]
+    assert node.stdout.splitlines() == lines
+    assert (node.returncode, folder.exists()) == (0, False)
+    assert run_on_node(folder, tmp_path).stdout == "runs \n"
+
+
+def test_a_node_without_the_daemon_that_was_asked_for_runs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    node = run_on_node(folder, tmp_path, ADAPTUNE_MPS="1", MPS_STATUS="3")
+    assert "runs" not in node.stdout
+    assert "submit the job without ADAPTUNE_MPS" in node.stderr
+    assert (node.returncode, folder.exists()) == (1, False)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from adaptune.models.norm import InstanceNorm
+from adaptune.models.generators import ResnetGenerator
+from adaptune.models.norm import InstanceNorm, with_cast_norms
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -47,3 +48,39 @@ def test_half_precision_rounds_scales_and_results_only() -> None:
     results.float().sum().backward()
     torch.testing.assert_close(results.float(), expected, rtol=0.01, atol=0.02)
     assert all(parameter.grad.dtype == torch.float32 for parameter in norm.parameters())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("is_recomputed", [False, True])
+def test_parameters_that_are_cast_together_have_the_same_results_and_gradients(
+    is_recomputed: bool, precision: str
+) -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(1, width=4, blocks=2)
+    for module in network.modules():
+        if hasattr(module, "is_recomputed"):
+            module.is_recomputed = is_recomputed
+    images = torch.randn(2, 1, 16, 16)
+    results = []
+    for apply in (lambda: network.net(images), lambda: with_cast_norms(network.net, images)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            translated = apply()
+        gradients = torch.autograd.grad(translated.float().square().sum(), network.parameters())
+        results.append([translated.detach(), *gradients])
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+
+
+def test_parameters_of_all_norms_take_one_cast() -> None:
+    network = nn.Sequential(*(InstanceNorm(5, affine=True) for _ in range(4)))
+    images = torch.randn(2, 5, 4, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16), torch.profiler.profile() as profiler:
+        with_cast_norms(network, images)
+    counts = {event.key: event.count for event in profiler.key_averages()}
+    assert counts["aten::_to_copy"] == 1
+
+
+def test_a_network_without_parameters_of_norms_is_applied_as_it_is() -> None:
+    network = nn.Sequential(InstanceNorm(5), nn.ReLU())
+    images = torch.randn(2, 5, 4, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(with_cast_norms(network, images), network(images))

@@ -42,7 +42,8 @@ def fast_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def graphs_of(**options: Any) -> int:
     """Train a trial, with health checks, and return how many graphs it compiled."""
     before = counters["stats"]["unique_graphs"]
-    spec = make_spec(epochs=2, compile=True, classifier_ema_decay=0.9, **options)
+    options = {"epochs": 2, "classifier_ema_decay": 0.9} | options
+    spec = make_spec(compile=True, **options)
     list(fit(spec, make_data(), make_source_weights(spec), device=CPU, health=True))
     return counters["stats"]["unique_graphs"] - before
 
@@ -65,6 +66,13 @@ def test_trials_of_other_weights_use_the_programs_of_the_first_one() -> None:
     for weights in ({"cycle": 3.0}, {"semantic": 0.0, "feature": 0.0}, {"information": 0.0}):
         assert graphs_of(loss_weights=weights) == 0, weights
     assert graphs_of(generator_lr=1e-3, dropout=0.0) == 0
+
+
+def test_casts_of_bf16_compile_nothing_in_addition() -> None:
+    first = graphs_of(generator="resnet", epochs=1)
+    torch._dynamo.reset()
+    assert graphs_of(generator="resnet", epochs=1, precision="bf16") == first
+    assert graphs_of(generator="resnet", epochs=1, precision="bf16", generator_lr=1e-3) == 0
 
 
 def test_other_shapes_are_compiled_once() -> None:
