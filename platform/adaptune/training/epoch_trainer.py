@@ -72,7 +72,7 @@ class EpochTrainer:
         group = [trial.state for trial in trials]
         first = group[0]
         for state in group:
-            state.set_learning_rates()
+            state.set_rates()
         true_semantic = training.semantic_labels == "true"
         indices = self._images.indices(self._sampler, first.step)
         places = first.prepare_draws(indices)

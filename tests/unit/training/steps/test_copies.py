@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support.tiny_trial import CPU
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -28,6 +28,7 @@ from adaptune.training.steps.batch import TrainingImages
 
 SIZES = DataSizes(classes=10, source_train=200, source_val=8, target_train=200, target_val=8)
 SEARCHED = ("cycle", "semantic", "feature", "information")
+AVERAGED = ("g_st", "g_ts", "f_t")
 CUDA = torch.device("cuda", 0)
 # They make no kernel: another shape of the same memory, or a note for the profiler.
 FREE = frozenset(
@@ -118,10 +119,16 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def trial_of(file: str, precision: str = "fp32") -> TrialSpec:
-    """Return a trial of a search, narrow where that changes no operation."""
+def trial_of(file: str, precision: str = "fp32", *, averaged: bool = False) -> TrialSpec:
+    """Return a trial of a search, narrow where that changes no operation.
+
+    Args:
+        averaged: whether all networks that can have a moving average have one.
+    """
     values = {f"loss_weights.{name}": 0.5 for name in SEARCHED}
     overrides = [f"training.precision={precision}"]
+    if averaged:
+        overrides += ["training.ema_decay=0.9", "training.classifier_ema_decay=0.9"]
     if file == "mnist_usps.yaml":
         values["loss_weights.identity"] = 0.5
         overrides += ["model.generator.width=8", "model.discriminator.width=8"]
@@ -209,23 +216,29 @@ def tensors_of(member: Member) -> dict[str, Tensor]:
     for name, pool in (("source", state.pool_source), ("target", state.pool_target)):
         assert pool.images is not None
         tensors[f"pool {name}"] = pool.images
-    modules: dict[str, nn.Module] = state.networks.trained() | dict(state.averages)
+    modules = state.networks.trained()
+    modules |= {f"average of {name}": average.module for name, average in state.averages.items()}
     for name, module in modules.items():
-        tensors |= {f"{name} {key}": value for key, value in module.state_dict().items()}
+        parts = [*module.named_parameters(), *module.named_buffers()]
+        tensors |= {f"{name} {key}": value for key, value in parts}
     for name, optimizer in state.optimizers.by_name().items():
         for index, parts in enumerate(optimizer.state.values()):
             tensors |= {f"{name} {index} {key}": value for key, value in parts.items()}
     return tensors
 
 
-def test_an_update_changes_its_state_in_place() -> None:
-    trainer, [member] = trainer_of(trial_of("cycada.yaml"), CPU)
+@pytest.mark.parametrize("file", ["cycada.yaml", "mnist_optdigits.yaml"])
+def test_an_update_changes_its_state_in_place(file: str) -> None:
+    trainer, [member] = trainer_of(trial_of(file, averaged=True), CPU)
     trainer._update([member])
-    before = {name: (value.data_ptr(), value.clone()) for name, value in tensors_of(member).items()}
+    tensors = tensors_of(member)
+    before = {name: (value.data_ptr(), value.clone()) for name, value in tensors.items()}
     trainer._update([member])
     after = tensors_of(member)
+    assert all(after[name] is tensor for name, tensor in tensors.items() if "pool" not in name)
     assert {name: value.data_ptr() for name, value in after.items()} == {
         name: place for name, (place, _) in before.items()
     }
     changed = {name for name, value in after.items() if not torch.equal(value, before[name][1])}
     assert {"sums", "finite", "pool source", "pool target"} <= changed
+    assert {name.split(" ", 3)[2] for name in changed if "average" in name} == set(AVERAGED)
