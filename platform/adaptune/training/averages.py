@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +60,7 @@ def _tensors(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
 
 
-def _lerp(averages: Sequence[Tensor], values: Sequence[Tensor], weight: float | Tensor) -> None:
+def _lerp(averages: list[Tensor], values: list[Tensor], weight: float | Tensor) -> None:
     """Add weight · (value - average) to each average."""
     if isinstance(weight, Tensor):
         torch._foreach_lerp_(averages, values, [weight] * len(averages))

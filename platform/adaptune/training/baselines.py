@@ -148,10 +148,9 @@ def train_on_target(
 
     def score(step: int, net: nn.Module) -> None:
         nonlocal average, best
-        if average is None:
-            average = MovingAverage(net, training.classifier_ema_decay)
-        else:
-            average.set_weight(step - 2)  # the first update made the copy
+        average = average or MovingAverage(net, training.classifier_ema_decay)
+        if step > 1:  # after the first update, the average is a copy
+            average.set_weight(step - 2)
             average.update(net)
         if step % steps_per_epoch == 0 or step == training.source.steps:
             candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))

@@ -84,6 +84,17 @@ class TrainingState:
         """True if the coming update trains f_T and D_feat."""
         return self.step >= self.classifier_start
 
+    @property
+    def computes_penalty(self) -> bool:
+        """True if the coming update computes the gradient penalty, if that has a weight."""
+        return self.step % self.spec.training.gradient_penalty_every == 0
+
+    @property
+    def structure(self) -> tuple[bool, ...]:
+        """The facts that decide, in a trial, which operations the coming update makes."""
+        has_penalty = self.spec.loss_weights.gradient_penalty > 0 and self.computes_penalty
+        return self.trains_classifier, has_penalty
+
     def set_rates(self) -> None:
         """Set the learning rates of the coming update, and the weights of its averages."""
         rates = learning_rates(self.spec, self.step / self.total_steps)

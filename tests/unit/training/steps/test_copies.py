@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -90,6 +90,8 @@ class FakeGpu(TorchDispatchMode):
             with _disable_current_modes():
                 return func(*args, **kwargs)
         self._note(name, leaves, kwargs)
+        if name == "_fused_adam_":  # fake tensors have no rule for a rate on the device
+            return None  # it changes its arguments in place
         return func(*args, **kwargs)
 
     def _note(self, name: str, leaves: list[object], kwargs: dict[str, object]) -> None:
@@ -101,7 +103,7 @@ class FakeGpu(TorchDispatchMode):
             if leaf.dim() == 0 and name not in ("_to_copy", "copy_"):
                 continue  # an argument of the kernel
             is_pinned = leaf.data_ptr() in self._pinned
-            is_free = is_pinned and kwargs.get("non_blocking") is True
+            is_free = is_pinned and (kwargs.get("non_blocking") is True or name == "copy_")
             (self.copies if is_free else self.blocking).append(name)
 
 
@@ -135,13 +137,31 @@ def trial_of(file: str, precision: str = "fp32", *, averaged: bool = False) -> T
     return load_spec(file, overrides).trial(values, seed=0)
 
 
-def trainer_of(spec: TrialSpec, device: torch.device) -> tuple[EpochTrainer, list[Member]]:
+class NoGraphs:
+    """A recorder, and its graphs, that record and compute nothing."""
+
+    def side_stream(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def begin(self, beside: object) -> NoGraphs:
+        return self
+
+    def end(self, graph: object) -> None:
+        pass
+
+    def replay(self) -> None:
+        pass
+
+
+def trainer_of(
+    spec: TrialSpec, device: torch.device, recorder: NoGraphs | None = None
+) -> tuple[EpochTrainer, list[Member]]:
     data = noise_data(spec.data.source, SIZES)
     weights = build_classifier(spec.model.classifier, spec.data.source, 10).state_dict()
     state = build_state(spec, 10, weights, device)
     images = TrainingImages(data, device)
     images.predict(state.networks.f_s)
-    return EpochTrainer(spec, images, None), [Member(state)]
+    return EpochTrainer(spec, images, None, recorder), [Member(state)]
 
 
 @contextmanager
@@ -190,13 +210,34 @@ def test_an_update_makes_one_copy_to_the_gpu_and_never_waits_for_it(
     assert fake.copies == ["_to_copy"]
 
 
+@pytest.mark.usefixtures("without_constants")
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
+def test_a_recorded_update_gets_its_inputs_by_the_same_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeGpu()
+    with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
+        trainer, members = trainer_of(trial_of("cycada.yaml"), CUDA, NoGraphs())
+        for _ in range(5):  # the first two fill the pools
+            trainer._update(members)
+        copies = []
+        for _ in range(3):  # a recording with its first replay, and two replays
+            fake.copies.clear()
+            trainer._update(members)
+            copies.append(len(fake.copies))
+    assert trainer._recorded is not None
+    assert all(kind.recorded for kind in trainer._recorded._kinds.values())
+    assert copies == [2, 1, 1]
+    assert not fake.reads
+
+
 @pytest.mark.parametrize(
     ("file", "precision", "most"),
     [
-        ("cycada.yaml", "fp32", 599),
-        ("mnist_optdigits.yaml", "fp32", 585),
-        ("mnist_usps.yaml", "fp32", 1047),
-        ("mnist_usps.yaml", "bf16", 1790),
+        ("cycada.yaml", "fp32", 590),
+        ("mnist_optdigits.yaml", "fp32", 572),
+        ("mnist_usps.yaml", "fp32", 1042),
+        ("mnist_usps.yaml", "bf16", 1785),
     ],
 )
 def test_the_operations_of_an_update(file: str, precision: str, most: int) -> None:
@@ -205,7 +246,7 @@ def test_the_operations_of_an_update(file: str, precision: str, most: int) -> No
     operations = Operations()
     with operations:
         trainer._update(members)
-    assert operations.count <= most, f"{operations.count} operations; see docs/decisions/0032"
+    assert operations.count <= most, f"{operations.count} operations; see docs/decisions/0034"
 
 
 def tensors_of(member: Member) -> dict[str, Tensor]:
