@@ -68,7 +68,7 @@ class Update:
     def next_batch(self) -> Batch:
         """Begin the next update, and return its batch."""
         self.state.step += 1
-        self.state.set_learning_rates()
+        self.state.set_rates()
         indices = self._images.indices(self._sampler, self.state.step)
         places = self.state.prepare_draws(indices)
         batch = self._images.batch(indices, places, true_semantic=False)

@@ -182,7 +182,8 @@ def _resolve(spec: SearchSpec, nodes: Sequence[NodeResources]) -> WorkerResource
     workers = requested.workers_per_trial
     if workers == "auto":
         slots = [worker_slots(node, requested.cpus_per_worker, gpus) for node in nodes]
-        workers = 1 if spec.execution == "in_process" else _auto_workers(slots, gpus, spec)
+        is_single = spec.execution == "in_process" or spec.has_cuda_graph
+        workers = 1 if is_single else _auto_workers(slots, gpus, spec)
     return _worker_resources(requested, workers, gpus)
 
 
@@ -239,6 +240,8 @@ def _check(resources: WorkerResources, execution: Execution, spec: SearchSpec) -
             f"execution in_process runs one worker per trial, not {workers}: add"
             " --set resources.workers_per_trial=1, or use execution ray_train"
         )
+    if spec.has_cuda_graph:
+        _check_cuda_graph(resources)
     for size in spec.batch_sizes:
         if size % (workers * spec.accumulate):
             parts = ""
@@ -248,6 +251,20 @@ def _check(resources: WorkerResources, execution: Execution, spec: SearchSpec) -
                 f"training.batch_size {size} cannot be split evenly among {workers}"
                 f" worker(s){parts}"
             )
+
+
+def _check_cuda_graph(resources: WorkerResources) -> None:
+    if resources.workers > 1:
+        raise SpecError(
+            "training.cuda_graph: on records the updates of one worker, and a trial has"
+            f" {resources.workers}, which exchange their gradients: add"
+            " --set resources.workers_per_trial=1, or --set training.cuda_graph=off"
+        )
+    if not resources.gpus_per_worker:
+        raise SpecError(
+            "training.cuda_graph: on needs a GPU, and a trial gets none: set"
+            " resources.gpus_per_worker, or add --set training.cuda_graph=off"
+        )
 
 
 def _slots_of_nodes(nodes: Sequence[NodeResources], resources: WorkerResources) -> list[int]:

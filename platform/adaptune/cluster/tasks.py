@@ -16,7 +16,7 @@ from adaptune.cluster.placement import PlacementPlan
 from adaptune.errors import NodesLostError, TaskTimeoutError
 from adaptune.signals import raise_if_stopped
 from adaptune.spec.schema import SearchSpec, TrialSpec
-from adaptune.training.build import set_tf32
+from adaptune.training.build import set_backends
 
 T = TypeVar("T")
 NOTICE_S = 60.0
@@ -123,9 +123,9 @@ def task_timeout_s(spec: SearchSpec) -> float:
 
 
 def task_device(spec: TrialSpec, threads: int) -> torch.device:
-    """Set torch's threads and TF32 in a task's process, and return the device to train on."""
+    """Set torch's threads and backends in a task's process, and return its device."""
     torch.set_num_threads(threads)
-    set_tf32(spec)
+    set_backends(spec)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

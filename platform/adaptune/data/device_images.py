@@ -61,6 +61,11 @@ class DeviceImages:
         return self._length
 
     @property
+    def is_stored(self) -> bool:
+        """True if all images are in the memory of the device."""
+        return self._stored is not None
+
+    @property
     def size_px(self) -> int:
         """H = W of the images."""
         return self._size_px

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +34,35 @@ def to_device_at_once(values: T, device: torch.device) -> T:
     return unpack(to_device(pack(values), device), values)
 
 
+class FixedValues(Generic[T]):
+    """Values on a device that keep their addresses: new ones take their place by a single copy.
+
+    Args:
+        values: the first values on the CPU, see `to_device_at_once`.
+
+    Attributes:
+        values: the same values with tensors on the device.
+    """
+
+    def __init__(self, values: T, device: torch.device) -> None:
+        packed = pack(values)
+        self._packed = torch.empty_like(packed, device=device)
+        self._layout = _layout(values)
+        self.values = unpack(self._packed, values)
+        self.replace(values)
+
+    def fits(self, values: object) -> bool:
+        """Return whether values differ from the first ones in the contents of tensors only."""
+        return _layout(values) == self._layout
+
+    def replace(self, values: T) -> None:
+        """Replace the values by others from the CPU, which fit."""
+        packed = pack(values)
+        if self._packed.device.type == "cuda":
+            packed = packed.pin_memory()
+        self._packed.copy_(packed, non_blocking=True)
+
+
 def pack(values: object) -> Tensor:
     """Return the bytes of all tensors, see `to_device_at_once`: uint8 (B,)."""
     parts = [_padded_bytes(tensor) for tensor in _tensors(values)]
@@ -61,6 +90,15 @@ def _tensors(values: object) -> Iterator[Tensor]:
     elif isinstance(values, tuple):
         for value in values:
             yield from _tensors(value)
+
+
+def _layout(values: object) -> object:
+    """Return the values with the type and the shape of each tensor in its place."""
+    if isinstance(values, Tensor):
+        return values.dtype, values.shape
+    if isinstance(values, tuple):
+        return tuple(_layout(value) for value in values)
+    return values
 
 
 def _with_tensors(values: T, tensors: Iterator[Tensor]) -> T:

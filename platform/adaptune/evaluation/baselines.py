@@ -89,15 +89,15 @@ def note_f_s(run: SearchRun) -> None:
     Raises:
         NodesLostError: the cluster had no room for too long.
     """
+    spec = run.spec.trial({}, seed=run.spec.seed)
     source_classifier = run.inputs.source_classifier
     metric = run.spec.search.metric
     # In the colours of the target, f_S is the first candidate of FDA.
-    baseline = "fda" if run.spec.training.source.fourier_beta else "source_only"
+    baseline = "fda" if spec.training.source.fourier_beta else "source_only"
     if metric == ENSEMBLE:  # ranks epochs of trials
         return
     if baseline in known_baseline_objectives(run.study, source_classifier):
         return
-    spec = run.spec.trial({}, seed=run.spec.seed)
     try:
         task = _submit(run, "scores of f_S", _score_f_s, spec, metric)
         [f_s] = run.tasks.results([task])

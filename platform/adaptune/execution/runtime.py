@@ -12,7 +12,7 @@ from adaptune.data.residency import fits_on_device
 from adaptune.data.splits import TrialData
 from adaptune.execution.cause import crash_reported
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import set_tf32
+from adaptune.training.build import set_backends
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.epoch_trainer import IsPreempted
 from adaptune.training.group import GroupTrial
@@ -119,7 +119,7 @@ class WorkerRuntime:
         self, job: GroupJob, stopped: Collection[int], is_preempted: IsPreempted | None
     ) -> Iterator[dict[int, Outcome]]:
         first = job.trials[0]
-        set_tf32(first.spec)
+        set_backends(first.spec)
         if self._images is None:
             self._images = self._training_images(first.spec)
         return fit_group(

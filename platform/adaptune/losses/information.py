@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import Tensor
 
 from adaptune.losses.entropy import entropy
@@ -19,6 +20,5 @@ def information_loss(logits: Tensor) -> Tensor:
         logits: (N, K) of unlabelled images; N should be at least a few times K.
     """
     log_p = logits.log_softmax(dim=1)
-    log_n = torch.tensor(float(len(logits))).log()  # on the CPU, so that nothing is copied
-    log_mean_p = log_p.logsumexp(dim=0) - log_n
+    log_mean_p = log_p.logsumexp(dim=0) - math.log(len(logits))
     return entropy(log_p).mean() - entropy(log_mean_p)

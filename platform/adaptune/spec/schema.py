@@ -229,6 +229,11 @@ class SearchSpec(Section):
         return self._first_trial.training.accumulate
 
     @property
+    def has_cuda_graph(self) -> bool:
+        """True if the updates of all trials are to be recorded as CUDA graphs."""
+        return self._first_trial.training.cuda_graph == "on"
+
+    @property
     def batch_sizes(self) -> Sequence[int]:
         """Every batch size (image pairs per update) that a trial may have."""
         match self.space.get("training.batch_size"):

@@ -250,6 +250,12 @@ class TrainingSpec(Section):
         description="Compile the trained networks with `torch.compile`. It costs each worker about"
         " a minute in its first trial, and a part of it when the sizes of batches change.",
     )
+    cuda_graph: Annotated[Literal["auto", "on", "off"], Fixed("it changes time only")] = Field(
+        default="auto",
+        description="Record an update as a CUDA graph after the first ones, and replay it from then"
+        " on. It takes more memory, and saves the time in which the CPU starts each operation. Only"
+        " for trials of one worker on a GPU. `auto`: off, until its gain has been measured.",
+    )
     channels_last: Literal["auto"] | bool = Field(
         default="auto",
         description="Store images as NHWC, which makes convolutions faster. `auto`: in classifiers,"

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class _HostCounter(Tensor):
-    """A counter that stays on the CPU.
+class MovingAverage:
+    """A moving average that starts as a copy of a network, frozen and in eval mode.
 
-    `AveragedModel` copies its counter to the network's device at each update, and the CPU would
-    wait there for the GPU.
-    """
-
-    def to(self, *_: object, **__: object) -> _HostCounter:
-        return self
-
-
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """Return a moving average that starts as a copy of a network, frozen and in eval mode.
-
-    `update_parameters` moves it after each update of the network. Floating-point buffers, such as
-    the running statistics of batch norm, are averaged in the same way as the parameters. Other
-    buffers, such as indices, are those of the network.
+    Floating-point buffers, such as the running statistics of batch norm, are averaged in the same
+    way as the parameters. Other buffers, such as indices, are those of the network.
 
     Args:
         network: a network on its device, neither compiled nor wrapped.
         decay: the decay after the warm-up, see `warmed_up_decay`.
+
+    Attributes:
+        module: the averaged network, changed in place.
+        weight: the weight of the network in the coming update, in [0, 1]; a scalar on the device
+            if it is a tensor, so that a recorded update reads it anew.
     """
-    average = AveragedModel(network, multi_avg_fn=_warmed_up_average(decay), use_buffers=True)
-    # AveragedModel takes a copy of the network at count 0, and averages from count 1.
-    average.n_averaged = torch.ones((), dtype=torch.long).as_subclass(_HostCounter)
-    average.eval().requires_grad_(False)
-    return average
 
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+        self.weight: float | Tensor = 1.0
+        self.set_weight(0)
 
-def resume_average(average: AveragedModel, weights: Mapping[str, Tensor], updates: int) -> None:
-    """Bring an average to the state that it had after `updates` updates.
+    def set_weight(self, update: int) -> None:
+        """Set the weight of the coming update, which is number `update`, counted from 0."""
+        self.weight = 1.0 - warmed_up_decay(self._decay, update)
 
-    Args:
-        weights: state dict of the averaged network, `average.module`.
-    """
-    average.module.load_state_dict(weights)
-    average.n_averaged.fill_(updates + 1)
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move the average after an update of the network."""
+        averages = []
+        values = []
+        for average, value in zip(_tensors(self.module), _tensors(network), strict=True):
+            if value.is_floating_point():
+                averages.append(average)
+                values.append(value)
+            else:
+                average.copy_(value)
+        _lerp(averages, values, self.weight)
 
 
 def warmed_up_decay(decay: float, step: int) -> float:
@@ -58,14 +56,13 @@ def warmed_up_decay(decay: float, step: int) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-def _warmed_up_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    # AveragedModel passes tensors of one type at a time.
-    def update(averages: Tensors, values: Tensors, count: Tensor | int) -> None:
-        if not averages[0].is_floating_point():
-            for average, value in zip(averages, values, strict=True):
-                average.copy_(value)
-            return
-        step = int(count) - 1
-        get_ema_multi_avg_fn(warmed_up_decay(decay, step))(averages, values, count)
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
 
-    return update
+
+def _lerp(averages: list[Tensor], values: list[Tensor], weight: float | Tensor) -> None:
+    """Add weight · (value - average) to each average."""
+    if isinstance(weight, Tensor):
+        torch._foreach_lerp_(averages, values, [weight] * len(averages))
+    else:
+        torch._foreach_lerp_(averages, values, weight)

@@ -9,14 +9,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from adaptune.data.device_images import DeviceImages
 from adaptune.data.splits import TrialData
 from adaptune.errors import NonFiniteLossError
 from adaptune.models.classifiers import Classifier
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.averages import moving_average
+from adaptune.training.averages import MovingAverage
 from adaptune.training.batch_norm import adapted_copy
 from adaptune.training.build import build_classifier, to_device, uses_bf16
 from adaptune.training.epoch_evaluator import EpochEvaluator
@@ -171,15 +170,15 @@ def train_on_target(
     training = spec.training
     steps_per_epoch = ceil(training.source.steps / training.epochs)
     scorer = _Scorer(spec, data, images.device, metric)
-    average: AveragedModel | None = None
+    average: MovingAverage | None = None
     best: Candidate | None = None
 
     def score(step: int, net: nn.Module) -> None:
         nonlocal average, best
-        if average is None:
-            average = moving_average(net, training.classifier_ema_decay)
-        else:
-            average.update_parameters(net)
+        average = average or MovingAverage(net, training.classifier_ema_decay)
+        if step > 1:  # after the first update, the average is a copy
+            average.set_weight(step - 2)
+            average.update(net)
         if step % steps_per_epoch == 0 or step == training.source.steps:
             candidate = scorer.candidate(average.module, ceil(step / steps_per_epoch))
             if best is None or candidate.record.rank_key(metric) > best.record.rank_key(metric):

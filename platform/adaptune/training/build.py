@@ -137,7 +137,12 @@ def uses_bf16(training: TrainingSpec, device: torch.device) -> bool:
     return training.precision == "bf16"
 
 
-def set_tf32(spec: TrialSpec) -> None:
-    """Let this process use TF32 on GPUs, or not, as `training.tf32` says."""
+def set_backends(spec: TrialSpec) -> None:
+    """Set how this process computes on GPUs: with TF32 or not, as `training.tf32` says.
+
+    cuDNN measures its algorithms for each new shape of a convolution, and takes the fastest. The
+    shapes of a search are the same in all trials, whose worker measures them once.
+    """
     torch.backends.cuda.matmul.allow_tf32 = spec.training.tf32
     torch.backends.cudnn.allow_tf32 = spec.training.tf32
+    torch.backends.cudnn.benchmark = True

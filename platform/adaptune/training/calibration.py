@@ -22,7 +22,7 @@ from adaptune.models.classifiers import Classifier
 from adaptune.seeding import derive_seed
 from adaptune.spec.baselines import baseline_settings
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import build_classifier, set_tf32
+from adaptune.training.build import build_classifier, set_backends
 from adaptune.training.calibration_data import (
     DataSizes,
     noise_data,
@@ -288,13 +288,13 @@ def _without_trace(spec: TrialSpec, device: torch.device) -> Iterator[None]:
     """Keep global random numbers, settings and memory as they are."""
     matmul = torch.backends.cuda.matmul
     cudnn = torch.backends.cudnn
-    tf32 = matmul.allow_tf32, cudnn.allow_tf32
+    settings = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
-            set_tf32(spec)
+            set_backends(spec)
             yield
         finally:
-            matmul.allow_tf32, cudnn.allow_tf32 = tf32
+            matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = settings
             if device.type == "cuda":
                 torch.cuda.empty_cache()

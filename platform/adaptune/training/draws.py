@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar, cast
 
 import torch
@@ -27,6 +28,20 @@ class Purpose(NamedTuple):
     settings: Hashable = None
 
 
+Requests = Mapping[Purpose, Callable[[torch.Generator], object]]
+Seed = Callable[[], int]
+
+
+def draw_all(requests: Requests, rng: Rng) -> tuple[object, ...]:
+    """Return the values of an update in the order of the requests, on the CPU."""
+    return tuple(draw(rng(purpose)) for purpose, draw in requests.items())
+
+
+def seed_torch(seed: Seed) -> None:
+    """Seed torch's own generators, of the CPU and of GPUs."""
+    torch.manual_seed(seed())
+
+
 class Draws:
     """Random values of updates: drawn on the CPU, and used on the device.
 
@@ -44,7 +59,14 @@ class Draws:
         self._device = device
         self._requests: dict[Purpose, Callable[[torch.Generator], object]] = {}
         self._step = -1
-        self._values: dict[Purpose, object] = {}
+        self._values: Mapping[Purpose, object] = {}
+        self._seed: Callable[[Seed], None] = seed_torch
+        self._is_recording = False
+
+    @property
+    def requests(self) -> Requests:
+        """The values that the newest update has asked for."""
+        return dict(self._requests)
 
     def prepare(self, step: int, rng: Rng, others: T) -> T:
         """Draw what the update before asked for, and return other values on the device.
@@ -54,7 +76,7 @@ class Draws:
             rng: returns the random numbers of the coming update.
             others: further values from the CPU, see `to_device_at_once`.
         """
-        drawn = tuple(draw(rng(purpose)) for purpose, draw in self._requests.items())
+        drawn = draw_all(self._requests, rng)
         copied, others = to_device_at_once((drawn, others), self._device)
         self._values = dict(zip(self._requests, copied, strict=True))
         self._requests = {}
@@ -66,8 +88,41 @@ class Draws:
 
         Args:
             draw: makes the values from random numbers, on the CPU. It does the same in each update.
+
+        Raises:
+            RuntimeError: the update is recorded, and its values are others.
         """
         self._requests[purpose] = draw
         if step == self._step and purpose in self._values:
             return cast("T", self._values[purpose])
+        if self._is_recording:
+            raise RuntimeError(f"the update before did not ask for the values of {purpose.name!r}")
         return to_device_at_once(draw(rng(purpose)), self._device)
+
+    def seed(self, seed: Seed) -> None:
+        """Seed torch's own random numbers for what follows in this update.
+
+        Args:
+            seed: returns the seed of the coming update.
+        """
+        self._seed(seed)
+
+    @contextmanager
+    def recording(
+        self, step: int, values: Mapping[Purpose, object], seed: Callable[[Seed], None]
+    ) -> Iterator[None]:
+        """Give an update that is recorded these values, and no others.
+
+        Args:
+            values: values on the device, which later updates change in place.
+            seed: called in place of `seed_torch`.
+        """
+        self._step = step
+        self._values = values
+        self._seed = seed
+        self._is_recording = True
+        try:
+            yield
+        finally:
+            self._seed = seed_torch
+            self._is_recording = False

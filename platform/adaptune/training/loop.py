@@ -11,6 +11,7 @@ from adaptune.data.splits import TrialData
 from adaptune.errors import NonFiniteLossError, PreemptedError
 from adaptune.spec.schema import TrialSpec
 from adaptune.training.checkpoint import CheckpointFolder
+from adaptune.training.cuda_graph import Recorder
 from adaptune.training.epoch_evaluator import EpochEvaluator
 from adaptune.training.epoch_trainer import EpochTrainer, IsPreempted
 from adaptune.training.group import GroupTrial, TrialGroup
@@ -69,6 +70,7 @@ def fit_group(
     health: bool = False,
     is_preempted: IsPreempted | None = None,
     stopped: Collection[int] = (),
+    recorder: Recorder | None = None,
 ) -> Iterator[dict[int, Outcome]]:
     """Train the trials of a group on one GAN, and yield their outcomes after each epoch.
 
@@ -84,13 +86,12 @@ def fit_group(
         images: training images of an earlier trial on the same data and f_S, with f_S's labels.
         metric: metric by which the best epochs, whose checkpoints are kept, are chosen.
         health: whether each epoch is checked for the symptoms of a failing GAN.
-        is_preempted: asked now and then by all workers alike. If it returns True, the group is
-            saved in mid-epoch and ends.
+        is_preempted: asked now and then by all workers alike; True saves the group, and ends it.
         stopped: numbers of trials that do not continue; read before each epoch.
+        recorder: see `EpochTrainer`.
 
     Raises:
-        CheckpointError: a checkpoint cannot be loaded, or access to the folder is denied.
-        WorkersLostError: see `CheckpointFolder.restore`.
+        CheckpointError, WorkersLostError: see `CheckpointFolder.restore`.
         PreemptedError: `is_preempted` returned True.
     """
     group = TrialGroup(trials, len(data.class_names), source_weights, device)
@@ -100,7 +101,7 @@ def fit_group(
     images = images or TrainingImages(data, device)
     if spec.has_semantic_term:
         images.predict(group.first.networks.f_s)
-    trainer = EpochTrainer(spec, images, is_preempted)
+    trainer = EpochTrainer(spec, images, is_preempted, recorder)
     evaluator = EpochEvaluator(spec, data, images, device, check_health=health)
     last_epoch = group.first.step // spec.training.steps_per_epoch
     for epoch in range(last_epoch + 1, spec.training.epochs + 1):

@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from adaptune.seeding import derive_seed
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.averages import moving_average, resume_average
+from adaptune.training.averages import MovingAverage
 from adaptune.training.distributed import rank, unwrap, world_size
 from adaptune.training.draws import Draws, Purpose
 from adaptune.training.image_pool import ImagePool
@@ -61,7 +60,7 @@ class TrainingState:
     optimizers: Optimizers
     pool_source: ImagePool
     pool_target: ImagePool
-    averages: dict[str, AveragedModel]
+    averages: dict[str, MovingAverage]
     draws: Draws
     semantic_open: Tensor
     step: int = 0
@@ -85,11 +84,25 @@ class TrainingState:
         """True if the coming update trains f_T and D_feat."""
         return self.step >= self.classifier_start
 
-    def set_learning_rates(self) -> None:
-        """Set the learning rates of the coming update in all optimizers."""
+    @property
+    def computes_penalty(self) -> bool:
+        """True if the coming update computes the gradient penalty, if that has a weight."""
+        return self.step % self.spec.training.gradient_penalty_every == 0
+
+    @property
+    def structure(self) -> tuple[bool, ...]:
+        """The facts that decide, in a trial, which operations the coming update makes."""
+        has_penalty = self.spec.loss_weights.gradient_penalty > 0 and self.computes_penalty
+        return self.trains_classifier, has_penalty
+
+    def set_rates(self) -> None:
+        """Set the learning rates of the coming update, and the weights of its averages."""
         rates = learning_rates(self.spec, self.step / self.total_steps)
         for name, optimizer in self.optimizers.by_name().items():
             set_lr(optimizer, rates[name])
+        for name, average in self.averages.items():
+            skipped = self.classifier_start if name in CLASSIFIER_SIDE else 0
+            average.set_weight(max(self.step - skipped, 0))
 
     def update_averages(self, networks: Container[str] = TRAINED) -> None:
         """Move the averages of some networks after an update of them.
@@ -100,7 +113,7 @@ class TrainingState:
         trained = self.networks.trained()
         for name, average in self.averages.items():
             if name in networks:
-                average.update_parameters(unwrap(trained[name]))
+                average.update(unwrap(trained[name]))
 
     def update_best(self, epoch: int, score: tuple[float, float]) -> None:
         """Make `epoch` the best one if its score exceeds that of the best epoch so far."""
@@ -178,9 +191,7 @@ class TrainingState:
         for name, optimizer in self.optimizers.by_name().items():
             optimizer.load_state_dict(state["optimizers"][name])
         for name, average in self.averages.items():
-            skipped = self.classifier_start if name in CLASSIFIER_SIDE else 0
-            updates = max(self.step - skipped, 0)
-            resume_average(average, state["averages"][name], updates)
+            average.module.load_state_dict(state["averages"][name])
         self.semantic_open.copy_(state["semantic_open"])
 
     def pools_state(self) -> dict[str, Tensor | None]:
@@ -270,12 +281,12 @@ def _build_member(
 
 def _build_averages(
     networks: Networks, spec: TrialSpec, names: Container[str] = TRAINED
-) -> dict[str, AveragedModel]:
+) -> dict[str, MovingAverage]:
     generator_decay = spec.training.ema_decay
     classifier_decay = spec.training.classifier_ema_decay
     decays = {"g_st": generator_decay, "g_ts": generator_decay, "f_t": classifier_decay}
     averages = {}
     for name, decay in decays.items():
         if decay and name in names:
-            averages[name] = moving_average(getattr(networks, name), decay)
+            averages[name] = MovingAverage(getattr(networks, name), decay)
     return averages

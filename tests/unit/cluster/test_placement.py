@@ -245,6 +245,18 @@ def test_workers_of_a_trial_do_not_share_a_gpu() -> None:
     assert plan({"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 1}, resources=spread).resources.workers == 2
 
 
+def test_a_cuda_graph_takes_one_worker_and_a_gpu() -> None:
+    recorded = {"cuda_graph": "on"}
+    gpus = {"CPU": 8, "GPU": 8}
+    assert plan(gpus, search={"trials": 2}, training=recorded).resources.workers == 1
+    with pytest.raises(SpecError, match="one worker, and a trial has 2"):
+        plan(gpus, resources={"workers_per_trial": 2}, training=recorded)
+    with pytest.raises(SpecError, match="needs a GPU, and a trial gets none"):
+        plan({"CPU": 8}, training=recorded)
+    with pytest.raises(SpecError, match="needs a GPU, and a trial gets none"):
+        plan(gpus, resources={"gpus_per_worker": 0}, training=recorded)
+
+
 def test_a_refusal_names_the_conditions_on_nodes() -> None:
     with pytest.raises(
         ResourceError, match="but the cluster has no node with market=spot, accelerator_type A100"

@@ -223,10 +223,12 @@ def test_a_task_trains_on_its_gpu_if_it_has_one_with_the_threads_of_its_cpus(
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     spec = make_search(training={"tf32": False}).trial({})
     assert task_device(spec, 3) == torch.device(device)
     assert threads == [3]
     assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.benchmark
 
 
 def test_a_signal_that_ray_has_dropped_ends_the_wait(fake_ray: FakeRay) -> None:

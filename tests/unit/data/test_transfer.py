@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from adaptune.data.transfer import pack, to_device, to_device_at_once, unpack
+from adaptune.data.transfer import FixedValues, pack, to_device, to_device_at_once, unpack
 
 
 class Changes(NamedTuple):
@@ -42,3 +42,29 @@ def test_packed_values_of_all_types_come_back_in_their_tuples() -> None:
 
 def test_nothing_can_be_packed() -> None:
     assert unpack(pack((None, 3)), (None, 3)) == (None, 3)
+
+
+def test_fixed_values_are_replaced_where_they_are() -> None:
+    def values(seed: int) -> tuple[Changes, Tensor]:
+        rng = torch.Generator().manual_seed(seed)
+        return Changes(torch.rand(3, 2, generator=rng), None, 7), torch.randperm(5, generator=rng)
+
+    fixed = FixedValues(values(0), torch.device("cpu"))
+    changes, places = fixed.values
+    addresses = changes.maps.data_ptr(), places.data_ptr()
+    for seed in (0, 1):
+        fixed.replace(values(seed))
+        assert torch.equal(changes.maps, values(seed)[0].maps)
+        assert torch.equal(places, values(seed)[1])
+    assert (changes.boxes, changes.radius) == (None, 7)
+    assert (fixed.values[0].maps.data_ptr(), fixed.values[1].data_ptr()) == addresses
+
+
+def test_fixed_values_fit_if_only_the_contents_of_tensors_differ() -> None:
+    first = (Changes(torch.zeros(3, 2), None, 7), torch.arange(5))
+    fixed = FixedValues(first, torch.device("cpu"))
+    assert fixed.fits((Changes(torch.ones(3, 2), None, 7), torch.zeros(5, dtype=torch.int64)))
+    assert not fixed.fits((Changes(torch.ones(3, 2), None, 8), torch.arange(5)))
+    assert not fixed.fits((Changes(torch.ones(3, 3), None, 7), torch.arange(5)))
+    assert not fixed.fits((Changes(torch.ones(3, 2), torch.ones(1), 7), torch.arange(5)))
+    assert not fixed.fits((Changes(torch.ones(3, 2), None, 7), torch.arange(5.0)))

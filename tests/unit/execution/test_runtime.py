@@ -59,11 +59,12 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[DeviceImages]:
 
 
 @pytest.fixture
-def tf32() -> Iterator[None]:
+def backends() -> Iterator[None]:
     """Restores torch's settings."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
 
 
 def test_a_runtime_trains_the_epochs_of_a_job_and_keeps_their_checkpoints(
@@ -138,7 +139,7 @@ def test_a_runtime_hands_the_whole_job_to_the_training_loop(
     }
 
 
-@pytest.mark.usefixtures("fit_calls", "tf32")
+@pytest.mark.usefixtures("fit_calls", "backends")
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_trial_sets_the_precision_of_matrix_products_for_itself(
     runtime: WorkerRuntime, trial: TrialJob, enabled: bool
@@ -147,6 +148,7 @@ def test_a_trial_sets_the_precision_of_matrix_products_for_itself(
         runtime.outcomes(GroupJob((replace(trial, spec=make_spec(tf32=value)),)))
     assert torch.backends.cuda.matmul.allow_tf32 is enabled
     assert torch.backends.cudnn.allow_tf32 is enabled
+    assert torch.backends.cudnn.benchmark
 
 
 @pytest.mark.parametrize(("device", "calls"), [("cpu", 0), ("cuda", 1)])

@@ -9,7 +9,7 @@ from support.tiny_trial import (
 )
 from torch import nn
 
-from adaptune.training.averages import moving_average, resume_average, warmed_up_decay
+from adaptune.training.averages import MovingAverage, warmed_up_decay
 from adaptune.training.steps.cycada import cycada_step
 
 
@@ -30,10 +30,10 @@ class Scalar(nn.Module):
 def test_buffers_of_integers_are_those_of_the_network() -> None:
     network = Scalar(1.0)
     network.register_buffer("index", torch.arange(100))
-    average = moving_average(network, 0.9)
-    for _ in range(3):
-        average.update_parameters(network)
-    assert torch.equal(average.module.get_buffer("index"), torch.arange(100))
+    average = MovingAverage(network, 0.9)
+    network.get_buffer("index").add_(1)
+    average.update(network)
+    assert torch.equal(average.module.get_buffer("index"), torch.arange(100) + 1)
 
 
 def test_the_decay_warms_up() -> None:
@@ -44,23 +44,25 @@ def test_the_decay_warms_up() -> None:
 
 def test_the_first_update_is_averaged_with_the_initial_weights() -> None:
     network = Scalar(1.0)
-    average = moving_average(network, 0.9)
+    average = MovingAverage(network, 0.9)
     assert average.module.parameter.item() == 1
     network.set(2.0)
-    average.update_parameters(network)
+    average.update(network)
     assert average.module.parameter.item() == pytest.approx(0.1 * 1 + 0.9 * 2)
     network.set(4.0)
-    average.update_parameters(network)
+    average.set_weight(1)
+    average.update(network)
     expected = 2 / 11 * 1.9 + 9 / 11 * 4
     assert average.module.parameter.item() == pytest.approx(expected)
 
 
 def test_buffers_are_averaged_like_parameters() -> None:
     network = Scalar(1.0)
-    average = moving_average(network, 0.9)
-    for value in (2.0, -3.0, 0.5):
+    average = MovingAverage(network, 0.9)
+    for update, value in enumerate((2.0, -3.0, 0.5)):
         network.set(value)
-        average.update_parameters(network)
+        average.set_weight(update)
+        average.update(network)
     averaged = average.module
     assert averaged.statistic.item() == pytest.approx(10 * averaged.parameter.item(), rel=1e-5)
     assert averaged.statistic.item() != network.get_buffer("statistic").item()
@@ -68,33 +70,29 @@ def test_buffers_are_averaged_like_parameters() -> None:
 
 def test_an_average_is_frozen_in_eval_mode_and_apart_from_the_network() -> None:
     network = Scalar(1.0).train()
-    average = moving_average(network, 0.9)
+    average = MovingAverage(network, 0.9)
     assert not average.module.training
-    assert not any(parameter.requires_grad for parameter in average.parameters())
+    assert not any(parameter.requires_grad for parameter in average.module.parameters())
     assert network.training
     assert network.parameter.requires_grad
     network.set(2.0)
     assert average.module.parameter.item() == 1
 
 
-def test_the_counter_stays_on_the_cpu_wherever_the_network_goes() -> None:
-    average = moving_average(Scalar(1.0), 0.9)
-    average.to("meta")
-    assert average.module.parameter.device.type == "meta"
-    assert average.n_averaged.device.type == "cpu"
-
-
-def test_a_resumed_average_continues_its_warm_up() -> None:
-    network = Scalar(1.0)
-    whole = moving_average(network, 0.9)
-    network.set(2.0)
-    whole.update_parameters(network)
-    resumed = moving_average(network, 0.9)
-    resume_average(resumed, whole.module.state_dict(), updates=1)
-    network.set(4.0)
-    for average in (whole, resumed):
-        average.update_parameters(network)
-    assert torch.equal(resumed.module.parameter, whole.module.parameter)
+@pytest.mark.parametrize("weight", [0.9, 9 / 11, 0.5, 0.1, 0.001])
+def test_a_weight_on_the_device_moves_the_average_as_a_number_does(weight: float) -> None:
+    network = nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5))
+    by_number, by_tensor = MovingAverage(network, 0.9), MovingAverage(network, 0.9)
+    by_number.weight = weight
+    by_tensor.weight = torch.tensor(weight)
+    before = {name: value.data_ptr() for name, value in by_tensor.module.state_dict().items()}
+    for _ in range(3):
+        nn.init.normal_(network[0].weight)
+        by_number.update(network)
+        by_tensor.update(network)
+    after = by_tensor.module.state_dict()
+    torch.testing.assert_close(after, by_number.module.state_dict(), rtol=0, atol=0)
+    assert {name: value.data_ptr() for name, value in after.items()} == before
 
 
 def test_the_average_of_a_trial_by_hand() -> None:
@@ -103,6 +101,7 @@ def test_the_average_of_a_trial_by_hand() -> None:
     name = "net.11.bias"
     expected = state.networks.f_t.state_dict()[name].clone()
     for step in range(4):
+        state.set_rates()
         cycada_step([state], make_batch(spec, state, step))
         state.update_averages()
         decay = min(0.3, (1 + step) / (10 + step))

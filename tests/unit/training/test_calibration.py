@@ -76,6 +76,7 @@ def test_a_trial_is_the_same_with_and_without_a_calibration() -> None:
 
 def test_random_numbers_and_settings_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     torch_state, python_state = torch.get_rng_state(), random.getstate()
     numpy_state: Any = np.random.get_state()
     calibrate(make_spec(dropout=0.5, tf32=True, **WITH_MEMORY), SIZES, CPU)
@@ -84,6 +85,7 @@ def test_random_numbers_and_settings_stay_as_they_are(monkeypatch: pytest.Monkey
     numpy_state_after: Any = np.random.get_state()
     assert np.array_equal(numpy_state_after[1], numpy_state[1])
     assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_all_durations_and_the_memory_are_measured() -> None:

@@ -79,3 +79,33 @@ def test_values_of_another_update_are_never_given(monkeypatch: pytest.MonkeyPatc
     trial.step = 7
     later = trial.draws.get(7, trial.rng, SOURCE, draw)
     assert torch.equal(later, draw(trial.rng(SOURCE)))
+
+
+def test_a_recorded_update_gets_the_given_values_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = Trial(monkeypatch)
+    trial.update(SOURCE)
+    assert set(trial.draws.requests) == {SOURCE}
+    given = torch.zeros(3)
+    with trial.draws.recording(trial.step, {SOURCE: given}, lambda seed: None):
+        assert trial.draws.get(trial.step, trial.rng, SOURCE, draw) is given
+        with pytest.raises(RuntimeError, match="did not ask for the values of 'target'"):
+            trial.draws.get(trial.step, trial.rng, TARGET, draw)
+    assert trial.draws.get(trial.step, trial.rng, TARGET, draw).any()
+
+
+def test_torch_is_seeded_by_the_update_or_by_what_records_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = Trial(monkeypatch).draws
+    seeds: list[int] = []
+    with torch.random.fork_rng(devices=[]):
+        values.seed(lambda: 5)
+        assert torch.initial_seed() == 5
+        with values.recording(0, {}, lambda seed: seeds.append(seed())):
+            values.seed(lambda: 6)
+        assert torch.initial_seed() == 5
+        values.seed(lambda: 7)
+        assert torch.initial_seed() == 7
+    assert seeds == [6]

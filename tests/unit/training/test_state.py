@@ -59,7 +59,7 @@ def test_every_optimizer_gets_its_own_rate() -> None:
     state = make_state(make_spec(**rates))
     assert state.total_steps == 8
     state.step = 6  # half of the second half is over
-    state.set_learning_rates()
+    state.set_rates()
     current = [optimizer.param_groups[0]["lr"] for optimizer in state.optimizers.by_name().values()]
     assert list(state.optimizers.by_name()) == ["generators", "discriminators", "f_t", "d_feat"]
     assert current == pytest.approx([rate / 2 for rate in rates.values()])
@@ -89,7 +89,7 @@ def with_slow_backbone() -> TrialSpec:
 def test_the_classifier_may_have_a_schedule_of_its_own() -> None:
     state = make_state(with_slow_backbone())
     state.step = 6
-    state.set_learning_rates()
+    state.set_rates()
     assert state.optimizers.generators.param_groups[0]["lr"] == pytest.approx(1e-4)
     rates = [group["lr"] for group in state.optimizers.f_t.param_groups]
     rate = 1e-4 * 8.5**-0.75
@@ -112,7 +112,7 @@ def test_a_loaded_state_makes_the_same_updates(spec: TrialSpec) -> None:
 
 def update(state: TrainingState, step: int) -> dict[str, float]:
     torch.manual_seed(step)  # for dropout, as `fit` does
-    state.set_learning_rates()
+    state.set_rates()
     [terms] = cycada_step([state], make_batch(state.spec, state, step))
     state.update_averages()
     state.step += 1

@@ -116,7 +116,7 @@ def train(case: str) -> dict[str, Any]:
     step = {"cycada": cycada_step, "cyclegan": cyclegan_step}[spec.method]
     terms = []
     for _ in range(STEPS):
-        state.set_learning_rates()
+        state.set_rates()
         indices = images.indices(sampler, state.step)
         batch = images.batch(indices, indices, true_semantic=False)
         batch = augmented_batch(state, batch)

@@ -96,6 +96,7 @@ class TrainingImages:
         is_resident: see `DeviceImages`.
 
     Attributes:
+        device: the device.
         is_resident: see `DeviceImages`.
         source: labelled source images.
         target: target images.
@@ -111,6 +112,7 @@ class TrainingImages:
         *,
         is_resident: bool = True,
     ) -> None:
+        self.device = device
         self.is_resident = is_resident
         self.source = DeviceImages(
             data.source_train_images,
@@ -122,6 +124,12 @@ class TrainingImages:
         self.labelled_target = labelled_target(data, device, is_resident=is_resident)
         self.predicted_source: Tensor | None = None
         self.predicted_target: Tensor | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """True if all images are in the memory of the device."""
+        parts = [self.source, self.target, self.labelled_target]
+        return all(part.is_stored for part in parts if part is not None)
 
     def predict(self, f_s: nn.Module) -> None:
         """Predict the labels of all images, which the semantic term reads.

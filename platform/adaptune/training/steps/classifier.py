@@ -188,7 +188,7 @@ def _logits(state: TrainingState, groups: Mapping[str, Tensor]) -> dict[str, Ten
     """Classify groups of images, (N, C, H, W) each, in one pass of f_T: (N, K) each."""
     # Dropout draws from torch's own generator. Seeding it by the step keeps a resume exact, and a
     # trial independent of the others of its group.
-    torch.manual_seed(derive_seed(state.spec.seed, "dropout", state.step, rank()))
+    state.draws.seed(lambda: derive_seed(state.spec.seed, "dropout", state.step, rank()))
     logits = state.networks.f_t(torch.cat(list(groups.values())))
     sizes = [len(images) for images in groups.values()]
     return dict(zip(groups, logits.split(sizes), strict=True))

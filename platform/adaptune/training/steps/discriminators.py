@@ -60,9 +60,9 @@ def penalty_of_both(state: TrainingState, source: Tensor, target: Tensor) -> Ten
     times (lazy regularisation, Karras et al. 2020); in the others it is 0. So the mean over all
     updates is that of a penalty in each update.
     """
-    every = state.spec.training.gradient_penalty_every
-    if state.step % every:
+    if not state.computes_penalty:
         return source.new_zeros(())
+    every = state.spec.training.gradient_penalty_every
     nets = state.networks
     return every * total([_penalty(nets.d_s, source), _penalty(nets.d_t, target)])
 

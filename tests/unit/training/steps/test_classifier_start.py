@@ -57,10 +57,10 @@ def test_the_average_of_f_t_starts_with_its_training() -> None:
     member = trained(late_spec(0.5), epochs=2)
     expected = list(member.state.networks.f_s.parameters())
     assert all(map(torch.equal, average_of(member.state), expected))
-    assert member.state.averages["f_t"].n_averaged == 1
+    assert member.state.averages["f_t"].weight == 0.9
     member = trained(late_spec(0.5), epochs=3)
     assert not all(map(torch.equal, average_of(member.state), expected))
-    assert member.state.averages["f_t"].n_averaged == 3
+    assert member.state.averages["f_t"].weight == 1 - 2 / 11  # of its second update
 
 
 def test_then_f_t_is_trained_with_the_rates_of_the_whole_run() -> None:
