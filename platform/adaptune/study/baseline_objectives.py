@@ -15,7 +15,7 @@ _VALUES = "values"
 def store_baseline_objectives(
     study: SearchStudy, values: Mapping[str, float], source_classifier: str
 ) -> None:
-    """Add objectives to those in the study; NaN is left out.
+    """Add objectives to those in the study; values that are not finite are left out.
 
     Args:
         values: objective by key of the baseline, such as `source_only`.
@@ -23,7 +23,7 @@ def store_baseline_objectives(
             are dropped.
     """
     known = known_baseline_objectives(study, source_classifier)
-    known |= {name: value for name, value in values.items() if not math.isnan(value)}
+    known |= {name: value for name, value in values.items() if math.isfinite(value)}
     stored = {_SOURCE_CLASSIFIER: source_classifier, _VALUES: known}
     study.optuna_study.set_user_attr(_OBJECTIVES, stored)
 

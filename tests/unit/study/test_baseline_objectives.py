@@ -18,7 +18,7 @@ def test_objectives_are_added_as_they_become_known(tmp_path: Path) -> None:
     study = open_study(spec, tmp_path / "study.journal")
     assert known_baseline_objectives(study) == {}
     store_baseline_objectives(study, {"source_only": 0.6}, "f_S")
-    store_baseline_objectives(study, {"no_gan": 0.7, "fda": math.nan}, "f_S")
+    store_baseline_objectives(study, {"no_gan": 0.7, "fda": math.nan, "other": -math.inf}, "f_S")
     expected = {"source_only": 0.6, "no_gan": 0.7}
     assert known_baseline_objectives(study, "f_S") == expected
     # As those who watch from another process do.
