@@ -289,7 +289,6 @@ def test_workers_are_placed_and_never_restarted_by_ray_train(
     assert keywords["train_loop_config"] == {"worker": config}
     assert keywords["scaling_config"] == scaling_config(RESOURCES)
     assert keywords["torch_config"].timeout_s == 1200  # of an epoch
-    assert keywords["torch_config"].backend is None  # Ray Train's own choice
     on_gpus = RunnerSettings("workers", WorkerResources(2, 1, 1.0), "/scratch")
     _, keywords = make_trainer(on_gpus, config)
     assert keywords["torch_config"].backend == "cpu:gloo,cuda:nccl"
