@@ -4,9 +4,10 @@
 
 Three searches are measured: the default one, `mnist_usps.yaml`, and photographs of 256 px with
 CycleGAN's generator of nine residual blocks. Their images are noise, which does not change the
-speed. Each is trained as it is written, with compiled networks, and as three trials that share a
-GAN. The GPU is busy while it runs a kernel or a copy, as torch's profiler sees it. If the share is
-small, the CPU limits the speed: it does not start kernels as fast as the GPU runs them.
+speed. Each is trained as it is written, with compiled networks, with a CUDA graph, and as three
+trials that share a GAN. The GPU is busy while it runs a kernel or a copy, as torch's profiler sees
+it. If the share is small, the CPU limits the speed: it does not start kernels as fast as the GPU
+runs them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from adaptune.spec import load_spec
 from adaptune.spec.schema import TrialSpec
-from adaptune.training.build import build_classifier, set_tf32
+from adaptune.training.build import build_classifier, set_backends
 from adaptune.training.calibration_data import DataSizes, noise_data, one_update_per_epoch
 from adaptune.training.epoch_trainer import EpochTrainer
 from adaptune.training.group import Member
@@ -68,6 +69,7 @@ class Mode:
 MODES = (
     Mode("eager"),
     Mode("compiled", {"compile": True}),
+    Mode("CUDA graph", {"cuda_graph": "on"}),
     Mode("3 trials per GAN", trials=3),
 )
 
@@ -147,7 +149,7 @@ class Updates:
         changes = {"steps_per_epoch": updates, **mode.training}
         spec = one_update_per_epoch(spec, workers=1)
         spec = spec.model_copy(update={"training": spec.training.model_copy(update=changes)})
-        set_tf32(spec)
+        set_backends(spec)
         data = noise_data(spec.data.source, SIZES)
         classifier = build_classifier(spec.model.classifier, spec.data.source, SIZES.classes)
         group = build_group([spec] * mode.trials, SIZES.classes, classifier.state_dict(), device)

@@ -146,9 +146,8 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    # The model of `curves` needs more than three trials.
     ("sampler", "leaders"),
-    [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])],
+    [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])],  # its model needs more than three trials
 )
 def test_a_driver_killed_ten_times_ends_with_the_same_trial_groups(
     start: Start, tmp_path: Path, sampler: str, leaders: list[int]
@@ -192,11 +191,7 @@ def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
 
 
 def moments_of_groups(search: RunningSearch, trials_before: int) -> dict[str, Callable[[], bool]]:
-    """Return ten moments of a search whose groups have two trials, and the last one perhaps one.
-
-    Args:
-        trials_before: number of trials before the last group.
-    """
+    """Return ten moments of a search in groups; some trials come before the last group."""
     return {
         "the start": has_file(search, "search.yaml"),
         "the start of the study": has_file(search, "study.journal"),

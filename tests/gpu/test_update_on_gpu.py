@@ -12,7 +12,7 @@ from support.tiny_trial import CPU, make_data, make_source_weights, make_spec
 from support.training_options import OPTIONS
 
 from adaptune.data.device_images import DeviceImages
-from adaptune.training.build import set_tf32
+from adaptune.training.build import set_backends
 from adaptune.training.epoch_trainer import EpochTrainer
 from adaptune.training.group import Member
 from adaptune.training.source_classifier import train_supervised
@@ -45,7 +45,7 @@ def test_f_s_is_nearly_the_one_of_a_cpu(bf16: bool) -> None:
     data = make_data()
     stage: dict[str, Any] = {"steps": 4, "batch_size": 8}
     spec = make_spec(tf32=False, augment={"shift": 0.1, "rotate": 10}, source=stage)
-    set_tf32(spec)
+    set_backends(spec)
     weights = []
     for device in (CPU, cuda()):
         images = DeviceImages(data.source_train_images, data.source_train_labels, device)
@@ -57,7 +57,7 @@ def test_f_s_is_nearly_the_one_of_a_cpu(bf16: bool) -> None:
 
 def test_predictions_are_those_of_a_cpu() -> None:
     spec = make_spec(tf32=False)
-    set_tf32(spec)
+    set_backends(spec)
     logits = []
     for device in (CPU, cuda()):
         f_s = build_state(spec, 3, make_source_weights(spec), device).networks.f_s

