@@ -183,6 +183,23 @@ def test_an_update_makes_one_copy_to_the_gpu_and_never_waits_for_it(
     assert fake.copies == ["_to_copy"]
 
 
+@pytest.mark.usefixtures("without_constants")
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
+def test_noting_the_gradients_of_the_last_update_of_an_epoch_never_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeGpu()
+    with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
+        trainer, members = trainer_of(trial_of("cycada.yaml"), CUDA)
+        trainer._update(members)
+        for notes in (fake.copies, fake.blocking, fake.reads):
+            notes.clear()
+        with members[0].gradient_norms.noted():
+            trainer._update(members)
+        assert members[0].gradient_norms._norms.keys() == members[0].state.networks.trained().keys()
+    assert (fake.blocking, fake.reads, fake.copies) == ([], [], ["_to_copy"])
+
+
 @pytest.mark.parametrize(
     ("file", "precision", "most"),
     [
