@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from adaptune.artifacts import export
 from adaptune.cluster import source_classifier
-from adaptune.evaluation import held_out, target_calibration
+from adaptune.evaluation import baselines, held_out, target_calibration
 from adaptune.evaluation.summary import Summary, read_summary
 from adaptune.evaluation.test_scores import TestScores
 from adaptune.execution.base import RunnerSettings, SharedRefs
@@ -34,7 +34,9 @@ from adaptune.search.trainable import TrialContext
 from adaptune.spec import dump_spec, fingerprint, load_spec
 from adaptune.spec.schema import SearchSpec
 from adaptune.spec.yaml_reader import parse
+from adaptune.training.baselines import Candidate
 from adaptune.training.checkpoint_format import decode, eval_weights
+from adaptune.training.metrics import Predictions
 from adaptune.workflows import disk, expected_epochs, search
 from adaptune.workflows.results_view import search_status
 from support.fake_calibration import replace_calibration
@@ -46,13 +48,16 @@ from support.fake_run import (
     make_tiny_search,
     opened,
 )
+from support.fake_search import make_record
 from support.signed_training import SignedTraining, signature
 from support.simulated_tuner import SimulatedTuner
+from support.tiny_trial import CLASSES
 
 T = TypeVar("T")
 R = TypeVar("R")
 Rows = list[dict[str, Any]]
 SPLITS = replace(make_splits(), indices={"source_train": np.arange(14)})
+F_S = Candidate(make_record(0, 0.5), {})
 TUNE_NAMES = ("TuneConfig", "RunConfig", "CheckpointConfig", "FailureConfig", "SyncConfig")
 
 
@@ -150,7 +155,8 @@ class SearchWithoutRay:
         patch.setattr(search, "open_splits", lambda *_: opened(SPLITS))
         patch.setattr(search, "write_report_if_possible", lambda *_, **__: None)
         patch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
-        patch.setattr(held_out, "predict", lambda *_: {})
+        patch.setattr(baselines, "_score_source_only", lambda *_: F_S)
+        patch.setattr(held_out, "predict", lambda *_: predictions_of_test())
         patch.setattr(target_calibration, "calibrate_weights", lambda *_: None)
         patch.setattr(held_out, "score_on_test", lambda *_, **__: scores)
         patch.setattr(export, "model_card", lambda *_: "# A model\n")
@@ -164,6 +170,16 @@ class SearchWithoutRay:
         patch.setattr(lifecycle, "load_spec", memoised(load_spec, key=Path.read_bytes))
         patch.setattr(lifecycle, "parse", memoised(parse, key=str))
         patch.setattr(lifecycle, "fingerprint", memoised(fingerprint, key=contents))
+
+
+def predictions_of_test() -> dict[str, Predictions]:
+    """Predictions of f_S and f_T for the test images: class 1 and class 0 for all."""
+    labels = SPLITS.withheld.target_test_labels
+    predictions = {}
+    for model, predicted in (("source_only", 1), ("adapted", 0)):
+        logits = np.tile(np.eye(CLASSES)[predicted], (len(labels), 1))
+        predictions[model] = Predictions(logits, labels, SPLITS.trial.class_names)
+    return predictions
 
 
 def memoised(function: Callable[[T], R], key: Callable[[T], object]) -> Callable[[T], R]:

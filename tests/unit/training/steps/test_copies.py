@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from support.fake_gpu import CUDA, FakeGpu
 from support.recorded_graph import NoGraphs
 from support.tiny_trial import CPU, make_spec
 from support.training_options import OPTIONS
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from adaptune.spec import load_spec
 from adaptune.spec.schema import TrialSpec
@@ -31,7 +31,6 @@ from adaptune.training.steps.batch import TrainingImages
 SIZES = DataSizes(classes=10, source_train=200, source_val=8, target_train=200, target_val=8)
 SEARCHED = ("cycle", "semantic", "feature", "information")
 AVERAGED = ("g_st", "g_ts", "f_t")
-CUDA = torch.device("cuda", 0)
 # They make no kernel: another shape of the same memory, or a note for the profiler.
 FREE = frozenset(
     [
@@ -57,56 +56,6 @@ FREE = frozenset(
         "_record_function_exit",
     ]
 )
-
-
-class FakeGpu(TorchDispatchMode):
-    """Computes on the CPU what is there, and nothing but shapes on CUDA devices.
-
-    Attributes:
-        copies: places of the copies from the CPU to a device that it does not wait for.
-        blocking: places of those that it waits for.
-        reads: operations whose result the CPU waits for.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.copies: list[str] = []
-        self.blocking: list[str] = []
-        self.reads: list[str] = []
-        self._pinned: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> object:
-        kwargs = kwargs or {}
-        leaves = tree_leaves((args, kwargs))
-        name = func._schema.name.split("::")[1]
-        if name == "_pin_memory":
-            with _disable_current_modes():
-                pinned = args[0].clone()
-            self._pinned.add(pinned.data_ptr())
-            return pinned
-        on_device = [leaf for leaf in leaves if isinstance(leaf, FakeTensor)]
-        asks_for_device = kwargs.get("device") == CUDA
-        if not on_device and not asks_for_device:
-            with _disable_current_modes():
-                return func(*args, **kwargs)
-        self._note(name, leaves, kwargs)
-        if name == "_fused_adam_":  # fake tensors have no rule for a rate on the device
-            return None  # it changes its arguments in place
-        return func(*args, **kwargs)
-
-    def _note(self, name: str, leaves: list[object], kwargs: dict[str, object]) -> None:
-        if name in ("_local_scalar_dense", "nonzero", "is_nonzero"):
-            self.reads.append(name)
-        for leaf in leaves:
-            if not isinstance(leaf, Tensor) or isinstance(leaf, FakeTensor):
-                continue
-            if leaf.dim() == 0 and name not in ("_to_copy", "copy_"):
-                continue  # an argument of the kernel
-            is_pinned = leaf.data_ptr() in self._pinned
-            is_free = is_pinned and (kwargs.get("non_blocking") is True or name == "copy_")
-            (self.copies if is_free else self.blocking).append(name)
 
 
 class Operations(TorchDispatchMode):
@@ -222,6 +171,23 @@ def test_a_recorded_update_gets_its_inputs_by_the_same_copy(
     assert all(kind.recorded for kind in trainer._recorded._kinds.values())
     assert copies == [2, 1, 1]
     assert not fake.reads
+
+
+@pytest.mark.usefixtures("without_constants")
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor:UserWarning")
+def test_noting_the_gradients_of_the_last_update_of_an_epoch_never_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeGpu()
+    with FakeTensorMode(allow_non_fake_inputs=True), fake, no_backward(monkeypatch):
+        trainer, members = trainer_of(trial_of("cycada.yaml"), CUDA)
+        trainer._update(members)
+        for notes in (fake.copies, fake.blocking, fake.reads):
+            notes.clear()
+        with members[0].gradient_norms.noted():
+            trainer._update(members)
+        assert members[0].gradient_norms._norms.keys() == members[0].state.networks.trained().keys()
+    assert (fake.blocking, fake.reads, fake.copies) == ([], [], ["_to_copy"])
 
 
 @pytest.mark.parametrize(
