@@ -6,7 +6,7 @@ from adaptune.evaluation.trial_figures import trial_figures
 from adaptune.study.study import create_study
 from adaptune.training.record import HealthReport
 
-SICK = HealthReport(0.01, 1.0, 0.0, 1.0, "", unhealthy="collapse: diversity 0.01")
+UNHEALTHY = HealthReport(0.01, 1.0, 0.0, 1.0, "", unhealthy="collapse: diversity 0.01")
 
 
 def test_trials_are_counted_by_state_and_by_symptom() -> None:
@@ -14,7 +14,7 @@ def test_trials_are_counted_by_state_and_by_symptom() -> None:
     for number, epochs in enumerate((2, 1, 1)):
         trial = study.ask()
         for epoch in range(1, epochs + 1):
-            health = SICK if number == 1 else None
+            health = UNHEALTHY if number == 1 else None
             study.add_epoch(trial, make_record(epoch, 0.5, health=health), 0.5)
         error = "it failed" if number == 2 else None
         study.tell_result(trial, epochs=2, error=error, wall_s=1.0)
