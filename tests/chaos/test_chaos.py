@@ -145,9 +145,8 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    ("sampler", "leaders"),
-    [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])],  # its model needs more than three trials
+@pytest.mark.parametrize(  # the model of `curves` needs more than three trials
+    ("sampler", "leaders"), [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])]
 )
 def test_a_driver_killed_ten_times_ends_with_the_same_trial_groups(
     start: Start, tmp_path: Path, sampler: str, leaders: list[int]
@@ -190,8 +189,8 @@ def moments(search: RunningSearch) -> dict[str, Callable[[], bool]]:
     }
 
 
-def moments_of_groups(search: RunningSearch, trials_before: int) -> dict[str, Callable[[], bool]]:
-    """Return ten moments of a search in groups; some trials come before the last group."""
+def moments_of_groups(search: RunningSearch, last: int) -> dict[str, Callable[[], bool]]:
+    """Return ten moments of a search in groups, the last of which begins with trial `last`."""
     return {
         "the start": has_file(search, "search.yaml"),
         "the start of the study": has_file(search, "study.journal"),
@@ -200,7 +199,7 @@ def moments_of_groups(search: RunningSearch, trials_before: int) -> dict[str, Ca
         "an epoch of one of two trials": has_epochs(search, 5),
         "the last epoch of one of two trials": has_epochs(search, 2 * EPOCHS - 1),
         "the end of a trial": has_trials(search, 1),
-        "an epoch of the last group": has_epochs(search, trials_before * EPOCHS + 2),
+        "an epoch of the last group": has_epochs(search, last * EPOCHS + 2),
         "the end of the last trial": has_trials(search, search.trials),
         "the evaluation of the best model": has_file(search, "summary.json"),
     }
