@@ -250,7 +250,9 @@ class TrainingSpec(Section):
         description="Compile the trained networks with `torch.compile`. It costs each worker about"
         " a minute in its first trial, and a part of it when the sizes of batches change.",
     )
-    cuda_graph: Annotated[Literal["auto", "on", "off"], Fixed("it changes time only")] = Field(
+    cuda_graph: Annotated[
+        Literal["auto", "on", "off"], Fixed("it changes memory and time only")
+    ] = Field(
         default="auto",
         description="Record an update as a CUDA graph after the first ones, and replay it from then"
         " on. It takes more memory, and saves the time in which the CPU starts each operation. Only"

@@ -12,6 +12,8 @@ import torch
 from support.recorded_graph import CpuRecorder
 from support.tiny_trial import CPU, WITH_MEMORY, make_data, make_source_weights, make_spec
 
+from adaptune.errors import PreemptedError
+from adaptune.training import epoch_trainer
 from adaptune.training.checkpoint import CheckpointFolder
 from adaptune.training.group import GroupTrial
 from adaptune.training.loop import Outcome, fit_group
@@ -62,13 +64,30 @@ def test_a_group_of_three_resumes_between_replays(tmp_path: Path) -> None:
     assert losses == expected
     assert min(*first.replays, *second.replays) >= 1
     assert len(second.graphs) == 1 + len(GROUP)  # that of the GAN, and one per f_T
+    assert_same_checkpoints(tmp_path / "recorded", tmp_path / "written")
+
+
+def assert_same_checkpoints(first: Path, second: Path) -> None:
+    """Check that the last checkpoints of all trials are equal, bit by bit."""
     for number in GROUP:
         stored = [
-            CheckpointFolder(str(tmp_path / name), identity=f"trial {number}").load(3)
-            for name in ("recorded", "written")
+            CheckpointFolder(str(path), identity=f"trial {number}").load(3)
+            for path in (first, second)
         ]
         for part in ("state", "pools"):
             torch.testing.assert_close(stored[0][part], stored[1][part], rtol=0, atol=0)
+
+
+def test_a_group_resumes_in_mid_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(run_group(None, tmp_path / "written"))
+    monkeypatch.setattr(epoch_trainer, "PREEMPTION_CHECK_STEPS", 1)
+    checks = itertools.count()
+    recorder = CpuRecorder()
+    with pytest.raises(PreemptedError, match="update 15, in epoch 2"):
+        list(run_group(recorder, tmp_path / "recorded", is_preempted=lambda: next(checks) == 15))
+    assert min(recorder.replays) >= 1
+    list(run_group(CpuRecorder(), tmp_path / "recorded"))
+    assert_same_checkpoints(tmp_path / "recorded", tmp_path / "written")
 
 
 def test_a_trial_that_ends_changes_nothing_for_the_others(tmp_path: Path) -> None:
