@@ -145,7 +145,7 @@ def test_a_driver_killed_ten_times_ends_with_the_same_trials(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(  # the model of `curves` needs more than three trials
+@pytest.mark.parametrize(  # with six trials, there may be a model of `curves`
     ("sampler", "leaders"), [("tpe", [0, 0, 2]), ("curves", [0, 0, 2, 2, 4, 4])]
 )
 def test_a_driver_killed_ten_times_ends_with_the_same_trial_groups(
