@@ -16,9 +16,9 @@ from adaptune.study.progress import SearchProgress, stored_progress
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
 from adaptune.training.metrics import ACCURACY, metric_of
+from adaptune.training.significance import accuracy_interval
 
 RUNNING = "running"
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,8 @@ class SnapshotReader:
             return None
         if metric_of(self._study.metric) != ACCURACY or not progress.target_val:
             return None
-        return wilson_interval(best.best, progress.target_val)
+        hits = round(best.best * progress.target_val)
+        return accuracy_interval(hits, progress.target_val)
 
 
 def position(distribution: Distribution, value: Value) -> float | None:
@@ -220,12 +221,3 @@ def position(distribution: Distribution, value: Value) -> float | None:
     if isinstance(distribution, LogUniform):
         low, high, number = math.log(low), math.log(high), math.log(number)
     return (number - low) / (high - low)
-
-
-def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """Return the 95% interval of an accuracy on a number of images (Wilson 1927)."""
-    squared = _Z95**2 / images
-    centre = (accuracy + squared / 2) / (1 + squared)
-    spread = math.sqrt(accuracy * (1 - accuracy) / images + squared / (4 * images))
-    half = _Z95 * spread / (1 + squared)
-    return centre - half, centre + half
