@@ -43,12 +43,15 @@ def with_cast_norms(network: nn.Module, x: Tensor) -> Tensor:
     update of resnet generators would have a fifth more operations. A compiler joins them by itself.
     """
     norms: list[InstanceNorm] = []
-    if torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling():
+    device = x.device.type
+    if not torch.amp.is_autocast_available(device):  # as on the device `meta`
+        return network(x)
+    if torch.is_autocast_enabled(device) and not torch.compiler.is_compiling():
         for part in network.modules():
             if isinstance(part, InstanceNorm) and part.affine:
                 norms.append(part)
     if norms:
-        _cast_together(norms, torch.get_autocast_dtype(x.device.type))
+        _cast_together(norms, torch.get_autocast_dtype(device))
     try:
         result: Tensor = network(x)
     finally:

@@ -48,7 +48,7 @@ def state(spec: TrialSpec) -> TrainingState:
     f_s = build_classifier(spec.model.classifier, spec.data.source, len(CLASSES))
     state = build_state(spec, len(CLASSES), f_s.state_dict(), torch.device("cpu"))
     for average in state.averages.values():
-        for parameter in average.parameters():
+        for parameter in average.module.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return state
 

@@ -73,7 +73,9 @@ def lose_f_s(spec: SearchSpec, monkeypatch: pytest.MonkeyPatch, label: int) -> N
     folder.source_classifier.unlink(missing_ok=True)
     shutil.rmtree(folder.source_classifiers, ignore_errors=True)
     weights = constant_classifier(spec.trial({}), label)
-    monkeypatch.setattr(source_classifier, "train_supervised", lambda *_: dict(weights))
+    monkeypatch.setattr(
+        source_classifier, "train_source_classifier", lambda *_, **__: dict(weights)
+    )
 
 
 def best_checkpoints(spec: SearchSpec) -> dict[int, object]:
