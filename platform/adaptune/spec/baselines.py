@@ -66,7 +66,7 @@ class BaselineSetting:
         parts = []
         for path, value in self.values.items():
             name = path.rpartition(".")[2].replace("_", " ")
-            parts.append(name if value is True else f"{name} {value:g}")
+            parts.append(name if value is True else f"{name} {value:.3g}")
         return ", ".join(parts)
 
 

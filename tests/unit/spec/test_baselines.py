@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from support.tiny_trial import make_spec
 
-from adaptune.spec.baselines import WITHOUT_GAN, baseline_settings
+from adaptune.spec.baselines import WITHOUT_GAN, BaselineSetting, baseline_settings
 from adaptune.spec.loss_terms import LOSS_TERMS, terms_of
 from adaptune.spec.schema import TrialSpec
 
@@ -130,3 +130,8 @@ def test_a_setting_is_described_by_its_values() -> None:
     assert texts[7] == "task 1, fourier beta 0.1"
     assert texts[-1] == "task 1, feature 0.1, information 0.3"
     assert len(set(texts)) == len(texts)
+
+
+def test_sampled_weights_are_written_as_in_the_lines_of_a_search() -> None:
+    setting = BaselineSetting("no_gan", {"loss_weights.feature": 0.125003, "freeze_head": True})
+    assert str(setting) == "feature 0.125, freeze head"
