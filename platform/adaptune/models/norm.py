@@ -44,9 +44,9 @@ def with_cast_norms(network: nn.Module, x: Tensor) -> Tensor:
     """
     norms: list[InstanceNorm] = []
     device = x.device.type
-    if not torch.amp.is_autocast_available(device):  # as on the device `meta`
-        return network(x)
-    if torch.is_autocast_enabled(device) and not torch.compiler.is_compiling():
+    # The device `meta`, for one, has no autocast to ask about.
+    has_autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    if has_autocast and not torch.compiler.is_compiling():
         for part in network.modules():
             if isinstance(part, InstanceNorm) and part.affine:
                 norms.append(part)
