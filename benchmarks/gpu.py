@@ -76,7 +76,7 @@ MODES = (
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one search in one mode.
+    """A measurement of one search in one mode.
 
     Attributes:
         update_s: seconds per update of all trials, the median over rounds.

@@ -98,7 +98,7 @@ class EarlyEnd:
             f" {record.trials} trials: the chance that another setting gains more than"
             f" {record.gain:g} points was {record.chance:.1%}."
         )
-        if self._started() > record.started:
+        if self._steering.started() > record.started:
             return f"{sentence} It was continued afterwards."
         return f"{sentence} {record.trials - record.started} trial(s) were saved."
 
@@ -122,7 +122,3 @@ class EarlyEnd:
             return None
         name = f"{time.time_ns():020d}-stop-when"  # sorted by time among other requests
         return EarlyEndRecord(name, started, trials, self._planned, rule.gain_below, chance)
-
-    def _started(self) -> int:
-        trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING for trial in trials)

@@ -59,6 +59,11 @@ class Steering:
         names = sorted(key for key in attributes if key.startswith(_RECORD))
         self._effects = {name.removeprefix(_RECORD): Effect(**attributes[name]) for name in names}
 
+    def started(self) -> int:
+        """Return the number of trials that have started."""
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING for trial in trials)
+
     def trials(self, planned: int) -> int:
         """Return the number of trials in all.
 
@@ -105,7 +110,7 @@ class Steering:
                 effect = Effect(action, adds=request.trials)
                 message = f"{request.trials} trial(s) added"
             case "finish":
-                effect = Effect(action, limit=self._started(), planned=planned)
+                effect = Effect(action, limit=self.started(), planned=planned)
                 message = "no more trials start: the search ends after the running ones"
         self._study.set_user_attr(_RECORD + name, asdict(effect))
         self._effects[name] = effect
@@ -123,7 +128,3 @@ class Steering:
                 return trial.number
         self._study.enqueue_trial(encode(self._space, request.values), user_attrs=origin)
         return self._study.get_trials(deepcopy=False)[-1].number
-
-    def _started(self) -> int:
-        trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state != TrialState.WAITING for trial in trials)

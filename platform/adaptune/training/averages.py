@@ -21,7 +21,7 @@ class MovingAverage:
     Attributes:
         module: the averaged network, changed in place.
         weight: the weight of the network in the coming update, in [0, 1]; a scalar on the device
-            if it is a tensor, so that a recorded update reads it anew.
+            if it is a tensor, which each replay of a recorded update reads.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

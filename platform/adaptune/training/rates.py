@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 
 from adaptune.training.averages import MovingAverage
 from adaptune.training.state import TrainingState
+
+T = TypeVar("T")
 
 
 class Rates(NamedTuple):
@@ -60,8 +62,7 @@ def rates_on_device(group: Sequence[TrainingState], rates: Rates) -> Iterator[No
 
 def optimizers_of(group: Sequence[TrainingState]) -> list[Optimizer]:
     """Return the optimizers of trials; those that the trials share come once."""
-    optimizers = [item for state in group for item in state.optimizers.by_name().values()]
-    return list({id(optimizer): optimizer for optimizer in optimizers}.values())
+    return _once(item for state in group for item in state.optimizers.by_name().values())
 
 
 def _parameter_groups(group: Sequence[TrainingState]) -> list[dict[str, object]]:
@@ -70,8 +71,12 @@ def _parameter_groups(group: Sequence[TrainingState]) -> list[dict[str, object]]
 
 def _averages(group: Sequence[TrainingState]) -> list[MovingAverage]:
     """Return the moving averages of trials; those that the trials share come once."""
-    averages = [average for state in group for average in state.averages.values()]
-    return list({id(average): average for average in averages}.values())
+    return _once(average for state in group for average in state.averages.values())
+
+
+def _once(items: Iterable[T]) -> list[T]:
+    """Return each object once, in the order of the first places."""
+    return list({id(item): item for item in items}.values())
 
 
 def _set_learning(

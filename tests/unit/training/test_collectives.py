@@ -1,4 +1,4 @@
-"""What two workers exchange in an update of a trial."""
+"""The collectives of two workers in an update of a trial."""
 
 from __future__ import annotations
 
