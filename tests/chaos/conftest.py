@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from support.local_cluster import NODES, Nodes
 from support.object_store import CREDENTIALS, ObjectStore, running_store
 from support.ports import reserved_ports
-from support.ray_nodes import stopped_cleanly
+from support.ray_nodes import folder_for_ray, stopped_cleanly
 from support.real_ray import ENVIRONMENT
 from support.running_search import RunningSearch
 
@@ -33,14 +32,9 @@ def reuse_workers(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def running_nodes() -> Iterator[Nodes]:
-    # Ray's sockets are in this folder, and pytest's own folders are too long for their paths.
-    with (
-        stopped_cleanly(),
-        reserved_ports() as ports,
-        tempfile.TemporaryDirectory(prefix="chaos-") as parent,
-    ):
+    with stopped_cleanly(), reserved_ports() as ports, folder_for_ray("chaos-") as parent:
         port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
-        folder = Path(parent) / "nodes"
+        folder = parent / "nodes"
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
         environment = ENVIRONMENT | token | CREDENTIALS
         cluster = Nodes(f"127.0.0.2:{port}", environment, folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import psutil
 import pytest
 from support.http_probe import answers_http
 from support.local_search import LocalSearch
+from support.ray_nodes import folder_for_ray
 from support.real_ray import RAY
 
 from adaptune.artifacts.load import load_export
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 @pytest.fixture
 def search() -> Iterator[LocalSearch]:
     before = os.umask(0)  # so that only the modes that are asked for protect the files
-    with tempfile.TemporaryDirectory(prefix="l.", dir="/tmp") as folder:
-        search = LocalSearch(Path(folder))
+    with folder_for_ray("l.") as folder:
+        search = LocalSearch(folder)
         try:
             search.start()
             os.umask(before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from support.grafana_board import metric_names, queries
 from support.local_search import TRIALS, LocalSearch
 from support.observed_search import Observer, Seen
 from support.ports import reserved_ports
+from support.ray_nodes import folder_for_ray
 from support.real_ray import SEARCH_TIMEOUT_S, tail, trials_of
 from support.webhook import open_webhook
 
@@ -69,7 +69,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     monitoring = tmp_path_factory.mktemp("monitoring")
     address = f"sqlite:///{monitoring / 'mlflow.db'}"
     with (
-        tempfile.TemporaryDirectory(prefix="m.", dir="/tmp") as folder,
+        folder_for_ray("m.") as folder,
         pytest.MonkeyPatch.context() as patch,
         open_webhook() as webhook,
         prometheus(monitoring) as server,
@@ -79,7 +79,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         patch.setenv("CHAT_WEBHOOK", webhook.address)
         patch.chdir(monitoring)  # MLflow keeps artifacts there
         search = LocalSearch(
-            Path(folder),
+            folder,
             search__scheduler="none",
             evaluation__baselines="true",
             tracking__mlflow=address,

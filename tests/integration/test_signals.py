@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.local_search import TRIALS, LocalSearch
+from support.ray_nodes import folder_for_ray
 from support.real_ray import trials_of
 
 from adaptune.artifacts.load import load_export
@@ -30,9 +30,8 @@ CHAOS = pytest.mark.chaos  # a minute each
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    # pytest's own folders are too long for Ray's sockets.
-    with tempfile.TemporaryDirectory(prefix="s.", dir="/tmp") as folder:
-        yield Path(folder)
+    with folder_for_ray("s.") as folder:
+        yield folder
 
 
 def is_connecting(search: LocalSearch) -> bool:

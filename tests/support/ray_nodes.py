@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.real_ray import ENVIRONMENT, RAY
+from support.real_ray import ENVIRONMENT, RAY, wait_until
 
 # By default these ports are the same for all nodes of a machine.
 FREE_PORTS = ("--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0")
+
+
+@contextmanager
+def folder_for_ray(prefix: str) -> Iterator[Path]:
+    """Make a folder for Ray's files, and remove it afterwards.
+
+    Its path is short because it contains sockets: pytest's own folders are too long. Some of Ray's
+    processes outlive the command that started them, and write to the folder for a moment.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        wait_until(lambda: _is_removed(folder), f"the removal of {folder}")
+
+
+def _is_removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def start_head(ports: Sequence[int], folder: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -19,7 +40,7 @@ def start_head(ports: Sequence[int], folder: Path, *options: str) -> subprocess.
 
     Args:
         ports: three free ports. The first one is that of the cluster's address.
-        folder: for Ray's files, a short path because it contains sockets.
+        folder: for Ray's files.
     """
     port, dashboard_port, client_port = ports[:3]
     return start_node(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.ports import reserved_ports
-from support.ray_nodes import is_up, start_head, start_node, stop_node
+from support.ray_nodes import folder_for_ray, is_up, start_head, start_node, stop_node
 from support.real_ray import Cluster, evaluate, wait_until
 
 SUBNETS = 256
@@ -125,11 +124,11 @@ class TwoNetworks(Cluster):
 def two_networks() -> Iterator[TwoNetworks]:
     """Yield a cluster on both sides of a link."""
     link = create_namespace()
-    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+    with reserved_ports() as ports, folder_for_ray("ray-") as folder:
         cluster = TwoNetworks(f"{link.near_ip}:{ports[0]}", link=link)
         try:
             add_link(link)
-            cluster.start_head(ports, Path(folder))
+            cluster.start_head(ports, folder)
             cluster.join_near()
             cluster.wait_for_cpus(1)
             cluster.join_far()

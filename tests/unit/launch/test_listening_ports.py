@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +13,7 @@ from cluster.check import FOLDER
 from cluster.local.local_cluster import LocalCluster
 from support.http_probe import answers_http
 from support.ports import reserved_ports
+from support.ray_nodes import folder_for_ray
 from support.real_ray import RAY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -22,10 +21,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    # pytest's own folders are too long for Ray's sockets.
-    with reserved_ports() as ports, tempfile.TemporaryDirectory(prefix="nodes-") as parent:
+    with reserved_ports() as ports, folder_for_ray("nodes-") as parent:
         port, _, dashboard_port, _ = ports  # the second port is for Ray's client server
-        cluster = LocalCluster(Path(parent) / "n", port, dashboard_port)
+        cluster = LocalCluster(parent / "n", port, dashboard_port)
         options = ["--port", str(port), "--dashboard-port", str(dashboard_port)]
         run_nodes(cluster, "up", "--workers", "1", *options)
         yield cluster
