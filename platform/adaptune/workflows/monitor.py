@@ -48,6 +48,7 @@ class MonitorCallback(SearchCallback):
         self._screen = screen
         self._clock = clock
         self._reader = SnapshotReader(run.study, run.spec)
+        self._ended = 0
         self._view_due = self._estimate_due = clock()
         self._progress = SearchProgress(
             plan=run.plan.describe(run.spec.search.classifiers_per_gan),
@@ -70,10 +71,16 @@ class MonitorCallback(SearchCallback):
         self._estimate_due = end + max(ESTIMATE_INTERVAL_S, PAUSE_FACTOR * (end - start))
 
     def on_trial_end(self, config: TrialConfig) -> None:
-        """Print how many trials have ended, unless the view shows it."""
+        """Print how many trials have ended, unless the view shows it.
+
+        Trials of a group may end together, and get one line.
+        """
         if self._screen is not None:
             return
         snapshot = self._reader.read()
+        if snapshot.ended == self._ended:
+            return
+        self._ended = snapshot.ended
         left = ""
         if snapshot.left_s is not None and snapshot.ended < snapshot.total:
             left = f", about {duration(snapshot.left_s)} left"

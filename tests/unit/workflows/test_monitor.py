@@ -51,6 +51,14 @@ def test_a_line_tells_how_many_trials_have_ended(
     assert "left" not in lines[-1]
 
 
+def test_trials_that_end_together_have_one_line(run: SearchRun) -> None:
+    callback = MonitorCallback(run, None, clock=lambda: 0.0)
+    train(run, callback)
+    lines = printed(run.console)
+    callback.on_trial_end(None)  # type: ignore[arg-type]
+    assert printed(run.console) == lines
+
+
 def test_the_view_is_shown_once_per_second(run: SearchRun) -> None:
     now = 0.0
 
