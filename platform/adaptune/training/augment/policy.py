@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from adaptune.spec.augment import COLOUR_CHANNELS, AugmentSpec
 from adaptune.training.augment.draws import Draws, policy_names
@@ -52,12 +53,13 @@ def choose(spec: AugmentSpec, channels: int, draws: Draws) -> Policy:
     names = list(_STRONGEST)
     if channels != COLOUR_CHANNELS:
         names = [name for name in names if name not in _NEEDS_COLOUR]
-    strengths = {name: torch.zeros_like(draws["flip"]) for name in _STRONGEST}
+    strongest = torch.tensor([spec.policy_magnitude * _STRONGEST[name] for name in names])
+    total = torch.zeros(len(draws["flip"]), len(names))
     for slot in range(spec.policy_ops):
         operation, direction = (draws[name] for name in policy_names(slot))
         index = (operation * len(names)).long()
         sign = torch.where(direction < 0.5, -1.0, 1.0)
-        for number, name in enumerate(names):
-            strength = spec.policy_magnitude * _STRONGEST[name]
-            strengths[name] += torch.where(index == number, sign * strength, 0.0)
+        total += sign[:, None] * strongest * one_hot(index, len(names))
+    strengths = {name: torch.zeros(len(total)) for name in _STRONGEST}
+    strengths |= zip(names, total.unbind(1), strict=True)
     return Policy(strengths)

@@ -72,13 +72,18 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def trial_of(file: str, precision: str = "fp32", *, averaged: bool = False) -> TrialSpec:
+def trial_of(
+    file: str, precision: str = "fp32", *, averaged: bool = False, consistency: float = 0.0
+) -> TrialSpec:
     """Return a trial of a search, narrow where that changes no operation.
 
     Args:
         averaged: whether all networks that can have a moving average have one.
+        consistency: weight of that term.
     """
     values = {f"loss_weights.{name}": 0.5 for name in SEARCHED}
+    if consistency:
+        values["loss_weights.consistency"] = consistency
     overrides = [f"training.precision={precision}"]
     if averaged:
         overrides += ["training.ema_decay=0.9", "training.classifier_ema_decay=0.9"]
@@ -191,16 +196,19 @@ def test_noting_the_gradients_of_the_last_update_of_an_epoch_never_waits(
 
 
 @pytest.mark.parametrize(
-    ("file", "precision", "most"),
+    ("file", "precision", "consistency", "most"),
     [
-        ("cycada.yaml", "fp32", 590),
-        ("mnist_optdigits.yaml", "fp32", 572),
-        ("mnist_usps.yaml", "fp32", 1042),
-        ("mnist_usps.yaml", "bf16", 1518),
+        ("cycada.yaml", "fp32", 0.0, 590),
+        ("cycada.yaml", "fp32", 1.0, 825),
+        ("mnist_optdigits.yaml", "fp32", 0.0, 572),
+        ("mnist_usps.yaml", "fp32", 0.0, 1042),
+        ("mnist_usps.yaml", "bf16", 0.0, 1518),
     ],
 )
-def test_the_operations_of_an_update(file: str, precision: str, most: int) -> None:
-    trainer, members = trainer_of(trial_of(file, precision), CPU)
+def test_the_operations_of_an_update(
+    file: str, precision: str, consistency: float, most: int
+) -> None:
+    trainer, members = trainer_of(trial_of(file, precision, consistency=consistency), CPU)
     trainer._update(members)
     operations = Operations()
     with operations:
@@ -215,7 +223,7 @@ def test_the_operations_of_an_update_in_bf16_on_a_gpu() -> None:
     with torch.library._scoped_library("aten", "IMPL") as library:
         # On the CPU, autocast would cast the images of a padding to float32 and back.
         library.impl("reflection_pad2d", torch.library.fallthrough_kernel, "AutocastCPU")
-        test_the_operations_of_an_update("mnist_usps.yaml", "bf16", most=1278)
+        test_the_operations_of_an_update("mnist_usps.yaml", "bf16", 0.0, most=1278)
 
 
 def tensors_of(member: Member) -> dict[str, Tensor]:
