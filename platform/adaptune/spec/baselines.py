@@ -100,7 +100,8 @@ def baseline_settings(spec: TrialSpec) -> list[BaselineSetting]:
     for others in (adapting, terms):
         values = {**task, **others, _FOURIER_BETA: max(_FOURIER_BETAS)}
         settings.append(BaselineSetting("fda", values))
-    return [*settings, *_own_settings(spec, labelled, terms)]
+    own = _own_settings(spec, labelled, terms)
+    return [*settings, *(setting for setting in own if setting not in settings)]
 
 
 def _own_settings(

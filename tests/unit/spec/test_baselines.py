@@ -56,6 +56,11 @@ def test_a_trial_without_its_gan_is_left_out_if_nothing_adapts_it() -> None:
     assert str(last).startswith("task 1, feature 0.3, information 1, confusion 1, consistency 1, ")
 
 
+def test_a_setting_that_fda_has_already_is_not_trained_twice() -> None:
+    settings = baseline_settings(make_spec(loss_weights=TASK_ONLY, fourier_beta=0.1))
+    assert len({(setting.baseline, str(setting)) for setting in settings}) == len(settings)
+
+
 def test_information_only_has_no_other_term() -> None:
     assert weights_of("information_only") == [{"information": 1.0}]
 
