@@ -28,6 +28,7 @@ from adaptune.signals import raise_if_stopped
 from adaptune.spec.baselines import BaselineSetting, baseline_settings
 from adaptune.spec.schema import TrialSpec
 from adaptune.study.baseline_objectives import (
+    F_S,
     known_baseline_objectives,
     store_baseline_objectives,
 )
@@ -64,20 +65,21 @@ def train_baselines(run: SearchRun, spec: TrialSpec, wanted: Literal["auto"] | b
         return Baselines()
     metric = run.spec.search.metric
     source = _submit(run, "scores of f_S", _score_f_s, spec, metric)
-    source_only = []
+    source_only = None
     if learns_colours:
-        plain_task = _submit(run, "baseline source_only", _train_source_only, spec, metric)
-        source_only.append(plain_task)
-    upper_bound = []
+        source_only = _submit(run, "baseline source_only", _train_source_only, spec, metric)
+    upper_bound = None
     if wanted and _has_upper_bound(run, wanted):
         name = "baseline target_supervised"
-        task = _submit(run, name, _train_on_target, spec, run.splits.withheld, metric)
-        upper_bound.append(task)
+        upper_bound = _submit(run, name, _train_on_target, spec, run.splits.withheld, metric)
     results = _train_settings(run, spec, metric) if wanted else []
     [f_s] = run.tasks.results([source])
     plain = f_s if spec.training.adapt_batch_norm else None
-    plain = next(iter(run.tasks.results(source_only)), plain)
-    on_target = next(iter(run.tasks.results(upper_bound)), None)
+    if source_only is not None:
+        [plain] = run.tasks.results([source_only])
+    on_target = None
+    if upper_bound is not None:
+        [on_target] = run.tasks.results([upper_bound])
     return choose_baselines(spec, f_s, results, on_target, metric, plain)
 
 
@@ -92,8 +94,7 @@ def note_f_s(run: SearchRun) -> None:
     spec = run.spec.trial({}, seed=run.spec.seed)
     source_classifier = run.inputs.source_classifier
     metric = run.spec.search.metric
-    # In the colours of the target, f_S is the first candidate of FDA.
-    baseline = "fda" if spec.training.source.fourier_beta else "source_only"
+    baseline = F_S if spec.training.source.fourier_beta else "source_only"
     if metric == ENSEMBLE:  # ranks epochs of trials
         return
     if baseline in known_baseline_objectives(run.study, source_classifier):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from adaptune.study.study import SearchStudy
 
+F_S = "f_s"  # the key of f_S itself, where it is not *source only*
 _OBJECTIVES = "baseline_objectives"
 _SOURCE_CLASSIFIER = "source_classifier"
 _VALUES = "values"
@@ -18,7 +19,7 @@ def store_baseline_objectives(
     """Add objectives to those in the study; values that are not finite are left out.
 
     Args:
-        values: objective by key of the baseline, such as `source_only`.
+        values: objective by key of the baseline, such as `source_only`, or `F_S`.
         source_classifier: digest of f_S, with which each baseline begins; values of another f_S
             are dropped.
     """

@@ -11,7 +11,7 @@ from adaptune.evaluation.test_scores import NAMES
 from adaptune.report.tables import STATES
 from adaptune.spec.distributions import Choice, Distribution, LogUniform, Value
 from adaptune.spec.schema import SearchSpec
-from adaptune.study.baseline_objectives import known_baseline_objectives
+from adaptune.study.baseline_objectives import F_S, known_baseline_objectives
 from adaptune.study.progress import SearchProgress, stored_progress
 from adaptune.study.study import SearchStudy
 from adaptune.study.trial import StudyTrial
@@ -196,7 +196,9 @@ class SnapshotReader:
     def _baseline(self) -> tuple[str, float] | None:
         known = known_baseline_objectives(self._study)
         best = max(known, key=known.__getitem__, default=None)
-        return None if best is None else (NAMES.get(best, best), known[best])
+        if best is None:
+            return None
+        return "f_S" if best == F_S else NAMES[best], known[best]
 
     def _interval(
         self, best: TrialView | None, progress: SearchProgress | None

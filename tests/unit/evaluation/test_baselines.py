@@ -297,4 +297,4 @@ def test_source_only_learns_without_the_colours_of_the_target(tmp_path: Path, wa
     assert not equal(plain, train_source_classifier(spec, data, CPU))
     assert (baselines.best is not None) == wanted
     note_f_s(run)
-    assert known_baseline_objectives(run.study).keys() == {"fda"}
+    assert known_baseline_objectives(run.study).keys() == {"f_s"}

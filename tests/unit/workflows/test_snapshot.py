@@ -95,6 +95,13 @@ def test_the_best_baseline_is_that_of_those_known_so_far(
     assert reader.read().baseline == ("no GAN", 0.7)
 
 
+def test_f_s_in_the_colours_of_the_target_is_no_baseline_of_another_name(
+    study: SearchStudy, reader: SnapshotReader
+) -> None:
+    store_baseline_objectives(study, {"f_s": 0.6}, "f_S")
+    assert reader.read().baseline == ("f_S", 0.6)
+
+
 def test_another_metric_than_the_accuracy_has_no_interval() -> None:
     spec = make_search(search={"metric": "infomax"})
     study = create_study(spec)
