@@ -19,7 +19,7 @@ from adaptune.spec.priors import Belief
 from adaptune.spec.search import SearchOptions
 from adaptune.study.parameters import decode, encode
 from adaptune.study.trial import FIXED
-from adaptune.training.metrics import metric_of
+from adaptune.training.metrics import ACCURACY, metric_of
 
 _IMAGES = "target_val_images"
 _GROWTH = 1.4  # ratio of the epochs of neighbouring decisions
@@ -65,7 +65,7 @@ class StudyCurves:
 
     def _new_search(self) -> CurveSearch:
         images = None
-        if metric_of(self._options.metric) is not None:
+        if metric_of(self._options.metric) == ACCURACY:  # the noise of others is not binomial
             images = self._study.user_attrs.get(_IMAGES) or None
         features = self._unit_space.features
         startup = self._options.startup_trials

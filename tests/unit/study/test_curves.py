@@ -95,6 +95,15 @@ def test_the_number_of_images_is_stored_once() -> None:
     assert study.optuna_study.user_attrs["target_val_images"] == 500
 
 
+@pytest.mark.parametrize(
+    ("metric", "images"), [("target_val_accuracy", 500), ("target_val_macro_f1", None)]
+)
+def test_only_the_noise_of_accuracies_is_known(metric: str, images: int | None) -> None:
+    study = create_study(make_spec(metric=metric))
+    study.curves.note_images(500)
+    assert study.curves._search._images == images
+
+
 def test_an_epoch_of_nan_or_a_trial_without_all_values_is_left_out() -> None:
     study = create_study(make_spec())
     trial = study.ask()
