@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adaptune.spec.base import Count, Fraction, Section
+from adaptune.spec.base import Count, Section
 
 
 class StopWhen(Section):
@@ -20,9 +20,10 @@ class StopWhen(Section):
     gain_below: Annotated[float, Field(gt=0, lt=100)] = Field(
         description="Gain over the best setting so far, in points of the metric: 0.3 is 0.3%."
     )
-    confidence: Fraction = Field(
+    confidence: Annotated[float, Field(gt=0, le=0.99)] = Field(
         default=0.95,
-        description="Probability with which no setting gains more than `gain_below`.",
+        description="Probability with which no setting gains more than `gain_below`, among some"
+        " hundred settings that the model compares. 400 draws of the model tell no more than 0.99.",
     )
     complete_trials: Count = Field(
         default=4, description="Trials that must have trained all epochs before the end."

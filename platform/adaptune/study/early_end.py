@@ -100,7 +100,7 @@ class EarlyEnd:
         )
         if self._steering.started() > record.started:
             return f"{sentence} It was continued afterwards."
-        return f"{sentence} {record.trials - record.started} trial(s) were saved."
+        return f"{sentence} {record.trials - record.started} trial(s) were not needed."
 
     def _due_end(self) -> EarlyEndRecord | None:
         """Return the end for which it is time, if any."""

@@ -34,4 +34,4 @@ def test_an_early_end_is_described() -> None:
     study = simulate(make_search(search=search), None, smooth)
     figures = trial_figures(study)
     assert figures["early_end"] == study.early_end.describe()
-    assert "14 trial(s) were saved" in str(figures["early_end"])
+    assert "14 trial(s) were not needed" in str(figures["early_end"])

@@ -32,7 +32,7 @@ def test_the_rule_may_change_when_a_search_is_resumed(read: Read) -> None:
     [
         ("stop_when: {}", "search.stop_when.gain_below is required"),
         ("stop_when: {gain_below: 0}", "must be greater than 0"),
-        ("stop_when: {gain_below: 1, confidence: 1}", "must be less than 1"),
+        ("stop_when: {gain_below: 1, confidence: 0.995}", "must be <= 0.99"),
         ("stop_when: {gain_below: 1}, metric: infomax", "infomax is none"),
         ("stop_when: {gain_below: 1}, sampler: nsga2", "sampler nsga2 has two"),
     ],

@@ -42,7 +42,7 @@ def test_a_search_ends_when_hardly_anything_is_left_to_gain(sampler: str) -> Non
     assert description is not None
     assert f"after {count} of {PLANNED} trials" in description
     assert "gains more than 3 points" in description
-    assert description.endswith(f"{PLANNED - count} trial(s) were saved.")
+    assert description.endswith(f"{PLANNED - count} trial(s) were not needed.")
 
 
 def test_it_does_not_end_before_enough_trials_are_complete() -> None:
@@ -52,7 +52,7 @@ def test_it_does_not_end_before_enough_trials_are_complete() -> None:
 
 
 def test_it_does_not_end_while_much_may_be_left_to_gain() -> None:
-    rule = {"gain_below": 0.01, "confidence": 0.999}
+    rule = {"gain_below": 0.01, "confidence": 0.99}
     study = simulate(make_spec(26, sampler="random", stop_when=rule), None, smooth)
     assert started(study) == 26
 
