@@ -91,6 +91,8 @@ def measured_pace(
     source_s = spec.trial({}).training.source.steps * calibration.source_step_s
     compile_s = _COMPILE_S if spec.trial({}).training.compile else 0.0
     starts_s = _STARTS[plan.execution] * worker.start_s
+    # *Source only* is another classifier if f_S learns the colours of the target.
+    plain_s = source_s if has_test and spec.trial({}).training.source.fourier_beta else 0.0
     baselines_s = 0.0
     if has_test:
         evaluation_s = calibration.evaluation_s / spec.search.group_size
@@ -100,7 +102,7 @@ def measured_pace(
         trial_s=_TRIAL_S[plan.execution],
         epoch_s=epoch_seconds(spec, calibration),
         before_s=source_s if trains_source else 0.0,
-        after_s=baselines_s + _END_S,
+        after_s=plain_s + baselines_s + _END_S,
     )
 
 

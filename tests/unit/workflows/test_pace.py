@@ -12,12 +12,12 @@ from adaptune.workflows.expected_epochs import ExpectedEpochs
 from adaptune.workflows.pace import Pace, measured_pace, search_seconds
 
 PACE = Pace(group_start_s=10, trial_s=2, epoch_s=5, before_s=20, after_s=30)
+TRAINING = {"epochs": 10, "steps_per_epoch": 100, "batch_size": 4, "source": {"steps": 600}}
 EPOCHS = ExpectedEpochs(trials=5, total=12, in_sequence=7)
 
 
 def make_spec(**sections: Any) -> SearchSpec:
-    training = {"epochs": 10, "steps_per_epoch": 100, "batch_size": 4, "source": {"steps": 600}}
-    return make_tiny_search("mnist5k", **{"training": training} | sections)
+    return make_tiny_search("mnist5k", **{"training": TRAINING} | sections)
 
 
 def pace(spec: SearchSpec, *, trains_source: bool = True, has_test: bool = True) -> Pace:
@@ -51,6 +51,18 @@ def test_an_epoch_has_updates_an_evaluation_and_a_checkpoint() -> None:
 def test_a_cached_source_classifier_takes_no_time() -> None:
     assert pace(make_spec()).before_s == pytest.approx(600 * 0.01)
     assert pace(make_spec(), trains_source=False).before_s == 0
+
+
+@pytest.mark.parametrize(("has_test", "seconds"), [(True, 600 * 0.01), (False, 0.0)])
+def test_source_only_is_trained_as_well_if_f_s_learns_the_colours_of_the_target(
+    has_test: bool, seconds: float
+) -> None:
+    evaluation = {"baselines": False}
+    plain = make_spec(evaluation=evaluation)
+    source = {"steps": 600, "fourier_beta": 0.1}
+    coloured = make_spec(evaluation=evaluation, training=TRAINING | {"source": source})
+    extra_s = pace(coloured, has_test=has_test).after_s - pace(plain, has_test=has_test).after_s
+    assert extra_s == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
