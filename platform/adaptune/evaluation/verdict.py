@@ -60,7 +60,10 @@ def _against_baselines(scores: TestScores) -> str:
         return f"{text}: the GAN was not worth its cost here."
     if scores.p[best] >= SIGNIFICANCE_LEVEL:
         return (
-            f"{text}: the search is {margin:.1f} points better, too little to be sure of with one"
-            " seed."
+            f"{text}: the search is {margin:.1f} points better, which is within chance for"
+            f" {scores.size} samples."
         )
-    return f"{text}: the GAN was worth it, the search is {margin:.1f} points better."
+    return (
+        f"{text}: the search is {margin:.1f} points better, so the GAN was worth it here."
+        " `adaptune confirm` tells whether it is with other seeds."
+    )

@@ -30,12 +30,12 @@ def scores(adapted: float, source_only: float, p: float = 0.001, **baselines: fl
         ),
         (
             scores(0.9, 0.8, no_gan=0.8),
-            '"no GAN" with 80.0%: the GAN was worth it, the search is 10.0 points better.',
+            '"no GAN" with 80.0%: the search is 10.0 points better, so the GAN was worth it here.',
         ),
         (
             scores(0.9, 0.8, p=0.06, fda=0.88),
-            '"FDA" with 88.0%: the search is 2.0 points better, too little to be sure of with one'
-            " seed.",
+            '"FDA" with 88.0%: the search is 2.0 points better, which is within chance for 400'
+            " samples.",
         ),
     ],
 )
@@ -74,7 +74,8 @@ def test_the_comparison_is_with_the_baseline_that_the_objective_chose_not_the_te
     chosen = replace(test_scores, selected=selected, best_baseline="no_gan")
     assert verdict(chosen).endswith(
         'The best method without a GAN is "no GAN" (task 1, feature 0.3; epoch 7) with 85.0%:'
-        " the GAN was worth it, the search is 5.0 points better."
+        " the search is 5.0 points better, so the GAN was worth it here. `adaptune confirm` tells"
+        " whether it is with other seeds."
     )
 
 
