@@ -41,7 +41,7 @@ class ChangedImage:
     Attributes:
         index: its place in target_test.
         label: its class.
-        before: class that f_S predicts.
+        before: class that *source only* predicts.
         after: class that f_T predicts.
         picture: the image as PNG or JPEG, at most 64 px wide.
     """

@@ -136,5 +136,6 @@ def _store_changed_images(
         write_changed_images(changed, run.folder.changed_images)
     except (OSError, DataError) as error:
         run.console.print(
-            f"the report will not show the images whose class changed: {error}", style="yellow"
+            f"the report will not show the images that became right or wrong: {error}",
+            style="yellow",
         )

@@ -78,7 +78,7 @@ def stopping_verdict(trials: Sequence[StudyTrial], rungs: Sequence[int]) -> str 
     if not agreements or agreements[0].trials < FEWEST_TO_JUDGE:
         return (
             "Too few trials trained all epochs to tell whether early stopping ranked rightly:"
-            f" {FEWEST_TO_JUDGE} would tell."
+            f" at least {FEWEST_TO_JUDGE} are needed."
         )
     count = agreements[0].trials
     taus = ", ".join(f"{rung.tau:.2f} after epoch {rung.epoch}" for rung in agreements)

@@ -20,7 +20,7 @@ class ChangedPicture:
     Attributes:
         uri: the image as a data URI.
         label: its class.
-        before: class that f_S predicts.
+        before: class that *source only* predicts.
         after: class that the adapted f_T predicts.
     """
 

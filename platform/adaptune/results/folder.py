@@ -47,7 +47,7 @@ class ResultsFolder:
 
     @property
     def changed_images(self) -> Path:
-        """Images of the held-out test set whose class changed by the adaptation."""
+        """Images of the held-out test set that the adaptation made right or wrong."""
         return self.path / "changed_images.parquet"
 
     @property

@@ -138,7 +138,7 @@ def test_an_evaluation_whose_images_cannot_be_stored_has_its_scores(tmp_path: Pa
     scores, _ = evaluate_best(run, best)
     assert scores is not None
     assert evaluate_best(run, best) == (scores, 1)
-    assert "will not show the images whose class changed" in printed(run.console)
+    assert "will not show the images that became right or wrong" in printed(run.console)
 
 
 def test_source_only_with_statistics_of_the_target_takes_the_place_of_f_s(
