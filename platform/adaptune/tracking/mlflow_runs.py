@@ -76,6 +76,12 @@ class MlflowTracker:
             self._client.log_artifacts(self._parent, str(export), export.name)
         self._client.set_terminated(self._parent)
 
+    def stop(self) -> None:
+        """End the runs of the search and of its running trials; a resume continues them."""
+        running = [run_id for number, run_id in self._runs.items() if number not in self._ended]
+        for run_id in (*running, self._parent):
+            self._client.set_terminated(run_id, "KILLED")
+
     def _run_of(self, trial: StudyTrial) -> str:
         number = trial.number
         if number not in self._runs:
@@ -84,6 +90,8 @@ class MlflowTracker:
             self._last_epochs[number] = int(run.data.metrics.get("epoch", 0))
             if _STATE in run.data.tags:
                 self._ended.add(number)
+            else:
+                self._client.update_run(run.info.run_id, "RUNNING")  # its session was stopped
             params = [Param(path, str(value)) for path, value in trial.values.items()]
             self._client.log_batch(run.info.run_id, params=params)
             self._runs[number] = run.info.run_id

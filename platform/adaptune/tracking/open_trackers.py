@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,6 +60,18 @@ def finish_trackers(run: SearchRun, summary: Summary, export: Path | None) -> No
             highlight=False,
             markup=False,
         )
+
+
+@contextmanager
+def trackers_told_of_a_stop(run: SearchRun) -> Iterator[None]:
+    """Tell each tool if an error or a signal ends the search, so that no run looks alive."""
+    try:
+        yield
+    except BaseException:
+        for callback in run.callbacks:
+            if isinstance(callback, TrackerCallback):
+                callback.stop()
+        raise
 
 
 def _failures(

@@ -23,6 +23,7 @@ from adaptune.training.record import EpochRecord
 
 log = logging.getLogger(__name__)
 FINISH_TIMEOUT_S = 300.0
+STOP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Tracker(Protocol):
     def finish(self, summary: Summary, export: Path | None) -> None:
         """Copy the result of the search, its report and its exported model."""
 
+    def stop(self) -> None:
+        """Note that nothing trains any more, although the search may be resumed."""
+
 
 class TrackerCallback(SearchCallback):
     """Passes trials to a tracker in a thread of its own, so that the search never waits for it.
@@ -121,6 +125,14 @@ class TrackerCallback(SearchCallback):
             raise OSError(f"no answer within {FINISH_TIMEOUT_S:.0f} s")
         if self.error is not None:
             raise OSError(str(self.error)) from self.error
+
+    def stop(self) -> None:
+        """Tell the tool that the search has stopped before its end, and wait a moment for it."""
+        if self._tracker is None:
+            return
+        self._calls.put(lambda tracker: tracker.stop())
+        self._calls.put(None)
+        self._thread.join(STOP_TIMEOUT_S)
 
     def _pass(self, trial: StudyTrial) -> None:
         self._calls.put(lambda tracker: tracker.update(trial))

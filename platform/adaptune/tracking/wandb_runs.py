@@ -53,6 +53,11 @@ class WandbTracker:
         if trial.state.is_finished():
             self._end(trial, run)
 
+    def stop(self) -> None:
+        """End the runs of running trials; a resume continues them."""
+        for run in self._runs.values():
+            run.finish(exit_code=1)
+
     def finish(self, summary: Summary, export: Path | None) -> None:
         """Write the summary and the exported model to the run of the search."""
         for unfinished in self._runs.values():  # of trials that have not ended

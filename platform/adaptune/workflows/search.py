@@ -36,7 +36,12 @@ from adaptune.study.storage import ensure_absent
 from adaptune.study.warm_start import prior_trials
 from adaptune.text import duration
 from adaptune.tracking.notice import notified
-from adaptune.tracking.open_trackers import check_tracking, finish_trackers, open_trackers
+from adaptune.tracking.open_trackers import (
+    check_tracking,
+    finish_trackers,
+    open_trackers,
+    trackers_told_of_a_stop,
+)
 from adaptune.training.batch_norm import check_batch_norm
 from adaptune.training.classifier_check import with_checked_classifier
 from adaptune.training.temperature import TargetCalibration
@@ -123,7 +128,8 @@ def run(
                     print_start(spec, plan, folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
-                    summary, best, calibration = _search(search_run, quiet=quiet)
+                    with trackers_told_of_a_stop(search_run):
+                        summary, best, calibration = _search(search_run, quiet=quiet)
             result = _finish(search_run, summary, best, calibration)
             notice.summary = summary
             return result

@@ -80,6 +80,26 @@ def test_a_search_is_a_run_with_a_nested_run_per_trial_also_after_a_resume(tmp_p
     assert artifacts(store, first.info.run_id, "translations") == {"translations/epoch-0001.png"}
 
 
+def test_the_runs_of_a_stopped_search_are_killed_until_its_resume(tmp_path: Path) -> None:
+    from adaptune.tracking.mlflow_runs import MlflowTracker
+
+    store = Store(tmp_path)
+    run = make_tracked_run(store.spec, tmp_path / "s")
+    train(run, stop_after=4)
+    trials = run.study.started_trials()
+    search = TrackedSearch.of(run)
+    tracker = MlflowTracker(store.address, search)
+    for trial in trials:
+        tracker.update(trial)
+    tracker.stop()
+    # The first trial has ended; the second one is in its second epoch.
+    assert sorted(run.info.status for run in store.runs()) == ["FINISHED", "KILLED", "KILLED"]
+    tracker = MlflowTracker(store.address, search)
+    for trial in trials:
+        tracker.update(trial)
+    assert sorted(run.info.status for run in store.runs()) == ["FINISHED", "RUNNING", "RUNNING"]
+
+
 def test_the_run_of_an_extended_search_runs_again(tmp_path: Path) -> None:
     from adaptune.tracking.mlflow_runs import MlflowTracker
 

@@ -12,7 +12,12 @@ from adaptune.cluster.local_ray import METRICS_SWITCH
 from adaptune.errors import SpecError
 from adaptune.spec.tracking import TrackingSpec
 from adaptune.tracking import open_trackers as module
-from adaptune.tracking.open_trackers import check_tracking, finish_trackers, open_trackers
+from adaptune.tracking.open_trackers import (
+    check_tracking,
+    finish_trackers,
+    open_trackers,
+    trackers_told_of_a_stop,
+)
 from adaptune.tracking.ray_metrics import RayMetricsCallback
 from adaptune.tracking.tracker import TrackerCallback
 
@@ -65,3 +70,23 @@ def test_a_tool_that_fails_does_not_end_a_search(tmp_path: Path) -> None:
     run = replace(run, callbacks=[TrackerCallback("tool", refuse, run.study)])
     finish_trackers(run, make_summary(), None)
     assert "tool has not taken everything: no server." in printed(run.console)
+
+
+def test_only_a_stopped_search_tells_its_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[TrackerCallback] = []
+
+    def note(callback: TrackerCallback) -> None:
+        stopped.append(callback)
+
+    monkeypatch.setattr(TrackerCallback, "stop", note)
+    run = make_tracked_run(make_tracked(tmp_path), tmp_path / "s")
+    callback = TrackerCallback("tool", lambda: pytest.fail("opened"), run.study)
+    run = replace(run, callbacks=[callback])
+    with trackers_told_of_a_stop(run):
+        pass
+    assert not stopped
+    with pytest.raises(KeyboardInterrupt), trackers_told_of_a_stop(run):
+        raise KeyboardInterrupt
+    assert stopped == [callback]

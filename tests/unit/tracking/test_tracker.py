@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.fake_run import make_summary
 from support.fake_search import make_record
+from support.real_ray import wait_until
 from support.tracked_search import (
     EPOCHS,
     TRIALS,
@@ -40,6 +41,7 @@ class Recorder:
     result: tuple[Summary, Path | None] | None = None
     threads: set[str] = field(default_factory=set)
     answers: threading.Event = field(default_factory=threading.Event)
+    is_stopped: bool = False
 
     def update(self, trial: StudyTrial) -> None:
         self.threads.add(threading.current_thread().name)
@@ -52,6 +54,9 @@ class Recorder:
         if self.failures:
             raise ConnectionError("no server")
         self.result = (summary, export)
+
+    def stop(self) -> None:
+        self.is_stopped = True
 
 
 @pytest.fixture
@@ -113,6 +118,29 @@ def test_a_tool_that_never_opens_is_an_error_at_the_end(run: SearchRun) -> None:
     train(run, callback)
     with pytest.raises(OSError, match="no server"):
         callback.finish(make_summary(), None)
+
+
+def test_a_search_that_stops_before_its_end_tells_the_tool(run: SearchRun) -> None:
+    recorder = Recorder()
+    callback = TrackerCallback("tool", lambda: recorder, run.study)
+    train(run, callback, stop_after=4)
+    wait_until(lambda: bool(recorder.trials), "the first trial")
+    callback.stop()
+    assert recorder.is_stopped
+    assert recorder.result is None
+
+
+def test_a_tool_that_has_not_answered_is_told_nothing(run: SearchRun) -> None:
+    recorder = Recorder()
+
+    def wait() -> Recorder:
+        recorder.answers.wait()
+        return recorder
+
+    callback = TrackerCallback("tool", wait, run.study)
+    callback.stop()
+    recorder.answers.set()
+    assert not recorder.is_stopped
 
 
 def test_a_tool_that_does_not_answer_is_not_waited_for(
