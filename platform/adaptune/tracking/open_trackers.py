@@ -63,12 +63,12 @@ def finish_trackers(run: SearchRun, summary: Summary, export: Path | None) -> No
 
 
 @contextmanager
-def trackers_told_of_a_stop(run: SearchRun) -> Iterator[None]:
+def trackers_told_of_a_stop(callbacks: Sequence[Callback]) -> Iterator[None]:
     """Tell each tool if an error or a signal ends the search, so that no run looks alive."""
     try:
         yield
     except BaseException:
-        for callback in run.callbacks:
+        for callback in callbacks:
             if isinstance(callback, TrackerCallback):
                 callback.stop()
         raise

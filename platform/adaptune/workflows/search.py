@@ -128,7 +128,7 @@ def run(
                     print_start(spec, plan, folder, dashboard, screen, data.notes)
                     splits = splits or _load_on_cluster(data, screen)
                     search_run = _prepare(spec, splits, plan, folder, screen, start, lease)
-                    with trackers_told_of_a_stop(search_run):
+                    with trackers_told_of_a_stop(search_run.callbacks):
                         summary, best, calibration = _search(search_run, quiet=quiet)
             result = _finish(search_run, summary, best, calibration)
             notice.summary = summary

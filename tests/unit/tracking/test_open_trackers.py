@@ -83,10 +83,9 @@ def test_only_a_stopped_search_tells_its_tools(
     monkeypatch.setattr(TrackerCallback, "stop", note)
     run = make_tracked_run(make_tracked(tmp_path), tmp_path / "s")
     callback = TrackerCallback("tool", lambda: pytest.fail("opened"), run.study)
-    run = replace(run, callbacks=[callback])
-    with trackers_told_of_a_stop(run):
+    with trackers_told_of_a_stop([callback]):
         pass
     assert not stopped
-    with pytest.raises(KeyboardInterrupt), trackers_told_of_a_stop(run):
+    with pytest.raises(KeyboardInterrupt), trackers_told_of_a_stop([callback]):
         raise KeyboardInterrupt
     assert stopped == [callback]
