@@ -169,6 +169,8 @@ def print_facts(path: Path, console: Console) -> None:
     curves = read_curves(path)
     seeds = sorted(set(curves.seeds.tolist()))
     groups = len(set(curves.groups.tolist()))
+    if groups < 2:
+        raise SystemExit(f"{path} has one group, which nothing can be compared with: record more")
     console.print(
         f"{path.stem}: {len(curves.seeds)} trials of {groups} groups, seeds {seeds},"
         f" {curves.failed} failed; best accuracy {curves.accuracies.max():.3f}"

@@ -97,6 +97,12 @@ def test_all_facts_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     curve_facts.main()
 
 
+def test_one_group_is_too_few(tmp_path: Path) -> None:
+    path = write_recorded(tmp_path / "one.parquet", groups=1)
+    with pytest.raises(SystemExit, match="has one group"):
+        print_facts(path, Console())
+
+
 def test_the_share_of_the_seed_needs_two_seeds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
