@@ -23,7 +23,7 @@ class RecordedLandscape:
 
     A model of the recorded curves tells the mean, see `best_model`. A trial has some luck, part
     of which it shares with its group, and a jitter from epoch to epoch, both as measured. The
-    interface is that of `Landscape`.
+    interface is that of `Landscape`. No trial fails.
 
     Args:
         path: file that record_curves.py wrote.
