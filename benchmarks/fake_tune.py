@@ -1,4 +1,4 @@
-"""Tune's loop over trials whose accuracies a landscape gives, in closed form."""
+"""Tune's loop over trials whose accuracies a landscape gives, without any training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from landscapes import EPOCHS, Landscape, Values
+from landscapes import EPOCHS, Values
 from ray.tune.schedulers import TrialScheduler
+from recorded_landscape import AnyLandscape
 from searches import CONCURRENCY, TUNE_EPOCH, Search
 
 from adaptune.search.protocol import GroupResult, TrialResult
@@ -53,11 +54,13 @@ class FakeTrial:
 
     Attributes:
         running: values of its trials that have not ended, by number.
+        gan: number of its GAN.
     """
 
     trial_id: str
     config: dict[str, Any]
     running: dict[int, Values] = field(default_factory=dict)
+    gan: int = 0
     epoch: int = 1
     status: str = "RUNNING"
 
@@ -82,7 +85,7 @@ class FakeTune:
 
     def __init__(
         self,
-        landscape: Landscape,
+        landscape: AnyLandscape,
         search: Search,
         seed: int,
         budget: float = math.inf,
@@ -124,6 +127,7 @@ class FakeTune:
                 break
             trial = FakeTrial(trial_id, config)
             trial.running = self._search.trials(config, self._trials)
+            trial.gan = self._trials
             self._trials += len(trial.running)
             self._running.append(trial)
             self._timed(self._search.scheduler.on_trial_add, None, trial)
@@ -134,7 +138,8 @@ class FakeTune:
         self._spent += 1 - share + share * len(trial.running)
         results = {}
         for number, values in trial.running.items():
-            results[number] = self._result(number, values, trial.epoch)
+            seed_effect = self._seed_effect(number, trial.gan)
+            results[number] = self._result(values, trial.epoch, seed_effect)
         done = all(result.done for result in results.values())
         has_failed = all(result.error is not None for result in results.values())
         report = GroupResult(results, done=done).to_tune() | {TUNE_EPOCH: trial.epoch}
@@ -158,17 +163,23 @@ class FakeTune:
         trial.running = {number: trial.running[number] for number in numbers}
         return True
 
-    def _result(self, number: int, values: Values, epoch: int) -> TrialResult:
+    def _seed_effect(self, number: int, gan: int) -> float:
+        """Return the luck of a trial, a standard normal number."""
+        own = float(np.random.default_rng([self._seed, number]).standard_normal())
+        of_gan = float(np.random.default_rng([self._seed, gan, 1]).standard_normal())
+        shared = self._landscape.shared_luck
+        return math.sqrt(shared) * of_gan + math.sqrt(1 - shared) * own
+
+    def _result(self, values: Values, epoch: int, seed_effect: float) -> TrialResult:
         """Return a trial's epoch, and note whether it is the best so far."""
         landscape = self._landscape
-        seed_effect = float(np.random.default_rng([self._seed, number]).standard_normal())
         accuracy = landscape.accuracy(values, epoch, self._random, seed_effect)
         if accuracy > self._best_reported:
             self._best_reported = accuracy
             true_accuracy = landscape.true_accuracy(values, epoch, seed_effect)
             regret = landscape.best - landscape.final(values)
             self._regrets = (regret, landscape.best - true_accuracy)
-        return make_trial_result(epoch, accuracy)
+        return make_trial_result(epoch, accuracy, epochs=landscape.epochs)
 
     def _timed(self, function: Any, *arguments: object, **options: object) -> Any:
         start = time.process_time()
@@ -178,9 +189,17 @@ class FakeTune:
 
 
 def make_trial_result(
-    epoch: int, accuracy: float, validators: Mapping[str, float] | None = None
+    epoch: int,
+    accuracy: float,
+    validators: Mapping[str, float] | None = None,
+    *,
+    epochs: int = EPOCHS,
 ) -> TrialResult:
-    """Return the result of a trial's epoch; an accuracy of NaN is a failure."""
+    """Return the result of a trial's epoch; an accuracy of NaN is a failure.
+
+    Args:
+        epochs: epochs of a trial that is not stopped.
+    """
     if math.isnan(accuracy):
         return TrialResult(error="nan", done=True)
     record = EpochRecord(
@@ -192,4 +211,4 @@ def make_trial_result(
         target_val_loss=0.0,
         validators=validators or {},
     )
-    return TrialResult(record, accuracy, done=epoch == EPOCHS)
+    return TrialResult(record, accuracy, done=epoch == epochs)

@@ -1,6 +1,10 @@
-"""Device time that a search needs: adaptune's searches against Ray's OptunaSearch, in closed form.
+"""Device time that a search needs: adaptune's searches against Ray's OptunaSearch, simulated.
 
     python benchmarks/search_quality.py [--seeds 50] [--processes 2] [--withheld]
+    python benchmarks/search_quality.py --recorded benchmarks/curves/*.parquet
+
+Trials are not trained. Their accuracies are those of landscapes in closed form, or of a model of
+curves that record_curves.py recorded, which is replayed with its measured noise.
 
 All searches run up to four trials, or groups of four trials that share a GAN, at a time. The budget
 is device time, in epochs of a single trial; an epoch of a group takes longer by the share of f_T.
@@ -22,20 +26,22 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import optuna
 from fake_tune import FakeTune, Run
-from landscapes import LANDSCAPES, WITHHELD_LANDSCAPES, Landscape
+from landscapes import LANDSCAPES, WITHHELD_LANDSCAPES
 from numpy.typing import NDArray
+from recorded_landscape import AnyLandscape, RecordedLandscape
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from searches import CURVES, RAY, SEARCHES
 
 MOST_TIME = 1000  # device time of a search other than Ray's
-CLASSIFIER_SHARE = 0.055  # of f_T: networks of 32 filters with four residual blocks at 32 px
 _RESAMPLES = 1000
 Array = NDArray[np.float64]
 
@@ -128,38 +134,49 @@ def compare(runs: Mapping[str, Sequence[Run]]) -> list[Comparison]:
 Runs = dict[str, dict[str, list[Run]]]  # by landscape and search: one per seed
 
 
-def run_task(landscape: Landscape, name: str, seed: int) -> Run:
-    """Run one search."""
+Task = tuple[str | Path, str, int]  # a landscape's name or file, a search and a seed
+
+
+@cache
+def find_landscape(source: str | Path) -> AnyLandscape:
+    """Return a landscape in closed form by its name, or a recorded one by its file."""
+    if isinstance(source, Path):
+        return RecordedLandscape(source)
+    by_name = {landscape.name: landscape for landscape in LANDSCAPES + WITHHELD_LANDSCAPES}
+    return by_name[source]
+
+
+def run_task(task: Task) -> Run:
+    """Run one search. Landscapes cannot be sent to a process, so that each finds its own."""
+    source, name, seed = task
+    landscape = find_landscape(source)
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray").setLevel(logging.ERROR)
     budget = math.inf if name == RAY else MOST_TIME
-    search = SEARCHES[name](seed)
-    return FakeTune(landscape, search, seed, budget, CLASSIFIER_SHARE).run()
-
-
-def run_numbered(task: tuple[int, str, int]) -> Run:
-    """Run a search on a landscape that is given by its number; landscapes cannot be pickled."""
-    number, name, seed = task
-    return run_task((LANDSCAPES + WITHHELD_LANDSCAPES)[number], name, seed)
+    search = SEARCHES[name](seed, landscape)
+    return FakeTune(landscape, search, seed, budget, landscape.classifier_share).run()
 
 
 def run_all(
-    landscapes: Sequence[Landscape], names: Sequence[str], seeds: int, processes: int
+    sources: Sequence[str | Path], names: Sequence[str], seeds: int, processes: int
 ) -> Runs:
-    """Run searches on landscapes under every seed."""
-    numbers = {item.name: index for index, item in enumerate(LANDSCAPES + WITHHELD_LANDSCAPES)}
-    tasks = []
-    for landscape in landscapes:
+    """Run searches on landscapes, see `find_landscape`, under every seed."""
+    tasks: list[Task] = []
+    runs: Runs = {}
+    for source in sources:
+        runs[_name(source)] = {name: [] for name in names}
         for name in names:
-            tasks += [(numbers[landscape.name], name, seed) for seed in range(seeds)]
-    runs: Runs = {landscape.name: {name: [] for name in names} for landscape in landscapes}
-    by_number = {number: name for name, number in numbers.items()}
+            tasks += [(source, name, seed) for seed in range(seeds)]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for task, run in zip(tasks, pool.map(run_numbered, tasks, chunksize=4), strict=True):
-            number, name, _ = task
-            runs[by_number[number]][name].append(run)
+        for task, run in zip(tasks, pool.map(run_task, tasks, chunksize=4), strict=True):
+            source, name, _ = task
+            runs[_name(source)][name].append(run)
     return runs
+
+
+def _name(source: str | Path) -> str:
+    return source.stem if isinstance(source, Path) else source
 
 
 def print_table(runs: Runs, console: Console) -> list[float]:
@@ -208,11 +225,15 @@ def main() -> None:
     parser.add_argument(
         "--withheld", action="store_true", help="the landscapes on which nothing is tuned, too"
     )
+    parser.add_argument(
+        "--recorded", type=Path, nargs="+", help="recorded curves, instead of all landscapes"
+    )
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     options = parser.parse_args()
     landscapes = LANDSCAPES + WITHHELD_LANDSCAPES if options.withheld else LANDSCAPES
+    sources = options.recorded or [landscape.name for landscape in landscapes]
     names = [RAY, *(name for name in options.searches if name != RAY)]
-    runs = run_all(landscapes, names, options.seeds, options.processes)
+    runs = run_all(sources, names, options.seeds, options.processes)
     console = Console(width=130)
     shares = print_table(runs, console)
     if shares:

@@ -1,4 +1,4 @@
-"""The searches that search_quality.py compares, over the loss weights of a landscape."""
+"""The searches that search_quality.py compares, over the space of a landscape."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
-from landscapes import EPOCHS, SPACE, Values
+from landscapes import LANDSCAPES, Values
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
+from recorded_landscape import AnyLandscape
 
 from adaptune.search.protocol import OBJECTIVE, GroupConfig
 from adaptune.search.scheduler import GroupHooks, StudyScheduler
 from adaptune.search.searcher import StudySearcher
 from adaptune.spec.schema import SearchSpec
-from adaptune.spec.tree import put
 from adaptune.study.budget import SearchBudget
 from adaptune.study.objective import Objective
 from adaptune.study.parameters import distributions
@@ -26,7 +26,7 @@ from adaptune.training.record import TARGET_VAL
 TRIALS = 64
 MOST_TRIALS = 1000  # more than any budget allows
 GROUP_SIZE = 4
-TARGET_VAL_IMAGES = 400
+TARGET_VAL_IMAGES = 400  # of a landscape that counts none
 CONCURRENCY = 4
 REDUCTION_FACTOR = 3
 NODE_TIMEOUT_S = 600.0
@@ -37,7 +37,7 @@ ADAPTUNE = "tpe + asha"
 CURVES = "curves"
 RANDOM = "random + asha"
 HYPERBAND = "tpe + hyperband"
-ONE_EPOCH = "random, best of 27 after an epoch"
+ONE_EPOCH = "random, best after an epoch"
 NO_ASHA = "tpe, no early stopping"
 IN_GROUPS = " in groups"
 
@@ -95,9 +95,9 @@ class LimitedSearcher:
         self._searcher.on_trial_complete(trial_id, None if error else result, error=error)
 
 
-def ray_search(seed: int) -> Search:
+def ray_search(seed: int, landscape: AnyLandscape = LANDSCAPES[0]) -> Search:
     """Return OptunaSearch with ASHA, as Ray's documentation pairs them."""
-    spec = make_spec(seed)
+    spec = make_spec(seed, landscape=landscape)
     searcher = OptunaSearch(
         space=distributions(spec.space), metric=OBJECTIVE, mode="max", seed=seed
     )
@@ -105,7 +105,7 @@ def ray_search(seed: int) -> Search:
         time_attr=TUNE_EPOCH,
         metric=OBJECTIVE,
         mode="max",
-        max_t=EPOCHS,
+        max_t=landscape.epochs,
         reduction_factor=REDUCTION_FACTOR,
     )
     return Search(
@@ -118,26 +118,32 @@ def ray_search(seed: int) -> Search:
 
 def adaptune_search(
     seed: int,
+    landscape: AnyLandscape = LANDSCAPES[0],
+    *,
     sampler: str = "tpe",
     scheduler: str = "asha",
-    *,
-    reduction_factor: int = REDUCTION_FACTOR,
+    reduction_factor: int | None = REDUCTION_FACTOR,
     group_size: int = 1,
 ) -> Search:
-    """Return adaptune's searcher with one of its schedulers; it does not end by itself."""
+    """Return adaptune's searcher with one of its schedulers; it does not end by itself.
+
+    Args:
+        reduction_factor: of the scheduler; None is the number of epochs.
+    """
+    epochs = landscape.epochs
     options: dict[str, object] = {"name": scheduler}
     if scheduler != "none":
-        options["reduction_factor"] = reduction_factor
-    spec = make_spec(seed, sampler, options, group_size)
+        options["reduction_factor"] = reduction_factor or epochs
+    spec = make_spec(seed, sampler, options, group_size, landscape=landscape)
     study = create_study(spec)
-    study.curves.note_images(TARGET_VAL_IMAGES)
+    study.curves.note_images(landscape.images or TARGET_VAL_IMAGES)
     objective = Objective(TARGET_VAL)
-    budget = SearchBudget(MOST_TRIALS, EPOCHS, NODE_TIMEOUT_S, group_size)
+    budget = SearchBudget(MOST_TRIALS, epochs, NODE_TIMEOUT_S, group_size)
     searcher = StudySearcher(study, objective, budget, lambda _: CONCURRENCY, clock=lambda: 0.0)
     hooks = GroupHooks(searcher.end_trials, searcher.note_death)
     return Search(
         searcher,
-        StudyScheduler(spec.search.scheduler, EPOCHS, study, objective, hooks=hooks),
+        StudyScheduler(spec.search.scheduler, epochs, study, objective, hooks=hooks),
         trials=_values_by_number,
         running=lambda config, numbers: GroupConfig.from_tune(config).running_numbers,
     )
@@ -148,13 +154,13 @@ def _values_by_number(config: dict[str, Any], number: int) -> dict[int, Values]:
     return {trial.number: cast(Values, trial.values) for trial in trials}
 
 
-SEARCHES: dict[str, Callable[[int], Search]] = {
+SEARCHES: dict[str, Callable[[int, AnyLandscape], Search]] = {
     RAY: ray_search,
     CURVES: partial(adaptune_search, sampler="curves", scheduler="curves"),
     ADAPTUNE: adaptune_search,
     RANDOM: partial(adaptune_search, sampler="random"),
     HYPERBAND: partial(adaptune_search, scheduler="hyperband"),
-    ONE_EPOCH: partial(adaptune_search, sampler="random", reduction_factor=EPOCHS),
+    ONE_EPOCH: partial(adaptune_search, sampler="random", reduction_factor=None),
     NO_ASHA: partial(adaptune_search, scheduler="none"),
     CURVES + IN_GROUPS: partial(
         adaptune_search, sampler="curves", scheduler="curves", group_size=GROUP_SIZE
@@ -170,21 +176,14 @@ def make_spec(
     scheduler: Mapping[str, object] = MappingProxyType({"name": "asha"}),
     group_size: int = 1,
     trials: int = MOST_TRIALS,
+    landscape: AnyLandscape = LANDSCAPES[0],
 ) -> SearchSpec:
     """Return the spec of a search of a landscape; its data is never read."""
-    domain = {"domain": "mnist5k", "size": 32, "channels": 1}
-    tree: dict[str, object] = {
-        "name": "landscape",
-        "seed": seed,
-        "data": {"source": domain, "target": domain | {"domain": "optdigits"}},
-        "training": {"epochs": EPOCHS},
-        "search": {
-            "trials": trials,
-            "sampler": sampler,
-            "scheduler": dict(scheduler),
-            "classifiers_per_gan": group_size,
-        },
+    search = {
+        "trials": trials,
+        "sampler": sampler,
+        "scheduler": dict(scheduler),
+        "classifiers_per_gan": group_size,
     }
-    for path, distribution in SPACE.items():
-        put(tree, path, distribution)
+    tree = {**landscape.tree, "name": "landscape", "seed": seed, "search": search}
     return SearchSpec.model_validate(tree)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from unittest import mock
 
+import numpy as np
 import pytest
 from fake_tune import FakeTune, Run, make_trial_result
-from landscapes import EPOCHS, LANDSCAPES, WITHHELD_LANDSCAPES
+from landscapes import EPOCHS, LANDSCAPES, WITHHELD_LANDSCAPES, Landscape
 from searches import CURVES, IN_GROUPS, NO_ASHA, RANDOM, RAY, SEARCHES, TRIALS
 
 
@@ -58,9 +60,25 @@ def test_the_luck_of_a_seed_belongs_to_the_model_and_not_to_its_settings() -> No
     assert last.model_regret != pytest.approx(last.regret, abs=0.005)
 
 
+def test_trials_of_a_group_share_a_part_of_their_luck() -> None:
+    tune = FakeTune(WITHHELD_LANDSCAPES[2], SEARCHES[NO_ASHA](1), 1)
+    assert tune._seed_effect(3, gan=0) != tune._seed_effect(4, gan=0)
+    with mock.patch.object(Landscape, "shared_luck", 1.0):
+        assert tune._seed_effect(3, gan=0) == tune._seed_effect(4, gan=0)
+        assert tune._seed_effect(3, gan=0) != tune._seed_effect(3, gan=3)
+    pairs = []
+    with mock.patch.object(Landscape, "shared_luck", 0.5):
+        for gan in range(0, 900, 3):
+            pairs.append([tune._seed_effect(gan + 1, gan), tune._seed_effect(gan + 2, gan)])
+    effects = np.array(pairs)
+    assert np.corrcoef(effects.T)[0, 1] == pytest.approx(0.5, abs=0.15)
+    assert effects.std() == pytest.approx(1, abs=0.1)
+
+
 def test_a_result_serves_rays_classes_and_ours() -> None:
     last = make_trial_result(EPOCHS, 0.5)
     assert (last.objective, last.done, last.error) == (0.5, True, None)
     assert not make_trial_result(1, 0.5).done
+    assert make_trial_result(4, 0.5, epochs=4).done
     failed = make_trial_result(2, math.nan)
     assert (failed.record, failed.done, failed.error) == (None, True, "nan")

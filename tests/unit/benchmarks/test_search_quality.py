@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Sequence
 from io import StringIO
+from pathlib import Path
 
 import pytest
+import search_quality
 from fake_tune import Report, Run
+from landscapes import LANDSCAPES
 from rich.console import Console
 from search_quality import compare, format_share, print_table, regret_curves, share_to_reach
 from searches import ADAPTUNE, CURVES, RAY
@@ -68,3 +73,21 @@ def test_the_table_has_one_row_per_landscape_and_search() -> None:
         for name in ("smooth", "noisy")
     ]
     assert format_share(0.256) == "0.26"
+
+
+def test_recorded_curves_take_the_place_of_the_landscapes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Sequence[str | Path]] = []
+
+    def run_all(sources: Sequence[str | Path], *_: object) -> dict[str, dict[str, list[Run]]]:
+        asked.append(sources)
+        return {"digits": runs_of_three()}
+
+    monkeypatch.setattr(search_quality, "run_all", run_all)
+    monkeypatch.setattr(sys, "argv", ["search_quality.py", "--recorded", "digits.parquet"])
+    search_quality.main()
+    monkeypatch.setattr(sys, "argv", ["search_quality.py"])
+    search_quality.main()
+    assert asked == [[Path("digits.parquet")], [landscape.name for landscape in LANDSCAPES]]
+    assert "digits" in capsys.readouterr().out
