@@ -50,7 +50,9 @@ def _against_baselines(scores: TestScores) -> str:
     value = None if best is None else scores.value(best)
     if best is None or value is None:
         return "No method without a GAN was tried."
-    text = f'The best method without a GAN is "{NAMES[best]}"'
+    # Another one may be better on the test.
+    ranking = ", by the objective of the search," if scores.best_baseline is not None else ""
+    text = f'The best method without a GAN{ranking} is "{NAMES[best]}"'
     selected = scores.selected.get(best)
     if selected is not None:
         text += f" ({selected.setting}; epoch {selected.epoch})"

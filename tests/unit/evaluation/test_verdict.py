@@ -73,7 +73,8 @@ def test_the_comparison_is_with_the_baseline_that_the_objective_chose_not_the_te
     selected = {"no_gan": SelectedBaseline("task 1, feature 0.3", epoch=7, updates=800)}
     chosen = replace(test_scores, selected=selected, best_baseline="no_gan")
     assert verdict(chosen).endswith(
-        'The best method without a GAN is "no GAN" (task 1, feature 0.3; epoch 7) with 85.0%:'
+        'The best method without a GAN, by the objective of the search, is "no GAN" (task 1,'
+        " feature 0.3; epoch 7) with 85.0%:"
         " the search is 5.0 points better, so the GAN was worth it here. `adaptune confirm` tells"
         " whether it is with other seeds."
     )
