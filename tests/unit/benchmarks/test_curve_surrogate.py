@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from curve_surrogate import MODELS, Surrogate, best_model, explained, left_out, left_out_by_all
 from curve_table import Curves, read_curves
 from support.recorded_curves import EPOCHS, true_accuracy, write_recorded
@@ -31,6 +32,12 @@ def test_a_group_is_predicted_without_its_own_curves(curves: Curves, model: str)
     before, after = left_out(curves, model), left_out(others, model)
     assert after[curves.groups == 3] == pytest.approx(before[curves.groups == 3])
     assert not np.allclose(after, before)
+
+
+def test_other_packages_may_switch_on_the_routing_of_metadata(curves: Curves) -> None:
+    expected = left_out(curves, "nearest neighbour")
+    with sklearn.config_context(enable_metadata_routing=True):  # skada does so when it is imported
+        assert np.array_equal(left_out(curves, "nearest neighbour"), expected)
 
 
 def test_an_effect_of_the_seed_does_not_disturb_the_model(tmp_path: Path) -> None:
