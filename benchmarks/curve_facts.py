@@ -1,4 +1,4 @@
-"""What recorded curves say: how well they can be predicted, and how early.
+"""Facts about recorded curves: how well they can be predicted, and how early.
 
     python benchmarks/curve_facts.py FILE…
 

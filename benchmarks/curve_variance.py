@@ -103,7 +103,7 @@ def jitter(accuracies: Array) -> float:
 
 @dataclass(frozen=True)
 class Luck:
-    """What the seed does to one setting and not to all, without the jitter.
+    """The effect of the seed on one setting and not on all, without the jitter.
 
     Attributes:
         deviations: standard deviation after each epoch, (E,).

@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class SeedSetup:
-    """What all trials with the same seed share.
+    """The data and the source classifier that all trials with the same seed share.
 
     Attributes:
         seed: the seed.

@@ -43,6 +43,10 @@ class Recorder:
     answers: threading.Event = field(default_factory=threading.Event)
     is_stopped: bool = False
 
+    def open_late(self) -> Recorder:
+        self.answers.wait()
+        return self
+
     def update(self, trial: StudyTrial) -> None:
         self.threads.add(threading.current_thread().name)
         if self.failures:
@@ -132,12 +136,7 @@ def test_a_search_that_stops_before_its_end_tells_the_tool(run: SearchRun) -> No
 
 def test_a_tool_that_has_not_answered_is_told_nothing(run: SearchRun) -> None:
     recorder = Recorder()
-
-    def wait() -> Recorder:
-        recorder.answers.wait()
-        return recorder
-
-    callback = TrackerCallback("tool", wait, run.study)
+    callback = TrackerCallback("tool", recorder.open_late, run.study)
     callback.stop()
     recorder.answers.set()
     assert not recorder.is_stopped
@@ -148,12 +147,7 @@ def test_a_tool_that_does_not_answer_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(module, "FINISH_TIMEOUT_S", 0.1)
     recorder = Recorder()
-
-    def wait() -> Recorder:
-        recorder.answers.wait()
-        return recorder
-
-    callback = TrackerCallback("tool", wait, run.study)
+    callback = TrackerCallback("tool", recorder.open_late, run.study)
     train(run, callback)
     with pytest.raises(OSError, match="no answer within"):
         callback.finish(make_summary(), None)
