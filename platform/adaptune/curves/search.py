@@ -21,7 +21,8 @@ from adaptune.curves.model import CurveModel, Observations
 from adaptune.curves.outlook import chance_of_gain
 from adaptune.curves.prior import SpacePrior, prior_weight
 
-AUDIT_EVERY = 8
+_FIRST_AUDITS = 2  # with their whole curves, the first model knows whether early epochs mislead
+_SECOND_AUDIT = 8
 _SMALL_CHANCE = 0.05
 _POINTS = 256  # observations of the model; more of them make proposals of long searches wait
 _DETAILED_CURVES = 16  # the best ones, with epochs between the first and the last one
@@ -156,12 +157,11 @@ class CurveSearch:
         """Return whether a trial is to be stopped, by a model that `is_ready`.
 
         It is if it has a small chance to become the best, or if its remaining epochs are expected
-        to gain less than as many epochs of a new trial. One trial in eight is never stopped: it
-        shows whether early epochs rank as the last one.
+        to gain less than as many epochs of a new trial. It is not if it `is_audited`.
         """
         kernel = self._kernel(curves)
         assert kernel is not None
-        if number % AUDIT_EVERY == AUDIT_EVERY - 1:
+        if is_audited(number):
             return False
         model = CurveModel(self._observations(curves), kernel, self._horizon)
         contenders = [curve for curve in curves if self._may_become_best(curve)]
@@ -269,6 +269,19 @@ def _points(curve: Curve, worst: float, *, has_inner: bool) -> list[_Point]:
     if curve.has_failed:
         points.append((curve, curve.last_epoch + 1, worst))
     return points
+
+
+def is_audited(number: int) -> bool:
+    """Return whether a trial is never stopped, to show whether early epochs rank as the last one.
+
+    These are the first two trials, the 8th, the 16th, the 32nd and so on. In a long search, one
+    trial in eight would take more epochs than all trials that are stopped.
+
+    Args:
+        number: number of the trial, from 0.
+    """
+    count = number + 1
+    return count <= _FIRST_AUDITS or (count >= _SECOND_AUDIT and count.bit_count() == 1)
 
 
 def expected_gain(means: Array, stds: Array, best: float) -> Array:

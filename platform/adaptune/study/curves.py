@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from adaptune.curves.search import Curve, CurveSearch
+from adaptune.curves.search import Curve, CurveSearch, is_audited
 from adaptune.curves.space import UnitSpace
 from adaptune.spec.algorithms import CurveStopping
 from adaptune.spec.distributions import Distribution
@@ -95,6 +95,8 @@ class StudyCurves:
         scheduler = self._options.scheduler
         if not isinstance(scheduler, CurveStopping) or epoch < scheduler.grace_epochs:
             return otherwise
+        if is_audited(number):
+            return False
         curves = self._curves(but=None)
         for index, curve in enumerate(curves):
             if curve.number == number:

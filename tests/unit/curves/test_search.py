@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adaptune.curves.kernel import Array
-from adaptune.curves.search import AUDIT_EVERY, Curve, CurveSearch, expected_gain, logit
+from adaptune.curves.search import Curve, CurveSearch, expected_gain, is_audited, logit
 
 HORIZON = 9
 
@@ -96,10 +96,15 @@ def test_a_trial_is_stopped_if_it_will_hardly_become_the_best(position: float, s
     assert make_search().stops([*others, curve(8, position, 2)], 8) == stops
 
 
-def test_one_trial_in_eight_is_never_stopped() -> None:
-    audited = AUDIT_EVERY * 2 - 1
-    curves = [*ended(9), curve(audited, 0.05, 2)]
-    assert not make_search().stops(curves, audited)
+def test_the_first_trials_and_ever_fewer_later_ones_are_audited() -> None:
+    audited = [number for number in range(100) if is_audited(number)]
+    assert audited == [0, 1, 7, 15, 31, 63]
+
+
+def test_an_audited_trial_is_never_stopped() -> None:
+    curves = [*ended(9), curve(15, 0.05, 2), curve(16, 0.05, 2)]
+    assert not make_search().stops(curves, 15)
+    assert make_search().stops(curves, 16)
 
 
 def test_the_only_contender_continues() -> None:

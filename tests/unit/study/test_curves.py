@@ -71,7 +71,7 @@ def test_a_start_point_keeps_its_values_and_gets_the_others_from_the_model() -> 
 def test_asha_decides_until_there_is_a_model_and_other_schedulers_keep_their_decision() -> None:
     curves = create_study(make_spec()).curves
     assert not curves.is_ready()
-    decisions = [curves.stops(0, 1, 0.1, otherwise=stops) for stops in (True, False)]
+    decisions = [curves.stops(2, 1, 0.1, otherwise=stops) for stops in (True, False)]
     assert decisions == [True, False]
     study = simulate(make_spec(10, scheduler="asha"), None, smooth)
     assert study.curves.is_ready()
@@ -80,6 +80,10 @@ def test_asha_decides_until_there_is_a_model_and_other_schedulers_keep_their_dec
         study.curves.stops(trial.number, 1, 0.1, otherwise=stops) for stops in (True, False)
     ]
     assert decisions == [True, False]
+
+
+def test_asha_does_not_stop_an_audited_trial() -> None:
+    assert not create_study(make_spec()).curves.stops(1, 1, 0.1, otherwise=True)
 
 
 def test_trials_are_not_judged_before_the_grace_period() -> None:
