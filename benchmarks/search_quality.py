@@ -41,7 +41,7 @@ from rich.console import Console
 from rich.table import Table
 from searches import CURVES, RAY, SEARCHES
 
-MOST_TIME = 1000  # device time of a search other than Ray's
+MOST_SHARE = 1.25  # of Ray's budget, for the other searches
 _RESAMPLES = 1000
 Array = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def compare(runs: Mapping[str, Sequence[Run]]) -> list[Comparison]:
     ends = np.array([run.reports[-1].spent for run in runs[RAY]])
     final = np.array([run.reports[-1].regret for run in runs[RAY]])
     budget = float(ends.mean())
-    length = max(MOST_TIME, math.ceil(ends.max()))
+    length = math.ceil(max(MOST_SHARE * budget, ends.max()))
     random = np.random.default_rng(0)
     draws = random.integers(len(final), size=(_RESAMPLES, len(final)))
     comparisons = []
@@ -134,7 +134,7 @@ def compare(runs: Mapping[str, Sequence[Run]]) -> list[Comparison]:
 Runs = dict[str, dict[str, list[Run]]]  # by landscape and search: one per seed
 
 
-Task = tuple[str | Path, str, int]  # a landscape's name or file, a search and a seed
+Task = tuple[str | Path, str, int, float]  # a landscape's name or file, a search, a seed, a budget
 
 
 @cache
@@ -148,12 +148,11 @@ def find_landscape(source: str | Path) -> AnyLandscape:
 
 def run_task(task: Task) -> Run:
     """Run one search. Landscapes cannot be sent to a process, so that each finds its own."""
-    source, name, seed = task
+    source, name, seed, budget = task
     landscape = find_landscape(source)
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("ray").setLevel(logging.ERROR)
-    budget = math.inf if name == RAY else MOST_TIME
     search = SEARCHES[name](seed, landscape)
     return FakeTune(landscape, search, seed, budget, landscape.classifier_share).run()
 
@@ -161,18 +160,31 @@ def run_task(task: Task) -> Run:
 def run_all(
     sources: Sequence[str | Path], names: Sequence[str], seeds: int, processes: int
 ) -> Runs:
-    """Run searches on landscapes, see `find_landscape`, under every seed."""
-    tasks: list[Task] = []
-    runs: Runs = {}
-    for source in sources:
-        runs[_name(source)] = {name: [] for name in names}
-        for name in names:
-            tasks += [(source, name, seed) for seed in range(seeds)]
+    """Run searches on landscapes, see `find_landscape`, under every seed.
+
+    Those of Ray run to their end, and the others up to `MOST_SHARE` of their mean budget.
+    """
+    runs: Runs = {_name(source): {} for source in sources}
+    others = [name for name in names if name != RAY]
+    tasks: list[Task] = [
+        (source, RAY, seed, math.inf) for source in sources for seed in range(seeds)
+    ]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for task, run in zip(tasks, pool.map(run_task, tasks, chunksize=4), strict=True):
-            source, name, _ = task
-            runs[_name(source)][name].append(run)
+        _run(pool, runs, tasks)
+        tasks = []
+        for source in sources:
+            ends = [run.reports[-1].spent for run in runs[_name(source)][RAY]]
+            most = MOST_SHARE * float(np.mean(ends))
+            tasks += [(source, name, seed, most) for name in others for seed in range(seeds)]
+        _run(pool, runs, tasks)
     return runs
+
+
+def _run(pool: ProcessPoolExecutor, runs: Runs, tasks: Sequence[Task]) -> None:
+    """Add the runs of all tasks."""
+    for task, run in zip(tasks, pool.map(run_task, tasks, chunksize=4), strict=True):
+        source, name, _, _ = task
+        runs[_name(source)].setdefault(name, []).append(run)
 
 
 def _name(source: str | Path) -> str:

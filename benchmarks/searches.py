@@ -154,20 +154,27 @@ def _values_by_number(config: dict[str, Any], number: int) -> dict[int, Values]:
     return {trial.number: cast(Values, trial.values) for trial in trials}
 
 
-SEARCHES: dict[str, Callable[[int, AnyLandscape], Search]] = {
-    RAY: ray_search,
-    CURVES: partial(adaptune_search, sampler="curves", scheduler="curves"),
-    ADAPTUNE: adaptune_search,
-    RANDOM: partial(adaptune_search, sampler="random"),
-    HYPERBAND: partial(adaptune_search, scheduler="hyperband"),
-    ONE_EPOCH: partial(adaptune_search, sampler="random", reduction_factor=None),
-    NO_ASHA: partial(adaptune_search, scheduler="none"),
-    CURVES + IN_GROUPS: partial(
-        adaptune_search, sampler="curves", scheduler="curves", group_size=GROUP_SIZE
-    ),
-    ADAPTUNE + IN_GROUPS: partial(adaptune_search, group_size=GROUP_SIZE),
-    RANDOM + IN_GROUPS: partial(adaptune_search, sampler="random", group_size=GROUP_SIZE),
+_OURS: dict[str, dict[str, Any]] = {
+    CURVES: {"sampler": "curves", "scheduler": "curves"},
+    ADAPTUNE: {},
+    RANDOM: {"sampler": "random"},
+    HYPERBAND: {"scheduler": "hyperband"},
+    ONE_EPOCH: {"sampler": "random", "reduction_factor": None},
+    NO_ASHA: {"scheduler": "none"},
 }
+
+
+def _all_searches() -> dict[str, Callable[[int, AnyLandscape], Search]]:
+    """Return Ray's search, and each of ours without and with groups, by name."""
+    searches: dict[str, Callable[[int, AnyLandscape], Search]] = {RAY: ray_search}
+    for name, options in _OURS.items():
+        searches[name] = partial(adaptune_search, **options)
+    for name, options in _OURS.items():
+        searches[name + IN_GROUPS] = partial(adaptune_search, **options, group_size=GROUP_SIZE)
+    return searches
+
+
+SEARCHES = _all_searches()
 
 
 def make_spec(

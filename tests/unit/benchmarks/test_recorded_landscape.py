@@ -65,7 +65,7 @@ def test_a_search_has_the_space_the_epochs_and_the_share_of_the_recording(
 
 
 def test_searches_of_recorded_curves_are_found_by_their_file(path: Path) -> None:
-    run = run_task((path, RAY, 0))
+    run = run_task((path, RAY, 0, math.inf))
     assert run.proposals == 64
     assert all(math.isfinite(report.regret) for report in run.reports)
     assert find_landscape(path).name == "digits"
