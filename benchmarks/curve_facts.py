@@ -22,13 +22,15 @@ from pathlib import Path
 import numpy as np
 from curve_design import sobol_points
 from curve_surrogate import Surrogate, best_model, explained, left_out_by_all
-from curve_table import Array, Curves, read_curves
+from curve_table import Curves, read_curves
 from curve_variance import cube, jitter, variances, without_seed_effects
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import kendalltau
+
+from adaptune.curves.kernel import Array
 
 _RESAMPLES = 200
 _BACKGROUND = 256
@@ -202,7 +204,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", type=Path, nargs="+")
-    console = Console(width=130, highlight=False)
+    console = Console(width=150, highlight=False)
     for file in parser.parse_args().files:
         print_facts(file, console)
 

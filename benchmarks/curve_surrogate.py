@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from curve_design import sobol_points
-from curve_table import Array, Curves
+from curve_table import Curves
 from curve_variance import without_seed_effects
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +18,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
+from adaptune.curves.kernel import Array
 from adaptune.curves.space import UnitSpace
 from adaptune.spec.distributions import Value
 

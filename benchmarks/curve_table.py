@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from adaptune.curves.kernel import Array
 from adaptune.files import write_file
 from adaptune.spec.distributions import Value
 from adaptune.spec.schema import SearchSpec, TrialSpec
 from adaptune.spec.tree import put
 
-Array = NDArray[np.float64]
 Row = Mapping[str, object]
 
 ACCURACY = "target_val_accuracy"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from curve_table import Array, Curves
+from curve_table import Curves
+
+from adaptune.curves.kernel import Array
 
 _FEWEST_EPOCHS = 3
 

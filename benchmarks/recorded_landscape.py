@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from curve_surrogate import Surrogate, best_model, left_out_by_all
-from curve_table import Array, read_curves
+from curve_table import read_curves
 from curve_variance import jitter, luck
 from landscapes import Landscape
 
+from adaptune.curves.kernel import Array
 from adaptune.spec.distributions import Distribution, Value
 
 Values = Mapping[str, Value]

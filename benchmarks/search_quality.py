@@ -34,16 +34,16 @@ import numpy as np
 import optuna
 from fake_tune import FakeTune, Run
 from landscapes import LANDSCAPES, WITHHELD_LANDSCAPES
-from numpy.typing import NDArray
 from recorded_landscape import AnyLandscape, RecordedLandscape
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from searches import CURVES, RAY, SEARCHES
 
+from adaptune.curves.kernel import Array
+
 MOST_SHARE = 1.25  # of Ray's budget, for the other searches
 _RESAMPLES = 1000
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
