@@ -5,10 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from curve_design import Design
 from curve_table import ACCURACY, LOSS, Recipe, merge_curves, read_curves, read_recipe, write_curves
 from support.recorded_curves import EPOCHS, IMAGES, OVERRIDES, make_recipe, write_recorded
 
 from adaptune.spec import load_spec
+
+KEPT = Path(__file__).parents[3] / "benchmarks" / "curves"
 
 
 def test_curves_survive_writing(tmp_path: Path) -> None:
@@ -34,6 +37,17 @@ def test_a_recipe_has_what_trials_have_in_common_and_no_places(tmp_path: Path) -
     assert (spec.epochs, spec.seed) == (EPOCHS, 0)
     assert spec.space == load_spec("mnist_optdigits.yaml", OVERRIDES).space
     assert spec.trial({}) == load_spec("mnist_optdigits.yaml", OVERRIDES).trial({})
+
+
+@pytest.mark.parametrize("path", sorted(KEPT.glob("*.parquet")), ids=lambda path: path.stem)
+def test_kept_curves_fill_their_space_and_are_small(path: Path) -> None:
+    curves = read_curves(path)
+    design = Design(curves.recipe.spec().space, group_size=8)
+    first_seed = curves.of_seed(0)
+    assert set(first_seed.groups.tolist()) == set(range(24))
+    assert first_seed.values[:8] == [pytest.approx(values) for values in design.group(0)]
+    assert set(curves.seeds.tolist()) == {0, 1, 2}
+    assert path.stat().st_size < 300_000
 
 
 def test_parts_of_one_recipe_become_one_file(tmp_path: Path) -> None:
