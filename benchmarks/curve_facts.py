@@ -4,11 +4,11 @@
 
 For each file that record_curves.py wrote:
 
-- R² of models that predict the accuracies of a group from those of all others, after each epoch;
+- R² of models that predict the log odds of a group from those of all others, after each epoch;
 - Kendall's τ between the accuracies after an epoch and those of the best epochs, over all trials of
   a seed, with a 95% interval of a bootstrap over the groups, and over trials that share a GAN; the
   same between the losses after an epoch and the best accuracies;
-- shares of the settings, the seed and chance in the variance of the accuracies;
+- shares of the settings, the seed and chance in the variance of the log odds of the accuracies;
 - share of each setting alone in the variance of the model.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from curve_design import sobol_points
 from curve_surrogate import Surrogate, best_model, explained, left_out_by_all
 from curve_table import Curves, read_curves
-from curve_variance import cube, jitter, variances, without_seed_effects
+from curve_variance import cube, jitter, log_odds, variances, without_seed_effects
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -86,7 +86,7 @@ def agreement_of_seeds(curves: Curves) -> float | None:
 
     No epoch of one seed can rank the settings better than their ends under another one do.
     """
-    best = cube(curves).max(axis=3)
+    best = cube(curves, curves.accuracies).max(axis=3)
     best = best.reshape(len(best), -1)
     if len(best) < 2 or not best.size:
         return None
@@ -120,20 +120,20 @@ def epoch_table(curves: Curves, predictions: Mapping[str, Array]) -> Table:
     """Return the figures of each epoch.
 
     Args:
-        predictions: accuracies that each model predicts for groups it has not seen.
+        predictions: log odds that each model predicts for groups it has not seen.
     """
     models = [f"R², {name}" for name in predictions]
     agreements = ["τ with the best", "95%", "τ of the loss", "τ in groups"]
     table = Table("epoch", "mean", "std", *models, *agreements, box=box.SIMPLE)
-    accuracies = without_seed_effects(curves)
-    r2 = [explained(accuracies, prediction) for prediction in predictions.values()]
+    values = without_seed_effects(curves)
+    r2 = [explained(values, prediction) for prediction in predictions.values()]
     for index in range(curves.epochs):
         scores = curves.accuracies[:, index]
         low, high = agreement_interval(curves, scores)
         table.add_row(
             str(index + 1),
-            f"{accuracies[:, index].mean():.3f}",
-            f"{accuracies[:, index].std():.3f}",
+            f"{scores.mean():.3f}",
+            f"{scores.std():.3f}",
             *(f"{of_model[index]:.2f}" for of_model in r2),
             f"{agreement(curves, scores):.2f}",
             f"{low:.2f} to {high:.2f}",
@@ -155,7 +155,7 @@ def variance_table(curves: Curves) -> Table | None:
         "rest",
         box=box.SIMPLE,
     )
-    values = cube(curves)
+    values = cube(curves, log_odds(curves))
     for epoch in range(1, curves.epochs + 1):
         parts = variances(values[..., epoch - 1])
         if parts is None:
@@ -183,10 +183,11 @@ def print_facts(path: Path, console: Console) -> None:
     if table is None:
         console.print("The share of the seed is unknown: no two groups ran under two seeds.")
     else:
-        console.print(f"Shares of variance, {cube(curves).shape[1]} groups under all seeds")
+        shared = cube(curves, curves.accuracies).shape[1]
+        console.print(f"Shares of the variance of log odds, {shared} groups under all seeds")
         console.print(table)
         console.print(f"τ between the ends of two seeds: {agreement_of_seeds(curves):.2f}")
-    accuracy = without_seed_effects(curves).mean()
+    accuracy = curves.accuracies.mean()
     counting = math.sqrt(accuracy * (1 - accuracy) / curves.recipe.images)
     console.print(
         f"Jitter from epoch to epoch: {jitter(curves.accuracies):.4f};"

@@ -1,4 +1,4 @@
-"""Models of recorded curves: from the settings to the accuracies after all epochs."""
+"""Models of recorded curves: from the settings to the log odds of the accuracies of all epochs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from curve_design import sobol_points
 from curve_table import Curves
 from curve_variance import without_seed_effects
+from scipy.special import expit
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -53,7 +54,7 @@ MODELS: Mapping[str, Callable[[int], Any]] = {
 
 
 def left_out(curves: Curves, model: str) -> Array:
-    """Return the accuracies that a model predicts for each group from all others, (T, E).
+    """Return the log odds that a model predicts for each group from all others, (T, E).
 
     Trials of other seeds count as if they had the first one.
     """
@@ -69,10 +70,10 @@ def left_out(curves: Curves, model: str) -> Array:
     return predictions
 
 
-def explained(accuracies: Array, predictions: Array) -> Array:
+def explained(values: Array, predictions: Array) -> Array:
     """Return R² of predictions after each epoch, (E,), from two (T, E); NaN without variance."""
-    errors = ((accuracies - predictions) ** 2).mean(axis=0)
-    variance = accuracies.var(axis=0)
+    errors = ((values - predictions) ** 2).mean(axis=0)
+    variance = values.var(axis=0)
     return np.where(variance > 0, 1 - errors / np.where(variance > 0, variance, 1), np.nan)
 
 
@@ -85,12 +86,12 @@ def best_model(curves: Curves, predictions: Mapping[str, Array]) -> str:
     """Return the name of the model with the smallest error over all epochs.
 
     Args:
-        predictions: accuracies for groups that each model has not seen, see `left_out_by_all`.
+        predictions: log odds for groups that each model has not seen, see `left_out_by_all`.
     """
-    accuracies = without_seed_effects(curves)
+    values = without_seed_effects(curves)
     errors = {}
     for name, prediction in predictions.items():
-        errors[name] = float(((prediction - accuracies) ** 2).mean())
+        errors[name] = float(((prediction - values) ** 2).mean())
     return min(errors, key=errors.__getitem__)
 
 
@@ -116,7 +117,8 @@ class Surrogate:
     def curves(self, positions: Array) -> Array:
         """Return the accuracies at positions (N, P) in the unit cube: (N, E)."""
         predictions = self._regressor.predict(self._space.features(positions))
-        return np.clip(predictions.reshape(len(positions), -1), 0.0, 1.0)
+        accuracies: Array = expit(predictions.reshape(len(positions), -1))
+        return accuracies
 
     def highest(self, recorded: Sequence[Mapping[str, Value]]) -> float:
         """Return about the highest accuracy of any setting after any epoch.

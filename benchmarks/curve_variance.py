@@ -1,4 +1,8 @@
-"""Shares of settings, seed and chance in the variance of recorded accuracies."""
+"""Shares of settings, seed and chance in the variance of recorded accuracies.
+
+Variances are those of log odds: accuracies near 1 hardly vary, and a single trial that collapses
+would outweigh all others.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ import numpy as np
 from curve_table import Curves
 
 from adaptune.curves.kernel import Array
+from adaptune.curves.search import logit
 
 _FEWEST_EPOCHS = 3
 
 
 @dataclass(frozen=True)
 class Variances:
-    """Components of the variance of the accuracy after an epoch, over settings and seeds.
+    """Components of the variance of a value after an epoch, over settings and seeds.
 
     Attributes:
         generators: of the settings of the generators' side.
@@ -36,8 +41,13 @@ class Variances:
         return self.generators + self.classifiers + self.seed + self.gan + self.chance
 
 
-def cube(curves: Curves) -> Array:
-    """Return the accuracies of the groups that all seeds share: (S, G, M, E).
+def log_odds(curves: Curves) -> Array:
+    """Return the log odds of all accuracies, (T, E)."""
+    return logit(curves.accuracies, curves.recipe.images)[0]
+
+
+def cube(curves: Curves, values: Array) -> Array:
+    """Return the values (T, E) of the groups that all seeds share: (S, G, M, E).
 
     Groups with a failed trial are left out. Without any group, G is 0.
     """
@@ -50,14 +60,14 @@ def cube(curves: Curves) -> Array:
         keys = [[(seed, group, trial) for trial in range(size)] for seed in seeds]
         if all(key in found for row in keys for key in row):
             rows = np.array([[found[key] for key in row] for row in keys])
-            blocks.append(curves.accuracies[rows])
+            blocks.append(values[rows])
     if not blocks:
         return np.empty((len(seeds), 0, size, curves.epochs))
     return np.stack(blocks, axis=1)
 
 
 def variances(values: Array) -> Variances | None:
-    """Return the components from accuracies of all seeds after an epoch, (S, G, M).
+    """Return the components from values of all seeds after an epoch, (S, G, M).
 
     It is the analysis of variance with random effects: seeds cross groups, in which trials are
     nested. A component that comes out negative is 0. It needs two of each; otherwise None.
@@ -90,13 +100,13 @@ def _mean_square(effects: Array, freedom: int) -> float:
     return float((effects**2).sum()) / freedom
 
 
-def jitter(accuracies: Array) -> float:
+def jitter(values: Array) -> float:
     """Return the standard deviation from epoch to epoch around a smooth curve, of (T, E).
 
     It is that of the differences between an epoch and the mean of its two neighbours, in the
     second half of the curves, where they hardly bend. 0 for fewer than three epochs there.
     """
-    late = accuracies[:, accuracies.shape[1] // 2 :]
+    late = values[:, values.shape[1] // 2 :]
     if late.shape[1] < _FEWEST_EPOCHS:
         return 0.0
     bends = late[:, 1:-1] - (late[:, :-2] + late[:, 2:]) / 2
@@ -108,7 +118,7 @@ class Luck:
     """The effect of the seed on one setting and not on all, without the jitter.
 
     Attributes:
-        deviations: standard deviation after each epoch, (E,).
+        deviations: standard deviation of the log odds after each epoch, (E,).
         shared: share of the variance that the trials of a group have in common, in [0, 1].
     """
 
@@ -118,8 +128,8 @@ class Luck:
 
 def luck(curves: Curves) -> Luck:
     """Return the luck of the trials; it is 0 unless two seeds share two groups."""
-    values = cube(curves)
-    noise = jitter(curves.accuracies) ** 2
+    values = cube(curves, log_odds(curves))
+    noise = jitter(log_odds(curves)) ** 2
     of_gan, of_trial = np.zeros(curves.epochs), np.zeros(curves.epochs)
     for epoch in range(curves.epochs):
         parts = variances(values[..., epoch])
@@ -132,16 +142,16 @@ def luck(curves: Curves) -> Luck:
 
 
 def without_seed_effects(curves: Curves) -> Array:
-    """Return the accuracies as under the first seed, (T, E): the mean effects of others removed.
+    """Return the log odds as under the first seed, (T, E): the mean effects of others removed.
 
     The effect of a seed is known from the trials that it shares with the first one.
     """
-    accuracies = curves.accuracies.copy()
+    values = log_odds(curves)
     first = int(curves.seeds.min())
     for seed in set(curves.seeds.tolist()) - {first}:
         is_of_pair = np.isin(curves.seeds, [first, seed])
-        values = cube(curves.where(is_of_pair))
-        if values.size:
-            effect = values[1].mean(axis=(0, 1)) - values[0].mean(axis=(0, 1))
-            accuracies[curves.seeds == seed] -= effect
-    return accuracies
+        shared = cube(curves.where(is_of_pair), values[is_of_pair])
+        if shared.size:
+            effect = shared[1].mean(axis=(0, 1)) - shared[0].mean(axis=(0, 1))
+            values[curves.seeds == seed] -= effect
+    return values

@@ -12,8 +12,10 @@ from curve_surrogate import Surrogate, best_model, left_out_by_all
 from curve_table import read_curves
 from curve_variance import jitter, luck
 from landscapes import Landscape
+from scipy.special import expit
 
 from adaptune.curves.kernel import Array
+from adaptune.curves.search import logit
 from adaptune.spec.distributions import Distribution, Value
 
 Values = Mapping[str, Value]
@@ -74,8 +76,8 @@ class RecordedLandscape:
 
     def true_accuracy(self, values: Values, epoch: int, seed_effect: float = 0.0) -> float:
         """Return the accuracy of a trial after an epoch, without the jitter."""
-        accuracy = self._curve(values)[epoch - 1] + self._luck[epoch - 1] * seed_effect
-        return float(np.clip(accuracy, 0, 1))
+        log_odds, _ = logit(self._curve(values)[epoch - 1], self.images)
+        return float(expit(log_odds + self._luck[epoch - 1] * seed_effect))
 
     def _curve(self, values: Values) -> Array:
         key = tuple(sorted(values.items()))

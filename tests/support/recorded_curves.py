@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from curve_design import Design
 from curve_table import ACCURACY, LOSS, Recipe, write_curves
+from scipy.special import expit, logit
 
 from adaptune.spec import load_spec
 
@@ -43,7 +44,13 @@ def write_recorded(
     gan_std: float = 0.0,
     noise_std: float = 0.0,
 ) -> Path:
-    """Write curves of every group under each seed, with effects of chance, and return the path."""
+    """Write curves of every group under each seed, with effects of chance, and return the path.
+
+    Args:
+        seed_std: effect of a seed on the log odds.
+        gan_std: effect of the chance of a GAN on them.
+        noise_std: noise of an accuracy.
+    """
     recipe = make_recipe()
     design = Design(recipe.spec().space, GROUP_SIZE)
     random = np.random.default_rng(0)
@@ -54,7 +61,7 @@ def write_recorded(
             of_gan = gan_std * random.standard_normal()
             for trial, values in enumerate(design.group(group)):
                 for epoch in range(1, EPOCHS + 1):
-                    accuracy = true_accuracy(values, epoch) + of_seed + of_gan
+                    accuracy = expit(logit(true_accuracy(values, epoch)) + of_seed + of_gan)
                     accuracy += noise_std * random.standard_normal()
                     keys = {"seed": seed, "group": group, "trial": trial, "epoch": epoch}
                     figures = {ACCURACY: accuracy, LOSS: 1 - accuracy}

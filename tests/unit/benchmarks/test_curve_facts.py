@@ -87,7 +87,7 @@ def test_all_facts_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     print_facts(path, Console(file=text, width=140))
     printed = text.getvalue()
     assert "digits: 32 trials of 4 groups, seeds [0, 1], 0 failed" in printed
-    assert "Shares of variance, 4 groups under all seeds" in printed
+    assert "Shares of the variance of log odds, 4 groups under all seeds" in printed
     assert "τ between the ends of two seeds:" in printed
     assert (
         len([line for line in printed.splitlines() if line.strip().startswith(f"{EPOCHS} ")]) == 2
