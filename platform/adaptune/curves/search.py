@@ -22,7 +22,7 @@ from adaptune.curves.outlook import chance_of_gain
 from adaptune.curves.prior import SpacePrior, prior_weight
 
 _FIRST_AUDITS = 2  # with their whole curves, the first model knows whether early epochs mislead
-_SECOND_AUDIT = 8
+_NEXT_AUDIT = 8  # from then on, each time that the number of trials has doubled
 _SMALL_CHANCE = 0.05
 _POINTS = 256  # observations of the model; more of them make proposals of long searches wait
 _DETAILED_CURVES = 16  # the best ones, with epochs between the first and the last one
@@ -157,12 +157,10 @@ class CurveSearch:
         """Return whether a trial is to be stopped, by a model that `is_ready`.
 
         It is if it has a small chance to become the best, or if its remaining epochs are expected
-        to gain less than as many epochs of a new trial. It is not if it `is_audited`.
+        to gain less than as many epochs of a new trial.
         """
         kernel = self._kernel(curves)
         assert kernel is not None
-        if is_audited(number):
-            return False
         model = CurveModel(self._observations(curves), kernel, self._horizon)
         contenders = [curve for curve in curves if self._may_become_best(curve)]
         means, stds = model.predict_trials(
@@ -274,14 +272,14 @@ def _points(curve: Curve, worst: float, *, has_inner: bool) -> list[_Point]:
 def is_audited(number: int) -> bool:
     """Return whether a trial is never stopped, to show whether early epochs rank as the last one.
 
-    These are the first two trials, the 8th, the 16th, the 32nd and so on. In a long search, one
-    trial in eight would take more epochs than all trials that are stopped.
+    These are the first two trials, the 8th, the 16th, the 32nd and so on: a constant share of all
+    trials would take more epochs than the trials that are stopped.
 
     Args:
         number: number of the trial, from 0.
     """
     count = number + 1
-    return count <= _FIRST_AUDITS or (count >= _SECOND_AUDIT and count.bit_count() == 1)
+    return count <= _FIRST_AUDITS or (count >= _NEXT_AUDIT and count.bit_count() == 1)
 
 
 def expected_gain(means: Array, stds: Array, best: float) -> Array:

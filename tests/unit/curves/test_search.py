@@ -101,12 +101,6 @@ def test_the_first_trials_and_ever_fewer_later_ones_are_audited() -> None:
     assert audited == [0, 1, 7, 15, 31, 63]
 
 
-def test_an_audited_trial_is_never_stopped() -> None:
-    curves = [*ended(9), curve(15, 0.05, 2), curve(16, 0.05, 2)]
-    assert not make_search().stops(curves, 15)
-    assert make_search().stops(curves, 16)
-
-
 def test_the_only_contender_continues() -> None:
     stopped = [curve(number, number / 8, 2, has_ended=True) for number in range(8)]
     assert not make_search().stops([*stopped, curve(8, 0.05, 2)], 8)
