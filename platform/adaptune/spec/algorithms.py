@@ -116,8 +116,8 @@ class CurveStopping(Section):
     """The model of the sampler `curves`: stop trials that will hardly become the best.
 
     A trial also stops if a new one is expected to gain more in as many epochs. The first two trials
-    train all epochs regardless, and so do the 8th, the 16th, the 32nd and so on. As long as there is
-    no model to trust, the others are stopped as by `asha`.
+    train all epochs regardless, and so do the 8th, the 16th, the 32nd and so on. As long as there
+    is no model to trust, the others are stopped as by `asha`.
     """
 
     name: Literal["curves"] = Field(description=_NAME_OF_SCHEDULER)
