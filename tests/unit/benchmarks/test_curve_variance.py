@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from curve_table import Array, read_curves
+from curve_table import read_curves
 from curve_variance import cube, jitter, log_odds, luck, variances, without_seed_effects
 from support.recorded_curves import EPOCHS, GROUP_SIZE, write_recorded
+
+from adaptune.curves.kernel import Array
 
 
 def simulate(seeds: int, groups: int, size: int, stds: tuple[float, ...]) -> Array:
